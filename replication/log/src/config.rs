@@ -1,0 +1,231 @@
+//! What must be equal on all nodes of a cell. Its digest is the parent of the first batch, and peers compare it when
+//! they meet.
+
+use crate::{Digest, LimitError, Limits, codec};
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeSet;
+
+/// A module that programs of the cell are made of.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ModuleEntry {
+    /// Content hash of the wasm file. Nodes find the file by it.
+    pub digest: Digest,
+    /// Name for people: the file's name without its ending.
+    pub name: String,
+}
+
+/// A program that can be started, and is started at genesis unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ProgramSpec {
+    /// The process's name, unique in the cell: other processes find it by this name.
+    pub name: String,
+    /// Its module.
+    pub module: Digest,
+    /// Arguments, `argv[0]` included.
+    pub args: Vec<String>,
+    /// Environment.
+    pub env: Vec<(String, String)>,
+    /// Whether standard input comes through the log; otherwise it is at its end from the start.
+    pub stdin: bool,
+    /// Ports on which the process finds listeners open when it starts (`LISTEN_FDS`), in descriptor order.
+    pub listeners: Vec<u16>,
+    /// Whether it starts with the cell. Otherwise an [`crate::Input::Spawn`] starts it.
+    pub at_genesis: bool,
+}
+
+/// Everything that influences a run besides the log itself.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ClusterConfig {
+    /// Distinguishes this cell from all others; drawn at random when the cell is made.
+    pub cluster: [u8; 16],
+    /// Name for people.
+    pub name: String,
+    /// Wall-clock time of genesis, in nanoseconds since the Unix epoch: what a guest's realtime clock starts from.
+    pub epoch_unix_ns: u64,
+    /// Engine version and settings that all nodes must share.
+    pub engine: Digest,
+    /// What guests may use.
+    pub limits: Limits,
+    /// The modules.
+    pub modules: Vec<ModuleEntry>,
+    /// The programs, in the order in which genesis starts them.
+    pub programs: Vec<ProgramSpec>,
+    /// Content hash of the encoded [`crate::FsImage`] that file systems start from.
+    pub image: Digest,
+}
+
+/// A configuration that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A limit is out of range.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// Two programs have the same name.
+    #[error("two programs are named '{0}': give one of them another name")]
+    DuplicateName(String),
+    /// A name that is empty or holds other characters than letters, digits, '-', '_' and '.'.
+    #[error("'{0}' is not a program name: use 1 to 63 letters, digits, '-', '_' and '.'")]
+    BadName(String),
+    /// A program's module is not listed.
+    #[error("program '{program}' uses module {module}, which the configuration does not list")]
+    UnknownModule {
+        /// The program.
+        program: String,
+        /// The module's digest.
+        module: Digest,
+    },
+    /// An argument or variable that no C program could be given.
+    #[error("program '{program}': {what} holds a NUL byte or a '=' in a variable's name")]
+    BadString {
+        /// The program.
+        program: String,
+        /// The argument or variable.
+        what: String,
+    },
+    /// Arguments and environment together exceed their limit.
+    #[error(
+        "program '{program}': arguments and environment have {len} bytes, more than the limit 'args_bytes' of {max}"
+    )]
+    ArgsTooLong {
+        /// The program.
+        program: String,
+        /// Their length.
+        len: usize,
+        /// The limit.
+        max: u32,
+    },
+    /// There is nothing to run.
+    #[error("the configuration names no program")]
+    NoProgram,
+}
+
+impl ClusterConfig {
+    /// The most bytes that an encoded configuration may have.
+    pub const MAX_ENCODED: usize = 32 << 20;
+
+    /// Content digest: the parent of the first batch.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&codec::encode(self))
+    }
+
+    /// The program of that name.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Option<&ProgramSpec> {
+        self.programs.iter().find(|program| program.name == name)
+    }
+
+    /// Checks that the configuration can be run.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.limits.validate()?;
+        if self.programs.is_empty() {
+            return Err(ConfigError::NoProgram);
+        }
+        let mut names = BTreeSet::new();
+        for program in &self.programs {
+            check_name(&program.name)?;
+            if !names.insert(&program.name) {
+                return Err(ConfigError::DuplicateName(program.name.clone()));
+            }
+            if !self.modules.iter().any(|module| module.digest == program.module) {
+                return Err(ConfigError::UnknownModule { program: program.name.clone(), module: program.module });
+            }
+            check_strings(&program.name, &program.args, &program.env, self.limits.args_bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    let fits = (1..=63).contains(&name.len());
+    if fits && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        Ok(())
+    } else {
+        Err(ConfigError::BadName(name.to_string()))
+    }
+}
+
+/// Checks what a process is started with: C strings cannot hold NUL, a variable's name cannot hold `=`.
+///
+/// # Errors
+/// The first string at fault, or the length when it exceeds `max` bytes.
+pub fn check_strings(program: &str, args: &[String], env: &[(String, String)], max: u32) -> Result<(), ConfigError> {
+    let bad =
+        |what: &str| ConfigError::BadString { program: program.to_string(), what: what.escape_default().to_string() };
+    let mut len = 0;
+    for arg in args {
+        if arg.contains('\0') {
+            return Err(bad(arg));
+        }
+        len += arg.len() + 1;
+    }
+    for (key, value) in env {
+        if key.is_empty() || key.contains(['\0', '=']) || value.contains('\0') {
+            return Err(bad(key));
+        }
+        len += key.len() + value.len() + 2;
+    }
+    if len > max as usize {
+        return Err(ConfigError::ArgsTooLong { program: program.to_string(), len, max });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ClusterConfig {
+        let module = Digest::of(b"module");
+        let program = ProgramSpec {
+            name: "main".into(),
+            module,
+            args: vec!["main".into()],
+            env: vec![],
+            stdin: false,
+            listeners: vec![],
+            at_genesis: true,
+        };
+        ClusterConfig {
+            cluster: [1; 16],
+            name: "test".into(),
+            epoch_unix_ns: 0,
+            engine: Digest::ZERO,
+            limits: Limits::default(),
+            modules: vec![ModuleEntry { digest: module, name: "main".into() }],
+            programs: vec![program],
+            image: Digest::ZERO,
+        }
+    }
+
+    #[test]
+    fn every_field_is_in_the_digest() {
+        let base = config();
+        assert_eq!(base.validate(), Ok(()));
+        let mut other = config();
+        other.limits.fruitless_calls += 1;
+        assert_ne!(base.digest(), other.digest());
+        let mut other = config();
+        other.programs[0].env.push(("A".into(), "1".into()));
+        assert_ne!(base.digest(), other.digest());
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        let mut twice = config();
+        twice.programs.push(twice.programs[0].clone());
+        assert_eq!(twice.validate(), Err(ConfigError::DuplicateName("main".into())));
+        let mut unnamed = config();
+        unnamed.programs[0].name = "a b".into();
+        assert_eq!(unnamed.validate(), Err(ConfigError::BadName("a b".into())));
+        let mut nul = config();
+        nul.programs[0].args.push("x\0".into());
+        assert!(matches!(nul.validate(), Err(ConfigError::BadString { .. })));
+        let mut long = config();
+        long.limits.args_bytes = 4;
+        assert!(matches!(long.validate(), Err(ConfigError::ArgsTooLong { len: 5, max: 4, .. })));
+    }
+}
