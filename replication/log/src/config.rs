@@ -1,7 +1,7 @@
 //! What must be equal on all nodes of a cell. Its digest is the parent of the first batch, and peers compare it when
 //! they meet.
 
-use crate::{Digest, LimitError, Limits, codec};
+use crate::{Digest, LimitError, Limits, NodeId, codec};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeSet;
 
@@ -40,6 +40,8 @@ pub struct ClusterConfig {
     pub cluster: [u8; 16],
     /// Name for people.
     pub name: String,
+    /// The nodes whose reports decide about divergence, and who elect a leader; sorted, at least one.
+    pub nodes: Vec<NodeId>,
     /// Wall-clock time of genesis, in nanoseconds since the Unix epoch: what a guest's realtime clock starts from.
     pub epoch_unix_ns: u64,
     /// Engine version and settings that all nodes must share.
@@ -94,6 +96,9 @@ pub enum ConfigError {
         /// The limit.
         max: u32,
     },
+    /// The list of nodes is empty, unsorted, or names one twice.
+    #[error("the configuration must list its nodes in ascending order, each once")]
+    Nodes,
     /// There is nothing to run.
     #[error("the configuration names no program")]
     NoProgram,
@@ -121,6 +126,9 @@ impl ClusterConfig {
     /// The first contradiction found.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.limits.validate()?;
+        if self.nodes.is_empty() || !self.nodes.is_sorted_by(|a, b| a < b) {
+            return Err(ConfigError::Nodes);
+        }
         if self.programs.is_empty() {
             return Err(ConfigError::NoProgram);
         }
@@ -192,6 +200,7 @@ mod tests {
         ClusterConfig {
             cluster: [1; 16],
             name: "test".into(),
+            nodes: NodeId::new(1).into_iter().collect(),
             epoch_unix_ns: 0,
             engine: Digest::ZERO,
             limits: Limits::default(),

@@ -82,10 +82,20 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Running 128-bit hash of what happened inside one batch: every system call, its arguments and its result.
-///
-/// It runs once per system call, so it is XXH3 and not a cryptographic hash: it has to find accidents between nodes
-/// that trust each other, and its value is folded into the BLAKE3 chain at the end of the batch.
+/// Hash of one system call: who, which, its arguments, its result, and the bytes it moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct StepHash(pub u64);
+
+impl StepHash {
+    /// Hash of a step in its fixed layout. XXH3, not a cryptographic hash: it runs once per system call and has to
+    /// find accidents between nodes that trust each other.
+    #[must_use]
+    pub fn of(step: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_64(step))
+    }
+}
+
+/// Running hash over the steps of one batch, folded into the BLAKE3 chain at the batch's end.
 #[derive(Clone, Default)]
 pub struct Trail {
     hash: Box<Xxh3>,
@@ -95,9 +105,9 @@ pub struct Trail {
 /// What a [`Trail`] amounted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
 pub struct TrailHash {
-    /// XXH3-128 over all steps in order.
+    /// XXH3-128 over the hashes of all steps, in order.
     pub hash: u128,
-    /// How many steps were hashed.
+    /// How many steps there were.
     pub steps: u64,
 }
 
@@ -108,16 +118,10 @@ impl Trail {
         Self::default()
     }
 
-    /// Adds one step. Callers write fixed layouts, so that different steps never concatenate to the same bytes.
-    pub fn step(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
+    /// Adds one step.
+    pub fn step(&mut self, step: StepHash) {
+        self.hash.update(&step.0.to_le_bytes());
         self.steps += 1;
-    }
-
-    /// Adds the content that belongs to the step just taken, with its length.
-    pub fn content(&mut self, bytes: &[u8]) {
-        self.hash.update(&(bytes.len() as u64).to_le_bytes());
-        self.hash.update(bytes);
     }
 
     /// The number of steps so far.
@@ -168,10 +172,10 @@ mod tests {
     #[test]
     fn taking_a_trail_starts_a_new_one() {
         let mut trail = Trail::new();
-        trail.step(b"one");
+        trail.step(StepHash::of(b"one"));
         let first = trail.take();
         assert_eq!(trail.peek(), Trail::new().peek());
-        trail.step(b"one");
+        trail.step(StepHash::of(b"one"));
         assert_eq!(trail.take(), first);
     }
 }

@@ -32,7 +32,7 @@ pub mod time;
 pub use batch::{Batch, BatchBuilder, BatchHeader, Section};
 pub use codec::CodecError;
 pub use config::{ClusterConfig, ConfigError, ModuleEntry, ProgramSpec};
-pub use digest::{Digest, Trail, TrailHash};
+pub use digest::{Digest, StepHash, Trail, TrailHash};
 pub use ids::{BatchIndex, BootNo, ConnId, IdError, NodeId, Pid, SockId, Term};
 pub use image::{FsEntry, FsImage, FsNode};
 pub use input::{HostAddr, Input, Service, Spawn};

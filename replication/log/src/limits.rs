@@ -42,9 +42,11 @@ pub struct Limits {
     pub call_bytes: u32,
     /// Subscriptions of one `poll_oneoff`; more answers `EINVAL`.
     pub subscriptions: u32,
-    /// Calls of a turn that find nothing to do (a poll that does not wait, a read that would block, a look at the
-    /// clock) before the process gives up its turn until the next batch.
+    /// Calls in a row that find nothing to do (a poll that does not wait, a read that would block, `sched_yield`)
+    /// before the process gives up its turn until the next batch.
     pub fruitless_calls: u32,
+    /// Looks at the clock in one turn before the process gives up its turn: a loop that waits for time to pass.
+    pub clock_calls: u32,
     /// Nanoseconds after which a process that gave up its turn gets the next one if nothing else happens.
     pub spin_quantum_ns: u64,
     /// Nanoseconds by which a process's clock advances at each look at it within one batch.
@@ -74,7 +76,8 @@ impl Default for Limits {
             call_bytes: 1 << 20,
             subscriptions: 32_768,
             fruitless_calls: 256,
-            spin_quantum_ns: 10_000_000,
+            clock_calls: 1_000_000,
+            spin_quantum_ns: 2_000_000,
             clock_step_ns: 100,
             stack_bytes: 1 << 20,
         }
@@ -124,6 +127,7 @@ impl Limits {
         check("call_bytes", self.call_bytes.into(), 1, 64 << 20)?;
         check("subscriptions", self.subscriptions.into(), 1, 1 << 20)?;
         check("fruitless_calls", self.fruitless_calls.into(), 1, u32::MAX.into())?;
+        check("clock_calls", self.clock_calls.into(), 1, u32::MAX.into())?;
         check("spin_quantum_ns", self.spin_quantum_ns, 100_000, 60_000_000_000)?;
         check("clock_step_ns", self.clock_step_ns, 1, 1_000_000_000)?;
         check("stack_bytes", self.stack_bytes.into(), 64 << 10, 64 << 20)
