@@ -1,0 +1,341 @@
+/* kv: an in-memory key-value server that speaks RESP2, the protocol of Redis.
+ *
+ *   kv [--port N] [--max-bulk BYTES] [--max-output BYTES]
+ *
+ * One thread around poll. It makes as few system calls as it can: per round, each readable connection is read once into a
+ * large buffer, all complete requests are answered into one buffer, and that is written once. Where the system call is
+ * what costs, a pipelining client costs next to nothing. Nothing is done by timer unless keys with an expiry exist. */
+#define _GNU_SOURCE /* accept4 */
+#include "kv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    READ_SIZE = 256 * 1024,    /* at most read from one connection in one round */
+    KEEP_SIZE = 16 * 1024,     /* an idle connection's buffers are freed above this */
+    EXPIRE_PER_ROUND = 10000,  /* keys deleted by time in one round, so that clients do not wait long */
+    BACKLOG = 1024,
+};
+
+struct settings settings = {.port = 6379, .max_bulk = 64 << 20, .max_output = 1 << 20};
+struct statistics statistics;
+
+struct client {
+    struct buffer in;  /* bytes received that are not a complete request, or wait for output to drain */
+    struct parser parser;
+    struct buffer out; /* out.data[sent..out.len] is not sent yet */
+    size_t sent;
+    bool paused;  /* too much unsent output: requests in `in` wait */
+    bool closing; /* to be closed when all output is sent */
+};
+
+/* fds[0] is the listener; fds[i] belongs to clients[i]. The array is what poll takes and is only changed, never rebuilt. */
+static struct pollfd *fds;
+static struct client **clients;
+static size_t count, capacity;
+static int listener;
+
+/* Shared by all connections, as one is handled at a time: input and output that do not have to wait never leave these. */
+static char read_buffer[READ_SIZE];
+static struct buffer write_buffer;
+
+static void die(const char *what) {
+    fprintf(stderr, "kv: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* ---- requests to replies ----------------------------------------------------------------------------------------- */
+
+static size_t unsent(const struct client *c) { return c->out.len - c->sent; }
+
+static void run(const struct client *c, const char *data, struct buffer *out, bool *quit) {
+    static struct slice *argv;
+    static size_t argv_cap;
+    const struct parser *p = &c->parser;
+
+    if (p->argc > argv_cap) {
+        argv_cap = p->argc * 2;
+        argv = alloc_again(argv, argv_cap * sizeof *argv);
+    }
+    for (size_t i = 0; i < p->argc; i++)
+        argv[i] = (struct slice){data + p->args[i].offset, p->args[i].len};
+    struct request r = {.argc = p->argc, .argv = argv, .out = out};
+    command_run(&r);
+    *quit = r.quit;
+}
+
+/* Answers the complete requests in data; returns how many bytes they took. Stops early when output piles up. */
+static size_t answer(struct client *c, char *data, size_t len, struct buffer *out) {
+    size_t done = 0;
+
+    c->paused = false;
+    while (!c->closing) {
+        if (out->len - (out == &c->out ? c->sent : 0) >= settings.max_output) {
+            c->paused = true;
+            break;
+        }
+        enum parsed parsed = parse_request(&c->parser, data + done, len - done, settings.max_bulk);
+        if (parsed == PARSED_NEED_MORE)
+            break;
+        if (parsed == PARSED_ERROR) {
+            reply_error(out, "ERR %s", c->parser.error);
+            c->closing = true;
+            break;
+        }
+        if (c->parser.argc > 0)
+            run(c, data + done, out, &c->closing);
+        done += c->parser.pos;
+        parser_reset(&c->parser);
+    }
+    return done;
+}
+
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
+
+/* One send; returns how much was taken, or -1 when the connection is broken. */
+static ssize_t send_some(int fd, const char *data, size_t len) {
+    ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    return n;
+}
+
+/* Sends what waits in c->out; false when the connection is broken. */
+static bool flush(int fd, struct client *c) {
+    ssize_t n = send_some(fd, c->out.data + c->sent, unsent(c));
+    if (n < 0)
+        return false;
+    c->sent += (size_t)n;
+    if (unsent(c) == 0) {
+        c->out.len = c->sent = 0;
+        if (c->out.cap > KEEP_SIZE)
+            buffer_free(&c->out);
+    }
+    return true;
+}
+
+/* Keeps data[done..len] for later; data may be c->in itself. */
+static void keep_rest(struct client *c, const char *data, size_t len, size_t done) {
+    size_t rest = len - done;
+    if (data == c->in.data) {
+        memmove(c->in.data, data + done, rest);
+        c->in.len = rest;
+        if (rest == 0 && c->in.cap > KEEP_SIZE)
+            buffer_free(&c->in);
+    } else {
+        c->in.len = 0;
+        if (rest == 0 && c->in.cap > KEEP_SIZE)
+            buffer_free(&c->in);
+        buffer_append(&c->in, data + done, rest);
+    }
+}
+
+/* Answers what is in data, and sends the answers, all in one go if possible; false when the connection is broken. */
+static bool handle(int fd, struct client *c, char *data, size_t len) {
+    if (unsent(c) > 0) { /* replies must queue behind those not sent yet */
+        if (c->sent > c->out.len / 2) {
+            memmove(c->out.data, c->out.data + c->sent, unsent(c));
+            c->out.len -= c->sent;
+            c->sent = 0;
+        }
+        keep_rest(c, data, len, answer(c, data, len, &c->out));
+        return true; /* poll says when there is room */
+    }
+    do {
+        write_buffer.len = 0;
+        keep_rest(c, data, len, answer(c, data, len, &write_buffer));
+        if (write_buffer.len == 0)
+            break;
+        ssize_t n = send_some(fd, write_buffer.data, write_buffer.len);
+        if (n < 0)
+            return false;
+        if ((size_t)n < write_buffer.len)
+            buffer_append(&c->out, write_buffer.data + n, write_buffer.len - (size_t)n);
+        if (write_buffer.cap > 16 * settings.max_output)
+            buffer_free(&write_buffer);
+        data = c->in.data;
+        len = c->in.len;
+    } while (c->paused && unsent(c) == 0); /* it stopped for size only, and all of it was taken */
+    return true;
+}
+
+/* ---- receiving --------------------------------------------------------------------------------------------------- */
+
+/* Reads once and handles it; false when the connection is broken or the client ended it with nothing left to send. */
+static bool receive(int fd, struct client *c) {
+    char *data = read_buffer;
+    size_t room = READ_SIZE, kept = c->in.len;
+
+    if (kept > 2 * settings.max_bulk + READ_SIZE)
+        return false; /* one request of many long arguments: they may not fill the memory */
+    if (kept <= READ_SIZE / 2) {
+        /* The usual case. A little left over from before goes in front, and the connection needs no buffer of its own. */
+        if (kept > 0)
+            memcpy(read_buffer, c->in.data, kept);
+        room -= kept;
+    } else { /* a long value is on its way: read it where it will stay */
+        buffer_reserve(&c->in, READ_SIZE);
+        data = c->in.data;
+        room = c->in.cap - kept;
+    }
+    ssize_t n = recv(fd, data + kept, room, 0);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0) {
+        c->closing = true; /* requests that came before were answered, and the client may still read */
+        return unsent(c) > 0;
+    }
+    if (data == c->in.data)
+        c->in.len += (size_t)n;
+    return handle(fd, c, data, kept + (size_t)n) && !(c->closing && unsent(c) == 0);
+}
+
+/* Output drained: sends more, and goes on with requests that waited for it. */
+static bool drain(int fd, struct client *c) {
+    if (!flush(fd, c))
+        return false;
+    if (unsent(c) == 0 && c->paused && !c->closing && !handle(fd, c, c->in.data, c->in.len))
+        return false;
+    return !(c->closing && unsent(c) == 0);
+}
+
+static short wanted_events(const struct client *c) {
+    bool may_read = !c->closing && !c->paused && unsent(c) < settings.max_output;
+    return (short)((may_read ? POLLIN : 0) | (unsent(c) > 0 ? POLLOUT : 0));
+}
+
+/* ---- connections ------------------------------------------------------------------------------------------------- */
+
+static void add(int fd, short events, struct client *c) {
+    if (count == capacity) {
+        capacity = capacity ? capacity * 2 : 64;
+        fds = alloc_again(fds, capacity * sizeof *fds);
+        clients = alloc_again(clients, capacity * sizeof *clients);
+    }
+    fds[count] = (struct pollfd){.fd = fd, .events = events};
+    clients[count++] = c;
+}
+
+static void drop(size_t i) {
+    struct client *c = clients[i];
+    close(fds[i].fd);
+    buffer_free(&c->in);
+    buffer_free(&c->out);
+    parser_free(&c->parser);
+    free(c);
+    count--;
+    fds[i] = fds[count];
+    clients[i] = clients[count];
+    fds[0].fd = listener; /* in case it was left out for want of descriptors */
+    statistics.clients--;
+}
+
+static void accept_all(void) {
+    for (;;) {
+        int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE)
+                fds[0].fd = -1; /* poll would report the listener for ever; drop() puts it back */
+            else if (errno == ECONNABORTED || errno == EINTR)
+                continue;
+            return;
+        }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* only a matter of speed */
+        struct client *c = alloc_zeroed(1, sizeof *c);
+        parser_reset(&c->parser);
+        add(fd, POLLIN, c);
+        statistics.connections++;
+        statistics.clients++;
+    }
+}
+
+static int listen_on(uint16_t port) {
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_ANY)};
+    if (fd < 0)
+        die("socket");
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0)
+        die("setsockopt SO_REUSEADDR");
+    if (bind(fd, (struct sockaddr *)&addr, sizeof addr) != 0)
+        die("bind");
+    if (listen(fd, BACKLOG) != 0)
+        die("listen");
+    return fd;
+}
+
+static bool serve(size_t i) {
+    struct client *c = clients[i];
+    short ready = fds[i].revents;
+    bool open = true;
+
+    if (ready & POLLOUT)
+        open = drain(fds[i].fd, c);
+    /* After a hang-up or an error reading says what happened; if this client is not to be read, it is over. */
+    if (open && (ready & (POLLIN | POLLHUP | POLLERR | POLLNVAL)))
+        open = fds[i].events & POLLIN ? receive(fds[i].fd, c) : !(ready & (POLLHUP | POLLERR | POLLNVAL));
+    if (open)
+        fds[i].events = wanted_events(c);
+    return open;
+}
+
+/* ---- start ------------------------------------------------------------------------------------------------------- */
+
+static size_t number(const char *option, const char *text, size_t max) {
+    int64_t value = 0;
+    if (text == NULL || !parse_int((struct slice){text, strlen(text)}, &value) || value < 1 || (uint64_t)value > max) {
+        fprintf(stderr, "kv: %s wants a number from 1 to %zu\n", option, max);
+        exit(2);
+    }
+    return (size_t)value;
+}
+
+static void read_arguments(int argc, char **argv) {
+    for (int i = 1; i < argc; i += 2) {
+        const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(option, "--port") == 0) {
+            settings.port = (uint16_t)number(option, value, 65535);
+        } else if (strcmp(option, "--max-bulk") == 0) {
+            settings.max_bulk = number(option, value, 512 << 20);
+        } else if (strcmp(option, "--max-output") == 0) {
+            settings.max_output = number(option, value, 1 << 30);
+        } else {
+            fprintf(stderr, "usage: kv [--port N] [--max-bulk BYTES] [--max-output BYTES]\n");
+            exit(2);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    read_arguments(argc, argv);
+    map_seed();
+    commands_init();
+    listener = listen_on(settings.port);
+    add(listener, POLLIN, NULL);
+    printf("kv: ready on port %u\n", (unsigned)settings.port);
+    fflush(stdout);
+
+    for (;;) {
+        if (poll(fds, (nfds_t)count, expire_timeout()) < 0) {
+            if (errno == EINTR)
+                continue;
+            die("poll");
+        }
+        clock_forget();
+        expire_due(EXPIRE_PER_ROUND);
+        /* Downwards, because drop() moves the last entry into the hole: that one was served already. */
+        for (size_t i = count; i-- > 1;)
+            if (fds[i].revents != 0 && !serve(i))
+                drop(i);
+        if (fds[0].revents != 0)
+            accept_all();
+    }
+}
