@@ -1,0 +1,97 @@
+//! What a replica is started with.
+
+use replicode_log::{Digest, NodeId};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What all nodes of a cluster must have in common. Compared with the log on disk at start, and with each peer when
+/// they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterIdentity {
+    /// The cell's random number, `ClusterConfig::cluster`.
+    pub cluster: [u8; 16],
+    /// `ClusterConfig::digest()`: also the parent of the first batch.
+    pub config: Digest,
+    /// Fingerprint of engine version and settings.
+    pub engine: Digest,
+}
+
+/// A node's credentials, as PEM text. Made by [`crate::network::tls`].
+#[derive(Clone)]
+pub struct TlsIdentity {
+    /// Certificate of the cluster's own authority.
+    pub ca: String,
+    /// This node's certificate, signed by that authority.
+    pub cert: String,
+    /// The private key belonging to it (PKCS #8).
+    pub key: String,
+}
+
+impl std::fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsIdentity(..)")
+    }
+}
+
+/// Everything [`crate::start`] needs.
+#[derive(Clone, Debug)]
+pub struct ReplicaConfig {
+    /// This node.
+    pub node: NodeId,
+    /// What it has in common with its peers.
+    pub identity: ClusterIdentity,
+    /// Wall-clock time of genesis, nanoseconds since the Unix epoch: what the leader's clock is counted from.
+    pub epoch_unix_ns: u64,
+    /// UDP address to listen on for peers. Not used by a cluster of one.
+    pub listen: SocketAddr,
+    /// All members, this node included, with the addresses at which they are reached. Every node must be given the
+    /// same members; addresses may differ.
+    pub peers: BTreeMap<NodeId, SocketAddr>,
+    /// Directory of the log. Created (mode 0700) when `found` is set.
+    pub dir: PathBuf,
+    /// Whether an empty directory may become a new log. A node that has ever been part of the cluster must not be
+    /// started with this set: with an empty log under its old identity it could take back what it promised.
+    pub found: bool,
+    /// Credentials; `None` only for a cluster of one.
+    pub tls: Option<TlsIdentity>,
+    /// Times and bounds.
+    pub tuning: Tuning,
+}
+
+/// Times and bounds that may differ from node to node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// How often the leader shows that it lives.
+    pub heartbeat: Duration,
+    /// A follower that has heard nothing for a random time between these two stands for election.
+    pub election: (Duration, Duration),
+    /// Batches that may be on their way at once.
+    pub pipeline: usize,
+    /// Most inputs of one batch.
+    pub batch_inputs: usize,
+    /// Most bytes of one batch; a single heavier input still goes, alone.
+    pub batch_bytes: usize,
+    /// Bytes of a log segment. A heavier record gets a segment of its own size.
+    pub segment_bytes: u64,
+    /// Bytes of recent log entries kept in memory for followers; older ones are read from disk.
+    pub cache_bytes: usize,
+}
+
+impl Default for Tuning {
+    /// Election times are chosen so that a dead leader is replaced in about a second: half of the time the first
+    /// candidate waits less than 750 ms, plus two round trips for pre-vote and vote. Ten heartbeats fit into the
+    /// shortest wait but five, which leaves room for a scheduler that sleeps through a few ticks.
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(100),
+            election: (Duration::from_millis(500), Duration::from_millis(1000)),
+            pipeline: 4,
+            batch_inputs: 65_536,
+            batch_bytes: 1 << 20,
+            segment_bytes: 16 << 20,
+            cache_bytes: 32 << 20,
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Peers.
+pub mod tls;

@@ -1,0 +1,91 @@
+//! What a replica tells about itself.
+
+use replicode_log::{BatchIndex, BootNo, NodeId, Term};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A node's part in the consensus protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It decides the order.
+    Leader,
+    /// It follows a leader.
+    Follower,
+    /// It stands for election.
+    Candidate,
+    /// It receives the log but does not vote.
+    Learner,
+    /// It is not running (any more).
+    Stopped,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Learner => "learner",
+            Self::Stopped => "stopped",
+        })
+    }
+}
+
+/// One moment of a replica's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplicaStatus {
+    /// This node.
+    pub node: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// The highest term seen.
+    pub term: Term,
+    /// The leader of that term, if known.
+    pub leader: Option<NodeId>,
+    /// Highest entry of the consensus log known to be committed.
+    pub commit_raft_index: Option<u64>,
+    /// Last entry of the consensus log.
+    pub last_raft_index: Option<u64>,
+    /// The last batch handed to [`crate::Delivery::batch`].
+    pub batch_index: BatchIndex,
+    /// This node's boot number; 0 before it was granted.
+    pub boot: BootNo,
+    /// Bytes of this node's inputs that are not yet applied.
+    pub outgoing_bytes: usize,
+    /// The other members.
+    pub peers: Vec<PeerStatus>,
+    /// The log on disk.
+    pub log: LogStatus,
+    /// Batches proposed by this node since its start.
+    pub batches: u64,
+    /// Inputs offered to this node since its start.
+    pub inputs: u64,
+}
+
+/// Another member, seen from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The member.
+    pub node: NodeId,
+    /// Where it is reached.
+    pub addr: SocketAddr,
+    /// How long ago it last answered; `None` if it never did since this node's start.
+    pub last_contact: Option<Duration>,
+    /// Up to which entry its log is known to equal ours; leader only.
+    pub matched: Option<u64>,
+    /// Why it was last found unreachable, if it is.
+    pub trouble: Option<String>,
+}
+
+/// The log on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStatus {
+    /// Bytes of all segments.
+    pub bytes: u64,
+    /// Number of segments.
+    pub segments: u64,
+    /// Calls of `fdatasync` since start.
+    pub fsyncs: u64,
+    /// Records written since start.
+    pub records: u64,
+}
