@@ -1,0 +1,123 @@
+//! Consensus ports: numbers that mean the same mapping on every node, because each takes the lowest free one.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The lowest consensus port. Those below are left to ports that people publish.
+pub const FIRST_PORT: u16 = 10_000;
+
+/// The cell-wide number of a mapping.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
+pub struct ConsensusPort(u16);
+
+impl ConsensusPort {
+    /// The number itself.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConsensusPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for ConsensusPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}", self.0)
+    }
+}
+
+/// Which consensus ports are taken: all below `next`, except those in `free`. The two are kept minimal, so that
+/// allocators with the same ports taken are equal, whatever their history.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Ports {
+    next: u32,
+    free: BTreeSet<u16>,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { next: FIRST_PORT.into(), free: BTreeSet::new() }
+    }
+}
+
+impl Ports {
+    /// Takes the lowest free port; `None` when all are taken.
+    pub(crate) fn take(&mut self) -> Option<ConsensusPort> {
+        if let Some(port) = self.free.pop_first() {
+            return Some(ConsensusPort(port));
+        }
+        let port = u16::try_from(self.next).ok()?;
+        self.next += 1;
+        Some(ConsensusPort(port))
+    }
+
+    /// How many can be taken at the moment.
+    pub(crate) fn left(&self) -> usize {
+        self.free.len() + (u32::from(u16::MAX) + 1 - self.next) as usize
+    }
+
+    /// Gives a port back.
+    pub(crate) fn give(&mut self, port: ConsensusPort) {
+        self.free.insert(port.0);
+        while let Some(&last) = self.free.last()
+            && u32::from(last) + 1 == self.next
+        {
+            self.free.pop_last();
+            self.next -= 1;
+        }
+    }
+
+    /// Whether exactly `taken` are taken.
+    pub(crate) fn check(&self, taken: &BTreeSet<ConsensusPort>) -> Result<(), String> {
+        let count = (self.next - u32::from(FIRST_PORT)) as usize - self.free.len();
+        if count != taken.len() {
+            return Err(format!("{count} consensus ports are taken, {} are in use", taken.len()));
+        }
+        match taken.iter().find(|port| u32::from(port.0) >= self.next || self.free.contains(&port.0)) {
+            Some(port) => Err(format!("consensus port {port} is in use and free")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_free_port_is_taken() {
+        let mut ports = Ports::default();
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take()).take(4).collect();
+        assert_eq!(taken.iter().map(|port| port.get()).collect::<Vec<_>>(), [10_000, 10_001, 10_002, 10_003]);
+        ports.give(taken[2]);
+        ports.give(taken[0]);
+        assert_eq!(ports.take().map(ConsensusPort::get), Some(10_000));
+        assert_eq!(ports.take().map(ConsensusPort::get), Some(10_002));
+        assert_eq!(ports.take().map(ConsensusPort::get), Some(10_004));
+    }
+
+    #[test]
+    fn ports_run_out_and_come_back() {
+        let mut ports = Ports::default();
+        let all: Vec<_> = std::iter::from_fn(|| ports.take()).collect();
+        assert_eq!(all.len(), 65_536 - 10_000);
+        assert_eq!((ports.take(), ports.left()), (None, 0));
+        ports.give(all[7]);
+        assert_eq!((ports.left(), ports.take()), (1, Some(all[7])));
+    }
+
+    #[test]
+    fn equal_ports_in_use_make_equal_allocators() {
+        let mut ports = Ports::default();
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take()).take(4).collect();
+        for port in [1, 3, 0, 2] {
+            ports.give(taken[port]);
+        }
+        assert_eq!(ports, Ports::default());
+    }
+}
