@@ -1,0 +1,1 @@
+//! Layouts of the structures that cross guest memory.

@@ -1,0 +1,185 @@
+//! Constants of preview 1 (`wasi_snapshot_preview1.witx`) and of `replicode_sock_v1` (wasi-libc's headers).
+
+/// `rights`: what a descriptor may be used for.
+pub mod rights {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const FD_DATASYNC: u64 = 1 << 0;
+    pub const FD_READ: u64 = 1 << 1;
+    pub const FD_SEEK: u64 = 1 << 2;
+    pub const FD_FDSTAT_SET_FLAGS: u64 = 1 << 3;
+    pub const FD_SYNC: u64 = 1 << 4;
+    pub const FD_TELL: u64 = 1 << 5;
+    pub const FD_WRITE: u64 = 1 << 6;
+    pub const FD_ADVISE: u64 = 1 << 7;
+    pub const FD_ALLOCATE: u64 = 1 << 8;
+    pub const PATH_CREATE_DIRECTORY: u64 = 1 << 9;
+    pub const PATH_CREATE_FILE: u64 = 1 << 10;
+    pub const PATH_LINK_SOURCE: u64 = 1 << 11;
+    pub const PATH_LINK_TARGET: u64 = 1 << 12;
+    pub const PATH_OPEN: u64 = 1 << 13;
+    pub const FD_READDIR: u64 = 1 << 14;
+    pub const PATH_READLINK: u64 = 1 << 15;
+    pub const PATH_RENAME_SOURCE: u64 = 1 << 16;
+    pub const PATH_RENAME_TARGET: u64 = 1 << 17;
+    pub const PATH_FILESTAT_GET: u64 = 1 << 18;
+    pub const PATH_FILESTAT_SET_SIZE: u64 = 1 << 19;
+    pub const PATH_FILESTAT_SET_TIMES: u64 = 1 << 20;
+    pub const FD_FILESTAT_GET: u64 = 1 << 21;
+    pub const FD_FILESTAT_SET_SIZE: u64 = 1 << 22;
+    pub const FD_FILESTAT_SET_TIMES: u64 = 1 << 23;
+    pub const PATH_SYMLINK: u64 = 1 << 24;
+    pub const PATH_REMOVE_DIRECTORY: u64 = 1 << 25;
+    pub const PATH_UNLINK_FILE: u64 = 1 << 26;
+    pub const POLL_FD_READWRITE: u64 = 1 << 27;
+    pub const SOCK_SHUTDOWN: u64 = 1 << 28;
+    pub const SOCK_ACCEPT: u64 = 1 << 29;
+
+    /// Every right there is.
+    pub const ALL: u64 = (1 << 30) - 1;
+    /// What makes sense on a regular file.
+    pub const FILE: u64 = FD_DATASYNC
+        | FD_READ
+        | FD_SEEK
+        | FD_FDSTAT_SET_FLAGS
+        | FD_SYNC
+        | FD_TELL
+        | FD_WRITE
+        | FD_ADVISE
+        | FD_ALLOCATE
+        | FD_FILESTAT_GET
+        | FD_FILESTAT_SET_SIZE
+        | FD_FILESTAT_SET_TIMES
+        | POLL_FD_READWRITE;
+    /// What makes sense on a directory.
+    pub const DIRECTORY: u64 = FD_FDSTAT_SET_FLAGS
+        | FD_SYNC
+        | FD_DATASYNC
+        | FD_ADVISE
+        | PATH_CREATE_DIRECTORY
+        | PATH_CREATE_FILE
+        | PATH_LINK_SOURCE
+        | PATH_LINK_TARGET
+        | PATH_OPEN
+        | FD_READDIR
+        | PATH_READLINK
+        | PATH_RENAME_SOURCE
+        | PATH_RENAME_TARGET
+        | PATH_FILESTAT_GET
+        | PATH_FILESTAT_SET_SIZE
+        | PATH_FILESTAT_SET_TIMES
+        | FD_FILESTAT_GET
+        | FD_FILESTAT_SET_TIMES
+        | PATH_SYMLINK
+        | PATH_REMOVE_DIRECTORY
+        | PATH_UNLINK_FILE
+        | POLL_FD_READWRITE;
+    /// What makes sense on a stream socket.
+    pub const SOCKET: u64 =
+        FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | SOCK_SHUTDOWN | SOCK_ACCEPT;
+    /// Standard input. Without seek and tell, so that wasi-libc takes it for a terminal.
+    pub const STDIN: u64 = FD_READ | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
+    /// Standard output and error. Without seek and tell, so that wasi-libc takes them for terminals: line by line.
+    pub const STDOUT: u64 =
+        FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | FD_SYNC | FD_DATASYNC;
+}
+
+/// `fdflags`.
+pub mod fdflags {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const APPEND: u32 = 1 << 0;
+    pub const DSYNC: u32 = 1 << 1;
+    pub const NONBLOCK: u32 = 1 << 2;
+    pub const RSYNC: u32 = 1 << 3;
+    pub const SYNC: u32 = 1 << 4;
+    pub const ALL: u32 = (1 << 5) - 1;
+}
+
+/// `oflags`.
+pub mod oflags {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const CREAT: u32 = 1 << 0;
+    pub const DIRECTORY: u32 = 1 << 1;
+    pub const EXCL: u32 = 1 << 2;
+    pub const TRUNC: u32 = 1 << 3;
+    pub const ALL: u32 = (1 << 4) - 1;
+}
+
+/// `fstflags`.
+pub mod fstflags {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const ATIM: u32 = 1 << 0;
+    pub const ATIM_NOW: u32 = 1 << 1;
+    pub const MTIM: u32 = 1 << 2;
+    pub const MTIM_NOW: u32 = 1 << 3;
+    pub const ALL: u32 = (1 << 4) - 1;
+}
+
+/// `filetype`.
+pub mod filetype {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const CHARACTER_DEVICE: u8 = 2;
+    pub const DIRECTORY: u8 = 3;
+    pub const REGULAR_FILE: u8 = 4;
+    pub const SOCKET_STREAM: u8 = 6;
+    pub const SYMBOLIC_LINK: u8 = 7;
+}
+
+/// `clockid`.
+pub mod clockid {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const REALTIME: u32 = 0;
+    pub const MONOTONIC: u32 = 1;
+    pub const PROCESS_CPUTIME: u32 = 2;
+    pub const THREAD_CPUTIME: u32 = 3;
+}
+
+/// `lookupflags`: follow a symbolic link in the last component.
+pub const SYMLINK_FOLLOW: u32 = 1;
+/// `subclockflags`: the time-out is a point in time.
+pub const CLOCK_ABSTIME: u16 = 1;
+/// `eventrwflags`: both directions are over.
+pub const HANGUP: u16 = 1;
+/// `riflags` and `MSG_PEEK`: leave the bytes where they are.
+pub const RECV_PEEK: u32 = 1;
+/// `riflags` and `MSG_WAITALL`: wait for all bytes.
+pub const RECV_WAITALL: u32 = 2;
+
+/// `whence`.
+pub mod whence {
+    #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const SET: u32 = 0;
+    pub const CUR: u32 = 1;
+    pub const END: u32 = 2;
+}
+
+/// Numbers of `sys/socket.h` and `netinet/*.h` as wasi-libc has them for wasip2.
+pub mod socket {
+    #![allow(missing_docs, reason = "the names are those of the C headers")]
+    pub const AF_INET: u16 = 1;
+    pub const AF_INET6: u16 = 2;
+    pub const SOCK_DGRAM: u32 = 5;
+    pub const SOCK_STREAM: u32 = 6;
+    pub const SOCK_NONBLOCK: u32 = 0x4000;
+    pub const SOCK_CLOEXEC: u32 = 0x2000;
+    pub const IPPROTO_TCP: u32 = 6;
+    pub const MSG_DONTWAIT: u32 = 0x40;
+    pub const MSG_NOSIGNAL: u32 = 0x4000;
+    pub const SHUT_RD: u32 = 1;
+    pub const SHUT_WR: u32 = 2;
+    pub const SOL_SOCKET: u32 = 0x7fff_ffff;
+    pub const SO_REUSEADDR: u32 = 2;
+    pub const SO_TYPE: u32 = 3;
+    pub const SO_ERROR: u32 = 4;
+    pub const SO_SNDBUF: u32 = 7;
+    pub const SO_RCVBUF: u32 = 8;
+    pub const SO_KEEPALIVE: u32 = 9;
+    pub const SO_ACCEPTCONN: u32 = 30;
+    pub const SO_PROTOCOL: u32 = 38;
+    pub const SO_DOMAIN: u32 = 39;
+    pub const SO_RCVTIMEO: u32 = 66;
+    pub const SO_SNDTIMEO: u32 = 67;
+    pub const TCP_NODELAY: u32 = 1;
+    pub const TCP_KEEPIDLE: u32 = 4;
+    pub const TCP_KEEPINTVL: u32 = 5;
+    pub const TCP_KEEPCNT: u32 = 6;
+}
