@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Makes sure that everything which the build and the tests use is there: sourced or run by tests/demo.sh, tests/run.sh,
+# tests/bench.sh and .ci/run. Installs Debian packages only when one is missing, and only as root or through sudo.
+#
+#   tests/setup.sh [build|test|bench]      default: test
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+want=${1:-test}
+# command → Debian package
+needs="cc:gcc python3:python3 pip:python3-pip"
+case $want in
+build) ;;
+test) needs+=" redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl" ;;
+bench) needs+=" redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl etcd:etcd-server" ;;
+*) echo "usage: tests/setup.sh [build|test|bench]" >&2; exit 2 ;;
+esac
+
+have() { # pip may be a module without a command
+    if [ "$1" = pip ]; then python3 -m pip --version >/dev/null 2>&1; else command -v "$1" >/dev/null 2>&1; fi
+}
+
+missing=""
+for need in $needs; do
+    have "${need%%:*}" || missing+=" ${need##*:}"
+done
+if [ -n "$missing" ]; then
+    missing=$(tr ' ' '\n' <<<"$missing" | sort -u | tr '\n' ' ')
+    sudo=""
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || { echo "setup: please install:$missing" >&2; exit 1; }
+        sudo=sudo
+    fi
+    echo "setup: installing $missing"
+    $sudo apt-get update -qq
+    # A server that starts by itself would take its default port.
+    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust with rustup first" >&2; exit 1; }
+
+wasm_programs/build.sh
+cargo build --release --locked -p replicode

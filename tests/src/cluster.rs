@@ -1,0 +1,286 @@
+//! A cluster as `replicode up` makes it, and single nodes as `replicode run` and `replicode node` make them.
+
+use crate::process::{Process, run, signal_pid};
+use crate::resp::{Resp, Value};
+use crate::{binary, check, eventually, free_ports};
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// How long a node or a cluster may take to serve its first request, compilation of the guest included.
+pub const START: Duration = Duration::from_secs(60);
+
+/// `replicode`, with arguments.
+#[must_use]
+pub fn replicode<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(args);
+    command
+}
+
+/// Runs a subcommand with `--json` and reads what it prints.
+///
+/// # Errors
+/// When it fails or prints no JSON.
+pub fn json(args: &[&str]) -> Result<Json> {
+    let output = run(replicode(args).arg("--json"), b"", Duration::from_secs(120))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("replicode {args:?} failed: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_str(&text).with_context(|| format!("replicode {args:?} --json printed {text}"))
+}
+
+/// One node that runs a server, by `replicode run` or `replicode node`.
+pub struct Server {
+    /// The process.
+    pub process: Process,
+    /// Its data directory.
+    pub data: PathBuf,
+    /// Where it publishes the guest's port.
+    pub port: u16,
+}
+
+impl Server {
+    /// `replicode run MODULE --publish PORT:GUEST --data DIR EXTRA…`; waits until the port answers a PING.
+    ///
+    /// # Errors
+    /// When the node does not serve in time.
+    pub fn run_kv(module: &Path, guest_port: u16, data: &Path, extra: &[&str]) -> Result<Self> {
+        let port = free_ports(1);
+        Self::run_on(module, port, guest_port, data, extra)
+    }
+
+    /// As [`Server::run_kv`], on a given port.
+    ///
+    /// # Errors
+    /// When the node does not serve in time.
+    pub fn run_on(module: &Path, port: u16, guest_port: u16, data: &Path, extra: &[&str]) -> Result<Self> {
+        let mut command = replicode(&["run"]);
+        command.arg(module).args(["--publish", &format!("{port}:{guest_port}")]);
+        command.arg("--data").arg(data).args(extra);
+        let process = Process::start(&mut command, &data.with_extension("log"))?;
+        let mut server = Self { process, data: data.to_path_buf(), port };
+        server.await_ping()?;
+        Ok(server)
+    }
+
+    fn await_ping(&mut self) -> Result<()> {
+        let port = self.port;
+        let process = &mut self.process;
+        eventually("the node to serve", START, || {
+            if !process.is_running()? {
+                bail!("the node has ended:\n{}", process.output());
+            }
+            ping(port)
+        })
+        .with_context(|| format!("output of the node:\n{}", self.process.output()))
+    }
+}
+
+/// Asks a kv guest for a PONG.
+///
+/// # Errors
+/// When it does not answer so within two seconds.
+pub fn ping(port: u16) -> Result<()> {
+    let pong = Resp::connect(port, Duration::from_secs(2))?.command(&["PING"])?;
+    check(pong == Value::Simple("PONG".into()), || format!("PING answered {pong:?}"))
+}
+
+/// A cluster started by `replicode up`.
+pub struct Cluster {
+    /// The `up` process.
+    pub up: Process,
+    /// Its data directory, with `node-1`, `node-2`, ….
+    pub data: PathBuf,
+    /// Port of the first node; node `i` has `base + i - 1`.
+    pub base: u16,
+    /// How many nodes there are.
+    pub nodes: u16,
+    /// Nodes that were started again by hand.
+    revived: Vec<(u16, Process)>,
+}
+
+impl Cluster {
+    /// `replicode up MODULE --nodes N --publish PORT:GUEST --data DIR EXTRA…`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(module: &Path, nodes: u16, guest_port: u16, data: &Path, extra: &[&str]) -> Result<Self> {
+        let base = free_ports(nodes);
+        Self::start_on(base, module, nodes, guest_port, data, extra)
+    }
+
+    /// As [`Cluster::start`], with the first node on port `base`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_on(
+        base: u16,
+        module: &Path,
+        nodes: u16,
+        guest_port: u16,
+        data: &Path,
+        extra: &[&str],
+    ) -> Result<Self> {
+        let mut command = replicode(&["up"]);
+        command.arg(module).args(["--nodes", &nodes.to_string()]);
+        command.args(["--publish", &format!("{base}:{guest_port}")]).arg("--data").arg(data).args(extra);
+        let up = Process::start(&mut command, &data.with_extension("up.log"))?;
+        Ok(Self { up, data: data.to_path_buf(), base, nodes, revived: Vec::new() })
+    }
+
+    /// Starts a cluster of the kv guest and waits until every node serves it.
+    ///
+    /// # Errors
+    /// When a node does not serve in time; the message holds the output of `up`.
+    pub fn start_kv(module: &Path, nodes: u16, data: &Path, extra: &[&str]) -> Result<Self> {
+        let cluster = Self::start(module, nodes, 6379, data, extra)?;
+        cluster.await_serving()?;
+        Ok(cluster)
+    }
+
+    /// Waits until every node answers a PING.
+    ///
+    /// # Errors
+    /// When one does not in time.
+    pub fn await_serving(&self) -> Result<()> {
+        for node in 1..=self.nodes {
+            eventually(&format!("node {node} to serve"), START, || ping(self.port(node)))
+                .with_context(|| format!("output of up:\n{}", self.up.output()))?;
+        }
+        Ok(())
+    }
+
+    /// Where node `node` publishes the guest.
+    #[must_use]
+    pub fn port(&self, node: u16) -> u16 {
+        self.base + node - 1
+    }
+
+    /// All published ports.
+    #[must_use]
+    pub fn ports(&self) -> Vec<u16> {
+        (1..=self.nodes).map(|node| self.port(node)).collect()
+    }
+
+    /// Data directory of a node.
+    #[must_use]
+    pub fn dir(&self, node: u16) -> PathBuf {
+        self.data.join(format!("node-{node}"))
+    }
+
+    /// `replicode status --admin DIR/node-i --json`.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub fn status(&self, node: u16) -> Result<Json> {
+        json(&["status", "--admin", &self.dir(node).to_string_lossy()])
+    }
+
+    /// Where a node listens for its peers (UDP), as its status tells.
+    ///
+    /// # Errors
+    /// When the node does not answer or does not tell.
+    pub fn status_address(&self, node: u16) -> Result<std::net::SocketAddr> {
+        let status = self.status(node)?;
+        let address = status["listen"].as_str().with_context(|| format!("status without 'listen': {status:#}"))?;
+        Ok(address.parse()?)
+    }
+
+    /// The node that says it leads, asked of every node that answers.
+    ///
+    /// # Errors
+    /// When nobody leads within ten seconds.
+    pub fn leader(&self) -> Result<u16> {
+        eventually("a leader", Duration::from_secs(10), || {
+            let leads = |node: &u16| self.status(*node).is_ok_and(|status| status["role"] == "leader");
+            (1..=self.nodes).find(leads).context("no node says that it leads")
+        })
+    }
+
+    /// The process number in a node's `pid` file.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn pid(&self, node: u16) -> Result<u32> {
+        let path = self.dir(node).join("pid");
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        Ok(text.trim().parse()?)
+    }
+
+    /// Sends a signal to a node.
+    ///
+    /// # Errors
+    /// When the node is gone.
+    pub fn signal(&self, node: u16, signal: Signal) -> Result<()> {
+        signal_pid(self.pid(node)?, signal)
+    }
+
+    /// Kills a node with SIGKILL and waits until its process is gone.
+    ///
+    /// # Errors
+    /// When there was nothing to kill.
+    pub fn kill(&mut self, node: u16) -> Result<()> {
+        let pid = self.pid(node)?;
+        signal_pid(pid, Signal::SIGKILL)?;
+        if let Some(at) = self.revived.iter().position(|(n, _)| *n == node) {
+            self.revived.remove(at);
+        }
+        eventually("the killed process to be gone", Duration::from_secs(10), || {
+            // A zombie whose parent has not looked yet is gone for our purposes.
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let state = stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next());
+            check(matches!(state, None | Some('Z')), || format!("process {pid} is in state {state:?}"))
+        })
+    }
+
+    /// `replicode node --data DIR/node-i`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn revive(&mut self, node: u16) -> Result<()> {
+        let mut command = replicode(&["node", "--data"]);
+        command.arg(self.dir(node));
+        let log = self.data.with_extension(format!("revived-{node}.log"));
+        self.revived.push((node, Process::start(&mut command, &log)?));
+        Ok(())
+    }
+
+    /// What a node that was started again by hand has printed.
+    #[must_use]
+    pub fn revived_output(&self, node: u16) -> String {
+        self.revived.iter().filter(|(n, _)| *n == node).map(|(_, process)| process.output()).collect()
+    }
+
+    /// Waits until all nodes have applied the same batch with the same digest.
+    ///
+    /// # Errors
+    /// When they do not agree in time.
+    pub fn await_agreement(&self, limit: Duration) -> Result<Json> {
+        eventually("all nodes to agree", limit, || {
+            let states: Vec<Json> = (1..=self.nodes).map(|node| self.status(node)).collect::<Result<_>>()?;
+            let key = |state: &Json| (state["applied_index"].clone(), state["digest"].clone());
+            check(states.iter().all(|state| key(state) == key(&states[0])), || format!("nodes differ: {states:#?}"))?;
+            Ok(states[0].clone())
+        })
+    }
+
+    /// Ctrl-C; waits until everything has stopped.
+    ///
+    /// # Errors
+    /// When it does not stop, or not with exit code 0.
+    pub fn stop(&mut self) -> Result<()> {
+        for (_, process) in &mut self.revived {
+            process.signal(Signal::SIGINT)?;
+            process.wait(Duration::from_secs(20))?;
+        }
+        self.revived.clear();
+        self.up.signal(Signal::SIGINT)?;
+        let status = self.up.wait(Duration::from_secs(30))?;
+        check(status.success(), || format!("up ended with {status}:\n{}", self.up.output()))
+    }
+}
