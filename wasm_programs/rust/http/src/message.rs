@@ -1,0 +1,235 @@
+//! HTTP/1.1 requests as bytes, and what a response consists of (RFC 9112).
+
+use serde_json::json;
+
+/// Longest request line and headers together, bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// Longest request body, bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+const MAX_HEADERS: usize = 64;
+
+/// A complete request; it borrows from the bytes it was found in.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Upper case by the standard, and compared as it is.
+    pub method: &'a str,
+    /// Without the query.
+    pub path: &'a str,
+    /// As long as `Content-Length` says.
+    pub body: &'a [u8],
+    /// Whether the connection stays open after the response.
+    pub keep_alive: bool,
+    /// For `HEAD`: the response has the headers of `GET` but no body.
+    pub head_only: bool,
+    /// Bytes from the start of this request to the start of the next.
+    pub length: usize,
+}
+
+/// What the bytes at the start of a connection's input are.
+#[derive(Debug)]
+pub enum Parsed<'a> {
+    /// The beginning of a request; the client may be waiting to be told to send its body.
+    Incomplete {
+        /// It sent `Expect: 100-continue` and its headers are complete.
+        wants_continue: bool,
+    },
+    /// Nothing that can be answered otherwise than by this, and then closing.
+    Refused(Response),
+    /// A request.
+    Request(Request<'a>),
+}
+
+/// Status and JSON body.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Sent unless the status is 204.
+    pub body: Vec<u8>,
+    /// For status 405: what the resource allows.
+    pub allow: Option<&'static str>,
+}
+
+impl Response {
+    /// A response with this JSON value.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self { status, body: body.to_string().into_bytes(), allow: None }
+    }
+
+    /// `{"error": message}`.
+    pub fn error(status: u16, message: &str) -> Self {
+        Self::json(status, &json!({ "error": message }))
+    }
+
+    /// The text that goes with the status.
+    pub fn reason(&self) -> &'static str {
+        match self.status {
+            200 => "OK",
+            201 => "Created",
+            204 => "No Content",
+            400 => "Bad Request",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            413 => "Content Too Large",
+            431 => "Request Header Fields Too Large",
+            501 => "Not Implemented",
+            505 => "HTTP Version Not Supported",
+            _ => "Unknown",
+        }
+    }
+}
+
+/// The headers this server cares for.
+#[derive(Default)]
+struct Headers {
+    content_length: usize,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+    host: bool,
+}
+
+/// Looks at the start of `input`. Cheap for the usual short request; for a long body it looks at the head again each time.
+pub fn parse(input: &[u8]) -> Parsed<'_> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Request::new(&mut headers);
+    let head_len = match head.parse(input) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) if input.len() > MAX_HEAD => return refuse(431, "headers are too long"),
+        Ok(httparse::Status::Partial) => return Parsed::Incomplete { wants_continue: false },
+        Err(httparse::Error::TooManyHeaders) => return refuse(431, "too many headers"),
+        Err(httparse::Error::Version) => return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+        Err(_) => return refuse(400, "not an HTTP request"),
+    };
+    if head_len > MAX_HEAD {
+        return refuse(431, "headers are too long");
+    }
+    let (Some(method), Some(target), Some(version)) = (head.method, head.path, head.version) else {
+        return refuse(400, "not an HTTP request");
+    };
+    let fields = match read_headers(head.headers) {
+        Ok(fields) => fields,
+        Err(response) => return Parsed::Refused(response),
+    };
+    if version == 1 && !fields.host {
+        return refuse(400, "header Host is missing");
+    }
+    if fields.content_length > MAX_BODY {
+        return refuse(413, "the body is too long");
+    }
+    let length = head_len + fields.content_length;
+    let Some(body) = input.get(head_len..length) else {
+        return Parsed::Incomplete { wants_continue: fields.expects_continue && version == 1 };
+    };
+    let keep_alive = !fields.close && (version == 1 || fields.keep_alive);
+    let path = target.split('?').next().unwrap_or(target);
+    Parsed::Request(Request { method, path, body, keep_alive, head_only: method == "HEAD", length })
+}
+
+fn refuse(status: u16, message: &str) -> Parsed<'static> {
+    Parsed::Refused(Response::error(status, message))
+}
+
+fn read_headers(headers: &[httparse::Header<'_>]) -> Result<Headers, Response> {
+    let mut fields = Headers::default();
+    let mut length = None;
+    for header in headers {
+        let is = |name| header.name.eq_ignore_ascii_case(name);
+        if is("content-length") {
+            let value =
+                read_length(header.value).ok_or_else(|| Response::error(400, "Content-Length is not a number"))?;
+            // Two different lengths are how requests get smuggled past a proxy.
+            if length.replace(value).is_some_and(|other| other != value) {
+                return Err(Response::error(400, "there are two Content-Length headers"));
+            }
+        } else if is("transfer-encoding") {
+            return Err(Response::error(501, "send a body with Content-Length"));
+        } else if is("connection") {
+            fields.close |= has_token(header.value, "close");
+            fields.keep_alive |= has_token(header.value, "keep-alive");
+        } else if is("expect") {
+            fields.expects_continue = header.value.eq_ignore_ascii_case(b"100-continue");
+        } else if is("host") {
+            if fields.host {
+                return Err(Response::error(400, "there are two Host headers"));
+            }
+            fields.host = true;
+        }
+    }
+    fields.content_length = length.unwrap_or(0);
+    Ok(fields)
+}
+
+/// Digits only; a number that does not fit is as good as infinite, and refused as too long.
+fn read_length(value: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(value).ok()?;
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(usize::MAX))
+}
+
+fn has_token(value: &[u8], token: &str) -> bool {
+    value.split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(input: &str) -> (String, String, Vec<u8>, bool, usize) {
+        match parse(input.as_bytes()) {
+            Parsed::Request(r) => (r.method.into(), r.path.into(), r.body.into(), r.keep_alive, r.length),
+            other => panic!("{input:?} gave {other:?}"),
+        }
+    }
+
+    fn refused(input: &str) -> u16 {
+        match parse(input.as_bytes()) {
+            Parsed::Refused(response) => response.status,
+            other => panic!("{input:?} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_request_ends_where_its_length_says() {
+        let one = "PUT /items/a?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n12";
+        let two = format!("{one}GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(request(&two), ("PUT".into(), "/items/a".into(), b"12".to_vec(), true, one.len()));
+    }
+
+    #[test]
+    fn every_shorter_prefix_is_incomplete() {
+        let whole = "PUT /items/a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n12";
+        for n in 0..whole.len() {
+            assert!(matches!(parse(&whole.as_bytes()[..n]), Parsed::Incomplete { .. }), "prefix of {n} bytes");
+        }
+    }
+
+    #[test]
+    fn keep_alive_depends_on_version_and_header() {
+        assert!(request("GET / HTTP/1.1\r\nHost: h\r\n\r\n").3);
+        assert!(!request("GET / HTTP/1.1\r\nHost: h\r\nConnection: x, Close\r\n\r\n").3);
+        assert!(!request("GET / HTTP/1.0\r\n\r\n").3);
+        assert!(request("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").3);
+    }
+
+    #[test]
+    fn what_cannot_be_framed_is_refused() {
+        assert_eq!(refused("nonsense\r\n\r\n"), 400);
+        assert_eq!(refused("GET / HTTP/1.1\r\n\r\n"), 400);
+        assert_eq!(refused("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
+        assert_eq!(refused("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n"), 400);
+        assert_eq!(refused("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"), 400);
+        assert_eq!(refused("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n"), 413);
+        assert_eq!(refused("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999999\r\n\r\n"), 413);
+        assert_eq!(refused("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), 501);
+        assert_eq!(refused(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(MAX_HEAD))), 431);
+    }
+
+    #[test]
+    fn a_client_may_wait_for_continue() {
+        let head = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+        assert!(matches!(parse(head.as_bytes()), Parsed::Incomplete { wants_continue: true }));
+    }
+}
