@@ -1,1 +1,38 @@
-//! Under construction.
+//! Guests on Wasmtime: how a program is compiled, linked to the kernel, suspended in a system call and resumed.
+//!
+//! ```text
+//!  machine                    this crate
+//!  Guest::resume(kernel) ──>  guest ── hatch ──> store ──> wasm ──> shim ──> host function ──> Kernel::call
+//!                  <── Pause, kernel  <── hatch <──────────────────── wait ──────── "would block"
+//! ```
+//!
+//! | module | it is |
+//! |---|---|
+//! | [`engine`] | every source of nondeterminism and its switch; the fingerprint |
+//! | [`module`] | accepts or refuses a module |
+//! | [`guest`] | one process: its stack, its suspension |
+//! | [`loader`] | modules by digest; the machine's way to start processes |
+//! | `hatch` | how the kernel is lent to a running guest and taken back |
+//! | `shim`, `linker`, `host` | the way of a call from the guest into the kernel |
+//! | `start_section` | start functions run like everything else |
+//! | `cap`, `trap` | how far a guest may grow; how it ends |
+//!
+//! Not here: any decision about what a system call does. The crate links what [`replicode_syscalls::abi::IMPORTS`]
+//! lists and knows no function by name.
+
+mod cap;
+pub mod engine;
+pub mod guest;
+mod hatch;
+mod host;
+mod linker;
+pub mod loader;
+pub mod module;
+mod shim;
+mod start_section;
+mod trap;
+
+pub use engine::{EngineError, WasmEngine};
+pub use guest::WasmGuest;
+pub use loader::WasmLoader;
+pub use module::{BadImport, CompiledModule, ModuleError};

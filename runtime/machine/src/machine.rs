@@ -1,0 +1,293 @@
+//! The cell's state, and the order of a batch.
+
+use crate::guest::{Guest, GuestLoader, LoadError};
+use crate::history::History;
+use crate::ledger::Ledger;
+use crate::origins::Origins;
+use replicode_log::{
+    Batch, BatchHeader, BatchIndex, BootNo, ClusterConfig, ConfigError, Digest, FsImage, LogicalTime, NodeId, Output,
+    Pid, codec,
+};
+use replicode_nat::{Intake, Nat, NatRow};
+use replicode_syscalls::{Errno, Kernel, ProcessInfo, Recording, StepRecord, TraceRecord};
+use std::collections::BTreeMap;
+
+/// A machine that cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MachineError {
+    /// The configuration contradicts itself.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The image is not the one that the configuration names.
+    #[error("the file image has digest {found}, the configuration names {named}: restore the image file")]
+    Image {
+        /// Digest of the image given.
+        found: Digest,
+        /// Digest that the configuration names.
+        named: Digest,
+    },
+    /// The file image does not fit the limits.
+    #[error("the files to start with cannot be taken over: {0:?}")]
+    Files(Errno),
+}
+
+/// This node is broken and must stop. Nothing of it is visible to guests or to other nodes, and the machine is of no
+/// further use: a fresh one gets the log from the beginning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A batch that does not follow the last one.
+    #[error("batch {got} does not follow batch {last}: the log is damaged or its reader is")]
+    Order {
+        /// The last batch applied.
+        last: BatchIndex,
+        /// The batch offered.
+        got: BatchIndex,
+    },
+    /// A program of the configuration cannot be started here.
+    #[error("process {pid} cannot be started on this node: {why}")]
+    Load {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        why: LoadError,
+    },
+    /// The host failed a running guest.
+    #[error("process {pid} cannot go on, because of this node: {why}")]
+    Guest {
+        /// The process.
+        pid: Pid,
+        /// What the host could not do.
+        why: String,
+    },
+    /// A fault or a panic stopped an earlier batch half way.
+    #[error("the machine stopped in the middle of an earlier batch: restart the node")]
+    Stopped,
+}
+
+/// Something that a person at this node may want to read. Not part of what nodes compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The process.
+    pub pid: Pid,
+    /// The text, possibly of several lines.
+    pub text: String,
+}
+
+/// What a batch amounted to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The batch.
+    pub index: BatchIndex,
+    /// The cell's time now.
+    pub time: LogicalTime,
+    /// Digest of all history up to here; equal on all nodes.
+    pub digest: Digest,
+    /// What leaves the cell, in order. May leave this node at once: the batch is committed.
+    pub outputs: Vec<Output>,
+    /// When the next batch must come even if nothing happens; `None` when only an event can wake a process.
+    pub next_deadline: Option<LogicalTime>,
+    /// Whether the batch told of the world outside, or made a program act: what is worth a report to the other nodes.
+    pub had_events: bool,
+    /// For this node's own log.
+    pub notes: Vec<Note>,
+}
+
+/// What accumulates while a batch is executed.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) header: BatchHeader,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) events: bool,
+}
+
+/// A cell on one node.
+///
+/// # How to drive it
+///
+/// Give it the committed batches, each once and in order ([`Machine::apply`]); act on the outputs that concern this
+/// node. Everything else only looks.
+pub struct Machine<L> {
+    pub(crate) config: ClusterConfig,
+    pub(crate) config_digest: Digest,
+    pub(crate) loader: L,
+    /// Absent while a batch is executed, and for ever after one that was not finished.
+    kernel: Option<Box<Kernel>>,
+    pub(crate) nat: Nat,
+    pub(crate) guests: BTreeMap<Pid, Box<dyn Guest>>,
+    /// Standard inputs that come through the log.
+    pub(crate) stdin: BTreeMap<Pid, Intake>,
+    pub(crate) origins: Origins,
+    pub(crate) ledger: Ledger,
+    history: History,
+    /// Processes started so far: distinguishes the seeds of those started in one batch.
+    pub(crate) started: u64,
+    /// A process whose turn came when the batch had run long enough. It is the first one of the next batch.
+    pub(crate) carried: Option<Pid>,
+    next_deadline: Option<LogicalTime>,
+}
+
+impl<L: GuestLoader> Machine<L> {
+    /// A cell before its first batch.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself, or the image is not the one that it names or does not fit its limits.
+    pub fn new(config: &ClusterConfig, image: &FsImage, loader: L) -> Result<Self, MachineError> {
+        config.validate()?;
+        let found = Digest::of(&codec::encode(image));
+        if found != config.image {
+            return Err(MachineError::Image { found, named: config.image });
+        }
+        let kernel = Kernel::new(config.limits.clone(), config.epoch_unix_ns, image).map_err(MachineError::Files)?;
+        let config_digest = config.digest();
+        Ok(Self {
+            config: config.clone(),
+            config_digest,
+            loader,
+            kernel: Some(Box::new(kernel)),
+            nat: Nat::new(&config.limits),
+            guests: BTreeMap::new(),
+            stdin: BTreeMap::new(),
+            origins: Origins::default(),
+            ledger: Ledger::new(config.nodes.clone()),
+            history: History::new(config_digest),
+            started: 0,
+            carried: None,
+            next_deadline: None,
+        })
+    }
+
+    /// Executes one batch, up to the point at which every process waits. `content` is the digest of the batch's
+    /// encoding.
+    ///
+    /// # Errors
+    /// When this node is broken; see [`Fault`]. The machine must then be dropped.
+    pub fn apply(&mut self, batch: Batch, content: Digest) -> Result<Applied, Fault> {
+        let Batch { header, sections } = batch;
+        let last = self.history.last();
+        if header.index != last.next() {
+            return Err(Fault::Order { last, got: header.index });
+        }
+        let mut kernel = self.kernel.take().ok_or(Fault::Stopped)?;
+        let mut work = Work { header, outputs: Vec::new(), notes: Vec::new(), events: false };
+
+        // 1. The clock becomes the batch's time; due timers become ready.
+        kernel.advance(header.time);
+
+        // 2. At the beginning of history the programs start. Then the inputs, in order.
+        if last == BatchIndex(0) {
+            self.start_programs(&mut kernel, &mut work)?;
+        }
+        for section in sections {
+            self.admit(section, &mut kernel, &mut work)?;
+        }
+
+        // 3. Ready processes run until every one waits. What they send leaves through the NAT table as they go.
+        let mut kernel = self.run(kernel, &mut work)?;
+
+        // 4. The digest chains.
+        let trail = kernel.trail().take();
+        let outputs = Digest::of(&codec::encode(&work.outputs));
+        let digest = Digest::chain(
+            self.history.digest(),
+            &[content.bytes(), outputs.bytes(), &trail.hash.to_le_bytes(), &trail.steps.to_le_bytes()],
+        );
+        self.history.push(digest, kernel.take_steps());
+
+        self.next_deadline = match self.carried {
+            Some(_) => Some(header.time.plus(1)),
+            None => kernel.next_deadline(),
+        };
+        self.kernel = Some(kernel);
+        Ok(Applied {
+            index: header.index,
+            time: header.time,
+            digest,
+            outputs: work.outputs,
+            next_deadline: self.next_deadline,
+            had_events: work.events || trail.steps > 0,
+            notes: work.notes,
+        })
+    }
+}
+
+impl<L> Machine<L> {
+    /// The last batch applied; 0 before any.
+    #[must_use]
+    pub const fn applied(&self) -> BatchIndex {
+        self.history.last()
+    }
+
+    /// Digest of all history so far; before any batch, the configuration's.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.history.digest()
+    }
+
+    /// When the next batch must come even if nothing happens.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<LogicalTime> {
+        self.next_deadline
+    }
+
+    /// A node's last boot, and the sequence number that is due in it.
+    #[must_use]
+    pub fn origin(&self, node: NodeId) -> Option<(BootNo, u64)> {
+        self.origins.get(node)
+    }
+
+    /// The boots that are not over, by node.
+    pub fn live_boots(&self) -> impl Iterator<Item = (NodeId, BootNo)> {
+        self.origins.live()
+    }
+
+    /// The processes, those that have ended included.
+    pub fn processes(&self) -> impl Iterator<Item = ProcessInfo> {
+        self.kernel.iter().flat_map(|kernel| kernel.processes())
+    }
+
+    /// The NAT table as people see it.
+    pub fn nat_rows(&self) -> impl Iterator<Item = NatRow> {
+        self.nat.rows()
+    }
+
+    /// Chooses what is kept of each system call from now on. It influences nothing that nodes compare.
+    pub fn set_recording(&mut self, recording: Recording) {
+        if let Some(kernel) = &mut self.kernel {
+            kernel.set_recording(recording);
+        }
+    }
+
+    /// The system calls since the last call of this, decoded; empty unless [`Recording::Trace`] is chosen.
+    pub fn take_trace(&mut self) -> Vec<TraceRecord> {
+        self.kernel.as_mut().map(|kernel| kernel.take_trace()).unwrap_or_default()
+    }
+
+    /// The system calls of a recent batch as hashes; `None` when it made none, is too long ago, or
+    /// [`Recording::Steps`] was not chosen.
+    #[must_use]
+    pub fn steps_of(&self, index: BatchIndex) -> Option<&[StepRecord]> {
+        self.history.steps_of(index)
+    }
+
+    /// The digest after a recent batch; `None` when it is more than [`crate::history::DIGESTS`] batches ago.
+    #[must_use]
+    pub fn digest_of(&self, index: BatchIndex) -> Option<Digest> {
+        self.history.digest_of(index)
+    }
+
+    /// The configuration that the machine was made from.
+    #[must_use]
+    pub const fn config(&self) -> &ClusterConfig {
+        &self.config
+    }
+}
+
+impl<L> std::fmt::Debug for Machine<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("applied", &self.applied())
+            .field("digest", &self.digest())
+            .finish_non_exhaustive()
+    }
+}

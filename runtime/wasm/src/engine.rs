@@ -1,0 +1,168 @@
+//! The engine: the one place where a `wasmtime::Config` is built, and what its settings amount to.
+//!
+//! Every source of nondeterminism of WebAssembly is switched here:
+//!
+//! | source | answer |
+//! |---|---|
+//! | bit patterns of NaN | made canonical after each instruction that can give one |
+//! | relaxed SIMD | the deterministic lowering |
+//! | code that depends on the CPU at hand | compiled for the plain architecture, whatever the host's CPU can do more |
+//! | depth of recursion | a fixed number of bytes of wasm stack, counted in frames of that same code |
+//! | `memory.grow` | decided by the configured cap; a host that cannot follow stops the node |
+//! | threads, shared memory | not compiled into the engine |
+//! | interruption by time, fuel or epochs | off |
+//! | proposals without use here (GC types, 64-bit and custom-page memories, stack switching, wide arithmetic) | refused |
+//!
+//! Tail calls and standard exceptions are on: `setjmp`, C++ and some Rust programs are compiled to them.
+
+use crate::host::Host;
+use crate::linker;
+use crate::module::{CompiledModule, ModuleError};
+use replicode_log::{Digest, Limits};
+use std::fmt::Write as _;
+use wasmtime::{Collector, Config, Engine, Linker, OptLevel, Strategy};
+
+/// The engine's version. Pinned exactly in the workspace; a test compares the two.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+/// Elements of all tables of a guest. C and Rust programs have one element per function whose address is taken.
+pub const MAX_TABLE_ELEMENTS: usize = 1_000_000;
+
+/// Bytes of a guest's native stack that are left for host functions, which run on it too: the kernel's deepest call
+/// needs a few KiB.
+const HOST_STACK_BYTES: usize = 512 << 10;
+
+/// What is wrong with the engine on this host.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no code generator for this kind of host.
+    #[error("replicode does not run guests on {arch}-{os}: use x86-64 or 64-bit Arm, on Linux or macOS")]
+    Platform {
+        /// The processor's architecture.
+        arch: &'static str,
+        /// The operating system.
+        os: &'static str,
+    },
+    /// Wasmtime refused the settings.
+    #[error("the wasm engine cannot be set up: {0}")]
+    Settings(String),
+}
+
+/// Compiles guests and knows what they may import. One per node; cheap to clone.
+#[derive(Clone)]
+pub struct WasmEngine {
+    engine: Engine,
+    linker: Linker<Host>,
+    limits: Limits,
+}
+
+impl WasmEngine {
+    /// An engine under these limits.
+    ///
+    /// # Errors
+    /// When the host is of a kind that has no code generator.
+    pub fn new(limits: &Limits) -> Result<Self, EngineError> {
+        let settings = |error: wasmtime::Error| EngineError::Settings(format!("{error:#}"));
+        let engine = Engine::new(&config(limits)?).map_err(settings)?;
+        let linker = linker::build(&engine).map_err(settings)?;
+        Ok(Self { engine, linker, limits: limits.clone() })
+    }
+
+    /// Everything about the engine that two nodes must share to compute the same, as one hash. It is part of the
+    /// cluster's configuration; a node with another one is refused, and so is a log recorded with another one.
+    #[must_use]
+    pub fn fingerprint(limits: &Limits) -> Digest {
+        Digest::of(Self::fingerprint_text(limits).as_bytes())
+    }
+
+    /// What [`WasmEngine::fingerprint`] is the hash of, one setting per line.
+    #[must_use]
+    pub fn fingerprint_text(limits: &Limits) -> String {
+        let target = target().unwrap_or("none");
+        let stack = limits.stack_bytes;
+        let mut text = format!("wasmtime {WASMTIME_VERSION}\ncompiler cranelift, speed\ntarget {target}, baseline\n");
+        let settings = [
+            "nan canonical",
+            "relaxed-simd deterministic",
+            "fuel off",
+            "epochs off",
+            "threads off",
+            "multi-memory off",
+            "exceptions on",
+            "tail-call on",
+        ];
+        for setting in settings {
+            let _ = writeln!(text, "{setting}");
+        }
+        let _ = write!(text, "stack {stack}\ntables {MAX_TABLE_ELEMENTS}\n");
+        text
+    }
+
+    /// Checks and compiles a guest. See [`ModuleError`] for what is refused.
+    ///
+    /// # Errors
+    /// Why the module cannot be run, for the person who supplied it.
+    pub fn compile(&self, wasm: &[u8]) -> Result<CompiledModule, ModuleError> {
+        CompiledModule::new(self, wasm)
+    }
+
+    pub(crate) const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) const fn linker(&self) -> &Linker<Host> {
+        &self.linker
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl std::fmt::Debug for WasmEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WasmEngine").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+fn config(limits: &Limits) -> Result<Config, EngineError> {
+    let settings = |error: wasmtime::Error| EngineError::Settings(format!("{error:#}"));
+    let target = target().ok_or(EngineError::Platform { arch: std::env::consts::ARCH, os: std::env::consts::OS })?;
+    let stack = limits.stack_bytes as usize;
+
+    let mut config = Config::new();
+    // Naming the target turns off what Wasmtime would otherwise learn from the CPU at hand, so that all nodes, and a
+    // laptop that replays what a server recorded, run the same machine code with the same stack frames.
+    config.target(target).map_err(settings)?;
+    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
+    config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
+    config.consume_fuel(false).epoch_interruption(false);
+    config.max_wasm_stack(stack).async_stack_size(stack + HOST_STACK_BYTES);
+
+    config.wasm_tail_call(true).wasm_exceptions(true);
+    config.wasm_gc(false).wasm_function_references(false);
+    config.wasm_memory64(false).wasm_multi_memory(false).wasm_custom_page_sizes(false);
+    config.wasm_stack_switching(false).wasm_wide_arithmetic(false).wasm_shared_everything_threads(false);
+    // Exceptions are objects of the engine's collected heap. This collector frees each one as soon as it is caught.
+    config.collector(Collector::DeferredReferenceCounting);
+
+    // Memory is reserved, not committed: an idle guest costs the pages that it has touched, and its initial contents
+    // are mapped copy-on-write from one image per module.
+    config.memory_init_cow(true);
+    Ok(config)
+}
+
+/// The host's own target triple: the engine runs code of no other.
+const fn target() -> Option<&'static str> {
+    if cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+        Some("x86_64-unknown-linux-gnu")
+    } else if cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "musl")) {
+        Some("x86_64-unknown-linux-musl")
+    } else if cfg!(all(target_arch = "aarch64", target_os = "linux", target_env = "gnu")) {
+        Some("aarch64-unknown-linux-gnu")
+    } else if cfg!(all(target_arch = "aarch64", target_os = "macos")) {
+        Some("aarch64-apple-darwin")
+    } else {
+        None
+    }
+}
