@@ -31,7 +31,17 @@ pub fn json(args: &[&str]) -> Result<Json> {
     if !output.status.success() {
         bail!("replicode {args:?} failed: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
-    serde_json::from_str(&text).with_context(|| format!("replicode {args:?} --json printed {text}"))
+    // One value per line: rows of a table come one by one, and are given back as an array.
+    let values: Vec<Json> = serde_json::Deserializer::from_str(&text)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("replicode {args:?} --json printed {text}"))?;
+    let rows = matches!(args.first(), Some(&("ps" | "nat" | "log")));
+    match <[Json; 1]>::try_from(values) {
+        Ok([value]) if value.is_array() || !rows => Ok(value),
+        Ok([value]) => Ok(Json::Array(vec![value])),
+        Err(values) => Ok(Json::Array(values)),
+    }
 }
 
 /// One node that runs a server, by `replicode run` or `replicode node`.
