@@ -74,6 +74,8 @@ int main(int argc, char **argv) {
             int fd = accept(listener, NULL, NULL);
             if (fd >= 0 && set_nonblocking(fd) == 0)
                 connections[count++] = fd;
+            else if (fd >= 0)
+                close(fd);
         }
         for (int i = 0; i < count; i++)
             if (!echo_once(connections[i])) {
