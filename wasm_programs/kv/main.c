@@ -127,7 +127,8 @@ static bool flush(int fd, struct client *c) {
 static void keep_rest(struct client *c, const char *data, size_t len, size_t done) {
     size_t rest = len - done;
     if (data == c->in.data) {
-        memmove(c->in.data, data + done, rest);
+        if (rest > 0)
+            memmove(c->in.data, data + done, rest);
         c->in.len = rest;
         if (rest == 0 && c->in.cap > KEEP_SIZE)
             buffer_free(&c->in);
