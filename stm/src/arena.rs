@@ -1,0 +1,184 @@
+//! Memory that only grows during a block: index in, shared reference out, no lock and no unsafe code.
+//!
+//! An [`Arena`] is a flat base followed by levels that double in size. Workers claim short runs of indices with one
+//! `fetch_add` and fill them privately. Between blocks, with exclusive access, [`Arena::settle`] melts the levels into
+//! the base, so a warm engine always takes the fast path of [`Arena::get`]: one bounds check and one load.
+//!
+//! Nothing is ever handed out twice within a block. This is invariant I3: an index is a sound stamp of a version.
+
+use crate::sync::{AtomicUsize, Padded, Relaxed};
+use std::sync::OnceLock;
+
+/// Elements of the first level; level `l` holds `FIRST << l`.
+const FIRST: usize = 1 << 12;
+/// Enough levels for every `u32` index.
+const LEVELS: usize = 20;
+
+/// Growing storage of `E`, addressed by `u32`.
+pub(crate) struct Arena<E> {
+    base: Vec<E>,
+    levels: [OnceLock<Box<[E]>>; LEVELS],
+    next: Padded<AtomicUsize>,
+    first: usize,
+}
+
+impl<E: Default> Arena<E> {
+    /// An empty arena whose first index is `first` (lower ones stay free for use as "none").
+    pub(crate) fn new(first: u32) -> Self {
+        Arena {
+            base: Vec::new(),
+            levels: [const { OnceLock::new() }; LEVELS],
+            next: Padded(AtomicUsize::new(first as usize)),
+            first: first as usize,
+        }
+    }
+
+    /// The element at `i`, which must have been claimed.
+    #[inline(always)]
+    pub(crate) fn get(&self, i: u32) -> &E {
+        match self.base.get(i as usize) {
+            Some(e) => e,
+            None => self.level_get(i as usize),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn level_get(&self, i: usize) -> &E {
+        let (level, at) = self.place(i);
+        &self.level(level)[at]
+    }
+
+    fn place(&self, i: usize) -> (usize, usize) {
+        let over = i - self.base.len();
+        let level = (over / FIRST + 1).ilog2() as usize;
+        (level, over - (((1 << level) - 1) * FIRST))
+    }
+
+    fn level(&self, level: usize) -> &[E] {
+        self.levels[level].get_or_init(|| (0..FIRST << level).map(|_| E::default()).collect())
+    }
+
+    /// Claims `n` neighbouring indices for the caller alone and returns the first.
+    pub(crate) fn claim(&self, n: usize) -> u32 {
+        let start = self.next.fetch_add(n, Relaxed);
+        // Beyond u32 the process has tens of gigabytes of versions in one block; stop before an index can repeat.
+        assert!(
+            start + n < u32::MAX as usize,
+            "arena full: {start} entries in one block, at most 2^32 are possible; use smaller blocks"
+        );
+        start as u32
+    }
+
+    /// Entries claimed so far, counted from index 0.
+    pub(crate) fn used(&self) -> usize {
+        self.next.load(Relaxed)
+    }
+
+    /// Exclusive access to element `i`.
+    pub(crate) fn get_mut(&mut self, i: u32) -> &mut E {
+        let i = i as usize;
+        if i < self.base.len() {
+            return &mut self.base[i];
+        }
+        self.settle();
+        if i >= self.base.len() {
+            self.base.resize_with(i + 1, E::default);
+        }
+        &mut self.base[i]
+    }
+
+    /// Melts the levels into the base; contents and indices stay.
+    pub(crate) fn settle(&mut self) {
+        // A level below an existing one may be missing, if nobody touched it; indices must stay in place.
+        if let Some(top) = self.levels.iter().rposition(|l| l.get().is_some()) {
+            for level in 0..=top {
+                self.level(level);
+            }
+        }
+        for level in &mut self.levels {
+            if let Some(b) = level.take() {
+                self.base.extend(b.into_vec());
+            }
+        }
+        let used = self.used();
+        if self.base.len() < used {
+            self.base.resize_with(used.next_power_of_two(), E::default);
+        }
+    }
+
+    /// Makes room for `n` entries in the base, so that a block of known size needs no level.
+    pub(crate) fn reserve(&mut self, n: usize) {
+        if self.base.len() < n {
+            self.settle();
+            let len = self.base.len().max(n);
+            self.base.resize_with(len, E::default);
+        }
+    }
+
+    /// Forgets all claims; contents stay and are overwritten by their next owners.
+    pub(crate) fn rewind(&mut self) {
+        self.settle();
+        self.next.store(self.first, Relaxed);
+    }
+
+    /// All claimed elements, exclusively.
+    pub(crate) fn used_mut(&mut self) -> &mut [E] {
+        self.settle();
+        let used = self.used().min(self.base.len());
+        &mut self.base[self.first.min(used)..used]
+    }
+}
+
+/// A worker's private run of indices of one arena.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Run {
+    at: u32,
+    end: u32,
+}
+
+impl Run {
+    /// The next private index, claiming another run of `step` when this one is used up.
+    #[inline(always)]
+    pub(crate) fn take<E: Default>(&mut self, arena: &Arena<E>, step: u32) -> u32 {
+        if self.at == self.end {
+            self.at = arena.claim(step as usize);
+            self.end = self.at + step;
+        }
+        let i = self.at;
+        self.at += 1;
+        i
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU32;
+
+    #[test]
+    fn indices_survive_growth() {
+        let mut a: Arena<AtomicU32> = Arena::new(1);
+        for round in 1..4u32 {
+            let mut run = Run::default();
+            let got: Vec<u32> = (0..20_000).map(|_| run.take(&a, 64)).collect();
+            for &i in &got {
+                a.get(i).store(i * round, Relaxed);
+            }
+            assert!(got.iter().all(|&i| a.get(i).load(Relaxed) == i * round));
+            a.settle();
+            assert!(got.iter().all(|&i| a.get(i).load(Relaxed) == i * round));
+            assert_eq!(got[0], 1, "index 0 stays free");
+            a.rewind();
+        }
+    }
+
+    #[test]
+    fn levels_that_were_skipped_keep_indices_in_place() {
+        let mut a: Arena<AtomicU32> = Arena::new(0);
+        let start = a.claim(40_000);
+        a.get(start + 39_999).store(7, Relaxed);
+        a.settle();
+        assert_eq!(a.get(39_999).load(Relaxed), 7);
+    }
+}

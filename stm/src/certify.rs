@@ -1,0 +1,300 @@
+//! Certified in-order commit: the one mechanism that decides (I1, I2).
+//!
+//! Whoever holds the token takes transactions in order. An executed one whose observations still hold is committed as
+//! it stands; any other finished one is run once more, right here, where everything below is final. So each
+//! transaction needs at most one such run, and progress depends on no hint.
+//!
+//! **Leaving the token** is a Dekker pattern: a worker says EXECUTED and then looks at the commit index; the holder
+//! frees the token and then looks at the next status once more. With sequentially consistent fences on both sides at
+//! least one of them sees the other.
+//!
+//! **Group certification** (many threads): the holder freezes a run of executed transactions, so that no hint can
+//! abort them, and idle workers check them side by side. Frozen versions are constant, hence the answers below the
+//! first invalid one are those that one-by-one certification would give.
+
+use crate::chain;
+use crate::error::TxResult;
+use crate::run::{STOP, Segment, Shared, Worker};
+use crate::slot::{ABORTED, COMMITTED, EXECUTED, FROZEN, Slot, Status};
+use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Padded, Relaxed, Release, SeqCst, fence, lock};
+use crate::tx::Tx;
+
+/// Conflict look-back of the switch to direct mode.
+const METER: u64 = 128;
+/// Leave for direct mode when more than this share (per 128) of commits needed another run.
+const SERIAL: u64 = 100;
+/// Commits without conflict until readers are no longer registered.
+const COOL: u32 = 64;
+/// Fewest transactions worth freezing as a group.
+const GROUP_MIN: u32 = 8;
+const GROUP_MAX: u32 = 64;
+
+impl Shared<'_> {
+    /// Whether the token holder could do something about transaction `c`.
+    #[inline(always)]
+    pub(crate) fn actionable(&self, c: u32) -> bool {
+        let s = self.slot(c).load();
+        if s.txn() != c || c >= self.n {
+            return false;
+        }
+        #[cfg(feature = "mutants")]
+        if crate::mutants::on(crate::mutants::Mutant::EarlyCommit)
+            && s.state() == crate::slot::RUNNING
+            && s.incarnation() > 0
+        {
+            return true;
+        }
+        matches!(s.state(), EXECUTED | ABORTED)
+    }
+
+    #[inline(always)]
+    fn certify(&self, slot: &Slot, txn: u32) -> Option<u32> {
+        #[cfg(feature = "mutants")]
+        if crate::mutants::on(crate::mutants::Mutant::SkippedRead) && slot.reads_len() > 0 {
+            let (tag, _, low) = crate::read_set::split(slot.read(self.log, 0));
+            return self.view().stale_from(slot, txn, None, 1 + crate::read_set::tail(tag, low));
+        }
+        self.view().stale(slot, txn, None)
+    }
+
+    /// The commit of `c`, apart from the status word. True if the stream stops here.
+    #[inline(always)]
+    fn seal(&self, c: u32, conflict: bool) -> bool {
+        let slot = self.slot(c);
+        let flags = slot.flags.load(Relaxed);
+        if flags & 2 != 0 {
+            self.settle_deltas(slot, c);
+        }
+        if let Some(audit) = self.audit {
+            let words = (0..slot.reads_len()).map(|k| slot.read(self.log, k)).collect();
+            let ranges = (0..).map_while(|k| slot.range(k)).collect();
+            lock(audit).push((c, words, ranges));
+        }
+        let heat = self.heat.load(Relaxed);
+        if conflict {
+            self.heat.store(COOL, Relaxed);
+        } else if heat > 0 {
+            self.heat.store(heat - 1, Relaxed);
+        }
+        if flags & 1 != 0 {
+            self.next.fetch_or(STOP, AcqRel);
+            self.fatal.store(true, Relaxed);
+            self.end.store(c, SeqCst);
+            return true;
+        }
+        self.commit.store(c + 1, Release);
+        if self.may_switch {
+            self.measure(conflict);
+        }
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle_deltas(&self, slot: &Slot, c: u32) {
+        for k in 0..slot.writes_len() {
+            let word = slot.write(self.log, k);
+            chain::settle_delta(self.recs, self.store.cells.get((word >> 32) as u32), c, word as u32);
+        }
+    }
+
+    /// Token holder: when nearly everything conflicts, stop claiming; the engine goes on in direct mode.
+    fn measure(&self, conflict: bool) {
+        let meter = self.meter.load(Relaxed);
+        let (seen, bad) = (meter & 0xffff_ffff, meter >> 32);
+        let (seen, bad) = (seen + 1, bad + u64::from(conflict));
+        if seen < METER {
+            self.meter.store(bad << 32 | seen, Relaxed);
+            return;
+        }
+        self.meter.store(0, Relaxed);
+        if bad >= SERIAL {
+            self.drain();
+        }
+    }
+
+    /// Lets every claimed transaction finish and no further one start.
+    pub(crate) fn drain(&self) {
+        let next = self.next.fetch_or(STOP, AcqRel);
+        if next & STOP == 0 {
+            self.end.fetch_min(next.min(self.n), SeqCst);
+        }
+    }
+}
+
+impl<J, R, F> Segment<'_, J, R, F>
+where
+    F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
+{
+    /// Takes the token if it is free and commits all that can be. True if anything was.
+    #[inline]
+    pub(crate) fn commit(&self, w: &mut Worker<R>) -> bool {
+        let sh = self.shared;
+        let mut progress = false;
+        loop {
+            if sh.token.swap(true, AcqRel) {
+                return progress;
+            }
+            progress |= self.commit_run(w);
+            sh.token.store(false, Release);
+            fence(SeqCst);
+            sh.park.wake();
+            // Somebody may have finished the next one while we held the token, failed to take it, and gone on.
+            let c = sh.commit.load(Relaxed);
+            if sh.finished(c) || !sh.actionable(c) {
+                return progress;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn commit_run(&self, w: &mut Worker<R>) -> bool {
+        let sh = self.shared;
+        let mut progress = false;
+        let mut c = sh.commit.load(Relaxed);
+        while !sh.finished(c) {
+            sh.pause(w.id);
+            if sh.group.on {
+                let upto = sh.group_commit(c, w);
+                if upto != c {
+                    progress = true;
+                    c = upto;
+                    continue;
+                }
+            }
+            let slot = sh.slot(c);
+            let s = slot.load();
+            if s.txn() != c {
+                break;
+            }
+            let conflict = match s.state() {
+                EXECUTED => match sh.certify(slot, c) {
+                    None => {
+                        if !slot.change(s, s.with(COMMITTED)) {
+                            continue; // a hint was faster; look again
+                        }
+                        s.incarnation() > 0
+                    }
+                    Some(cell) => {
+                        if !slot.change(s, s.again()) {
+                            continue;
+                        }
+                        sh.store.cells.get(cell).heat.fetch_add(1, Relaxed);
+                        w.scratch.counts.failed_certifications += 1;
+                        self.execute(w, s.again(), true);
+                        true
+                    }
+                },
+                ABORTED => {
+                    if !slot.change(s, s.again()) {
+                        continue;
+                    }
+                    w.scratch.counts.takeovers += 1;
+                    self.execute(w, s.again(), true);
+                    true
+                }
+                #[cfg(feature = "mutants")]
+                crate::slot::RUNNING
+                    if crate::mutants::on(crate::mutants::Mutant::EarlyCommit) && s.incarnation() > 0 =>
+                {
+                    true
+                }
+                _ => break,
+            };
+            progress = true;
+            w.scratch.counts.commits += 1;
+            if sh.seal(c, conflict) {
+                break;
+            }
+            c += 1;
+        }
+        progress
+    }
+}
+
+/// A run of frozen transactions that any worker may help to check.
+pub(crate) struct Group {
+    pub(crate) on: bool,
+    /// End (high half) and next index to check (low half) in one word: a late helper cannot mix two groups.
+    work: Padded<AtomicU64>,
+    done: Padded<AtomicU32>,
+    bad: AtomicU32,
+}
+
+impl Group {
+    pub(crate) fn new(on: bool) -> Self {
+        Group { on, work: Padded(AtomicU64::new(0)), done: Padded(AtomicU32::new(0)), bad: AtomicU32::new(u32::MAX) }
+    }
+
+    /// Checks one frozen transaction, if there is one to check.
+    #[inline]
+    pub(crate) fn help(&self, sh: &Shared<'_>) -> bool {
+        if !self.on {
+            return false;
+        }
+        let seen = self.work.load(Acquire);
+        if seen as u32 >= (seen >> 32) as u32 {
+            return false;
+        }
+        let mine = self.work.fetch_add(1, AcqRel);
+        let (end, i) = ((mine >> 32) as u32, mine as u32);
+        if i >= end {
+            return false;
+        }
+        if sh.certify(sh.slot(i), i).is_some() {
+            self.bad.fetch_min(i, AcqRel);
+        }
+        self.done.fetch_add(1, Release);
+        true
+    }
+}
+
+impl Shared<'_> {
+    /// Freezes, checks and commits a group that starts at `c`. Returns the new commit index.
+    #[cold]
+    #[inline(never)]
+    fn group_commit<R>(&self, c: u32, w: &mut Worker<R>) -> u32 {
+        let limit = (c + GROUP_MAX.min(self.window)).min(self.end.load(Acquire));
+        let executed = (c..limit).take_while(|&i| self.slot(i).load().is(i, EXECUTED)).count() as u32;
+        if executed < GROUP_MIN {
+            return c;
+        }
+        let mut frozen: Vec<Status> = Vec::with_capacity(executed as usize);
+        for i in c..c + executed {
+            let s = self.slot(i).load();
+            if !s.is(i, EXECUTED) || !self.slot(i).change(s, s.with(FROZEN)) {
+                break;
+            }
+            frozen.push(s);
+        }
+        let n = frozen.len() as u32;
+        self.group.done.store(0, Relaxed);
+        self.group.bad.store(u32::MAX, Relaxed);
+        self.group.work.store(u64::from(c + n) << 32 | u64::from(c), Release);
+        fence(SeqCst);
+        self.park.wake();
+        while self.group.help(self) {}
+        while self.group.done.load(Acquire) < n {
+            self.pause(w.id);
+            std::hint::spin_loop();
+        }
+        self.group.work.store(0, Release);
+        let good = self.group.bad.load(Relaxed).min(c + n);
+        let mut at = c;
+        for s in &frozen {
+            let slot = self.slot(s.txn());
+            if s.txn() >= good || self.finished(at) {
+                // Thawed: still executed, and certified one by one.
+                slot.status.store(s.0, SeqCst);
+                continue;
+            }
+            slot.status.store(s.with(COMMITTED).0, Release);
+            w.scratch.counts.commits += 1;
+            w.scratch.counts.group_commits += 1;
+            if !self.seal(s.txn(), s.incarnation() > 0) {
+                at = s.txn() + 1;
+            }
+        }
+        at
+    }
+}

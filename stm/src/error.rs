@@ -1,0 +1,196 @@
+//! How a transaction ends: outcome, revert, fatal stop; and how an engine refuses bad use.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What a transaction closure returns.
+pub type TxResult<T> = Result<T, Stop>;
+
+/// Why a closure leaves early. Opaque: pass it on with `?`.
+///
+/// Inside is one of three things: *retry* (this run was speculative and has read something that is already known to
+/// be wrong; the engine runs the transaction again), *revert* (the transaction's own decision) or *fatal* (stop the
+/// stream here). A closure cannot make a retry, and swallowing one does not help: the run is discarded either way.
+#[derive(Debug)]
+pub struct Stop(pub(crate) StopKind);
+
+#[derive(Debug)]
+pub(crate) enum StopKind {
+    Retry,
+    Revert(Revert),
+    Fatal(Fatal),
+}
+
+impl Stop {
+    /// Drops the effects of this transaction (or frame) and keeps the reason.
+    pub fn revert(code: u32, reason: impl Into<Cow<'static, str>>) -> Stop {
+        Stop(StopKind::Revert(Revert::new(code, reason)))
+    }
+
+    /// Stops the whole stream at this transaction: all lower ones are committed, this one and all higher ones have no
+    /// effect. Takes effect only if this run turns out to be the committed one.
+    pub fn fatal(reason: impl Into<Cow<'static, str>>) -> Stop {
+        Stop(StopKind::Fatal(Fatal(Box::new(FatalInner { cause: FatalCause::Stopped, reason: reason.into() }))))
+    }
+
+    #[cold]
+    pub(crate) fn misuse(reason: impl Into<Cow<'static, str>>) -> Stop {
+        Stop(StopKind::Fatal(Fatal(Box::new(FatalInner { cause: FatalCause::Misuse, reason: reason.into() }))))
+    }
+
+    pub(crate) const RETRY: Stop = Stop(StopKind::Retry);
+}
+
+/// Why a transaction or frame was rolled back. A function of what it read, so equal on every executor.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Revert(Box<(u32, Cow<'static, str>)>);
+
+impl Revert {
+    /// Code of a transaction whose closure panicked; the reason is the panic message.
+    pub const PANIC: u32 = u32::MAX;
+    /// Code of a frame nested deeper than [`crate::MAX_DEPTH`].
+    pub const DEPTH: u32 = u32::MAX - 1;
+    /// Code of a transaction with more than [`crate::MAX_ACCESSES`] reads or writes.
+    pub const LIMIT: u32 = u32::MAX - 2;
+    /// Code of an index beyond the end of a vector.
+    pub const BOUNDS: u32 = u32::MAX - 3;
+
+    pub(crate) fn new(code: u32, reason: impl Into<Cow<'static, str>>) -> Revert {
+        Revert(Box::new((code, reason.into())))
+    }
+    /// The code given by the closure, or one of the constants above.
+    #[must_use]
+    pub fn code(&self) -> u32 {
+        self.0.0
+    }
+    /// The reason given by the closure.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.0.1
+    }
+}
+
+impl fmt::Debug for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revert({}, {:?})", self.code(), self.reason())
+    }
+}
+
+impl fmt::Display for Revert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "reverted with code {}: {}", self.code(), self.reason())
+    }
+}
+
+/// What became of one transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome<R> {
+    /// It took effect and returned this.
+    Committed(R),
+    /// It had no effect.
+    Reverted(Revert),
+}
+
+impl<R> Outcome<R> {
+    /// The returned value, if it took effect.
+    pub fn committed(self) -> Option<R> {
+        match self {
+            Outcome::Committed(r) => Some(r),
+            Outcome::Reverted(_) => None,
+        }
+    }
+    /// Whether it took effect.
+    pub fn is_committed(&self) -> bool {
+        matches!(self, Outcome::Committed(_))
+    }
+    /// The reason, if it had no effect.
+    #[must_use]
+    pub fn reverted(&self) -> Option<&Revert> {
+        match self {
+            Outcome::Committed(_) => None,
+            Outcome::Reverted(r) => Some(r),
+        }
+    }
+}
+
+/// Who stopped the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FatalCause {
+    /// A transaction asked for it with [`Stop::fatal`].
+    Stopped,
+    /// The engine was used wrongly, for example with a cell of another engine.
+    Misuse,
+}
+
+/// Reason of a stopped stream.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fatal(Box<FatalInner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct FatalInner {
+    cause: FatalCause,
+    reason: Cow<'static, str>,
+}
+
+impl Fatal {
+    /// Who stopped the stream.
+    #[must_use]
+    pub fn cause(&self) -> FatalCause {
+        self.0.cause
+    }
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+}
+
+impl fmt::Debug for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fatal({:?}, {:?})", self.cause(), self.reason())
+    }
+}
+
+/// A block that was stopped by a fatal transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped<R> {
+    /// Outcomes of the transactions below [`Stopped::at`]; their effects are committed.
+    pub outcomes: Vec<Outcome<R>>,
+    /// Index of the transaction that stopped the stream. It and all later ones have no effect.
+    pub at: usize,
+    /// Why.
+    pub fatal: Fatal,
+}
+
+impl<R> fmt::Display for Stopped<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block stopped at transaction {}: {}", self.at, self.fatal.reason())
+    }
+}
+
+impl<R: fmt::Debug> std::error::Error for Stopped<R> {}
+
+/// An engine that cannot be built as asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError(pub(crate) String);
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// The reason of a panic, as far as it is text. A function of the closure's inputs, like every outcome.
+pub(crate) fn panic_revert(payload: &(dyn std::any::Any + Send)) -> Revert {
+    let text = if let Some(s) = payload.downcast_ref::<&'static str>() {
+        Cow::Borrowed(*s)
+    } else if let Some(s) = payload.downcast_ref::<String>() {
+        Cow::Owned(s.clone())
+    } else {
+        Cow::Borrowed("panic without a text message")
+    };
+    Revert::new(Revert::PANIC, text)
+}

@@ -1,0 +1,195 @@
+//! The committed state between blocks: cells, columns of values, indexes of containers.
+//!
+//! During a parallel segment the store is shared and its committed part is constant; what a block adds (cells of new
+//! keys, values of new versions) goes to append-only places beside it. [`Store::settle`] then moves the outcome into
+//! the committed part, with exclusive access.
+
+use crate::arena::Arena;
+use crate::chain::{self, Cell, Kind, Rec};
+use crate::sync::{Mutex, Relaxed, lock};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32 as IdCounter, Ordering};
+
+/// Cell ids must leave room for a tag in a read-set word.
+pub(crate) const MAX_CELLS: usize = 1 << 28;
+
+/// Something that keeps values or keys for cells. Part 0 does not exist: those cells are plain words.
+pub(crate) trait Part: Any + Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    /// Makes the value of version `word` (`None`: no value) the committed one at `base`; returns the new `base`.
+    fn fold(&mut self, base: u64, _word: Option<u64>) -> u64 {
+        base
+    }
+    /// Bags: appends the lists of these versions, oldest first.
+    fn append(&mut self, _words: &[u64]) {}
+    /// Containers: takes over the keys of this block, drops keys without a value into `freed`.
+    fn settle_keys(&mut self, _cells: &Arena<Cell>, _freed: &mut Vec<u32>) {}
+    /// Forgets all values of versions.
+    fn end_block(&mut self) {}
+    /// Takes back the newest direct write.
+    fn undo(&mut self) {}
+    /// Direct writes so far are final.
+    fn forget_undo(&mut self) {}
+    /// The cell that used place `base` is gone.
+    fn release(&mut self, _base: u64) {}
+    /// Name of a cell within this container, for people.
+    fn label(&self, _cell: u32) -> Option<String> {
+        None
+    }
+}
+
+pub(crate) struct Store {
+    pub(crate) engine: u32,
+    pub(crate) cells: Arena<Cell>,
+    parts: Vec<Box<dyn Part>>,
+    free: Mutex<Vec<u32>>,
+    cell_names: BTreeMap<u32, String>,
+    part_names: BTreeMap<u32, String>,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        static NEXT: IdCounter = IdCounter::new(1);
+        Store {
+            engine: NEXT.fetch_add(1, Ordering::Relaxed),
+            cells: Arena::new(1),
+            parts: Vec::new(),
+            free: Mutex::new(Vec::new()),
+            cell_names: BTreeMap::new(),
+            part_names: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn add_part(&mut self, part: Box<dyn Part>) -> u32 {
+        self.parts.push(part);
+        self.parts.len() as u32
+    }
+
+    #[inline]
+    pub(crate) fn part<P: Part>(&self, part: u32) -> Option<&P> {
+        self.parts.get((part as usize).wrapping_sub(1))?.as_any().downcast_ref()
+    }
+
+    #[inline]
+    pub(crate) fn part_mut<P: Part>(&mut self, part: u32) -> Option<&mut P> {
+        self.parts.get_mut((part as usize).wrapping_sub(1))?.as_any_mut().downcast_mut()
+    }
+
+    /// The part for values of type column `P`, made on first use.
+    pub(crate) fn column_of<P: Part>(&mut self, make: impl FnOnce() -> P) -> u32 {
+        match self.parts.iter().position(|p| p.as_any().is::<P>()) {
+            Some(at) => at as u32 + 1,
+            None => self.add_part(Box::new(make())),
+        }
+    }
+
+    /// A cell without a value. May be called during a block.
+    pub(crate) fn new_cell(&self, part: u32, owner: u32) -> Option<u32> {
+        let id = match lock(&self.free).pop() {
+            Some(id) => id,
+            None if self.cells.used() >= MAX_CELLS => return None,
+            None => self.cells.claim(1),
+        };
+        let cell = self.cells.get(id);
+        cell.base.store(0, Relaxed);
+        cell.set_meta(part, false);
+        cell.owner.store(owner, Relaxed);
+        cell.heat.store(0, Relaxed);
+        Some(id)
+    }
+
+    /// Moves what transactions below `limit` wrote to `touched` into the committed state and empties the chains.
+    pub(crate) fn settle_cells(&mut self, recs: &Arena<Rec>, touched: &[u32], limit: u32) {
+        for &id in touched {
+            let cell = self.cells.get(id);
+            let found = chain::find(recs, cell, limit);
+            if found.ver != 0 {
+                let (kind, word) = chain::version(recs, found.ver);
+                let (part, base) = (cell.part(), cell.base.load(Relaxed));
+                let keeper = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p));
+                match (kind, keeper) {
+                    (Kind::Write, None) => {
+                        cell.base.store(word, Relaxed);
+                        cell.set_meta(part, true);
+                    }
+                    (Kind::Write, Some(p)) => {
+                        cell.base.store(p.fold(base, Some(word)), Relaxed);
+                        cell.set_meta(part, true);
+                    }
+                    (Kind::Tombstone, keeper) => {
+                        if let Some(p) = keeper {
+                            cell.base.store(p.fold(base, None), Relaxed);
+                        }
+                        cell.set_meta(part, false);
+                    }
+                    (Kind::Delta | Kind::Folded, _) => cell.base.store(chain::fold(recs, cell, limit).0, Relaxed),
+                    (Kind::Append, keeper) => {
+                        let mut words = Vec::new();
+                        chain::for_each(recs, cell, limit, |_, _, word| words.push(word));
+                        words.reverse();
+                        if let Some(p) = keeper {
+                            p.append(&words);
+                        }
+                    }
+                }
+            }
+            cell.clear_chain();
+        }
+    }
+
+    /// After the cells: keys and value memory.
+    pub(crate) fn settle_parts(&mut self) {
+        self.cells.settle();
+        let mut freed = Vec::new();
+        for part in &mut self.parts {
+            part.settle_keys(&self.cells, &mut freed);
+            part.end_block();
+        }
+        for &id in &freed {
+            let cell = self.cells.get(id);
+            let part = cell.part();
+            if let Some(p) = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p)) {
+                p.release(cell.base.swap(0, Relaxed));
+            }
+        }
+        lock(&self.free).extend(freed);
+    }
+
+    /// Takes back the newest direct write of `part`.
+    pub(crate) fn undo_part(&mut self, part: u32) {
+        if let Some(p) = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p)) {
+            p.undo();
+        }
+    }
+
+    pub(crate) fn forget_undo(&mut self, part: u32) {
+        if let Some(p) = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p)) {
+            p.forget_undo();
+        }
+    }
+
+    pub(crate) fn name_cell(&mut self, id: u32, name: String) {
+        self.cell_names.insert(id, name);
+    }
+
+    pub(crate) fn name_part(&mut self, part: u32, name: String) {
+        self.part_names.insert(part, name);
+    }
+
+    /// What a person would call this cell.
+    pub(crate) fn label(&self, id: u32) -> String {
+        if let Some(name) = self.cell_names.get(&id) {
+            return name.clone();
+        }
+        let owner = self.cells.get(id).owner.load(Relaxed);
+        let inner = self.parts.get((owner as usize).wrapping_sub(1)).and_then(|p| p.label(id));
+        match (self.part_names.get(&owner), inner) {
+            (Some(name), Some(inner)) => format!("{name}[{inner}]"),
+            (Some(name), None) => name.clone(),
+            (None, Some(inner)) => format!("[{inner}]"),
+            (None, None) => "unnamed".to_string(),
+        }
+    }
+}

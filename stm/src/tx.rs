@@ -1,0 +1,112 @@
+//! The transaction handle: one surface over direct and speculative execution, with nesting.
+
+use crate::direct::Direct;
+use crate::error::{Revert, Stop, StopKind, TxResult};
+use crate::read_set::View;
+use crate::spec::Spec;
+
+/// Deepest nesting of [`Tx::frame`].
+pub const MAX_DEPTH: u32 = 64;
+/// Most reads and writes of one transaction; beyond, it reverts with [`Revert::LIMIT`].
+pub const MAX_ACCESSES: u32 = 1 << 20;
+
+/// An observation over a range of keys, checked again at commit.
+pub(crate) trait RangeCheck: Send + Sync {
+    fn holds(&self, view: &View<'_>, txn: u32) -> bool;
+}
+
+pub(crate) enum Mode<'a> {
+    Direct(Direct<'a>),
+    Spec(Spec<'a>),
+}
+
+/// A running transaction: pass it to the methods of cells, maps, vectors, counters and bags.
+///
+/// # What a closure may observe
+///
+/// The committed run of every transaction sees exactly the effects of all lower transactions of the batch. Earlier,
+/// speculative runs of the same closure may see a mixture: values that no sequential execution ever shows together.
+/// Nothing such a run does is kept, so a closure needs no defence beyond two rules:
+///
+/// 1. be a function of the job and of what was read through `tx` (no clocks, randomness, statics with effect), and
+/// 2. end even on impossible values: a loop that could run forever on a torn view should read inside the loop, for
+///    a doomed run is stopped at its next read. (A panic on a torn view is fine; it is caught and forgotten.)
+pub struct Tx<'a> {
+    pub(crate) mode: Mode<'a>,
+    pub(crate) engine: u32,
+    depth: u32,
+    left: u32,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(mode: Mode<'a>, engine: u32) -> Self {
+        Tx { mode, engine, depth: 0, left: MAX_ACCESSES }
+    }
+
+    /// Reverts unless `condition` holds.
+    ///
+    /// # Errors
+    /// A revert with code 0 and this reason.
+    pub fn require(&self, condition: bool, reason: &'static str) -> TxResult<()> {
+        if condition { Ok(()) } else { Err(Stop::revert(0, reason)) }
+    }
+
+    /// Runs `f` as a nested transaction. If it reverts, its effects (and only those) are dropped and the reason is
+    /// returned; what it has read stays part of the outer transaction's observations, because the revert itself was
+    /// decided by it.
+    ///
+    /// Nested deeper than [`MAX_DEPTH`], the frame does not run and counts as reverted with [`Revert::DEPTH`]. A panic
+    /// is not stopped by a frame: it reverts the whole transaction.
+    ///
+    /// # Errors
+    /// Whatever stops the outer transaction too: a retry or a fatal stop inside `f`.
+    pub fn frame<R>(&mut self, f: impl FnOnce(&mut Tx<'a>) -> TxResult<R>) -> TxResult<Result<R, Revert>> {
+        if self.depth >= MAX_DEPTH {
+            return Ok(Err(Revert::new(Revert::DEPTH, format!("frames nested deeper than {MAX_DEPTH}"))));
+        }
+        self.depth += 1;
+        let mark = match &mut self.mode {
+            Mode::Direct(d) => (d.undo.len(), 0, 0),
+            Mode::Spec(s) => s.savepoint(),
+        };
+        let result = f(self);
+        self.depth -= 1;
+        match result {
+            Ok(r) => Ok(Ok(r)),
+            Err(Stop(StopKind::Revert(why))) => {
+                match &mut self.mode {
+                    Mode::Direct(d) => d.roll_back(mark.0),
+                    Mode::Spec(s) => s.roll_back(mark),
+                }
+                Ok(Err(why))
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Current nesting: 0 in the closure itself.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Every access passes here: the engine must match and the allowance must last.
+    #[inline(always)]
+    pub(crate) fn charge(&mut self, engine: u32) -> TxResult<()> {
+        if engine != self.engine {
+            return Err(foreign());
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(Stop::revert(Revert::LIMIT, format!("more than {MAX_ACCESSES} reads and writes"))),
+        }
+    }
+}
+
+#[cold]
+fn foreign() -> Stop {
+    Stop::misuse("a cell of another engine was used: pass handles only to transactions of the engine that made them")
+}

@@ -1,0 +1,471 @@
+//! Random transaction programs: a generator, the engine's way to run them, and an independent tiny interpreter.
+//!
+//! The interpreter knows nothing of the crate: plain vectors and maps, and a clone per frame for rolling back.
+
+#![allow(dead_code, clippy::unwrap_used)] // shared by several test binaries, each using a part
+
+use replicode_stm::{Builder, Outcome, Revert, Stm, Stop, TxBag, TxCell, TxCounter, TxMap, TxResult, TxVec};
+use std::collections::BTreeMap;
+
+/// One step of a transaction. `acc` is the transaction's accumulator: everything read goes into it, and everything
+/// written and every decision comes out of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    Read(usize),
+    Write(usize, u64),
+    /// Writes only if the accumulator is odd: write sets shrink and grow between incarnations.
+    WriteIfOdd(usize),
+    /// Reads the key that the accumulator names.
+    ReadChosen,
+    WriteChosen(u64),
+    Add(usize, i64),
+    TryAdd(usize, i64, i64, i64),
+    Sum(usize),
+    SetSum(usize, i64),
+    MapGet(u32),
+    MapHas(u32),
+    MapInsert(u32),
+    MapRemove(u32),
+    MapRange(u32, u32),
+    MapFirst(u32),
+    TextGet(u32),
+    TextSet(u32),
+    TextRemove(u32),
+    Push,
+    Pop,
+    Len,
+    Get(u64),
+    Set(u64),
+    BagPush,
+    BagItems,
+    /// Nested; reverts if the accumulator modulo the first number is the second.
+    Frame(Vec<Op>, u64, u64),
+    RevertIf(u64, u64),
+    PanicIf(u64, u64),
+    FatalIf(u64, u64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    pub keys: usize,
+    pub txs: Vec<Vec<Op>>,
+}
+
+fn mix(acc: u64, v: u64) -> u64 {
+    (acc ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
+}
+
+fn hash_text(s: &str) -> u64 {
+    s.bytes().fold(7, |a, b| mix(a, u64::from(b)))
+}
+
+/// How a transaction or frame ends early, in the interpreter's own words.
+enum End {
+    Revert(u32, String),
+    Fatal,
+}
+
+/// What a run left behind, comparable byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Result {
+    pub outcomes: Vec<std::result::Result<u64, (u32, String)>>,
+    pub fatal_at: Option<usize>,
+    pub state: State,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct State {
+    pub cells: Vec<u64>,
+    pub sums: Vec<i64>,
+    pub map: BTreeMap<u32, u64>,
+    pub texts: BTreeMap<u32, String>,
+    pub list: Vec<u64>,
+    pub bag: Vec<String>,
+}
+
+impl State {
+    fn new(keys: usize) -> State {
+        State {
+            cells: (0..keys as u64).collect(),
+            sums: vec![50; keys],
+            map: (0..keys as u32).step_by(2).map(|k| (k, u64::from(k))).collect(),
+            texts: BTreeMap::new(),
+            list: vec![1, 2, 3],
+            bag: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, keys: usize, op: &Op, acc: &mut u64, depth: u32) -> std::result::Result<(), End> {
+        match op {
+            Op::Read(k) => *acc = mix(*acc, self.cells[k % keys]),
+            Op::Write(k, c) => self.cells[k % keys] = acc.wrapping_add(*c),
+            Op::WriteIfOdd(k) => {
+                if *acc & 1 == 1 {
+                    self.cells[k % keys] = *acc;
+                }
+            }
+            Op::ReadChosen => *acc = mix(*acc, self.cells[*acc as usize % keys]),
+            Op::WriteChosen(c) => self.cells[*acc as usize % keys] = mix(*acc, *c),
+            Op::Add(k, d) => self.sums[k % keys] = self.sums[k % keys].wrapping_add(*d),
+            Op::TryAdd(k, d, lo, hi) => {
+                let next = i128::from(self.sums[k % keys]) + i128::from(*d);
+                let fits = i128::from(*lo) <= next && next <= i128::from(*hi);
+                if fits {
+                    self.sums[k % keys] = next as i64;
+                }
+                *acc = mix(*acc, u64::from(fits));
+            }
+            Op::Sum(k) => *acc = mix(*acc, self.sums[k % keys] as u64),
+            Op::SetSum(k, v) => self.sums[k % keys] = v.wrapping_add((*acc % 10) as i64),
+            Op::MapGet(k) => *acc = mix(*acc, self.map.get(k).map_or(1, |v| v ^ 2)),
+            Op::MapHas(k) => *acc = mix(*acc, u64::from(self.map.contains_key(k))),
+            Op::MapInsert(k) => {
+                self.map.insert(*k, *acc);
+            }
+            Op::MapRemove(k) => {
+                self.map.remove(k);
+            }
+            Op::MapRange(a, b) => {
+                for (k, v) in self.map.iter().filter(|(k, _)| (a..b).contains(k)) {
+                    *acc = mix(*acc, u64::from(*k) ^ v);
+                }
+            }
+            Op::MapFirst(a) => *acc = mix(*acc, self.map.range(a..).next().map_or(9, |(k, v)| u64::from(*k) ^ v)),
+            Op::TextGet(k) => *acc = mix(*acc, self.texts.get(k).map_or(3, |s| hash_text(s))),
+            Op::TextSet(k) => {
+                self.texts.insert(*k, format!("t{acc}"));
+            }
+            Op::TextRemove(k) => {
+                self.texts.remove(k);
+            }
+            Op::Push => self.list.push(*acc),
+            Op::Pop => *acc = mix(*acc, self.list.pop().unwrap_or(5)),
+            Op::Len => *acc = mix(*acc, self.list.len() as u64),
+            Op::Get(i) => *acc = mix(*acc, self.list.get(*i as usize).copied().unwrap_or(4)),
+            Op::Set(i) => match self.list.get_mut(*i as usize) {
+                Some(v) => *v = *acc,
+                None => {
+                    return Err(End::Revert(
+                        Revert::BOUNDS,
+                        format!("cannot set element {i}: beyond the end of the vector"),
+                    ));
+                }
+            },
+            Op::BagPush => self.bag.push(format!("b{acc}")),
+            Op::BagItems => {
+                for s in &self.bag {
+                    *acc = mix(*acc, hash_text(s));
+                }
+            }
+            Op::Frame(ops, m, r) => {
+                if depth >= 64 {
+                    *acc = mix(*acc, u64::from(Revert::DEPTH));
+                    return Ok(());
+                }
+                let before = self.clone();
+                match self.run(keys, ops, acc, depth + 1) {
+                    Ok(()) if *acc % m == *r => {
+                        *self = before;
+                        *acc = mix(*acc, 77);
+                    }
+                    Ok(()) => {}
+                    Err(End::Revert(code, _)) => {
+                        *self = before;
+                        *acc = mix(*acc, u64::from(code));
+                    }
+                    Err(fatal) => return Err(fatal),
+                }
+            }
+            Op::RevertIf(m, r) => {
+                if *acc % m == *r {
+                    return Err(End::Revert(5, format!("acc {acc}")));
+                }
+            }
+            Op::PanicIf(m, r) => {
+                if *acc % m == *r {
+                    // Not stopped by frames: carried as a code that only whole transactions produce.
+                    return Err(End::Revert(Revert::PANIC, format!("panic at {acc}")));
+                }
+            }
+            Op::FatalIf(m, r) => {
+                if *acc % m == *r {
+                    return Err(End::Fatal);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, keys: usize, ops: &[Op], acc: &mut u64, depth: u32) -> std::result::Result<(), End> {
+        ops.iter().try_for_each(|op| self.step(keys, op, acc, depth))
+    }
+}
+
+/// Frames must not swallow panics, so the interpreter refuses programs with panics inside frames.
+fn has_panic(ops: &[Op]) -> bool {
+    ops.iter().any(|op| match op {
+        Op::PanicIf(..) => true,
+        Op::Frame(inner, ..) => has_panic(inner),
+        _ => false,
+    })
+}
+
+/// The interpreter.
+pub fn interpret(p: &Program) -> Result {
+    let mut state = State::new(p.keys);
+    let mut outcomes = Vec::new();
+    for (i, ops) in p.txs.iter().enumerate() {
+        assert!(!ops.iter().any(|op| matches!(op, Op::Frame(inner, ..) if has_panic(inner))));
+        let before = state.clone();
+        let mut acc = i as u64;
+        match state.run(p.keys, ops, &mut acc, 0) {
+            Ok(()) => outcomes.push(Ok(acc)),
+            Err(End::Revert(code, why)) => {
+                state = before;
+                outcomes.push(Err((code, why)));
+            }
+            Err(End::Fatal) => return Result { outcomes, fatal_at: Some(i), state: before },
+        }
+    }
+    Result { outcomes, fatal_at: None, state }
+}
+
+/// The same world in an engine.
+#[derive(Clone)]
+pub struct World {
+    keys: usize,
+    cells: Vec<TxCell<u64>>,
+    sums: Vec<TxCounter>,
+    map: TxMap<u32, u64>,
+    texts: TxMap<u32, String>,
+    list: TxVec<u64>,
+    bag: TxBag<String>,
+}
+
+impl World {
+    pub fn new(stm: &mut Stm, keys: usize) -> World {
+        let s = State::new(keys);
+        World {
+            keys,
+            cells: s.cells.iter().map(|v| stm.cell(*v)).collect(),
+            sums: s.sums.iter().map(|v| stm.counter(*v)).collect(),
+            map: stm.map_from(s.map),
+            texts: stm.map(),
+            list: stm.vec(s.list),
+            bag: stm.bag(),
+        }
+    }
+
+    fn step(&self, tx: &mut replicode_stm::Tx<'_>, op: &Op, acc: &mut u64) -> TxResult<()> {
+        let keys = self.keys;
+        match op {
+            Op::Read(k) => *acc = mix(*acc, self.cells[k % keys].get(tx)?),
+            Op::Write(k, c) => self.cells[k % keys].set(tx, acc.wrapping_add(*c))?,
+            Op::WriteIfOdd(k) => {
+                if *acc & 1 == 1 {
+                    self.cells[k % keys].set(tx, *acc)?;
+                }
+            }
+            Op::ReadChosen => *acc = mix(*acc, self.cells[*acc as usize % keys].get(tx)?),
+            Op::WriteChosen(c) => self.cells[*acc as usize % keys].set(tx, mix(*acc, *c))?,
+            Op::Add(k, d) => self.sums[k % keys].add(tx, *d)?,
+            Op::TryAdd(k, d, lo, hi) => *acc = mix(*acc, u64::from(self.sums[k % keys].try_add(tx, *d, *lo..=*hi)?)),
+            Op::Sum(k) => *acc = mix(*acc, self.sums[k % keys].get(tx)? as u64),
+            Op::SetSum(k, v) => self.sums[k % keys].set(tx, v.wrapping_add((*acc % 10) as i64))?,
+            Op::MapGet(k) => *acc = mix(*acc, self.map.get(tx, k)?.map_or(1, |v| v ^ 2)),
+            Op::MapHas(k) => *acc = mix(*acc, u64::from(self.map.contains_key(tx, k)?)),
+            Op::MapInsert(k) => self.map.insert(tx, *k, *acc)?,
+            Op::MapRemove(k) => self.map.remove(tx, k)?,
+            Op::MapRange(a, b) => {
+                for (k, v) in self.map.range(tx, *a..*b)? {
+                    *acc = mix(*acc, u64::from(k) ^ v);
+                }
+            }
+            Op::MapFirst(a) => *acc = mix(*acc, self.map.first_in(tx, *a..)?.map_or(9, |(k, v)| u64::from(k) ^ v)),
+            Op::TextGet(k) => *acc = mix(*acc, self.texts.get(tx, k)?.map_or(3, |s| hash_text(&s))),
+            Op::TextSet(k) => self.texts.insert(tx, *k, format!("t{acc}"))?,
+            Op::TextRemove(k) => self.texts.remove(tx, k)?,
+            Op::Push => {
+                self.list.push(tx, *acc)?;
+            }
+            Op::Pop => *acc = mix(*acc, self.list.pop(tx)?.unwrap_or(5)),
+            Op::Len => *acc = mix(*acc, self.list.len(tx)?),
+            Op::Get(i) => *acc = mix(*acc, self.list.get(tx, *i)?.unwrap_or(4)),
+            Op::Set(i) => self.list.set(tx, *i, *acc)?,
+            Op::BagPush => self.bag.push(tx, format!("b{acc}"))?,
+            Op::BagItems => {
+                for s in self.bag.items(tx)? {
+                    *acc = mix(*acc, hash_text(&s));
+                }
+            }
+            Op::Frame(ops, m, r) => {
+                let mut inner = *acc;
+                let done = tx.frame(|tx| {
+                    for op in ops {
+                        self.step(tx, op, &mut inner)?;
+                    }
+                    if inner % m == *r {
+                        return Err(Stop::revert(77, "frame"));
+                    }
+                    Ok(())
+                })?;
+                *acc = inner;
+                if let Err(why) = done {
+                    *acc = mix(*acc, u64::from(why.code()));
+                }
+            }
+            Op::RevertIf(m, r) => {
+                if *acc % m == *r {
+                    return Err(Stop::revert(5, format!("acc {acc}")));
+                }
+            }
+            Op::PanicIf(m, r) => assert!(*acc % m != *r, "panic at {acc}"),
+            Op::FatalIf(m, r) => {
+                if *acc % m == *r {
+                    return Err(Stop::fatal("asked for"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn transaction(&self, tx: &mut replicode_stm::Tx<'_>, i: usize, ops: &[Op]) -> TxResult<u64> {
+        let mut acc = i as u64;
+        for op in ops {
+            self.step(tx, op, &mut acc)?;
+        }
+        Ok(acc)
+    }
+
+    pub fn state(&self, stm: &mut Stm) -> State {
+        let w = self.clone();
+        let state = stm
+            .run(|tx| {
+                let mut list = Vec::new();
+                for i in 0..w.list.len(tx)? {
+                    list.extend(w.list.get(tx, i)?);
+                }
+                Ok(State {
+                    cells: w.cells.iter().map(|c| c.get(tx)).collect::<TxResult<_>>()?,
+                    sums: w.sums.iter().map(|c| c.get(tx)).collect::<TxResult<_>>()?,
+                    map: w.map.range(tx, ..)?.into_iter().collect(),
+                    texts: w.texts.range(tx, ..)?.into_iter().collect(),
+                    list,
+                    bag: w.bag.items(tx)?,
+                })
+            })
+            .unwrap();
+        state.committed().unwrap()
+    }
+}
+
+/// Runs a program on an engine, as one batch or cut into several.
+pub fn execute(p: &Program, builder: &Builder, batches: usize) -> (Result, replicode_stm::Stats) {
+    let mut stm = builder.clone().build().unwrap();
+    let w = World::new(&mut stm, p.keys);
+    let jobs: Vec<(usize, &Vec<Op>)> = p.txs.iter().enumerate().collect();
+    let mut outcomes = Vec::new();
+    let mut fatal_at = None;
+    let size = p.txs.len().div_ceil(batches).max(1);
+    for chunk in jobs.chunks(size) {
+        let (done, at) = match stm.execute(chunk, |tx, (i, ops)| w.transaction(tx, *i, ops)) {
+            Ok(done) => (done, None),
+            Err(stopped) => (stopped.outcomes, Some(stopped.at)),
+        };
+        let before = outcomes.len();
+        outcomes.extend(done.into_iter().map(|o| match o {
+            Outcome::Committed(acc) => Ok(acc),
+            Outcome::Reverted(why) => Err((why.code(), why.reason().to_string())),
+        }));
+        if let Some(at) = at {
+            fatal_at = Some(before + at);
+            break;
+        }
+    }
+    let state = w.state(&mut stm);
+    (Result { outcomes, fatal_at, state }, stm.stats())
+}
+
+/// A small generator for the command-line tools: no dependency, all from one seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(mix(seed, 0x1234_5678) | 1)
+    }
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 11
+    }
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+    /// Half of all choices fall on the first tenth.
+    fn skewed(&mut self, n: u64) -> u64 {
+        if self.below(2) == 0 { self.below(n.div_ceil(10)) } else { self.below(n) }
+    }
+}
+
+fn op(r: &mut Random, keys: u64, depth: u32) -> Op {
+    let k = r.skewed(keys) as usize;
+    let m = r.skewed(keys.min(24)) as u32;
+    match r.below(40) {
+        0..=5 => Op::Read(k),
+        6..=9 => Op::Write(k, r.below(100)),
+        10..=12 => Op::WriteIfOdd(k),
+        13 => Op::ReadChosen,
+        14 => Op::WriteChosen(r.below(100)),
+        15..=16 => Op::Add(k, r.below(20) as i64 - 10),
+        17..=18 => Op::TryAdd(k, r.below(60) as i64 - 30, 0, 100),
+        19 => Op::Sum(k),
+        20 => Op::SetSum(k, r.below(50) as i64),
+        21 => Op::MapGet(m),
+        22 => Op::MapHas(m),
+        23 => Op::MapInsert(m),
+        24 => Op::MapRemove(m),
+        25 => Op::MapRange(m, m + r.below(8) as u32),
+        26 => Op::MapFirst(m),
+        27 => Op::TextGet(m),
+        28 => Op::TextSet(m),
+        29 => Op::TextRemove(m),
+        30 => match r.below(5) {
+            0 => Op::Push,
+            1 => Op::Pop,
+            2 => Op::Len,
+            3 => Op::Get(r.below(6)),
+            _ => Op::Set(r.below(6)),
+        },
+        31 => Op::BagPush,
+        32 if r.below(4) == 0 => Op::BagItems,
+        33 => Op::RevertIf(2 + r.below(8), r.below(2)),
+        34 if depth == 0 => Op::PanicIf(16 + r.below(16), 0),
+        35 if r.below(12) == 0 => Op::FatalIf(64, 1),
+        36..=38 if depth < 3 => {
+            let n = 1 + r.below(4);
+            let inner = (0..n).map(|_| op(r, keys, depth + 1)).collect();
+            Op::Frame(inner, 2 + r.below(3), r.below(2))
+        }
+        _ => Op::Read(k),
+    }
+}
+
+/// Up to `txs` transactions on 1, 2, 10 or 100 skewed keys.
+pub fn random_program(seed: u64, txs: u64) -> Program {
+    let mut r = Random::new(seed);
+    let keys = [1, 2, 10, 100][r.below(4) as usize];
+    let n = 1 + r.below(txs);
+    let txs = (0..n).map(|_| (0..1 + r.below(7)).map(|_| op(&mut r, keys, 0)).collect()).collect();
+    Program { keys: keys as usize, txs }
+}
+
+/// Test closures panic on purpose, thousands of times: keep that out of the output.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.payload().downcast_ref::<String>().cloned().unwrap_or_default();
+        if !text.starts_with("panic at ") {
+            eprintln!("{info}");
+        }
+    }));
+}
