@@ -44,7 +44,7 @@ impl Chaos {
             Trick::InventPush => 6,
             Trick::Delay => 8,
         };
-        self.draw(worker) % odds == 0
+        self.draw(worker).is_multiple_of(odds)
     }
 }
 

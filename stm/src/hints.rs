@@ -145,10 +145,8 @@ impl Shared<'_> {
         }
         if self.contended() {
             self.push(worker, s, txn);
-            if !token {
-                if let Some(cell) = self.view().stale(slot, txn, None) {
-                    self.abort(&mut s.counts, status, cell, Cause::Own);
-                }
+            if !token && let Some(cell) = self.view().stale(slot, txn, None) {
+                self.abort(&mut s.counts, status, cell, Cause::Own);
             }
         }
         if self.chaos_hit(worker, Trick::InventPush) {

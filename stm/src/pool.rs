@@ -80,7 +80,7 @@ pub(crate) fn spawn_all<W: Send>(items: &mut [W], work: impl Fn(&mut W) + Sync) 
 pub(crate) struct Clock(Instant);
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the one clock of this room; results never depend on it")]
+    #[allow(clippy::disallowed_methods, reason = "the one clock of this room; results never depend on it")]
     pub(crate) fn start() -> Clock {
         Clock(Instant::now())
     }

@@ -119,10 +119,10 @@ impl Spec<'_> {
 
     pub(crate) fn roll_back(&mut self, (writes, undo, _reads): Savepoint) {
         while self.buf.undo.len() > undo {
-            if let Some((k, old)) = self.buf.undo.pop() {
-                if let Some(w) = self.buf.writes.get_mut(k as usize) {
-                    *w = old;
-                }
+            if let Some((k, old)) = self.buf.undo.pop()
+                && let Some(w) = self.buf.writes.get_mut(k as usize)
+            {
+                *w = old;
             }
         }
         self.buf.truncate(writes);

@@ -128,13 +128,14 @@ impl<T: Value> TxVec<T> {
             },
             // No cell yet: the answer "beyond the end" rests on the length.
             None if self.length_uncharged(tx)? <= at => Ok(None),
-            None => match self.grown(tx, at)? {
+            None => {
                 // The length was another's push, whose cell has come into being since we looked.
-                id => match &mut tx.mode {
+                let id = self.grown(tx, at)?;
+                match &mut tx.mode {
                     Mode::Direct(d) => d.read::<T>(id),
                     Mode::Spec(s) => s.read::<T>(id),
-                },
-            },
+                }
+            }
         }
     }
 

@@ -1,0 +1,133 @@
+//! All executors agree, byte by byte, with the interpreter: generated programs, shrunk on failure.
+//!
+//! The command for a million blocks is `examples/equal.rs`; here runs what fits a test.
+
+#![cfg(not(any(loom, shuttle)))]
+#![allow(clippy::unwrap_used)]
+
+mod program;
+
+use program::{Op, Program, execute, interpret, quiet_panics, random_program};
+use proptest::prelude::*;
+use replicode_stm::{Mode, Stm};
+
+/// Steps without nesting, on few keys so that they meet.
+fn flat() -> impl Strategy<Value = Op> {
+    let key = 0usize..6;
+    let m = 0u32..10;
+    prop_oneof![
+        6 => key.clone().prop_map(Op::Read),
+        4 => (key.clone(), 0u64..9).prop_map(|(k, c)| Op::Write(k, c)),
+        3 => key.clone().prop_map(Op::WriteIfOdd),
+        2 => Just(Op::ReadChosen),
+        2 => (0u64..9).prop_map(Op::WriteChosen),
+        3 => (key.clone(), -9i64..9).prop_map(|(k, d)| Op::Add(k, d)),
+        3 => (key.clone(), -40i64..40).prop_map(|(k, d)| Op::TryAdd(k, d, 0, 100)),
+        1 => (key.clone(), any::<i64>(), any::<i64>(), any::<i64>()).prop_map(|(k, d, a, b)| Op::TryAdd(k, d, a, b)),
+        2 => key.clone().prop_map(Op::Sum),
+        1 => (key, any::<i64>()).prop_map(|(k, v)| Op::SetSum(k, v)),
+        2 => m.clone().prop_map(Op::MapGet),
+        1 => m.clone().prop_map(Op::MapHas),
+        3 => m.clone().prop_map(Op::MapInsert),
+        2 => m.clone().prop_map(Op::MapRemove),
+        2 => (m.clone(), m.clone()).prop_map(|(a, b)| Op::MapRange(a, b)),
+        1 => m.clone().prop_map(Op::MapFirst),
+        1 => m.clone().prop_map(Op::TextGet),
+        2 => m.clone().prop_map(Op::TextSet),
+        1 => m.prop_map(Op::TextRemove),
+        1 => Just(Op::Push), 1 => Just(Op::Pop), 1 => Just(Op::Len),
+        1 => (0u64..6).prop_map(Op::Get),
+        1 => (0u64..6).prop_map(Op::Set),
+        2 => Just(Op::BagPush), 1 => Just(Op::BagItems),
+        2 => (2u64..8, 0u64..2).prop_map(|(m, r)| Op::RevertIf(m, r)),
+    ]
+}
+
+fn nested() -> impl Strategy<Value = Op> {
+    flat().prop_recursive(3, 12, 4, |inner| {
+        (prop::collection::vec(inner, 1..4), 1u64..5, 0u64..2).prop_map(|(ops, m, r)| Op::Frame(ops, m, r))
+    })
+}
+
+fn programs() -> impl Strategy<Value = Program> {
+    let last = prop_oneof![
+        12 => Just(None),
+        2 => (4u64..16).prop_map(|m| Some(Op::PanicIf(m, 0))),
+        1 => (16u64..64).prop_map(|m| Some(Op::FatalIf(m, 0))),
+    ];
+    let tx = (prop::collection::vec(nested(), 0..7), last).prop_map(|(mut ops, last)| {
+        ops.extend(last);
+        ops
+    });
+    (prop_oneof![Just(1usize), Just(2), Just(10)], prop::collection::vec(tx, 0..40))
+        .prop_map(|(keys, txs)| Program { keys, txs })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_executor_agrees_with_the_interpreter(p in programs(), seed in any::<u64>()) {
+        quiet_panics();
+        let want = interpret(&p);
+        let stm = Stm::builder().mode(Mode::Speculative).audit(true);
+        let builders = [
+            ("sequential", Stm::builder().sequential()),
+            ("one thread", stm.clone().threads(1)),
+            ("two threads", stm.clone().threads(2).chaos(seed)),
+            ("four threads, narrow", stm.clone().threads(4).window(2).chaos(seed)),
+            ("eight threads in groups", stm.clone().threads(8).window(64).group_certification(true).chaos(seed)),
+            ("seeded", stm.clone().seeded(seed, 3).window(6)),
+            ("seeded chaos", stm.clone().seeded(seed, 2).chaos(seed)),
+            ("alternating", stm.threads(2).mode(Mode::Alternate(1 + (seed % 5) as u32))),
+            ("auto", Stm::builder().threads(2)),
+        ];
+        for (name, builder) in builders {
+            let (got, stats) = execute(&p, &builder, 1 + (seed % 2) as usize);
+            prop_assert_eq!(&got, &want, "{} differs", name);
+            prop_assert_eq!(stats.audit_failures, 0, "{} fails the audit", name);
+        }
+    }
+}
+
+/// Random blocks over all thread counts and windows with lying hints.
+#[test]
+fn random_blocks_with_chaos() {
+    quiet_panics();
+    for seed in 0..600u64 {
+        let p = random_program(seed, 48);
+        let threads = [1, 2, 3, 4, 8][seed as usize % 5];
+        let window = [1, 2, 16, 64][seed as usize / 5 % 4];
+        let builder = Stm::builder().threads(threads).window(window).mode(Mode::Speculative).chaos(seed).audit(true);
+        let (got, stats) = execute(&p, &builder, 1);
+        assert!(got == interpret(&p), "seed {seed}, {threads} threads, window {window}");
+        assert_eq!(stats.audit_failures, 0, "seed {seed}");
+    }
+}
+
+/// The same seed gives the same interleaving: not only equal results, but equal statistics.
+#[test]
+fn seeded_runs_repeat_exactly() {
+    quiet_panics();
+    for seed in 0..40 {
+        let p = random_program(seed, 24);
+        let builder = Stm::builder().seeded(seed, 4).chaos(seed);
+        let (a, b) = (execute(&p, &builder, 2), execute(&p, &builder, 2));
+        assert!(a == b, "seed {seed}: {:?} then {:?}", a.1, b.1);
+    }
+}
+
+/// Long blocks: slots are reused many times over and logs spill.
+#[test]
+fn long_blocks() {
+    quiet_panics();
+    for seed in [3u64, 4, 5] {
+        let p = random_program(seed, 3_000);
+        for builder in
+            [Stm::builder().threads(2).mode(Mode::Speculative), Stm::builder().threads(4).window(64).chaos(seed)]
+        {
+            let (got, _) = execute(&p, &builder.audit(true), 1);
+            assert!(got == interpret(&p), "seed {seed}");
+        }
+    }
+}
