@@ -1,1 +1,180 @@
-//! Under construction.
+//! Real client sockets on one side, inputs and outputs of the log on the other: the half of the NAT that does I/O.
+//!
+//! A node's gateway holds the connections that clients made to that node. What clients do becomes [`Input`]s, offered
+//! to the log; what the log says about them comes back as [`Output`]s. The gateway decides nothing that a program
+//! could see: whether a connection is taken, how many bytes may come and when it ends is said by the table
+//! (`replicode-nat`) on every node alike. Its own judgement is limited to what happens before the log (which client
+//! is accepted) and behind it (how bytes are written).
+//!
+//! ```text
+//!  clients ── TCP ──> [ gateway thread: mio ] ── InputSink::offer ──> log ──> machine, on every node
+//!     ^                        ^                                                  │
+//!     └──── bytes, FIN, RST ───┴───────────── Gateway::outputs <──────────────────┘
+//! ```
+//!
+//! Rules that the rest of the house relies on:
+//!
+//! 1. **Never a false end.** Each socket has `SO_LINGER {on, 0}` from its first moment, so that a killed node's clients
+//!    see `ECONNRESET`, not an end of file that looks like the end of the data. Only a close that the log asked for
+//!    turns it off, and only when everything is written.
+//! 2. **Bytes are read only against credit.** What lies in the log unread by the program is bounded per connection.
+//! 3. **Bytes not yet written are bounded** by the send window, whose credit returns through [`Input::Acked`].
+//! 4. **One offer per round** of the event loop: everything that the clients did meanwhile travels together.
+//!
+//! | module | it is |
+//! |---|---|
+//! | [`config`] | what to publish, and why it cannot be |
+//! | `event_loop` | the thread: one round after the other |
+//! | `listener` | taking clients |
+//! | `client` | one socket and where its connection stands |
+//! | `slots` | clients by token and by number |
+//! | `commands` | how other threads talk to the gateway's |
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod commands;
+pub mod config;
+mod event_loop;
+mod listener;
+mod slots;
+
+pub use config::{GatewayConfig, GatewayError, Published};
+
+use commands::{Command, Commands};
+use event_loop::EventLoop;
+use replicode_log::{BootNo, ConnId, HostAddr, Input, Output, Service};
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+/// Where clients' inputs go: the log.
+pub trait InputSink: Send {
+    /// Takes all inputs out of `inputs`, in order. Called once per round of the event loop, on the gateway's thread,
+    /// with at least one input; it must not block for long, as no client is served meanwhile.
+    fn offer(&mut self, inputs: &mut Vec<Input>);
+
+    /// The gateway's thread cannot go on and ends. Its clients have been reset; the node should stop.
+    fn failed(&mut self, why: GatewayError) {
+        tracing::error!(error = %why, "gateway stopped");
+    }
+}
+
+/// What is known of one client, for `replicode clients`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// The stream's number.
+    pub conn: ConnId,
+    /// The client's address.
+    pub from: HostAddr,
+    /// What it connected to.
+    pub to: Service,
+    /// Where the connection stands.
+    pub state: ClientState,
+    /// Bytes put into the log.
+    pub bytes_in: u64,
+    /// First position that may not be put into the log yet.
+    pub credit: u64,
+    /// Bytes written to the client's socket.
+    pub bytes_out: u64,
+    /// Bytes that the program has sent and that are not written yet, because the client does not read them.
+    pub unwritten: u64,
+}
+
+/// Where a client's connection stands, seen from the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientState {
+    /// Both sides may send.
+    Open,
+    /// The client sends nothing more.
+    ClientDone,
+    /// The program sends nothing more.
+    ProgramDone,
+    /// Neither sends anything more, but the program still holds its socket.
+    BothDone,
+    /// Closed by the program; what it sent is being written, and then the client's end is awaited.
+    Closing,
+}
+
+/// A running gateway. Its methods may be called from any thread; each wakes the gateway's thread at most once and
+/// returns at once. Dropping it resets all clients.
+#[derive(Debug)]
+pub struct Gateway {
+    commands: Arc<Commands>,
+    local_addrs: Vec<SocketAddr>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Binds the published addresses and starts the gateway's thread. Clients are taken from [`Gateway::admit`] on; those
+/// who connect earlier wait in the operating system's queue.
+///
+/// # Errors
+/// [`GatewayError`] names the address and the reason.
+pub fn start(config: GatewayConfig, sink: impl InputSink + 'static) -> Result<Gateway, GatewayError> {
+    let (event_loop, commands) = EventLoop::new(config, Box::new(sink))?;
+    let local_addrs = event_loop.local_addrs();
+    let thread =
+        thread::Builder::new().name("gateway".into()).spawn(|| event_loop.run()).map_err(GatewayError::Thread)?;
+    Ok(Gateway { commands, local_addrs, thread: Some(thread) })
+}
+
+impl Gateway {
+    /// The log has admitted this node under a boot number: takes clients from now on, and numbers them in that boot.
+    /// Clients of another boot are reset; for the current boot nothing changes.
+    pub fn admit(&self, boot: BootNo) {
+        self.commands.send(Command::Admit(boot));
+    }
+
+    /// The node's boot is over for the log: resets all clients without a word to the log, and takes no more until the
+    /// next [`Gateway::admit`]. Whoever connects meanwhile waits in the operating system's queue.
+    pub fn suspend(&self) {
+        self.commands.send(Command::Suspend);
+    }
+
+    /// Carries out what the log says, in order. Outputs for streams that this node does not hold (any more), and
+    /// those that are not for a stream, are ignored.
+    pub fn outputs(&self, outputs: Vec<Output>) {
+        if !outputs.is_empty() {
+            self.commands.send(Command::Outputs(outputs));
+        }
+    }
+
+    /// Takes no more clients, for good: the published ports are closed. Clients that are there stay.
+    pub fn drain(&self) {
+        self.commands.send(Command::Drain);
+    }
+
+    /// Resets all clients, except those whose orderly close is complete on our side, and ends the gateway's thread.
+    pub fn close(mut self) {
+        self.stop();
+    }
+
+    /// The clients at this moment, in the order of their numbers. Empty when the gateway has stopped.
+    #[must_use]
+    pub fn clients(&self) -> Vec<ClientInfo> {
+        let (answer, answered) = mpsc::channel();
+        self.commands.send(Command::Clients(answer));
+        answered.recv().unwrap_or_default()
+    }
+
+    /// The addresses listened on, in the order of [`GatewayConfig::publish`]; port 0 has become a real one.
+    #[must_use]
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.local_addrs
+    }
+
+    fn stop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.commands.send(Command::Stop);
+            if thread.join().is_err() {
+                tracing::error!("the gateway's thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

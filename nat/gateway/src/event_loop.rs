@@ -1,0 +1,438 @@
+//! The gateway's thread: one round after the other of waiting, carrying out, writing, reading, and one offer.
+//!
+//! Events are edge-triggered, so the loop remembers who could be read from or written to: a client that was not
+//! served for want of credit, or because a round is bounded, is served later without a further event.
+
+use crate::client::{Client, Flushed, Got};
+use crate::commands::{Command, Commands};
+use crate::listener::{Listener, Taken};
+use crate::slots::{Slot, Slots};
+use crate::{GatewayConfig, GatewayError, InputSink};
+use mio::{Events, Poll, Token, Waker};
+use replicode_log::{BootNo, ConnId, Input, NodeId, Output};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most bytes of one [`Input::Data`].
+const CHUNK: usize = 64 << 10;
+/// The most bytes read in one round, so that writing and accepting get their turn.
+const ROUND_BYTES: usize = 4 << 20;
+/// The most clients taken from one listener in one round.
+const ROUND_CLIENTS: usize = 256;
+/// How long nobody is accepted after the node ran out of descriptors or memory. Clients wait in the queue meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a closing client may take to end its own stream.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a closing client may go without reading anything of what is still to be written.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+
+const WAKER: Token = Token(0);
+
+pub(crate) struct EventLoop {
+    node: NodeId,
+    recv_window: u32,
+    send_window: u32,
+    /// Bytes written after which the log is told.
+    report_step: u64,
+    max_connections: usize,
+
+    poll: Poll,
+    commands: Arc<Commands>,
+    sink: Box<dyn InputSink>,
+    /// Listeners have the tokens after the waker's, clients those from `first_client`.
+    listeners: Vec<Listener>,
+    first_client: usize,
+
+    /// The boot that clients are numbered in; nobody is taken without one.
+    boot: Option<BootNo>,
+    next_counter: u32,
+    accept_again: Option<Instant>,
+    clients: Slots,
+    to_read: Vec<Slot>,
+    to_write: Vec<Slot>,
+    deadlines: BTreeSet<(Instant, Slot)>,
+    /// What the round has gathered for the log.
+    inputs: Vec<Input>,
+
+    // Kept for their memory only.
+    batch: Vec<Command>,
+    spare: Vec<Slot>,
+    scratch: Box<[u8]>,
+}
+
+impl EventLoop {
+    pub(crate) fn new(config: GatewayConfig, sink: Box<dyn InputSink>) -> Result<(Self, Arc<Commands>), GatewayError> {
+        config.check()?;
+        let listeners = config.publish.into_iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let poll = Poll::new().map_err(GatewayError::Poll)?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(GatewayError::Poll)?;
+        let commands = Arc::new(Commands::new(waker));
+        let event_loop = Self {
+            node: config.node,
+            recv_window: config.recv_window,
+            send_window: config.send_window,
+            report_step: u64::from(config.send_window / 4).max(1),
+            max_connections: config.max_connections,
+            poll,
+            commands: Arc::clone(&commands),
+            sink,
+            first_client: WAKER.0 + 1 + listeners.len(),
+            listeners,
+            boot: None,
+            next_counter: 0,
+            accept_again: None,
+            clients: Slots::default(),
+            to_read: Vec::new(),
+            to_write: Vec::new(),
+            deadlines: BTreeSet::new(),
+            inputs: Vec::new(),
+            batch: Vec::new(),
+            spare: Vec::new(),
+            scratch: vec![0; CHUNK].into(),
+        };
+        Ok((event_loop, commands))
+    }
+
+    pub(crate) fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|listener| listener.local).collect()
+    }
+
+    /// Serves until told to stop.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let result = loop {
+            match self.round(&mut events) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.reset_all();
+        if let Err(error) = result {
+            self.sink.failed(error);
+        }
+    }
+
+    /// One round; `false` when it was the last.
+    fn round(&mut self, events: &mut Events) -> Result<bool, GatewayError> {
+        match self.poll.poll(events, self.patience()) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(GatewayError::Poll(error)),
+            _ => {}
+        }
+        for event in &*events {
+            self.note(event);
+        }
+        if !self.carry_out()? {
+            return Ok(false);
+        }
+        // What the log says goes out before anything new is read.
+        self.write();
+        self.accept();
+        self.read();
+        self.write();
+        self.expire();
+        if !self.inputs.is_empty() {
+            self.sink.offer(&mut self.inputs);
+            self.inputs.clear();
+        }
+        Ok(true)
+    }
+
+    /// How long the next round may wait for an event.
+    fn patience(&self) -> Option<Duration> {
+        let accepting = self.accept_again.is_none() && self.listeners.iter().any(|listener| listener.ready);
+        if accepting || !self.to_read.is_empty() || !self.to_write.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let next = [deadline, self.accept_again].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        let token = event.token().0;
+        if let Some(slot) = token.checked_sub(self.first_client) {
+            if let Some(client) = self.clients.get_mut(slot) {
+                client.note(event);
+                self.mark(slot);
+            }
+        } else if token != WAKER.0
+            && let Some(listener) = self.listeners.get_mut(token - WAKER.0 - 1)
+        {
+            listener.ready = true;
+        }
+    }
+
+    /// Puts a client on the lists on which it belongs.
+    fn mark(&mut self, slot: Slot) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        if client.wants_read() && !client.to_read {
+            client.to_read = true;
+            self.to_read.push(slot);
+        }
+        if client.wants_write() && !client.to_write {
+            client.to_write = true;
+            self.to_write.push(slot);
+        }
+    }
+
+    /// Puts a client on the list of those to write to, even if only its end is to be written.
+    fn mark_write(&mut self, slot: Slot) {
+        if let Some(client) = self.clients.get_mut(slot)
+            && !client.to_write
+        {
+            client.to_write = true;
+            self.to_write.push(slot);
+        }
+    }
+
+    /// What other threads asked for; `false` when they asked for an end.
+    fn carry_out(&mut self) -> Result<bool, GatewayError> {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.commands.take(&mut batch);
+        let mut goes_on = true;
+        for command in batch.drain(..) {
+            match command {
+                Command::Admit(boot) => self.admit(boot)?,
+                Command::Suspend => self.suspend()?,
+                Command::Outputs(outputs) => outputs.into_iter().for_each(|output| self.output(output)),
+                Command::Drain => self.listeners.clear(),
+                Command::Stop => goes_on = false,
+                Command::Clients(answer) => {
+                    let mut infos: Vec<_> = self.clients.iter().map(Client::info).collect();
+                    infos.sort_by_key(|info| info.conn);
+                    // Nobody may be there to hear the answer any more.
+                    let _ = answer.send(infos);
+                }
+            }
+        }
+        self.batch = batch;
+        Ok(goes_on)
+    }
+
+    fn admit(&mut self, boot: BootNo) -> Result<(), GatewayError> {
+        if self.boot == Some(boot) {
+            return Ok(());
+        }
+        self.suspend()?;
+        self.boot = Some(boot);
+        self.next_counter = 0;
+        for (i, listener) in self.listeners.iter_mut().enumerate() {
+            listener.watch(self.poll.registry(), Token(WAKER.0 + 1 + i)).map_err(GatewayError::Poll)?;
+        }
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> Result<(), GatewayError> {
+        self.reset_all();
+        if self.boot.take().is_some() {
+            for listener in &mut self.listeners {
+                listener.ignore(self.poll.registry()).map_err(GatewayError::Poll)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reset_all(&mut self) {
+        self.clients.drain().for_each(Client::finish);
+        self.to_read.clear();
+        self.to_write.clear();
+        self.deadlines.clear();
+        self.inputs.clear();
+    }
+
+    fn output(&mut self, output: Output) {
+        let Some((slot, client)) = output.conn().and_then(|conn| self.clients.find(conn)) else { return };
+        let said = match output {
+            Output::Credit { limit, .. } => {
+                client.grant(limit);
+                return self.mark(slot);
+            }
+            Output::Reset { .. } | Output::Refused { .. } => {
+                tracing::debug!(?output, "reset by the log");
+                self.remove(slot);
+                return;
+            }
+            Output::Data { offset, bytes, .. } => client.queue(offset, bytes),
+            Output::HalfClose { offset, .. } => client.end(offset),
+            Output::Closed { .. } => client.close(),
+            _ => return,
+        };
+        match said {
+            Ok(()) => self.mark_write(slot),
+            // Going on would mean to write other bytes than the program sent. A reset is always true.
+            Err(violation) => {
+                tracing::error!(conn = %client.conn(), %violation, "output contradicts the one before: reset");
+                self.lose(slot);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        let Some(boot) = self.boot else { return };
+        if self.accept_again.is_some_and(|then| Instant::now() < then) {
+            return;
+        }
+        self.accept_again = None;
+        for i in 0..self.listeners.len() {
+            for _ in 0..ROUND_CLIENTS {
+                let Some(listener) = self.listeners.get_mut(i).filter(|listener| listener.ready) else { break };
+                match listener.take() {
+                    Taken::Client(stream, from) => {
+                        let service = Arc::clone(&listener.service);
+                        self.welcome(boot, stream, from, service);
+                    }
+                    Taken::Nobody => break,
+                    Taken::Lost(error) => tracing::debug!(%error, "a client went before it was taken"),
+                    Taken::Exhausted(error) => {
+                        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "cannot take clients: pausing");
+                        self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives a client its number and tells the log. Whoever is not welcome is dropped, that is, reset.
+    fn welcome(
+        &mut self,
+        boot: BootNo,
+        stream: mio::net::TcpStream,
+        from: SocketAddr,
+        service: Arc<replicode_log::Service>,
+    ) {
+        if self.clients.len() >= self.max_connections {
+            tracing::debug!(%from, limit = self.max_connections, "too many clients: reset");
+            return;
+        }
+        let counter = self.next_counter;
+        let conn = match ConnId::new(self.node, boot, counter) {
+            Ok(conn) if counter < u32::MAX => conn,
+            _ => {
+                tracing::error!(%from, %boot, "no number left for a client: restart the node to get a new boot");
+                return;
+            }
+        };
+        let mut client = Client::new(stream, conn, from, service, self.recv_window, self.send_window);
+        let slot = self.clients.next();
+        if let Err(error) = client.watch(self.poll.registry(), Token(self.first_client + slot)) {
+            tracing::warn!(%from, %error, "cannot watch a client's socket: reset");
+            return;
+        }
+        self.next_counter += 1;
+        self.inputs.push(client.opening());
+        self.clients.insert(client);
+        self.mark(slot);
+    }
+
+    /// Reads once from each client on the list. Who has more comes again in the next round, behind those who had to
+    /// wait in this one.
+    fn read(&mut self) {
+        let mut list = std::mem::replace(&mut self.to_read, std::mem::take(&mut self.spare));
+        let mut bytes = 0;
+        let mut served = 0;
+        while served < list.len() && bytes < ROUND_BYTES {
+            let slot = list[served];
+            served += 1;
+            let Some(client) = self.clients.get_mut(slot).filter(|client| client.to_read) else { continue };
+            client.to_read = false;
+            let conn = client.conn();
+            match client.read(&mut self.scratch) {
+                Got::Bytes { offset, len } => {
+                    bytes += len;
+                    self.inputs.push(Input::Data { conn, offset, bytes: self.scratch[..len].to_vec() });
+                }
+                Got::End { offset } => self.inputs.push(Input::HalfClose { conn, offset }),
+                Got::Nothing => {}
+                Got::Lost => {
+                    self.lose(slot);
+                    continue;
+                }
+            }
+            if client.is_closing() {
+                self.mark_write(slot);
+            }
+            self.mark(slot);
+        }
+        list.drain(..served);
+        list.append(&mut self.to_read);
+        self.spare = std::mem::replace(&mut self.to_read, list);
+    }
+
+    /// Writes to each client on the list, and ends those that are over.
+    fn write(&mut self) {
+        for i in 0..self.to_write.len() {
+            let slot = self.to_write[i];
+            let Some(client) = self.clients.get_mut(slot).filter(|client| client.to_write) else { continue };
+            client.to_write = false;
+            match client.flush(self.poll.registry(), Token(self.first_client + slot)) {
+                Flushed::Goes => {
+                    if let Some(offset) = client.report(self.report_step) {
+                        self.inputs.push(Input::Acked { conn: client.conn(), offset });
+                    }
+                    if client.is_closing() {
+                        self.give_patience(slot, WRITE_PATIENCE);
+                    }
+                }
+                Flushed::AwaitsEnd => {
+                    if !std::mem::replace(&mut client.awaits_end, true) {
+                        self.give_patience(slot, END_PATIENCE);
+                    }
+                    self.mark(slot);
+                }
+                Flushed::Over => self.remove(slot),
+                Flushed::Lost => self.lose(slot),
+            }
+        }
+        self.to_write.clear();
+    }
+
+    fn give_patience(&mut self, slot: Slot, patience: Duration) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let deadline = Instant::now() + patience;
+        if let Some(old) = client.deadline.replace(deadline) {
+            self.deadlines.remove(&(old, slot));
+        }
+        self.deadlines.insert((deadline, slot));
+    }
+
+    fn expire(&mut self) {
+        while let Some(&(deadline, slot)) = self.deadlines.first()
+            && deadline <= Instant::now()
+        {
+            self.remove(slot);
+        }
+    }
+
+    /// The connection is gone, and the log does not know yet.
+    fn lose(&mut self, slot: Slot) {
+        if let Some(client) = self.clients.get_mut(slot) {
+            // A closing connection is over for the log already.
+            if !client.is_closing() {
+                self.inputs.push(Input::Reset { conn: client.conn() });
+            }
+            self.remove(slot);
+        }
+    }
+
+    /// Forgets a client. Its socket is closed: in good order if the log has asked for that, else with a reset.
+    fn remove(&mut self, slot: Slot) {
+        if let Some(client) = self.clients.remove(slot) {
+            if let Some(deadline) = client.deadline {
+                self.deadlines.remove(&(deadline, slot));
+            }
+            client.finish();
+        }
+    }
+}
+
+impl Drop for EventLoop {
+    /// Also when the thread panics: nobody may wait for an answer that does not come.
+    fn drop(&mut self) {
+        self.commands.close();
+    }
+}
