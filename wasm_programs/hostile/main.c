@@ -154,6 +154,11 @@ int main(int argc, char **argv) {
     const char *wanted = argc == 2 ? argv[1] : "";
     bool all = strcmp(wanted, "all") == 0, found = false;
 
+    if (strcmp(wanted, "--list") == 0) {
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+            printf(cases[i].traps ? "%s trap\n" : "%s\n", cases[i].name);
+        return 0;
+    }
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         if (!(all && !cases[i].traps) && strcmp(wanted, cases[i].name) != 0)
             continue;
