@@ -4,6 +4,7 @@ use replicode_log::{Limits, NodeId, Service};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// An address of this node that leads to a port of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +29,14 @@ pub struct GatewayConfig {
     pub send_window: u32,
     /// Clients at once. One more is accepted and reset, so that it learns it at once.
     pub max_connections: usize,
+    /// How long a client whose program has closed may take to end its own stream, once it was sent everything.
+    pub end_patience: Duration,
+    /// How long such a client may go without reading any of what it is still to be sent. Then it is reset.
+    pub write_patience: Duration,
 }
 
 impl GatewayConfig {
-    /// The settings that follow from the cell's limits.
+    /// The settings that follow from the cell's limits; patience is 5 s for a client's end and 60 s for its reading.
     #[must_use]
     pub fn new(node: NodeId, publish: Vec<Published>, limits: &Limits) -> Self {
         Self {
@@ -40,6 +45,8 @@ impl GatewayConfig {
             recv_window: limits.recv_window,
             send_window: limits.send_window,
             max_connections: limits.connections as usize,
+            end_patience: Duration::from_secs(5),
+            write_patience: Duration::from_secs(60),
         }
     }
 

@@ -7,13 +7,13 @@ use crate::client::{Client, Flushed, Got};
 use crate::commands::{Command, Commands};
 use crate::listener::{Listener, Taken};
 use crate::slots::{Slot, Slots};
-use crate::{GatewayConfig, GatewayError, InputSink};
+use crate::{ClientInfo, GatewayConfig, GatewayError, InputSink};
 use mio::{Events, Poll, Token, Waker};
 use replicode_log::{BootNo, ConnId, Input, NodeId, Output};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// The most bytes of one [`Input::Data`].
@@ -24,10 +24,6 @@ const ROUND_BYTES: usize = 4 << 20;
 const ROUND_CLIENTS: usize = 256;
 /// How long nobody is accepted after the node ran out of descriptors or memory. Clients wait in the queue meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a closing client may take to end its own stream.
-const END_PATIENCE: Duration = Duration::from_secs(5);
-/// How long a closing client may go without reading anything of what is still to be written.
-const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 const WAKER: Token = Token(0);
 
@@ -38,6 +34,8 @@ pub(crate) struct EventLoop {
     /// Bytes written after which the log is told.
     report_step: u64,
     max_connections: usize,
+    end_patience: Duration,
+    write_patience: Duration,
 
     poll: Poll,
     commands: Arc<Commands>,
@@ -56,6 +54,8 @@ pub(crate) struct EventLoop {
     deadlines: BTreeSet<(Instant, Slot)>,
     /// What the round has gathered for the log.
     inputs: Vec<Input>,
+    /// Who waits to be told of the clients.
+    asked: Vec<mpsc::Sender<Vec<ClientInfo>>>,
 
     // Kept for their memory only.
     batch: Vec<Command>,
@@ -76,6 +76,8 @@ impl EventLoop {
             send_window: config.send_window,
             report_step: u64::from(config.send_window / 4).max(1),
             max_connections: config.max_connections,
+            end_patience: config.end_patience,
+            write_patience: config.write_patience,
             poll,
             commands: Arc::clone(&commands),
             sink,
@@ -89,6 +91,7 @@ impl EventLoop {
             to_write: Vec::new(),
             deadlines: BTreeSet::new(),
             inputs: Vec::new(),
+            asked: Vec::new(),
             batch: Vec::new(),
             spare: Vec::new(),
             scratch: vec![0; CHUNK].into(),
@@ -138,6 +141,7 @@ impl EventLoop {
             self.sink.offer(&mut self.inputs);
             self.inputs.clear();
         }
+        self.answer();
         Ok(true)
     }
 
@@ -201,16 +205,21 @@ impl EventLoop {
                 Command::Outputs(outputs) => outputs.into_iter().for_each(|output| self.output(output)),
                 Command::Drain => self.listeners.clear(),
                 Command::Stop => goes_on = false,
-                Command::Clients(answer) => {
-                    let mut infos: Vec<_> = self.clients.iter().map(Client::info).collect();
-                    infos.sort_by_key(|info| info.conn);
-                    // Nobody may be there to hear the answer any more.
-                    let _ = answer.send(infos);
-                }
+                Command::Clients(answer) => self.asked.push(answer),
             }
         }
         self.batch = batch;
         Ok(goes_on)
+    }
+
+    /// Tells those who asked for the clients. The answer comes last, so that it shows what was asked for before it.
+    fn answer(&mut self) {
+        for asked in std::mem::take(&mut self.asked) {
+            let mut infos: Vec<_> = self.clients.iter().map(Client::info).collect();
+            infos.sort_by_key(|info| info.conn);
+            // Nobody may be there to hear the answer any more.
+            let _ = asked.send(infos);
+        }
     }
 
     fn admit(&mut self, boot: BootNo) -> Result<(), GatewayError> {
@@ -375,12 +384,12 @@ impl EventLoop {
                         self.inputs.push(Input::Acked { conn: client.conn(), offset });
                     }
                     if client.is_closing() {
-                        self.give_patience(slot, WRITE_PATIENCE);
+                        self.give_patience(slot, self.write_patience);
                     }
                 }
                 Flushed::AwaitsEnd => {
                     if !std::mem::replace(&mut client.awaits_end, true) {
-                        self.give_patience(slot, END_PATIENCE);
+                        self.give_patience(slot, self.end_patience);
                     }
                     self.mark(slot);
                 }

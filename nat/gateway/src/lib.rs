@@ -149,7 +149,8 @@ impl Gateway {
         self.stop();
     }
 
-    /// The clients at this moment, in the order of their numbers. Empty when the gateway has stopped.
+    /// The clients, in the order of their numbers, once everything is carried out that was asked for before. Empty when
+    /// the gateway has stopped.
     #[must_use]
     pub fn clients(&self) -> Vec<ClientInfo> {
         let (answer, answered) = mpsc::channel();

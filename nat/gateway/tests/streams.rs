@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Rig, assert_reset, conn, connect, pattern, rest, web};
-use replicode_gateway::ClientState;
+use common::{BOOT, Rig, assert_reset, config, conn, connect, pattern, rest, web};
+use replicode_gateway::{ClientState, GatewayConfig};
 use replicode_log::{HostAddr, Input, Output};
 use socket2::SockRef;
 use std::io::{Read, Write};
@@ -271,4 +271,31 @@ fn outputs_for_nobody_are_ignored() {
     ]);
     rig.gateway.outputs(vec![]);
     assert_eq!(rest(&mut client), (b"!".to_vec(), Ok(())));
+}
+
+#[test]
+fn patience_with_a_client_that_was_closed_is_bounded() {
+    const WINDOW: u32 = 32 << 20;
+    let patient = config(10, WINDOW, 10);
+    let rig = Rig::waiting(GatewayConfig { end_patience: Duration::from_millis(20), ..patient.clone() });
+    rig.gateway.admit(BOOT);
+    let (mut client, c) = rig.client();
+    rig.send(c, 0, b"bye");
+    rig.say(Output::Closed { conn: c });
+    assert_eq!(rest(&mut client), (b"bye".to_vec(), Ok(())), "its own end is open still");
+    wait_for_nobody(&rig);
+
+    let rig = Rig::waiting(GatewayConfig { write_patience: Duration::from_millis(20), ..patient });
+    rig.gateway.admit(BOOT);
+    let (mut client, c) = rig.client();
+    rig.send(c, 0, &pattern(6, WINDOW as usize));
+    rig.say(Output::Closed { conn: c });
+    wait_for_nobody(&rig);
+    assert_reset(&mut client);
+}
+
+fn wait_for_nobody(rig: &Rig) {
+    while !rig.gateway.clients().is_empty() {
+        std::thread::yield_now();
+    }
 }

@@ -1,61 +1,56 @@
-//! The table against a naive reference: random histories, legal and illegal, must be told the same way.
-//!
-//! The reference keeps one list of links with two ends each and one `Way` per direction, searches it from the front,
-//! and finds ports by counting. It shares no code with the table.
+//! The naive reference: one list of links with two ends each and one `Way` per direction, searched from the front; ports
+//! are found by counting. It shares no code with the table.
 
-mod common;
+use crate::common::{Said, caller, node};
+use replicode_log::{BootNo, ConnId, Egress, HostAddr, Ingress, Input, Output, Pid, Refusal, Refused, SockId};
+use replicode_nat::FlowState;
 
-use common::{Said, Tape, caller, conn, node, service};
-use proptest::prelude::*;
-use replicode_log::{BootNo, ConnId, Egress, HostAddr, Ingress, Input, Limits, Output, Pid, Refusal, Refused, SockId};
-use replicode_nat::{FlowState, Nat, RowKind};
-
-const RECV: u64 = 8;
-const SEND: u64 = 12;
-const CONNECTIONS: usize = 4;
+pub const RECV: u64 = 8;
+pub const SEND: u64 = 12;
+pub const CONNECTIONS: usize = 4;
 
 /// One direction of a link: bytes that went, the first position that may not go, and whether that is all.
 #[derive(Clone, Debug)]
-struct Way {
-    sent: u64,
-    limit: u64,
-    done: bool,
+pub struct Way {
+    pub sent: u64,
+    pub limit: u64,
+    pub done: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Who {
+pub enum Who {
     Client(ConnId),
     Sock(SockId),
 }
 
 #[derive(Clone, Debug)]
-struct Half {
-    who: Who,
-    pid: Pid,
-    port: Option<u16>,
-    flow_port: Option<u16>,
-    peer: HostAddr,
-    open: bool,
+pub struct Half {
+    pub who: Who,
+    pub pid: Pid,
+    pub port: Option<u16>,
+    pub flow_port: Option<u16>,
+    pub peer: HostAddr,
+    pub open: bool,
     /// From here to the other half.
-    out: Way,
+    pub out: Way,
 }
 
 #[derive(Clone, Debug)]
-struct Model {
-    names: Vec<(Pid, &'static str)>,
-    listeners: Vec<(Pid, u16, SockId, u16)>,
-    links: Vec<[Half; 2]>,
-    next_sock: u64,
-    refuse: Option<Refused>,
-    said: Vec<Said>,
+pub struct Model {
+    pub names: Vec<(Pid, &'static str)>,
+    pub listeners: Vec<(Pid, u16, SockId, u16)>,
+    pub links: Vec<[Half; 2]>,
+    pub next_sock: u64,
+    pub refuse: Option<Refused>,
+    pub said: Vec<Said>,
 }
 
 impl Model {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { names: vec![], listeners: vec![], links: vec![], next_sock: 1000, refuse: None, said: vec![] }
     }
 
-    fn find(&self, who: Who) -> Option<(usize, usize)> {
+    pub fn find(&self, who: Who) -> Option<(usize, usize)> {
         let of = |link: &[Half; 2]| link.iter().position(|half| half.who == who && half.open);
         self.links.iter().enumerate().find_map(|(i, link)| Some((i, of(link)?)))
     }
@@ -125,7 +120,7 @@ impl Model {
         }
     }
 
-    fn client(&mut self, input: &Input) {
+    pub fn client(&mut self, input: &Input) {
         let of = |conn: &ConnId| self.find(Who::Client(*conn)).map(|(i, _)| i);
         match input {
             Input::Open { conn, to, .. } => self.open(*conn, &to.process, to.port),
@@ -175,7 +170,7 @@ impl Model {
         }
     }
 
-    fn program(&mut self, event: &Egress) {
+    pub fn program(&mut self, event: &Egress) {
         match event {
             Egress::Listen { pid, sock, port } => {
                 if !self.listeners.iter().any(|it| (it.0, it.1) == (*pid, *port) || it.2 == *sock) {
@@ -311,7 +306,7 @@ impl Model {
         self.ingress(Ingress::Reset { sock });
     }
 
-    fn node_over(&mut self, n: u64, boot: u32) {
+    pub fn node_over(&mut self, n: u64, boot: u32) {
         let mut gone: Vec<ConnId> = self
             .links
             .iter()
@@ -326,7 +321,7 @@ impl Model {
         }
     }
 
-    fn process_ended(&mut self, pid: Pid) {
+    pub fn process_ended(&mut self, pid: Pid) {
         self.names.retain(|it| it.0 != pid);
         self.listeners.retain(|it| it.0 != pid);
         let own = |half: &&Half| half.pid == pid && half.open;
@@ -347,7 +342,7 @@ impl Model {
     }
 
     /// Rows in the table's words, sorted by socket.
-    fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<Row> {
         let mut rows = vec![];
         for link in &self.links {
             for side in 0..2 {
@@ -390,234 +385,12 @@ impl Model {
 }
 
 #[derive(Debug, PartialEq)]
-struct Row {
-    sock: SockId,
-    pid: Pid,
-    port: Option<u16>,
-    number: Option<u16>,
-    peer: Option<HostAddr>,
-    state: Option<FlowState>,
-    bytes: (u64, u64),
-}
-
-fn rows_of(nat: &Nat) -> Vec<Row> {
-    let mut rows: Vec<Row> = nat
-        .rows()
-        .map(|row| Row {
-            sock: row.sock,
-            pid: row.pid,
-            port: row.port,
-            number: row.consensus_port.map(|port| port.get()),
-            peer: row.peer,
-            state: match row.kind {
-                RowKind::Listener => None,
-                RowKind::Client { state, .. } | RowKind::Inside { state, .. } => Some(state),
-            },
-            bytes: (row.bytes_in, row.bytes_out),
-        })
-        .collect();
-    rows.sort_by_key(|row| row.sock);
-    rows
-}
-
-/// The vocabulary. Offsets are chosen when the event is played: `slip` away from the right one.
-#[derive(Clone, Debug)]
-enum Event {
-    Start(u32),
-    End(u32),
-    NodeOver(u64, u32),
-    Open(ConnId, bool, u16),
-    Data(ConnId, i8, usize),
-    HalfClose(ConnId, i8),
-    Acked(ConnId, i8),
-    Reset(ConnId),
-    Listen(u32, usize, u16),
-    Unlisten(usize),
-    Accepted(usize, u16),
-    Connect(u32, u64, u8, u16),
-    Send(usize, i8, usize),
-    Fin(usize, i8),
-    Window(usize, i8),
-    Abort(usize),
-    Closed(usize),
-    Refuse(Option<Refused>),
-}
-
-fn events() -> impl Strategy<Value = Event> {
-    let conns = (1u64..3, 1u32..3, 0u32..3).prop_map(|(n, boot, counter)| conn(n, boot, counter));
-    let slip = prop_oneof![12 => Just(0i8), 1 => -3i8..0, 1 => 1i8..4];
-    let sock = 0usize..8;
-    let port = 80u16..82;
-    let pid = 1u32..4;
-    prop_oneof![
-        2 => pid.clone().prop_map(Event::Start),
-        1 => pid.clone().prop_map(Event::End),
-        1 => (1u64..3, 1u32..3).prop_map(|(n, boot)| Event::NodeOver(n, boot)),
-        8 => (conns.clone(), any::<bool>(), port.clone()).prop_map(|(c, web, port)| Event::Open(c, web, port)),
-        8 => (conns.clone(), slip.clone(), 0usize..6).prop_map(|(c, slip, len)| Event::Data(c, slip, len)),
-        3 => (conns.clone(), slip.clone()).prop_map(|(c, slip)| Event::HalfClose(c, slip)),
-        4 => (conns.clone(), slip.clone()).prop_map(|(c, slip)| Event::Acked(c, slip)),
-        1 => conns.prop_map(Event::Reset),
-        6 => (pid.clone(), 0usize..5, port.clone()).prop_map(|(pid, sock, port)| Event::Listen(pid, sock, port)),
-        1 => (0usize..5).prop_map(Event::Unlisten),
-        8 => (sock.clone(), 5000u16..5010).prop_map(|(sock, port)| Event::Accepted(sock, port)),
-        5 => (pid, 700u64..704, 0u8..5, port).prop_map(|(pid, sock, to, port)| Event::Connect(pid, sock, to, port)),
-        10 => (sock.clone(), slip.clone(), 0usize..6).prop_map(|(sock, slip, len)| Event::Send(sock, slip, len)),
-        4 => (sock.clone(), slip.clone()).prop_map(|(sock, slip)| Event::Fin(sock, slip)),
-        6 => (sock.clone(), 0i8..6).prop_map(|(sock, more)| Event::Window(sock, more)),
-        1 => sock.clone().prop_map(Event::Abort),
-        4 => sock.prop_map(Event::Closed),
-        1 => prop_oneof![Just(None), Just(Some(Refused::Backlog)), Just(Some(Refused::TableFull))]
-            .prop_map(Event::Refuse),
-        2 => Just(Event::Refuse(None)),
-    ]
-}
-
-struct Run {
-    model: Model,
-    nats: [(Nat, Tape); 2],
-}
-
-impl Run {
-    fn new() -> Self {
-        let limits = Limits {
-            recv_window: RECV as u32,
-            send_window: SEND as u32,
-            connections: CONNECTIONS as u32,
-            ..Limits::default()
-        };
-        Self { model: Model::new(), nats: std::array::from_fn(|_| (Nat::new(&limits), Tape::default())) }
-    }
-
-    /// Some socket that has been in a link, or one that never was.
-    fn sock(&self, pick: usize) -> SockId {
-        let socks: Vec<SockId> =
-            self.model.rows().iter().filter(|row| row.peer.is_some()).map(|row| row.sock).collect();
-        socks.get(pick).copied().unwrap_or(SockId(990 + pick as u64))
-    }
-
-    fn out(&self, who: Who) -> Way {
-        let none = Way { sent: 0, limit: 0, done: false };
-        self.model.find(who).map_or(none, |(i, side)| self.model.links[i][side].out.clone())
-    }
-
-    fn play(&mut self, event: &Event) {
-        let near = |right: u64, slip: i8| right.saturating_add_signed(slip.into());
-        let input = match *event {
-            Event::Open(conn, web, port) => {
-                Some(Input::Open { conn, to: service(if web { "web" } else { "db" }, port), from: caller() })
-            }
-            Event::Data(conn, slip, len) => {
-                let offset = near(self.out(Who::Client(conn)).sent, slip);
-                Some(Input::Data { conn, offset, bytes: (0..len).map(|i| (offset + i as u64) as u8).collect() })
-            }
-            Event::HalfClose(conn, slip) => {
-                Some(Input::HalfClose { conn, offset: near(self.out(Who::Client(conn)).sent, slip) })
-            }
-            Event::Acked(conn, slip) => {
-                let sent = self.model.find(Who::Client(conn)).map_or(0, |(i, _)| self.model.links[i][1].out.sent);
-                Some(Input::Acked { conn, offset: near(sent, slip) })
-            }
-            Event::Reset(conn) => Some(Input::Reset { conn }),
-            _ => None,
-        };
-        let egress = match *event {
-            Event::Listen(pid, sock, port) => {
-                Some(Egress::Listen { pid: Pid(pid), sock: SockId(1 + sock as u64), port })
-            }
-            Event::Unlisten(sock) => Some(Egress::Unlisten { sock: SockId(1 + sock as u64) }),
-            Event::Accepted(sock, flow_port) => Some(Egress::Accepted { sock: self.sock(sock), flow_port }),
-            Event::Connect(pid, sock, to, port) => {
-                let to = match to {
-                    0 => HostAddr::V4([127, 0, 0, 1], port),
-                    4 => HostAddr::V4([192, 0, 2, 1], port),
-                    pid => HostAddr::V4([10, 77, 0, pid], port),
-                };
-                Some(Egress::Connect { pid: Pid(pid), sock: SockId(sock), flow_port: 6000, to })
-            }
-            Event::Send(sock, slip, len) => {
-                let sock = self.sock(sock);
-                Some(Egress::Send { sock, offset: near(self.out(Who::Sock(sock)).sent, slip), bytes: vec![7; len] })
-            }
-            Event::Fin(sock, slip) => {
-                let sock = self.sock(sock);
-                Some(Egress::Fin { sock, offset: near(self.out(Who::Sock(sock)).sent, slip) })
-            }
-            Event::Window(sock, more) => {
-                let sock = self.sock(sock);
-                let there = self.model.find(Who::Sock(sock)).map(|(i, side)| &self.model.links[i][1 - side].out);
-                Some(Egress::Window { sock, limit: near(there.map_or(0, |way| way.limit), more) })
-            }
-            Event::Abort(sock) => Some(Egress::Abort { sock: self.sock(sock) }),
-            Event::Closed(sock) => Some(Egress::Closed { sock: self.sock(sock) }),
-            _ => None,
-        };
-        match *event {
-            Event::Start(pid) => {
-                let name = if pid == 2 { "db" } else { "web" };
-                self.model.names.retain(|it| it.0 != Pid(pid));
-                self.model.names.push((Pid(pid), name));
-                self.each(|nat, _| nat.process_started(Pid(pid), name));
-            }
-            Event::End(pid) => {
-                self.model.process_ended(Pid(pid));
-                self.each(|nat, tape| nat.process_ended(Pid(pid), tape));
-            }
-            Event::NodeOver(n, boot) => {
-                self.model.node_over(n, boot);
-                self.each(|nat, tape| nat.node_over(node(n), BootNo(boot), tape));
-            }
-            Event::Refuse(why) => {
-                self.model.refuse = why;
-                self.each(|_, tape| tape.refuse = why);
-            }
-            _ => {}
-        }
-        if let Some(input) = input {
-            self.model.client(&input);
-            self.each(|nat, tape| nat.admit(input.clone(), tape));
-        }
-        if let Some(egress) = egress {
-            self.model.program(&egress);
-            self.each(|nat, tape| nat.egress(egress.clone(), tape));
-        }
-    }
-
-    fn each(&mut self, mut act: impl FnMut(&mut Nat, &mut Tape)) {
-        for (nat, tape) in &mut self.nats {
-            act(nat, tape);
-        }
-    }
-
-    fn compare(&mut self, event: &Event) -> Result<(), TestCaseError> {
-        let said = std::mem::take(&mut self.model.said);
-        for (nat, tape) in &mut self.nats {
-            prop_assert_eq!(nat.check(), Ok(()), "after {:?}", event);
-            prop_assert_eq!(&std::mem::take(&mut tape.said), &said, "after {:?}", event);
-            prop_assert_eq!(rows_of(nat), self.model.rows(), "after {:?}", event);
-            prop_assert_eq!(nat.connections(), self.model.links.len());
-        }
-        prop_assert!(self.nats[0].0.rows().eq(self.nats[1].0.rows()));
-        Ok(())
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_table_does_what_the_reference_does(history in prop::collection::vec(events(), 1..120)) {
-        let mut run = Run::new();
-        for event in [Event::Start(1), Event::Start(2), Event::Listen(1, 0, 80), Event::Listen(2, 1, 81)] {
-            run.play(&event);
-        }
-        run.compare(&Event::Start(0))?;
-        for event in &history {
-            run.play(event);
-            run.compare(event)?;
-        }
-        let [(one, _), (other, _)] = &run.nats;
-        prop_assert_eq!(one, other);
-        prop_assert_eq!(borsh::to_vec(one).ok(), borsh::to_vec(other).ok());
-    }
+pub struct Row {
+    pub sock: SockId,
+    pub pid: Pid,
+    pub port: Option<u16>,
+    pub number: Option<u16>,
+    pub peer: Option<HostAddr>,
+    pub state: Option<FlowState>,
+    pub bytes: (u64, u64),
 }
