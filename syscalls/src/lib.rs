@@ -1,11 +1,47 @@
-//! Under construction.
+//! The deterministic kernel of a cell: processes, descriptors, files, sockets, poll, clock, random numbers.
+//!
+//! Programs ask it for everything they cannot compute themselves; it answers from the log and from its own state, and
+//! from nothing else. It is a state machine over values: it does no I/O, reads no clock, draws no random number and
+//! starts no thread. [`Kernel`] says how to drive it.
+//!
+//! What a program can ask for is a closed list, [`abi::IMPORTS`]: the 46 functions of WASI preview 1, and the BSD sockets
+//! of `replicode_sock_v1`, which preview 1 lacks.
+//!
+//! | module | it is |
+//! |---|---|
+//! | [`abi`] | the list of imports, error numbers, constants, layouts |
+//! | [`kernel`] | the doors: spawn, deliver, call, poll |
+//! | [`trace`] | what a recording of calls holds |
+//! | [`fs`] | the file system |
+//! | `calls` | what each call does |
+//! | `process`, `schedule` | processes, turns, the run queue, timers |
+//! | `descriptor`, `close` | the descriptor table |
+//! | `socket`, `sockets`, `chunks`, `ports` | stream sockets, their buffers, the ports of a process |
+//! | `outbox` | what the kernel has to say |
+//! | `memory`, `moved`, `random` | guest memory, what a call's hash covers, random numbers |
+//!
+//! Never here: the engine that runs programs, the network that carries batches, the sockets of the host.
 
 #![forbid(unsafe_code)]
 
 pub mod abi;
+mod calls;
+mod chunks;
+mod close;
+mod descriptor;
+pub mod fs;
 pub mod kernel;
+mod memory;
+mod moved;
+mod outbox;
+mod ports;
+mod process;
+mod random;
+mod schedule;
+mod socket;
+mod sockets;
 pub mod trace;
 
 pub use abi::{Call, Errno};
-pub use kernel::{Kernel, ProcessInfo, ProcessSpec, ProcessState, Recording, SpawnError, Step};
-pub use trace::{StepRecord, TraceRecord};
+pub use kernel::{Kernel, ProcessInfo, ProcessSpec, ProcessState, SpawnError, Step};
+pub use trace::{Recording, StepRecord, TraceRecord};

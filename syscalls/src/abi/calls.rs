@@ -197,7 +197,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_readdir" FdReaddir(
         fd: u32 = Arg::Fd, buf: u32 = Arg::Out, buf_len: u32 = Arg::Size, cookie: u64 = Arg::Size,
         used: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits false, "sorted by name; cookies stay valid when the directory changes";
+        -> Errno, Normalised, waits false, "in the order in which names were added; cookies stay valid when the directory changes";
     "wasi_snapshot_preview1" "fd_renumber" FdRenumber(fd: u32 = Arg::Fd, to: u32 = Arg::Fd)
         -> Errno, Eliminated, waits false, "the kernel's own table";
     "wasi_snapshot_preview1" "fd_seek" FdSeek(
@@ -211,7 +211,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_write" FdWrite(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, nwritten: u32 = Arg::OutU32)
         -> Errno, Ordered, waits true,
-        "leaves when the batch is executed; how much a socket takes follows from windows and acknowledgements in the log";
+        "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "wasi_snapshot_preview1" "path_create_directory" PathCreateDirectory(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
         -> Errno, Normalised, waits false, "inode numbers are counted, times are the process's clock";
@@ -281,7 +281,7 @@ imports! {
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Size,
         nwritten: u32 = Arg::OutU32)
         -> Errno, Ordered, waits true,
-        "leaves when the batch is executed; how much a socket takes follows from windows and acknowledgements in the log";
+        "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "wasi_snapshot_preview1" "sock_shutdown" SockShutdown(fd: u32 = Arg::Fd, how: u32 = Arg::Flags(FlagSet::Shutdown))
         -> Errno, Ordered, waits false, "sends the end of the stream, in the order of the calls";
     "replicode_sock_v1" "open" BsdOpen(
@@ -303,7 +303,7 @@ imports! {
     "replicode_sock_v1" "send" BsdSend(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg))
         -> Value, Ordered, waits true,
-        "leaves when the batch is executed; how much a socket takes follows from windows and acknowledgements in the log";
+        "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "replicode_sock_v1" "recv" BsdRecv(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg))
         -> Value, Recorded, waits true, "bytes come out of the log";

@@ -1,11 +1,15 @@
 //! The error numbers of WASI preview 1, which are the only errors that a guest ever sees.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 
 macro_rules! errnos {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
         /// An error number as `wasi_snapshot_preview1.witx` (type `$errno`) defines it. Zero means success.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, thiserror::Error,
+        )]
+        #[borsh(use_discriminant = true)]
         #[repr(u16)]
         pub enum Errno {
             $($(#[$doc])* $variant = $number,)*

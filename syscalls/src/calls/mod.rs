@@ -1,0 +1,191 @@
+//! What each call does: one function per import, grouped by what it is about.
+//!
+//! A call sees the world through a [`Ctx`]: its process and the parts of the kernel that calls share. It either
+//! finishes, or changes nothing but its own progress and says what it waits for.
+
+mod bsd;
+mod clock;
+mod console;
+mod descriptors;
+mod dispatch;
+mod files;
+mod paths;
+mod poll;
+mod process;
+mod stream;
+
+pub(crate) use bsd::address_of;
+
+use crate::abi::{Call, Errno};
+use crate::descriptor::{Descriptor, Object};
+use crate::fs::Fs;
+use crate::memory;
+use crate::moved::Moved;
+use crate::outbox::Outbox;
+use crate::process::Process;
+use crate::sockets::{Slot, Sockets};
+use replicode_log::{Limits, LogicalTime, Pid};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// Why a call has no value to answer (yet).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It failed.
+    Error(Errno),
+    /// It waits for what it has declared an interest in, or for this moment.
+    Wait(LogicalTime),
+    /// It waits for the next batch: the process's turn is used up.
+    Yield,
+    /// The process ends.
+    Exit(u32),
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Error(errno)
+    }
+}
+
+/// The wasm result of a call that succeeded, or why there is none.
+pub(crate) type Answer = Result<i32, Stop>;
+
+/// Buffers that calls use for the length of one call, kept so that they need not be allocated.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) iovecs: Vec<Range<usize>>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What a call works on.
+pub(crate) struct Ctx<'a> {
+    pub(crate) limits: &'a Limits,
+    /// Unix time of genesis in nanoseconds.
+    pub(crate) epoch: u64,
+    /// The batch's time.
+    pub(crate) batch: LogicalTime,
+    pub(crate) process: &'a mut Process,
+    pub(crate) names: &'a BTreeSet<(String, Pid)>,
+    pub(crate) fs: &'a mut Fs,
+    pub(crate) sockets: &'a mut Sockets,
+    pub(crate) outbox: &'a mut Outbox,
+    pub(crate) scratch: &'a mut Scratch,
+    /// The guest's linear memory.
+    pub(crate) memory: &'a mut [u8],
+    /// Number of the wait, should the call begin one.
+    pub(crate) wait: u64,
+    /// When the call was first made.
+    pub(crate) since: LogicalTime,
+    /// Whether it waited already and is made again.
+    pub(crate) resumed: bool,
+    /// What it has moved, earlier attempts included.
+    pub(crate) moved: Moved,
+}
+
+impl Ctx<'_> {
+    /// The time by the process's clock. Not a look at it.
+    fn now(&self) -> LogicalTime {
+        self.process.now(self.batch)
+    }
+
+    /// Stops here if the process's turn is used up. Every call that may wait asks this first, so that it starts
+    /// afresh in the next batch.
+    fn turn(&self) -> Result<(), Stop> {
+        if self.process.turn.is_over(self.limits) { Err(Stop::Yield) } else { Ok(()) }
+    }
+
+    /// The call found nothing to do.
+    const fn fruitless(&mut self) {
+        self.process.turn.fruitless = self.process.turn.fruitless.saturating_add(1);
+    }
+
+    /// The call got something done.
+    const fn fruitful(&mut self) {
+        self.process.turn.fruitless = 0;
+    }
+
+    /// `EAGAIN`, counted.
+    const fn would_block(&mut self) -> Stop {
+        self.fruitless();
+        Stop::Error(Errno::Again)
+    }
+
+    /// When a wait ends that began with the call and lasts `timeout` nanoseconds; 0 means for ever.
+    fn deadline(&self, timeout: u64) -> LogicalTime {
+        if timeout == 0 { LogicalTime::NEVER } else { self.since.plus(timeout) }
+    }
+
+    /// Waits for something to happen to a socket.
+    fn wait_for_socket(&mut self, slot: Slot, interest: u8, deadline: LogicalTime) -> Stop {
+        if let Some(socket) = self.sockets.get_mut(slot) {
+            socket.interest = interest;
+            socket.interest_wait = self.wait;
+        }
+        Stop::Wait(deadline)
+    }
+
+    /// An open descriptor that has a right.
+    fn descriptor(&mut self, fd: u32, right: u64) -> Result<&mut Descriptor, Errno> {
+        let descriptor = self.process.descriptors.get_mut(fd)?;
+        descriptor.check(right)?;
+        Ok(descriptor)
+    }
+
+    /// The socket behind a descriptor that has a right, and whether calls on it do not wait.
+    fn socket(&mut self, fd: u32, right: u64) -> Result<(Slot, bool), Errno> {
+        let descriptor = self.process.descriptors.get(fd)?;
+        match descriptor.object {
+            Object::Socket(slot) => {
+                descriptor.check(right)?;
+                Ok((slot, descriptor.nonblocking()))
+            }
+            _ => Err(Errno::NotSock),
+        }
+    }
+
+    /// Reads the list of buffers of a vectored call into the scratch space; answers how many bytes they hold.
+    fn iovecs(&mut self, ptr: u32, count: u32) -> Result<usize, Errno> {
+        let limits = self.limits;
+        memory::iovecs(self.memory, ptr, count, limits.iovecs, limits.call_bytes, &mut self.scratch.iovecs)
+    }
+
+    /// Takes one buffer as the list of buffers; answers how many bytes it holds.
+    fn one_buffer(&mut self, ptr: u32, len: u32) -> Result<usize, Errno> {
+        let range = memory::range(self.memory, ptr, len)?;
+        let len = range.len().min(self.limits.call_bytes as usize);
+        self.scratch.iovecs.clear();
+        self.scratch.iovecs.push(range.start..range.start + len);
+        Ok(len)
+    }
+
+    /// Checks that `len` bytes can be written at `ptr`, before anything is done that the guest would have to be told.
+    fn check_out(&self, ptr: u32, len: u32) -> Result<(), Errno> {
+        memory::range(self.memory, ptr, len).map(|_| ())
+    }
+
+    /// Tells the guest a number, at a place that was checked.
+    fn tell_u32(&mut self, ptr: u32, value: u32) -> Answer {
+        memory::write_u32(self.memory, ptr, value)?;
+        self.moved.note(value.into());
+        Ok(0)
+    }
+
+    /// Tells the guest a number, at a place that was checked.
+    fn tell_u64(&mut self, ptr: u32, value: u64) -> Answer {
+        memory::write_u64(self.memory, ptr, value)?;
+        self.moved.note(value);
+        Ok(0)
+    }
+
+    /// Tells the guest a structure, at a place that was checked.
+    fn tell(&mut self, ptr: u32, value: &[u8]) -> Answer {
+        memory::write(self.memory, ptr, value)?;
+        self.moved.note_bytes(value);
+        Ok(0)
+    }
+
+    /// Carries out a call.
+    pub(crate) fn run(&mut self, call: Call) -> Answer {
+        self.dispatch(call)
+    }
+}

@@ -1,0 +1,57 @@
+//! What closing a descriptor does, one at a time or all of them when a process ends.
+
+use crate::descriptor::{Descriptor, Object};
+use crate::fs::Fs;
+use crate::outbox::Outbox;
+use crate::ports::Ports;
+use crate::socket::{Socket, State};
+use crate::sockets::{Slot, Sockets};
+use replicode_log::Egress;
+
+/// Closes what a descriptor stood for. The descriptor is out of the table already.
+pub(crate) fn close(
+    descriptor: Descriptor,
+    ports: &mut Ports,
+    fs: &mut Fs,
+    sockets: &mut Sockets,
+    outbox: &mut Outbox,
+) {
+    match descriptor.object {
+        Object::Stdin | Object::Console(_) => {}
+        Object::File { ino, .. } | Object::Directory { ino, .. } => fs.release(ino),
+        Object::Socket(slot) => close_socket(slot, ports, sockets, outbox),
+    }
+}
+
+fn close_socket(slot: Slot, ports: &mut Ports, sockets: &mut Sockets, outbox: &mut Outbox) {
+    let Some(socket) = sockets.remove(slot) else { return };
+    if let Some(port) = socket.held_port {
+        ports.free(port);
+    }
+    match &socket.state {
+        State::Idle => {}
+        State::Connecting => outbox.net(Egress::Abort { sock: socket.id }),
+        State::Connected => say_goodbye(&socket, outbox),
+        State::Listening { queue, .. } => {
+            outbox.net(Egress::Unlisten { sock: socket.id });
+            for waiting in queue {
+                if let Some(waiting) = sockets.remove(*waiting) {
+                    outbox.net(Egress::Abort { sock: waiting.id });
+                }
+            }
+        }
+    }
+}
+
+/// A connection with bytes that nobody will read is thrown away, so that the peer does not take them for received
+/// (RFC 1122, 4.2.2.13); any other ends in order.
+fn say_goodbye(socket: &Socket, outbox: &mut Outbox) {
+    if !socket.reset && !socket.recv.is_empty() {
+        outbox.net(Egress::Abort { sock: socket.id });
+        return;
+    }
+    if !socket.send_shut {
+        outbox.net(Egress::Fin { sock: socket.id, offset: socket.sent });
+    }
+    outbox.net(Egress::Closed { sock: socket.id });
+}

@@ -1,0 +1,160 @@
+//! What arrives from outside a process: network events and standard input.
+
+use super::Kernel;
+use crate::abi::Errno;
+use crate::calls::address_of;
+use crate::process::Run;
+use crate::socket::{Socket, State, interest};
+use crate::sockets::Slot;
+use replicode_log::{Egress, HostAddr, Ingress, Pid, Refused, SockId};
+
+impl Kernel {
+    /// Takes an event of the network. [`Ingress::Incoming`] answers the new connection's socket, any other event
+    /// nothing. Events for sockets that are gone, or that make no sense in a socket's state, change nothing.
+    ///
+    /// # Errors
+    /// For [`Ingress::Incoming`] only: nobody listens there, or the queue is full.
+    pub fn deliver(&mut self, event: Ingress) -> Result<Option<SockId>, Refused> {
+        match event {
+            Ingress::Incoming { listener, peer, send_window } => {
+                return self.incoming(listener, peer, send_window).map(Some);
+            }
+            Ingress::Connected { sock, send_window } => self.change(sock, |socket| {
+                if socket.state != State::Connecting {
+                    return 0;
+                }
+                socket.connect(send_window);
+                socket.connect_news = true;
+                interest::READ | interest::WRITE
+            }),
+            Ingress::ConnectFailed { sock, why } => self.change(sock, |socket| {
+                if socket.state != State::Connecting {
+                    return 0;
+                }
+                socket.state = State::Idle;
+                socket.peer = None;
+                socket.error = Some(errno_of(why));
+                interest::READ | interest::WRITE
+            }),
+            Ingress::Data { sock, bytes } => self.data(sock, bytes),
+            Ingress::Fin { sock } => self.change(sock, |socket| {
+                socket.recv_over = true;
+                interest::READ | interest::WRITE
+            }),
+            Ingress::Reset { sock } => self.change(sock, |socket| {
+                match socket.state {
+                    State::Connected => socket.reset_by_peer(),
+                    State::Connecting => {
+                        socket.state = State::Idle;
+                        socket.error = Some(Errno::ConnRefused);
+                    }
+                    State::Idle | State::Listening { .. } => return 0,
+                }
+                interest::READ | interest::WRITE
+            }),
+            Ingress::Acked { sock, offset } => self.change(sock, |socket| {
+                socket.acked(offset);
+                if socket.room() > 0 { interest::WRITE } else { 0 }
+            }),
+        }
+        Ok(None)
+    }
+
+    /// Bytes for a process's standard input. Dropped when the process is gone or its input has ended.
+    pub fn deliver_stdin(&mut self, pid: Pid, bytes: Vec<u8>) {
+        if let Some(process) = self.process_mut(pid)
+            && !process.stdin.over
+        {
+            process.stdin.arrived += bytes.len() as u64;
+            process.stdin.bytes.push(bytes);
+            self.wake_for_stdin(pid);
+        }
+    }
+
+    /// The end of a process's standard input.
+    pub fn end_stdin(&mut self, pid: Pid) {
+        if let Some(process) = self.process_mut(pid) {
+            process.stdin.over = true;
+            self.wake_for_stdin(pid);
+        }
+    }
+
+    fn wake_for_stdin(&mut self, pid: Pid) {
+        let waits = |it: &mut crate::process::Process| matches!(it.run, Run::Waiting { .. }) && it.stdin.awaited;
+        if self.process_mut(pid).is_some_and(waits) {
+            self.wake(pid);
+        }
+    }
+
+    fn incoming(&mut self, listener: SockId, peer: HostAddr, send_window: u64) -> Result<SockId, Refused> {
+        let listener_slot = self.sockets.slot_of(listener).ok_or(Refused::NoListener)?;
+        let socket = self.sockets.get(listener_slot).ok_or(Refused::NoListener)?;
+        let State::Listening { backlog, queue } = &socket.state else { return Err(Refused::NoListener) };
+        if queue.len() >= *backlog as usize {
+            return Err(Refused::Backlog);
+        }
+        let (pid, port) = (socket.pid, socket.local_port);
+        let local_ip = if let HostAddr::V4([127, ..], _) = peer { [127, 0, 0, 1] } else { address_of(pid) };
+        let slot = self.sockets.insert(|id| {
+            let mut socket = Socket::new(id, pid, self.limits.recv_window);
+            socket.connect(send_window);
+            socket.local_ip = local_ip;
+            socket.local_port = port;
+            socket.peer = Some(peer);
+            socket
+        });
+        let id = self.sockets.get(slot).map(|socket| socket.id).ok_or(Refused::NoListener)?;
+        if let Some(listener) = self.sockets.get_mut(listener_slot)
+            && let State::Listening { queue, .. } = &mut listener.state
+        {
+            queue.push_back(slot);
+        }
+        self.wake_for_socket(listener_slot, interest::READ);
+        Ok(id)
+    }
+
+    fn data(&mut self, sock: SockId, bytes: Vec<u8>) {
+        let Some(slot) = self.sockets.slot_of(sock) else { return };
+        let Some(socket) = self.sockets.get_mut(slot) else { return };
+        if !socket.is_connected() || socket.recv_over {
+            return;
+        }
+        socket.arrived += bytes.len() as u64;
+        if socket.recv_shut {
+            // Nobody will read it, but the peer must not hang on a full window.
+            if let Some(limit) = socket.window_news(self.limits.recv_window) {
+                self.outbox.net(Egress::Window { sock, limit });
+            }
+            return;
+        }
+        socket.recv.push(bytes);
+        self.wake_for_socket(slot, interest::READ);
+    }
+
+    /// Changes a socket, and wakes its process if that is interested in what `change` answers.
+    fn change(&mut self, sock: SockId, change: impl FnOnce(&mut Socket) -> u8) {
+        let Some(slot) = self.sockets.slot_of(sock) else { return };
+        let Some(socket) = self.sockets.get_mut(slot) else { return };
+        let news = change(socket);
+        self.wake_for_socket(slot, news);
+    }
+
+    fn wake_for_socket(&mut self, slot: Slot, news: u8) {
+        let Some(socket) = self.sockets.get(slot) else { return };
+        if socket.interest & news == 0 {
+            return;
+        }
+        let (pid, wait) = (socket.pid, socket.interest_wait);
+        if self.process_mut(pid).is_some_and(|it| matches!(it.run, Run::Waiting { .. }) && it.wait == wait) {
+            self.wake(pid);
+        }
+    }
+}
+
+const fn errno_of(why: Refused) -> Errno {
+    match why {
+        Refused::NoListener | Refused::Backlog => Errno::ConnRefused,
+        Refused::Unreachable => Errno::NetUnreach,
+        Refused::TableFull => Errno::NoBufs,
+    }
+}

@@ -1,0 +1,259 @@
+//! The kernel: processes, files and sockets of a cell, and the doors through which they are driven.
+
+mod calls;
+mod deliver;
+mod spawn;
+
+pub use calls::Step;
+pub use spawn::{ProcessSpec, SpawnError};
+
+use crate::abi::Errno;
+use crate::calls::Scratch;
+use crate::close::close;
+use crate::fs::Fs;
+use crate::outbox::Outbox;
+use crate::process::{Process, Run};
+use crate::schedule::Schedule;
+use crate::sockets::Sockets;
+use crate::trace::{Recorder, Recording, StepRecord, TraceRecord};
+use replicode_log::{ConsoleStream, Egress, ExitStatus, FsImage, Limits, LogicalTime, Pid, Trail};
+use std::collections::BTreeSet;
+
+/// What a process does at the moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// It can run.
+    Ready,
+    /// It waits in the call of that name, until then at the latest.
+    Waiting {
+        /// Name of the import.
+        call: &'static str,
+        /// [`LogicalTime::NEVER`] when only an event ends the wait.
+        until: LogicalTime,
+    },
+    /// It gave up its turn and runs again in the next batch.
+    Yielded,
+    /// It has ended.
+    Exited(ExitStatus),
+}
+
+/// One row of the table of processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Its number.
+    pub pid: Pid,
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub state: ProcessState,
+    /// Open descriptors.
+    pub descriptors: usize,
+    /// Calls it has finished.
+    pub calls: u64,
+}
+
+/// A process, or what remains of it.
+#[derive(Clone, Debug)]
+enum Entry {
+    Live(Box<Process>),
+    Ended { name: String, status: ExitStatus, calls: u64 },
+}
+
+/// All processes, files and sockets of a cell: a state machine over values.
+///
+/// # How to drive it
+///
+/// For each batch, in this order:
+///
+/// 1. [`Kernel::advance`] moves the clock and wakes whom that concerns.
+/// 2. [`Kernel::spawn`], [`Kernel::deliver`], [`Kernel::deliver_stdin`], [`Kernel::end_stdin`], [`Kernel::exit`] bring
+///    what the batch says.
+/// 3. [`Kernel::next_ready`] names the process to run. It makes its calls through [`Kernel::call`] until one answers
+///    [`Step::Wait`] or [`Step::Exit`] (after which, as after a trap, the driver calls [`Kernel::exit`]).
+/// 4. [`Kernel::poll_net`], [`Kernel::poll_console`] and [`Kernel::poll_stdin_window`] say what came of it. Carrying
+///    it to the network may bring more to deliver, which may make more processes ready: back to 3 until none is.
+/// 5. [`Kernel::trail`] holds the hash of all calls of the batch; [`Kernel::next_deadline`] says when the next batch
+///    is due even if nothing else happens.
+///
+/// Equal sequences of these calls give equal answers, on any host.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    limits: Limits,
+    /// Unix time of genesis in nanoseconds.
+    epoch: u64,
+    now: LogicalTime,
+    /// Number of the present turn: batches seen so far.
+    turn: u64,
+    /// Process number n stands at n-1.
+    processes: Vec<Entry>,
+    live: u32,
+    /// Names of the live processes.
+    names: BTreeSet<(String, Pid)>,
+    fs: Fs,
+    sockets: Sockets,
+    schedule: Schedule,
+    outbox: Outbox,
+    trail: Trail,
+    recorder: Recorder,
+    scratch: Scratch,
+}
+
+impl Kernel {
+    /// A kernel without processes. `epoch_unix_ns` is the Unix time of genesis in nanoseconds.
+    ///
+    /// # Errors
+    /// What a guest that made the files of the image would be told: `ENOSPC`, `EFBIG`, `ENAMETOOLONG`, …
+    pub fn new(limits: Limits, epoch_unix_ns: u64, image: &FsImage) -> Result<Self, Errno> {
+        let fs = Fs::new(image, &limits)?;
+        Ok(Self {
+            limits,
+            epoch: epoch_unix_ns,
+            now: LogicalTime::GENESIS,
+            turn: 0,
+            processes: Vec::new(),
+            live: 0,
+            names: BTreeSet::new(),
+            fs,
+            sockets: Sockets::default(),
+            schedule: Schedule::default(),
+            outbox: Outbox::default(),
+            trail: Trail::new(),
+            recorder: Recorder::default(),
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// Begins a batch: the clock becomes `now`, due timers fire, and processes that gave up their turn get the next
+    /// one. Time that would run backwards stands still.
+    pub fn advance(&mut self, now: LogicalTime) {
+        self.now = self.now.max(now);
+        self.turn += 1;
+        while let Some(pid) = self.schedule.due(self.now) {
+            self.wake(pid);
+        }
+        for pid in self.schedule.yielded() {
+            self.wake(pid);
+        }
+    }
+
+    /// When the next batch is due even if nothing happens: the earliest timer, or one spin quantum from now if some
+    /// process gave up its turn.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<LogicalTime> {
+        let spin = self.schedule.has_yielded().then(|| self.now.plus(self.limits.spin_quantum_ns));
+        [self.schedule.next_timer(), spin].into_iter().flatten().min()
+    }
+
+    /// Fetches what programs did to their sockets, in the order of the calls that caused it. Bytes that one socket
+    /// sends in a row come in one piece of at most 256 KiB.
+    pub fn poll_net(&mut self) -> Option<Egress> {
+        self.outbox.poll_net()
+    }
+
+    /// Fetches news about standard inputs: up to which position bytes may be put into the log. The first news comes
+    /// when the process is started.
+    pub fn poll_stdin_window(&mut self) -> Option<(Pid, u64)> {
+        self.outbox.poll_stdin_window()
+    }
+
+    /// Fetches what programs printed, in order; writes in a row of one process to one stream come in one piece of at
+    /// most 256 KiB.
+    pub fn poll_console(&mut self) -> Option<(Pid, ConsoleStream, Vec<u8>)> {
+        self.outbox.poll_console()
+    }
+
+    /// Takes the next process that can run: in the order in which they were woken.
+    pub fn next_ready(&mut self) -> Option<Pid> {
+        while let Some(pid) = self.schedule.next_ready() {
+            if let Some(process) = self.process_mut(pid) {
+                process.run = Run::Running;
+                return Some(pid);
+            }
+        }
+        None
+    }
+
+    /// Ends a process: after a trap, `proc_exit`, or a kill through the log. Its descriptors are closed in ascending
+    /// order, as `close` would. A process that has ended already stays as it is.
+    pub fn exit(&mut self, pid: Pid, status: ExitStatus) {
+        let Some(entry) = index_of(pid).and_then(|index| self.processes.get_mut(index)) else { return };
+        let Entry::Live(process) = entry else { return };
+        self.schedule.forget(process);
+        for descriptor in process.descriptors.drain() {
+            close(descriptor, &mut process.ports, &mut self.fs, &mut self.sockets, &mut self.outbox);
+        }
+        let name = std::mem::take(&mut process.name);
+        let ended = Entry::Ended { name: name.clone(), status, calls: process.calls };
+        *entry = ended;
+        self.names.remove(&(name, pid));
+        self.live -= 1;
+    }
+
+    /// The hash over the calls of this batch. Whoever ends the batch takes it.
+    pub const fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+
+    /// Decides what is kept of calls from now on. Records already kept stay until they are taken.
+    pub const fn set_recording(&mut self, recording: Recording) {
+        self.recorder.mode = recording;
+    }
+
+    /// Takes the records of [`Recording::Steps`].
+    pub fn take_steps(&mut self) -> Vec<StepRecord> {
+        std::mem::take(&mut self.recorder.steps)
+    }
+
+    /// Takes the records of [`Recording::Trace`].
+    pub fn take_trace(&mut self) -> Vec<TraceRecord> {
+        std::mem::take(&mut self.recorder.trace)
+    }
+
+    /// All processes that ever were, in order.
+    pub fn processes(&self) -> impl Iterator<Item = ProcessInfo> + '_ {
+        (1..).map(Pid).zip(&self.processes).map(|(pid, entry)| match entry {
+            Entry::Live(process) => ProcessInfo {
+                pid,
+                name: process.name.clone(),
+                state: state_of(process),
+                descriptors: process.descriptors.len(),
+                calls: process.calls,
+            },
+            Entry::Ended { name, status, calls } => ProcessInfo {
+                pid,
+                name: name.clone(),
+                state: ProcessState::Exited(*status),
+                descriptors: 0,
+                calls: *calls,
+            },
+        })
+    }
+
+    fn process_mut(&mut self, pid: Pid) -> Option<&mut Process> {
+        match self.processes.get_mut(index_of(pid)?)? {
+            Entry::Live(process) => Some(process),
+            Entry::Ended { .. } => None,
+        }
+    }
+
+    fn wake(&mut self, pid: Pid) {
+        if let Some(Entry::Live(process)) = index_of(pid).and_then(|index| self.processes.get_mut(index)) {
+            self.schedule.wake(process);
+        }
+    }
+}
+
+fn index_of(pid: Pid) -> Option<usize> {
+    (pid.0 as usize).checked_sub(1)
+}
+
+fn state_of(process: &Process) -> ProcessState {
+    match (process.run, process.pending) {
+        (Run::Ready | Run::Running, _) => ProcessState::Ready,
+        (Run::Yielded, _) => ProcessState::Yielded,
+        (Run::Waiting { .. }, Some(pending)) => {
+            ProcessState::Waiting { call: pending.call.import().name, until: pending.until }
+        }
+        (Run::Waiting { .. }, None) => ProcessState::Waiting { call: "", until: LogicalTime::NEVER },
+    }
+}

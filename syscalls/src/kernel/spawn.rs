@@ -1,0 +1,136 @@
+//! Starting a process.
+
+use super::{Entry, Kernel};
+use crate::descriptor::{Descriptor, Descriptors};
+use crate::ports::Ports;
+use crate::process::{Process, Run, Stdin, Turn};
+use crate::random::Random;
+use crate::socket::{Socket, State};
+use replicode_log::config::check_strings;
+use replicode_log::{ConfigError, ConsoleStream, Egress, Pid};
+use std::collections::{BTreeSet, VecDeque};
+
+/// The first descriptor of listeners: after the standard streams and the root directory, where wasi-libc's walk over
+/// the preopened directories ends.
+const LISTEN_FDS_START: u32 = 4;
+
+/// What a process is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessSpec {
+    /// Name; other processes find it by this name.
+    pub name: String,
+    /// Arguments, `argv[0]` included.
+    pub args: Vec<String>,
+    /// Environment. `LISTEN_FDS` and `LISTEN_FDS_START` are added when there are listeners.
+    pub env: Vec<(String, String)>,
+    /// Whether standard input comes through the log; otherwise it is at its end from the start.
+    pub stdin: bool,
+    /// Ports on which it finds listeners open, from descriptor 4.
+    pub listeners: Vec<u16>,
+    /// Seed of its random numbers.
+    pub seed: [u8; 32],
+}
+
+/// Why a process cannot be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpawnError {
+    /// As many processes as the limit allows are alive.
+    #[error("{0} processes are alive, which is the limit 'processes': wait for one to end, or raise the limit")]
+    Processes(u32),
+    /// Arguments or environment are not acceptable.
+    #[error(transparent)]
+    Strings(#[from] ConfigError),
+    /// More listeners than the process may have descriptors.
+    #[error("{listeners} listeners do not fit the limit 'descriptors' of {max}")]
+    Descriptors {
+        /// How many were asked for.
+        listeners: usize,
+        /// The limit.
+        max: u32,
+    },
+    /// A listener's port is 0, or listed twice.
+    #[error("port {0} is listed twice or is not a port: name each listener's port once, 1 to 65535")]
+    Port(u16),
+}
+
+impl Kernel {
+    /// Starts a process; it is ready to run. Numbers count from 1 and are never used again.
+    ///
+    /// # Errors
+    /// When a limit or what it is started with does not allow it. Then nothing has changed.
+    pub fn spawn(&mut self, spec: ProcessSpec) -> Result<Pid, SpawnError> {
+        if self.live >= self.limits.processes {
+            return Err(SpawnError::Processes(self.limits.processes));
+        }
+        let max = self.limits.descriptors;
+        let listeners = spec.listeners.len();
+        if listeners > max.saturating_sub(LISTEN_FDS_START) as usize {
+            return Err(SpawnError::Descriptors { listeners, max });
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(port) = spec.listeners.iter().find(|port| **port == 0 || !seen.insert(**port)) {
+            return Err(SpawnError::Port(*port));
+        }
+        let mut env = spec.env;
+        if listeners > 0 {
+            env.push(("LISTEN_FDS".into(), listeners.to_string()));
+            env.push(("LISTEN_FDS_START".into(), LISTEN_FDS_START.to_string()));
+        }
+        check_strings(&spec.name, &spec.args, &env, self.limits.args_bytes)?;
+
+        // The limit of processes at once and the width of a pid leave no room for doubt.
+        let pid = Pid(self.processes.len() as u32 + 1);
+        let window = u64::from(self.limits.recv_window);
+        let mut process = Process {
+            pid,
+            name: spec.name,
+            args: spec.args.into_iter().map(String::into_bytes).collect(),
+            env: env.into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect(),
+            descriptors: Descriptors::default(),
+            ports: Ports::new(),
+            stdin: Stdin { window_told: window, over: !spec.stdin, ..Stdin::default() },
+            random: Random::new(spec.seed),
+            started: self.now,
+            clock: self.now,
+            run: Run::Running,
+            wait: 0,
+            pending: None,
+            turn: Turn { number: self.turn, ..Turn::default() },
+            calls: 0,
+        };
+        if spec.stdin {
+            self.outbox.stdin_window(pid, window);
+        }
+        let root = self.fs.root();
+        self.fs.hold(root);
+        let standard = [
+            Descriptor::stdin(),
+            Descriptor::console(ConsoleStream::Stdout),
+            Descriptor::console(ConsoleStream::Stderr),
+            Descriptor::preopen(root),
+        ];
+        let opened = spec.listeners.into_iter().map(|port| self.open_listener(&mut process.ports, pid, port));
+        for (fd, descriptor) in (0..).zip(standard.into_iter().chain(opened)) {
+            process.descriptors.put(fd, descriptor);
+        }
+        self.names.insert((process.name.clone(), pid));
+        self.live += 1;
+        self.schedule.wake(&mut process);
+        self.processes.push(Entry::Live(Box::new(process)));
+        Ok(pid)
+    }
+
+    fn open_listener(&mut self, ports: &mut Ports, pid: Pid, port: u16) -> Descriptor {
+        ports.take(port);
+        let backlog = self.limits.backlog;
+        let slot = self.sockets.insert(|id| {
+            let mut socket = Socket::new(id, pid, self.limits.recv_window);
+            socket.state = State::Listening { backlog, queue: VecDeque::new() };
+            socket.local_port = Some(port);
+            socket.held_port = Some(port);
+            self.outbox.net(Egress::Listen { pid, sock: id, port });
+            socket
+        });
+        Descriptor::socket(slot, 0)
+    }
+}

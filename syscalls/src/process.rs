@@ -1,0 +1,121 @@
+//! A process: what it was started with, what it has open, what it waits for, and how much of its turn it has used.
+
+use crate::abi::Call;
+use crate::chunks::Chunks;
+use crate::descriptor::Descriptors;
+use crate::moved::Moved;
+use crate::ports::Ports;
+use crate::random::Random;
+use borsh::{BorshDeserialize, BorshSerialize};
+use replicode_log::{Limits, LogicalTime, Pid};
+
+/// Calls in one turn, of whatever kind, before the process gives it up at the next call that may wait. Keeps a process
+/// that always finds something to do (two that talk to each other, say) from holding a batch for ever.
+const TURN_CALLS: u32 = 1 << 20;
+/// Bytes of console output in one turn before the process gives it up: bounds what one batch can print.
+const TURN_CONSOLE: u64 = 4 << 20;
+
+/// Whether a process can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Run {
+    /// In the run queue.
+    Ready,
+    /// Taken from the run queue and not yet waiting.
+    Running,
+    /// In a call that waits for an event or for `timer`.
+    Waiting { timer: Option<Timer> },
+    /// In a call that waits for the next batch.
+    Yielded,
+}
+
+/// A deadline in the kernel's table. Equal deadlines fire in the order in which they were set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Timer {
+    pub(crate) at: LogicalTime,
+    pub(crate) order: u64,
+}
+
+/// A call that waits. When the process is resumed it makes the same call again, which then goes on from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Pending {
+    pub(crate) call: Call,
+    /// When the call was first made: relative time-outs count from here.
+    pub(crate) since: LogicalTime,
+    /// When it ends at the latest, for tables.
+    pub(crate) until: LogicalTime,
+    /// What it has moved so far.
+    pub(crate) moved: Moved,
+}
+
+/// What a process has done in its present turn. A turn begins with each batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Turn {
+    /// The batch, counted by the kernel.
+    pub(crate) number: u64,
+    /// Calls in a row that found nothing to do.
+    pub(crate) fruitless: u32,
+    /// Looks at the clock.
+    pub(crate) looks: u32,
+    /// Calls.
+    pub(crate) calls: u32,
+    /// Bytes written to the console.
+    pub(crate) console: u64,
+}
+
+impl Turn {
+    /// Whether the turn is used up. Then the next call that may wait does so until the next batch.
+    pub(crate) const fn is_over(&self, limits: &Limits) -> bool {
+        self.fruitless >= limits.fruitless_calls
+            || self.looks >= limits.clock_calls
+            || self.calls >= TURN_CALLS
+            || self.console >= TURN_CONSOLE
+    }
+}
+
+/// Standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Stdin {
+    pub(crate) bytes: Chunks,
+    pub(crate) arrived: u64,
+    /// The limit that was told last.
+    pub(crate) window_told: u64,
+    pub(crate) over: bool,
+    /// Whether the process waits for it, if it waits at all.
+    pub(crate) awaited: bool,
+}
+
+/// A live process.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) name: String,
+    /// Arguments and variables as C strings without the final NUL.
+    pub(crate) args: Vec<Vec<u8>>,
+    pub(crate) env: Vec<Vec<u8>>,
+    pub(crate) descriptors: Descriptors,
+    pub(crate) ports: Ports,
+    pub(crate) stdin: Stdin,
+    pub(crate) random: Random,
+    pub(crate) started: LogicalTime,
+    /// What its clock showed last.
+    pub(crate) clock: LogicalTime,
+    pub(crate) run: Run,
+    /// Number of its present or last wait: marks which sockets' interests are current.
+    pub(crate) wait: u64,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) turn: Turn,
+    pub(crate) calls: u64,
+}
+
+impl Process {
+    /// The time by its clock: the batch's time, or what it saw last if it looked more than once. Not a look.
+    pub(crate) fn now(&self, batch: LogicalTime) -> LogicalTime {
+        batch.max(self.clock)
+    }
+
+    /// A look at its clock. Within one batch each look is one step later than the one before.
+    pub(crate) fn look(&mut self, batch: LogicalTime, step: u64) -> LogicalTime {
+        self.clock = batch.max(self.clock.plus(step));
+        self.clock
+    }
+}

@@ -1,0 +1,99 @@
+//! Who runs next: the run queue, the timers, and the processes that gave up their turn.
+
+use crate::process::{Process, Run, Timer};
+use borsh::{BorshDeserialize, BorshSerialize};
+use replicode_log::{LogicalTime, Pid};
+use std::collections::{BTreeMap, VecDeque};
+
+/// The order of execution. It is a function of the order of events alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Schedule {
+    /// Processes that can run, in the order in which they were woken.
+    ready: VecDeque<Pid>,
+    timers: BTreeMap<Timer, Pid>,
+    timers_set: u64,
+    /// Processes that run again in the next batch, in the order in which they gave up their turn.
+    yielded: Vec<Pid>,
+    /// Number of the present wait of any process; each wait gets its own.
+    waits: u64,
+}
+
+impl Schedule {
+    /// Makes a process ready, whatever it waited for.
+    pub(crate) fn wake(&mut self, process: &mut Process) {
+        self.stop_waiting(process);
+        if process.run != Run::Ready {
+            process.run = Run::Ready;
+            self.ready.push_back(process.pid);
+        }
+    }
+
+    /// Takes a process out of its wait: it makes its call again.
+    pub(crate) fn stop_waiting(&mut self, process: &mut Process) {
+        match process.run {
+            Run::Waiting { timer } => {
+                if let Some(timer) = timer {
+                    self.timers.remove(&timer);
+                }
+                process.run = Run::Running;
+            }
+            Run::Yielded => {
+                self.yielded.retain(|pid| *pid != process.pid);
+                process.run = Run::Running;
+            }
+            Run::Ready | Run::Running => {}
+        }
+    }
+
+    /// Number for the wait that begins.
+    pub(crate) const fn number_wait(&mut self) -> u64 {
+        self.waits += 1;
+        self.waits
+    }
+
+    /// Lets a process wait for an event, or until `deadline`.
+    pub(crate) fn wait(&mut self, process: &mut Process, deadline: LogicalTime) {
+        let timer = (deadline < LogicalTime::NEVER).then(|| {
+            self.timers_set += 1;
+            Timer { at: deadline, order: self.timers_set }
+        });
+        if let Some(timer) = timer {
+            self.timers.insert(timer, process.pid);
+        }
+        process.run = Run::Waiting { timer };
+    }
+
+    /// Lets a process wait for the next batch.
+    pub(crate) fn give_up_turn(&mut self, process: &mut Process) {
+        process.run = Run::Yielded;
+        self.yielded.push(process.pid);
+    }
+
+    /// The next process whose timer is due, if any.
+    pub(crate) fn due(&self, now: LogicalTime) -> Option<Pid> {
+        self.timers.first_key_value().filter(|(timer, _)| timer.at <= now).map(|(_, pid)| *pid)
+    }
+
+    /// The processes that gave up their turn.
+    pub(crate) fn yielded(&mut self) -> Vec<Pid> {
+        std::mem::take(&mut self.yielded)
+    }
+
+    pub(crate) fn has_yielded(&self) -> bool {
+        !self.yielded.is_empty()
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<LogicalTime> {
+        self.timers.first_key_value().map(|(timer, _)| timer.at)
+    }
+
+    pub(crate) fn next_ready(&mut self) -> Option<Pid> {
+        self.ready.pop_front()
+    }
+
+    /// Forgets a process that has ended.
+    pub(crate) fn forget(&mut self, process: &mut Process) {
+        self.stop_waiting(process);
+        self.ready.retain(|pid| *pid != process.pid);
+    }
+}

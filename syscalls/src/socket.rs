@@ -1,0 +1,271 @@
+//! One stream socket, as the program sees it. Pure state: what goes out is said by the callers.
+//!
+//! ```text
+//!            bind             listen
+//! Idle ───────────────> Idle ────────> Listening ── close ──> gone, its queue aborted
+//!  │                     │
+//!  │ connect             │ connect
+//!  v                     v
+//! Connecting ── answer ──> Connected ── both ways over, close ──> gone
+//!  │ refused               ^       │
+//!  v                       │       └── reset by the peer: `reset`, still Connected until closed
+//! Idle, `error` set        └────────── or made in a listener's queue
+//! ```
+
+use crate::abi::Errno;
+use crate::chunks::Chunks;
+use crate::sockets::Slot;
+use borsh::{BorshDeserialize, BorshSerialize};
+use replicode_log::{FlowPort, HostAddr, Pid, SockId};
+use std::collections::VecDeque;
+
+/// What a waiting process wants to hear of: bits of [`Socket::interest`].
+pub(crate) mod interest {
+    /// Bytes, the end of the stream, an error, or a connection to accept.
+    pub(crate) const READ: u8 = 1;
+    /// Room to send, the outcome of a connect, or an error.
+    pub(crate) const WRITE: u8 = 2;
+}
+
+/// Where a socket stands in its life.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum State {
+    /// Neither listening nor connected; bound when it has a port.
+    Idle,
+    /// Connections queue here until they are accepted.
+    Listening { backlog: u32, queue: VecDeque<Slot> },
+    /// The NAT table has been asked.
+    Connecting,
+    /// Has, or had, a peer.
+    Connected,
+}
+
+/// Options that a program can set. Those without an effect here are kept so that they can be read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Options {
+    pub(crate) reuse_addr: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) no_delay: bool,
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`.
+    pub(crate) keep: [u32; 3],
+    /// `SO_RCVTIMEO` in nanoseconds, 0 for none.
+    pub(crate) recv_timeout: u64,
+    /// `SO_SNDTIMEO` in nanoseconds, 0 for none.
+    pub(crate) send_timeout: u64,
+}
+
+/// A stream socket. All positions count bytes of one direction from 0.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Socket {
+    pub(crate) id: SockId,
+    pub(crate) pid: Pid,
+    pub(crate) state: State,
+    /// The address shown as its own.
+    pub(crate) local_ip: [u8; 4],
+    /// The port shown as its own.
+    pub(crate) local_port: Option<u16>,
+    /// The port that it holds in the process's port space: bound, connecting, or given at accept.
+    pub(crate) held_port: Option<FlowPort>,
+    pub(crate) peer: Option<HostAddr>,
+    /// Bytes that arrived and were not read.
+    pub(crate) recv: Chunks,
+    /// Bytes that arrived.
+    pub(crate) arrived: u64,
+    /// The receive limit that the NAT table knows.
+    pub(crate) window_told: u64,
+    /// The peer will send nothing more.
+    pub(crate) recv_over: bool,
+    /// The program wants nothing more (`SHUT_RD`).
+    pub(crate) recv_shut: bool,
+    /// Bytes sent.
+    pub(crate) sent: u64,
+    /// Position that may be sent up to.
+    pub(crate) send_limit: u64,
+    /// How far the limit lies beyond what the peer has taken.
+    pub(crate) send_window: u64,
+    /// The program will send nothing more (`SHUT_WR`), and that has been said.
+    pub(crate) send_shut: bool,
+    /// The peer is gone.
+    pub(crate) reset: bool,
+    /// What the next call is told, once (`SO_ERROR`).
+    pub(crate) error: Option<Errno>,
+    /// A connect that did not wait has succeeded, and no second `connect` has been told so yet.
+    pub(crate) connect_news: bool,
+    pub(crate) options: Options,
+    /// What its process waits for, if `interest_wait` is the number of that process's present wait.
+    pub(crate) interest: u8,
+    pub(crate) interest_wait: u64,
+    /// Position in the outbox of the last bytes sent, so that more can join them.
+    pub(crate) outbox: u64,
+}
+
+impl Socket {
+    /// A fresh socket.
+    pub(crate) fn new(id: SockId, pid: Pid, recv_window: u32) -> Self {
+        Self {
+            id,
+            pid,
+            state: State::Idle,
+            local_ip: [0; 4],
+            local_port: None,
+            held_port: None,
+            peer: None,
+            recv: Chunks::default(),
+            arrived: 0,
+            window_told: recv_window.into(),
+            recv_over: false,
+            recv_shut: false,
+            sent: 0,
+            send_limit: 0,
+            send_window: 0,
+            send_shut: false,
+            reset: false,
+            error: None,
+            connect_news: false,
+            options: Options::default(),
+            interest: 0,
+            interest_wait: 0,
+            outbox: 0,
+        }
+    }
+
+    /// Becomes connected, with credit for the first bytes.
+    pub(crate) fn connect(&mut self, send_window: u64) {
+        self.state = State::Connected;
+        self.send_window = send_window;
+        self.send_limit = send_window;
+    }
+
+    pub(crate) const fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected)
+    }
+
+    /// Bytes that may be sent now.
+    pub(crate) const fn room(&self) -> u64 {
+        self.send_limit.saturating_sub(self.sent)
+    }
+
+    /// The peer has taken everything before `offset`. A repeat changes nothing.
+    pub(crate) fn acked(&mut self, offset: u64) {
+        let taken = offset.min(self.sent);
+        self.send_limit = self.send_limit.max(taken.saturating_add(self.send_window));
+    }
+
+    /// The peer is gone: what arrived can still be read, then comes `ECONNRESET` once, then the end.
+    pub(crate) fn reset_by_peer(&mut self) {
+        self.reset = true;
+        self.recv_over = true;
+        self.send_shut = true;
+        self.error = Some(Errno::ConnReset);
+    }
+
+    /// Whether a read would find something: bytes, the end, or an error.
+    pub(crate) fn readable(&self) -> bool {
+        match &self.state {
+            State::Listening { queue, .. } => !queue.is_empty(),
+            State::Connected => !self.recv.is_empty() || self.recv_over || self.recv_shut || self.error.is_some(),
+            State::Connecting => false,
+            State::Idle => true,
+        }
+    }
+
+    /// Whether a write would find something: room, or an error.
+    pub(crate) fn writable(&self) -> bool {
+        match self.state {
+            State::Listening { .. } | State::Connecting => false,
+            State::Connected => self.room() > 0 || self.send_shut || self.error.is_some(),
+            State::Idle => true,
+        }
+    }
+
+    /// Both directions are over, or it never had any: `POLLHUP` as Linux has it. A peer that only stopped sending does
+    /// not count, because programs take a hang-up for the end of the connection.
+    pub(crate) fn hung_up(&self) -> bool {
+        match self.state {
+            State::Connected => self.reset || (self.recv_over || self.recv_shut) && self.send_shut,
+            State::Idle => true,
+            State::Connecting | State::Listening { .. } => false,
+        }
+    }
+
+    /// The receive limit, when it has moved far enough to be told: a quarter of the window.
+    pub(crate) fn window_news(&mut self, recv_window: u32) -> Option<u64> {
+        let limit = self.arrived - self.recv.len() as u64 + u64::from(recv_window);
+        let due = !self.recv_over && limit - self.window_told >= u64::from(recv_window / 4).max(1);
+        due.then(|| {
+            self.window_told = limit;
+            limit
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connected() -> Socket {
+        let mut socket = Socket::new(SockId(1), Pid(1), 100);
+        socket.connect(10);
+        socket
+    }
+
+    #[test]
+    fn credit_follows_what_the_peer_took() {
+        let mut socket = connected();
+        assert_eq!(socket.room(), 10);
+        socket.sent = 10;
+        assert!(!socket.writable());
+        socket.acked(4);
+        assert_eq!(socket.room(), 4);
+        socket.acked(2);
+        assert_eq!(socket.room(), 4);
+        // An acknowledgement of bytes never sent gives no credit beyond the window.
+        socket.acked(u64::MAX);
+        assert_eq!(socket.room(), 10);
+    }
+
+    #[test]
+    fn the_window_moves_in_quarters() {
+        let mut socket = connected();
+        socket.recv.push(vec![0; 60]);
+        socket.arrived = 60;
+        assert_eq!(socket.window_news(100), None);
+        socket.recv.take(&mut [0; 24]);
+        assert_eq!(socket.window_news(100), None);
+        socket.recv.take(&mut [0; 1]);
+        assert_eq!(socket.window_news(100), Some(125));
+        assert_eq!(socket.window_news(100), None);
+        socket.recv.take(&mut [0; 35]);
+        socket.recv_over = true;
+        assert_eq!(socket.window_news(100), None);
+    }
+
+    /// Readiness in each state: readable, writable, hung up.
+    #[test]
+    fn readiness_table() {
+        let check = |what: &str, socket: &Socket, want: (bool, bool, bool)| {
+            assert_eq!((socket.readable(), socket.writable(), socket.hung_up()), want, "{what}");
+        };
+        let idle = Socket::new(SockId(1), Pid(1), 100);
+        check("idle", &idle, (true, true, true));
+        let mut socket = idle.clone();
+        socket.state = State::Listening { backlog: 1, queue: VecDeque::new() };
+        check("listening", &socket, (false, false, false));
+        socket.state = State::Connecting;
+        check("connecting", &socket, (false, false, false));
+        check("connected", &connected(), (false, true, false));
+        let mut socket = connected();
+        socket.sent = 10;
+        check("no credit", &socket, (false, false, false));
+        socket.recv.push(vec![1]);
+        check("bytes, no credit", &socket, (true, false, false));
+        let mut socket = connected();
+        socket.recv_over = true;
+        check("peer sends no more", &socket, (true, true, false));
+        socket.send_shut = true;
+        check("both over", &socket, (true, true, true));
+        let mut socket = connected();
+        socket.reset_by_peer();
+        check("reset", &socket, (true, true, true));
+    }
+}
