@@ -1,1 +1,237 @@
-//! Under construction.
+//! What the leader puts into a batch, and when. Pure.
+//!
+//! Natural batching: while fewer batches are on their way than the pipeline takes, whatever has gathered becomes the
+//! next one at once; otherwise it waits and gathers more. Nothing waits for company. A batch without inputs is made
+//! only when the machine's next deadline is due: an idle cluster writes nothing.
+
+use crate::chain::Tip;
+use crate::outgoing::Parcel;
+use crate::replica::Progress;
+use bytes::{BufMut, Bytes};
+use replicode_log::{Batch, BatchHeader, BatchIndex, LogicalTime, codec};
+use std::collections::VecDeque;
+
+/// Gathers parcels into batches while this node leads.
+#[derive(Debug)]
+pub struct Batcher {
+    depth: u64,
+    max_inputs: usize,
+    max_bytes: usize,
+    /// The last batch made or, before the first one, the last one known; `None` while this node does not lead.
+    tip: Option<Tip>,
+    /// The last batch that has been committed.
+    committed: BatchIndex,
+    progress: Option<Progress>,
+    queue: VecDeque<Parcel>,
+    queued_bytes: usize,
+}
+
+/// A batch that has been made.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The encoded batch.
+    pub encoded: Bytes,
+    /// Its number.
+    pub index: BatchIndex,
+}
+
+impl Batcher {
+    /// A batcher that does not lead. `depth` batches may be on their way at once.
+    #[must_use]
+    pub fn new(depth: usize, max_inputs: usize, max_bytes: usize) -> Self {
+        Self {
+            depth: depth.max(1) as u64,
+            max_inputs,
+            max_bytes: max_bytes.min(Batch::MAX_ENCODED - 1024),
+            tip: None,
+            committed: BatchIndex(0),
+            progress: None,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+        }
+    }
+
+    /// This node leads, and `tip` is the end of history: all entries of earlier terms have been applied.
+    pub fn lead(&mut self, tip: Tip) {
+        self.tip = Some(tip);
+        self.committed = tip.index;
+    }
+
+    /// This node does not lead (any more). What has gathered is dropped: its origins send it again.
+    pub fn follow(&mut self) {
+        self.tip = None;
+        self.queue.clear();
+        self.queued_bytes = 0;
+    }
+
+    /// Whether batches are made.
+    #[must_use]
+    pub const fn leads(&self) -> bool {
+        self.tip.is_some()
+    }
+
+    /// Inputs to be put into a batch.
+    pub fn push(&mut self, parcel: Parcel) {
+        self.queued_bytes += parcel.bytes.len();
+        self.queue.push_back(parcel);
+    }
+
+    /// Whether a few batches' worth has gathered already: whoever brings more should wait.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.queued_bytes >= 4 * self.max_bytes
+    }
+
+    /// Batches up to this one have been committed.
+    pub fn committed(&mut self, index: BatchIndex) {
+        self.committed = self.committed.max(index);
+    }
+
+    /// The machine has come this far.
+    pub fn applied(&mut self, progress: Progress) {
+        self.progress = Some(progress);
+    }
+
+    /// The next batch, if one is to be made now. `seed` is only drawn for one that is.
+    pub fn next(&mut self, now: LogicalTime, seed: impl FnOnce() -> u64) -> Option<Proposal> {
+        let tip = self.tip?;
+        if tip.index.0 - self.committed.0 >= self.depth {
+            return None;
+        }
+        if self.queue.is_empty() && self.deadline().is_none_or(|deadline| now < deadline) {
+            return None;
+        }
+        let header = BatchHeader {
+            index: tip.index.next(),
+            time: now.max(tip.time.plus(1)),
+            seed: seed(),
+            parent: tip.content,
+        };
+        let (sections, count) = self.gather();
+        // The canonical encoding of a batch, from encoded sections.
+        let mut encoded = Vec::with_capacity(BatchHeader::LEN + 4 + sections.iter().map(Bytes::len).sum::<usize>());
+        encoded.extend_from_slice(&codec::encode(&header));
+        encoded.put_u32_le(count);
+        for section in sections {
+            encoded.extend_from_slice(&section);
+        }
+        let tip = tip.advance(&encoded)?;
+        self.tip = Some(tip);
+        Some(Proposal { encoded: encoded.into(), index: tip.index })
+    }
+
+    /// Takes sections off the queue, up to the caps, one at least.
+    fn gather(&mut self) -> (Vec<Bytes>, u32) {
+        let (mut sections, mut inputs, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(parcel) = self.queue.pop_front_if(|parcel| {
+            let fits = inputs + parcel.count as usize <= self.max_inputs && bytes + parcel.bytes.len() <= self.max_bytes;
+            sections.is_empty() || fits
+        }) {
+            inputs += parcel.count as usize;
+            bytes += parcel.bytes.len();
+            self.queued_bytes -= parcel.bytes.len();
+            sections.push(parcel.bytes);
+        }
+        let count = sections.len() as u32;
+        (sections, count)
+    }
+
+    /// When a batch is due even if nothing arrives. Nothing is due while a batch is on its way: its execution will say
+    /// what comes next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<LogicalTime> {
+        let tip = self.tip?;
+        self.progress.filter(|progress| progress.index == tip.index)?.next_deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outgoing::Outgoing;
+    use replicode_log::{BootNo, ConnId, Digest, Input, NodeId, Pid};
+
+    fn at(nanos: u64) -> LogicalTime {
+        LogicalTime::from_nanos(nanos)
+    }
+
+    fn parcels(count: u8, per_parcel: usize) -> Vec<Parcel> {
+        let node = NodeId::new(1).unwrap_or_else(|_| unreachable!("1 is a node number"));
+        let mut outgoing = Outgoing::new(node, per_parcel, 1 << 20);
+        outgoing.booted(BootNo(1));
+        let input = |n| Input::Data { conn: ConnId::console(Pid(1)), offset: u64::from(n), bytes: vec![n] };
+        outgoing.offer(&mut (0..count).map(input).collect());
+        std::iter::from_fn(|| outgoing.take()).collect()
+    }
+
+    fn leader(depth: usize, max_inputs: usize) -> Batcher {
+        let mut batcher = Batcher::new(depth, max_inputs, 1 << 20);
+        batcher.lead(Tip::genesis(Digest::of(b"config")));
+        batcher
+    }
+
+    fn decode(proposal: &Proposal) -> Batch {
+        Batch::decode(&proposal.encoded).unwrap_or_else(|error| unreachable!("it is a batch: {error}"))
+    }
+
+    #[test]
+    fn batches_chain_and_time_grows() {
+        let mut batcher = leader(4, 100);
+        let mut tip = Tip::genesis(Digest::of(b"config"));
+        for parcel in parcels(3, 1) {
+            batcher.push(parcel);
+            let Some(proposal) = batcher.next(at(5), || 9) else { unreachable!("there is room") };
+            let Some(next) = tip.advance(&proposal.encoded) else { unreachable!("it chains") };
+            assert_eq!((next.index, decode(&proposal).len()), (proposal.index, 1));
+            tip = next;
+        }
+        assert_eq!(tip.time, at(7));
+        assert!(batcher.next(at(5), || 9).is_none());
+    }
+
+    #[test]
+    fn what_gathers_while_the_pipeline_is_full_becomes_one_batch() {
+        let mut batcher = leader(1, 100);
+        let mut parcels = parcels(5, 1).into_iter();
+        parcels.next().into_iter().for_each(|parcel| batcher.push(parcel));
+        assert!(batcher.next(at(1), || 0).is_some());
+        parcels.for_each(|parcel| batcher.push(parcel));
+        assert!(batcher.next(at(2), || 0).is_none(), "one is on its way");
+        batcher.committed(BatchIndex(1));
+        let Some(proposal) = batcher.next(at(3), || 0) else { unreachable!("there is room") };
+        assert_eq!(decode(&proposal).len(), 4);
+    }
+
+    #[test]
+    fn caps_split_batches() {
+        let mut batcher = leader(9, 5);
+        parcels(12, 3).into_iter().for_each(|parcel| batcher.push(parcel));
+        let sizes: Vec<_> = std::iter::from_fn(|| batcher.next(at(1), || 0)).map(|p| decode(&p).len()).collect();
+        assert_eq!(sizes, [3, 3, 3, 3]);
+    }
+
+    #[test]
+    fn a_tick_is_made_when_due_and_nothing_is_on_its_way() {
+        let mut batcher = leader(4, 100);
+        let progress = |index, next_deadline| Progress { index: BatchIndex(index), next_deadline, next_seq: 1 };
+        assert!(batcher.next(at(100), || 0).is_none(), "idle: nothing is written");
+        batcher.applied(progress(0, Some(at(50))));
+        assert!(batcher.next(at(49), || 0).is_none());
+        let Some(tick) = batcher.next(at(50), || 0) else { unreachable!("it is due") };
+        assert!(decode(&tick).is_empty());
+        assert!(batcher.next(at(60), || 0).is_none(), "the tick is on its way");
+        batcher.committed(BatchIndex(1));
+        batcher.applied(progress(1, None));
+        assert!(batcher.next(at(70), || 0).is_none());
+    }
+
+    #[test]
+    fn a_follower_makes_nothing_and_keeps_nothing() {
+        let mut batcher = leader(4, 100);
+        parcels(2, 1).into_iter().for_each(|parcel| batcher.push(parcel));
+        batcher.follow();
+        assert!(batcher.next(at(1), || 0).is_none() && !batcher.leads());
+        batcher.lead(Tip::genesis(Digest::of(b"config")));
+        assert!(batcher.next(at(1), || 0).is_none());
+    }
+}

@@ -25,14 +25,18 @@
 //! header is read, to check that they chain.
 
 pub mod batcher;
+pub mod chain;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+mod driver;
 pub mod error;
 pub mod log_store;
 pub mod network;
 pub mod outgoing;
+pub mod raft;
 pub mod replica;
+pub mod state_machine;
 pub mod status;
 
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};

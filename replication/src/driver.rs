@@ -1,0 +1,209 @@
+//! What keeps a replica going: inputs to the leader, batches to the engine, changes of leadership to everybody.
+//!
+//! One task, woken by whatever has changed, which then looks at everything: offers of this node, parcels of others,
+//! progress of the state machine and of the machine above, the engine's view of who leads.
+
+use crate::batcher::Batcher;
+use crate::clock::LeaderClock;
+use crate::delivery::{Delivery, Leadership};
+use crate::network::forward::Route;
+use crate::network::server::Forwarded;
+use crate::raft::{Payload, TypeConfig};
+use crate::replica::{Faults, Shared};
+use crate::state_machine::StateMachine;
+use openraft::Raft;
+use openraft::alias::WatchReceiverOf;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::metrics::RaftServerMetrics;
+use replicode_log::{Digest, LogicalTime, NodeId, Term};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How long to wait before a broken route to the leader is tried again.
+const ROUTE_PAUSE: Duration = Duration::from_millis(20);
+
+/// See the module.
+pub(crate) struct Driver<D: Delivery> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) raft: Raft<TypeConfig, StateMachine<D>>,
+    pub(crate) delivery: Arc<D>,
+    pub(crate) faults: Arc<Faults<D>>,
+    pub(crate) inbox: mpsc::Receiver<Forwarded>,
+    pub(crate) batcher: Batcher,
+    pub(crate) clock: LeaderClock,
+    pub(crate) seeds: Seeds,
+    pub(crate) started: Instant,
+    pub(crate) leadership: Option<Leadership>,
+    pub(crate) route: Option<Route>,
+    pub(crate) retry_at: Option<Instant>,
+}
+
+/// Numbers that nobody can guess: the hash of a secret and a counter.
+#[derive(Debug)]
+pub(crate) struct Seeds {
+    pub(crate) secret: Digest,
+    pub(crate) drawn: u64,
+}
+
+impl Seeds {
+    fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        let digest = Digest::chain(self.secret, &[&self.drawn.to_le_bytes()]);
+        digest.bytes().iter().take(8).fold(0, |seed, byte| (seed << 8) | u64::from(*byte))
+    }
+}
+
+type ServerMetrics = WatchReceiverOf<TypeConfig, RaftServerMetrics<TypeConfig>>;
+
+impl<D: Delivery> Driver<D> {
+    /// Runs until the replica is told to stop, or the engine stops.
+    pub(crate) async fn run(mut self) {
+        let mut metrics: ServerMetrics = self.raft.server_metrics();
+        loop {
+            if self.shared.stopping() {
+                return;
+            }
+            self.follow_leadership(&mut metrics);
+            if let Err(why) = self.pump().await {
+                self.faults.raise("the consensus engine has stopped", &why);
+                return;
+            }
+            let wake_at = self.wake_at();
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                changed = metrics.changed() => if changed.is_err() {
+                    self.faults.raise("the consensus engine has stopped", "its state is no longer told");
+                    return;
+                },
+                forwarded = self.inbox.recv(), if !self.batcher.is_full() => {
+                    if let Some(forwarded) = forwarded {
+                        self.receive(forwarded);
+                    }
+                }
+                () = sleep_until(wake_at) => {}
+            }
+        }
+    }
+
+    /// A change of leader or term: what was on its way may be lost, everything is offered again.
+    fn follow_leadership(&mut self, metrics: &mut ServerMetrics) {
+        let now = {
+            let metrics = metrics.borrow_and_update();
+            let leader = metrics.current_leader.and_then(|node| NodeId::new(node).ok());
+            Leadership { term: Term(metrics.vote.leader_id.term), leader }
+        };
+        if self.leadership == Some(now) {
+            return;
+        }
+        self.leadership = Some(now);
+        tracing::info!(term = now.term.0, leader = now.leader.map(NodeId::get), "leadership");
+        self.batcher.follow();
+        self.route = None;
+        self.retry_at = None;
+        self.shared.outgoing().rewind();
+        self.delivery.leadership(now);
+    }
+
+    fn leads(&self) -> bool {
+        self.leadership.is_some_and(|now| now.leader == Some(self.shared.node))
+    }
+
+    fn term(&self) -> u64 {
+        self.leadership.map_or(0, |now| now.term.0)
+    }
+
+    fn receive(&mut self, forwarded: Forwarded) {
+        // Of another term: its sender has noticed by now, and sends it again.
+        if self.leads() && forwarded.term == self.term() {
+            self.batcher.push(forwarded.parcel);
+        }
+    }
+
+    /// Moves everything that can be moved.
+    async fn pump(&mut self) -> Result<(), String> {
+        let applied = self.shared.applied.get();
+        if self.leads() {
+            // Entries of earlier terms come before the first one of this term: once that is applied, the tip is known.
+            if !self.batcher.leads() && applied.term == self.term() {
+                self.batcher.lead(applied.tip);
+            }
+            self.batcher.committed(applied.tip.index);
+            if let Some(progress) = self.shared.progress() {
+                self.batcher.applied(progress);
+            }
+            while !self.batcher.is_full() {
+                let parcel = self.shared.outgoing().take();
+                let Some(parcel) = parcel else { break };
+                self.batcher.push(parcel);
+            }
+            while !self.batcher.is_full()
+                && let Ok(forwarded) = self.inbox.try_recv()
+            {
+                self.receive(forwarded);
+            }
+            self.propose().await
+        } else {
+            // Parcels for a leader that this node no longer is.
+            while self.inbox.try_recv().is_ok() {}
+            self.forward();
+            Ok(())
+        }
+    }
+
+    async fn propose(&mut self) -> Result<(), String> {
+        loop {
+            let now = self.now();
+            let Some(proposal) = self.batcher.next(now, || self.seeds.draw()) else { return Ok(()) };
+            self.shared.batches.fetch_add(1, Ordering::Relaxed);
+            // Whether it is committed shows in what is applied; if it is lost, so is this node's leadership.
+            self.raft.client_write_ff(Payload(proposal.encoded), None).await.map_err(|error| error.to_string())?;
+        }
+    }
+
+    fn forward(&mut self) {
+        let Some(leader) = self.leadership.and_then(|now| now.leader) else { return };
+        if self.route.as_ref().is_some_and(Route::is_broken) {
+            self.route = None;
+            self.retry_at = Some(Instant::now() + ROUTE_PAUSE);
+            self.shared.outgoing().rewind();
+        }
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.retry_at = None;
+        let (term, shared) = (self.term(), &self.shared);
+        loop {
+            let parcel = shared.outgoing().take();
+            let Some(parcel) = parcel else { return };
+            let route = self
+                .route
+                .get_or_insert_with(|| Route::open(shared.peers.clone(), leader.get(), term, shared.wake.clone()));
+            route.send(parcel.bytes);
+        }
+    }
+
+    fn now(&mut self) -> LogicalTime {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.clock.now(wall, self.started.elapsed())
+    }
+
+    /// When to look again even if nothing happens.
+    fn wake_at(&mut self) -> Option<Instant> {
+        let tick = self.batcher.deadline().map(|deadline| {
+            let now = self.now();
+            // A clock set forward must be noticed: no sleep is longer than this.
+            Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
+        });
+        [tick, self.retry_at].into_iter().flatten().min()
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,127 @@
+//! The real disk: a directory that only one process may write.
+
+use super::LogError;
+use super::disk::{Disk, DiskFile};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const LOCK: &str = "lock";
+
+/// A directory of the host's file system. Writable ones hold a lock as long as they live.
+#[derive(Debug)]
+pub struct FileDisk {
+    dir: PathBuf,
+    writable: bool,
+    /// Held, not read: the lock goes with the file.
+    _lock: Option<File>,
+}
+
+impl FileDisk {
+    /// Opens a directory for writing, and takes its lock. Makes it first (mode 0700) when `make` is set.
+    ///
+    /// # Errors
+    /// [`LogError::Busy`] when another process has the lock; [`LogError::NoLog`] when there is no directory.
+    pub fn open(dir: &Path, make: bool) -> Result<Self, LogError> {
+        let place = dir.display();
+        if make {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+            made.map_err(|why| LogError::io(format!("make the directory {place}"), why))?;
+        }
+        if !dir.is_dir() {
+            return Err(LogError::NoLog(place.to_string()));
+        }
+        let mut how = OpenOptions::new();
+        how.create(true).truncate(false).write(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+        let lock = how.open(dir.join(LOCK)).map_err(|why| LogError::io(format!("open {place}/{LOCK}"), why))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_path_buf(), writable: true, _lock: Some(lock) }),
+            Err(TryLockError::WouldBlock) => Err(LogError::Busy(place.to_string())),
+            Err(TryLockError::Error(why)) => Err(LogError::io(format!("lock {place}/{LOCK}"), why)),
+        }
+    }
+
+    /// Opens a directory for reading. Takes no lock and changes nothing.
+    ///
+    /// # Errors
+    /// [`LogError::NoLog`] when there is no directory.
+    pub fn open_read_only(dir: &Path) -> Result<Self, LogError> {
+        if !dir.is_dir() {
+            return Err(LogError::NoLog(dir.display().to_string()));
+        }
+        Ok(Self { dir: dir.to_path_buf(), writable: false, _lock: None })
+    }
+
+    fn for_writing(&self) -> io::Result<()> {
+        if self.writable { Ok(()) } else { Err(io::ErrorKind::ReadOnlyFilesystem.into()) }
+    }
+}
+
+struct OsFile(File);
+
+impl DiskFile for OsFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buf, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+impl Disk for FileDisk {
+    fn open(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let mut how = OpenOptions::new();
+        how.read(true).write(self.writable).custom_flags(nix::libc::O_NOFOLLOW);
+        let file = how.open(self.dir.join(name))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.for_writing()?;
+        let mut how = OpenOptions::new();
+        how.read(true).write(true).create(true).truncate(true).mode(0o600).custom_flags(nix::libc::O_NOFOLLOW);
+        Ok(Arc::new(OsFile(how.open(self.dir.join(name))?)))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.for_writing()?;
+        std::fs::rename(self.dir.join(from), self.dir.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.for_writing()?;
+        std::fs::remove_file(self.dir.join(name))
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn place(&self) -> String {
+        self.dir.display().to_string()
+    }
+}

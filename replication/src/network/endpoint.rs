@@ -1,0 +1,79 @@
+//! The UDP socket and QUIC's settings, in one place.
+
+use super::tls::Handshake;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of the socket's buffers. The system's default drops packets even on loopback.
+const SOCKET_BUFFER: usize = 8 << 20;
+/// Handshakes under way at once; more are refused.
+pub const MAX_INCOMING: usize = 64;
+/// From this many on, a client must first prove its address.
+pub const RETRY_FROM: usize = 16;
+/// A handshake must be complete, and a hello spoken, within this time.
+pub const HANDSHAKE: Duration = Duration::from_secs(3);
+/// A peer that is silent for so long is gone.
+const IDLE: Duration = Duration::from_secs(3);
+/// Something is sent this often, so that a live peer is not taken for gone.
+const KEEP_ALIVE: Duration = Duration::from_millis(500);
+
+/// Binds the socket on which peers are listened to.
+///
+/// # Errors
+/// As the system says: the address is in use, or not one of this host's.
+pub fn bind(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    // Linux answers twice what it uses.
+    let got = socket.recv_buffer_size()?.min(socket.send_buffer_size()?) / 2;
+    if got < SOCKET_BUFFER / 2 {
+        tracing::info!(
+            wanted = SOCKET_BUFFER,
+            got,
+            "the system limits the peer socket's buffers: raise net.core.rmem_max and net.core.wmem_max for more throughput"
+        );
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+fn transport() -> quinn::TransportConfig {
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(quinn::IdleTimeout::from(quinn::VarInt::from_u32(IDLE.as_millis() as u32))))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .initial_rtt(Duration::from_millis(2))
+        .max_concurrent_bidi_streams(1024u32.into())
+        .max_concurrent_uni_streams(0u32.into())
+        .stream_receive_window((32u32 << 20).into())
+        .receive_window((64u32 << 20).into())
+        .send_window(64 << 20)
+        .send_fairness(false)
+        .datagram_receive_buffer_size(None);
+    transport
+}
+
+/// The endpoint, accepting.
+///
+/// # Errors
+/// As the system says.
+pub fn endpoint(socket: UdpSocket, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
+    let mut server = quinn::ServerConfig::with_crypto(handshake.server.clone());
+    server
+        .transport_config(Arc::new(transport()))
+        .migration(false)
+        .max_incoming(MAX_INCOMING)
+        .incoming_buffer_size(64 << 10)
+        .incoming_buffer_size_total(4 << 20);
+    let runtime = Arc::new(quinn::TokioRuntime);
+    let mut endpoint = quinn::Endpoint::new(quinn::EndpointConfig::default(), Some(server), socket, runtime)?;
+    let mut client = quinn::ClientConfig::new(handshake.client.clone());
+    client.transport_config(Arc::new(transport()));
+    endpoint.set_default_client_config(client);
+    Ok(endpoint)
+}

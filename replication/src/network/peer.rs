@@ -1,0 +1,212 @@
+//! The other members, seen from here: their addresses, the connections to them, how they are.
+
+use super::endpoint::HANDSHAKE;
+use super::hello::{Hello, Welcome};
+use super::{frame, tag, tls};
+use crate::log_store::segment::Owner;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use replicode_log::NodeId;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Which of the two connections to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The log, forwarded inputs, questions.
+    Bulk,
+    /// Heartbeats and votes.
+    Control,
+}
+
+/// A dial under way; whoever needs the connection waits for the same one.
+type Dial = Shared<BoxFuture<'static, Result<quinn::Connection, String>>>;
+
+enum Link {
+    Down,
+    Dialling(Dial),
+    Up(quinn::Connection),
+}
+
+#[derive(Default)]
+struct Health {
+    last_contact: Option<Instant>,
+    trouble: Option<String>,
+}
+
+/// Another member.
+pub struct Peer {
+    /// Its number.
+    pub node: NodeId,
+    /// Where it is reached.
+    pub addr: SocketAddr,
+    links: [Mutex<Link>; 2],
+    health: Mutex<Health>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Peer {
+    /// It has answered something.
+    pub fn heard(&self) {
+        let mut health = locked(&self.health);
+        health.last_contact = Some(Instant::now());
+        health.trouble = None;
+    }
+
+    fn failed(&self, why: &str) {
+        let mut health = locked(&self.health);
+        // The same trouble again and again is told once.
+        if health.trouble.as_deref() != Some(why) {
+            tracing::info!(peer = %self.node, addr = %self.addr, "cannot reach a peer: {why}");
+            health.trouble = Some(why.to_string());
+        }
+    }
+
+    /// How long ago it last answered, and why it was last found unreachable.
+    #[must_use]
+    pub fn health(&self) -> (Option<Duration>, Option<String>) {
+        let health = locked(&self.health);
+        (health.last_contact.map(|at| at.elapsed()), health.trouble.clone())
+    }
+}
+
+/// All other members.
+pub struct Peers {
+    owner: Owner,
+    incarnation: [u8; 16],
+    endpoint: OnceLock<quinn::Endpoint>,
+    table: BTreeMap<u64, Arc<Peer>>,
+    started: Instant,
+}
+
+impl Peers {
+    /// The members other than `owner`, without any connection.
+    #[must_use]
+    pub fn new(owner: Owner, incarnation: [u8; 16], members: &BTreeMap<NodeId, SocketAddr>) -> Self {
+        let others = members.iter().filter(|(node, _)| **node != owner.node);
+        let peer = |(node, addr): (&NodeId, &SocketAddr)| {
+            let links = [Mutex::new(Link::Down), Mutex::new(Link::Down)];
+            let peer = Peer { node: *node, addr: *addr, links, health: Mutex::default() };
+            (node.get(), Arc::new(peer))
+        };
+        Self { owner, incarnation, endpoint: OnceLock::new(), table: others.map(peer).collect(), started: Instant::now() }
+    }
+
+    /// Dials may begin.
+    pub fn open(&self, endpoint: quinn::Endpoint) {
+        // Called once, when the replica's thread has started.
+        let _ = self.endpoint.set(endpoint);
+    }
+
+    /// Whose peers they are.
+    #[must_use]
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// A peer by its number.
+    #[must_use]
+    pub fn get(&self, node: u64) -> Option<&Arc<Peer>> {
+        self.table.get(&node)
+    }
+
+    /// All peers, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Peer>> {
+        self.table.values()
+    }
+
+    /// For how long a peer has not answered; since the start if it never did.
+    #[must_use]
+    pub fn silence(&self, peer: &Peer) -> Duration {
+        peer.health().0.unwrap_or_else(|| self.started.elapsed())
+    }
+
+    /// This node's words to another.
+    #[must_use]
+    pub fn hello(&self, to: u64) -> Hello {
+        Hello::new(&self.owner, self.incarnation, to)
+    }
+
+    /// A connection to a peer, dialled if there is none. A dial goes on when its caller gives up, so that callers with
+    /// little patience share one that takes longer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn connection(self: &Arc<Self>, node: u64, lane: Lane) -> Result<quinn::Connection, String> {
+        let peer = self.get(node).ok_or_else(|| format!("node {node} is not a member"))?.clone();
+        let dial = {
+            let mut link = locked(&peer.links[lane as usize]);
+            match &*link {
+                Link::Up(connection) if connection.close_reason().is_none() => return Ok(connection.clone()),
+                Link::Dialling(dial) if dial.peek().is_none() => dial.clone(),
+                Link::Down | Link::Up(_) | Link::Dialling(_) => {
+                    let (peers, peer) = (self.clone(), peer.clone());
+                    let task = tokio::spawn(async move { peers.dial(&peer).await });
+                    let dial = task.map(|done| done.unwrap_or_else(|error| Err(error.to_string()))).boxed().shared();
+                    *link = Link::Dialling(dial.clone());
+                    dial
+                }
+            }
+        };
+        let result = dial.await;
+        let mut link = locked(&peer.links[lane as usize]);
+        match &result {
+            Ok(connection) => {
+                if matches!(&*link, Link::Dialling(_)) {
+                    *link = Link::Up(connection.clone());
+                }
+            }
+            Err(why) => {
+                if matches!(&*link, Link::Dialling(dial) if dial.peek().is_some()) {
+                    *link = Link::Down;
+                }
+                peer.failed(why);
+            }
+        }
+        result
+    }
+
+    async fn dial(&self, peer: &Peer) -> Result<quinn::Connection, String> {
+        match tokio::time::timeout(HANDSHAKE, self.shake_hands(peer)).await {
+            Ok(result) => result,
+            Err(_) => Err("no answer to a handshake".to_string()),
+        }
+    }
+
+    async fn shake_hands(&self, peer: &Peer) -> Result<quinn::Connection, String> {
+        let endpoint = self.endpoint.get().ok_or("the network is not open yet")?;
+        let cluster = &self.owner.identity.cluster;
+        let name = tls::node_name(peer.node, cluster);
+        let connecting = endpoint.connect(peer.addr, &name).map_err(|error| error.to_string())?;
+        let connection = connecting.await.map_err(|error| error.to_string())?;
+        tls::check_peer(&connection, peer.node, cluster)?;
+        let failed = |error: std::io::Error| error.to_string();
+        let (mut tx, mut rx) = connection.open_bi().await.map_err(|error| error.to_string())?;
+        tx.write_all(&[tag::HELLO]).await.map_err(|error| error.to_string())?;
+        let ours = self.hello(peer.node.get());
+        frame::write(&mut tx, &ours, &mut Vec::new()).await.map_err(failed)?;
+        match frame::read::<Welcome>(&mut rx, frame::SMALL).await.map_err(failed)? {
+            Some(Welcome::Hello(theirs)) if theirs.node != peer.node.get() => Err(format!("it is node {}", theirs.node)),
+            Some(Welcome::Hello(theirs)) => {
+                ours.check(&theirs)?;
+                peer.heard();
+                Ok(connection)
+            }
+            Some(Welcome::Refused(why)) => Err(format!("it refuses: {why}")),
+            None => Err("it closed the connection without a word".to_string()),
+        }
+    }
+
+    /// Says goodbye and waits a little until it is out.
+    pub async fn close(&self) {
+        if let Some(endpoint) = self.endpoint.get() {
+            endpoint.close(0u32.into(), b"shutting down");
+            let _ = tokio::time::timeout(Duration::from_millis(500), endpoint.wait_idle()).await;
+        }
+    }
+}

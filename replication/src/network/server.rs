@@ -1,0 +1,228 @@
+//! What other nodes want from this one.
+
+use super::endpoint::{HANDSHAKE, MAX_INCOMING, RETRY_FROM};
+use super::hello::{Hello, Welcome};
+use super::peer::Peers;
+use super::{frame, tag, tls};
+use crate::outgoing::Parcel;
+use crate::raft::TypeConfig;
+use bytes::Bytes;
+use futures::StreamExt;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
+use openraft::{Raft, storage::RaftStateMachine};
+use replicode_log::NodeId;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+
+/// A term further ahead than this is no accident of elections but an attack or an error: following it would use terms up.
+const MAX_TERM_JUMP: u64 = 1 << 32;
+
+/// Inputs that a peer sent to this node as the leader of a term.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// The term.
+    pub term: u64,
+    /// The inputs.
+    pub parcel: Parcel,
+}
+
+/// Answers questions for the floor above.
+pub type Answer = dyn Fn(NodeId, &[u8]) -> Vec<u8> + Send + Sync;
+
+/// Everything that serving takes.
+pub struct Server<SM: RaftStateMachine<TypeConfig>> {
+    /// The consensus engine.
+    pub raft: Raft<TypeConfig, SM>,
+    /// The members.
+    pub peers: Arc<Peers>,
+    /// Where forwarded inputs go. Bounded: a full one makes the senders wait.
+    pub inbox: mpsc::Sender<Forwarded>,
+    /// Answers questions.
+    pub answer: Arc<Answer>,
+}
+
+type Streams = (quinn::SendStream, quinn::RecvStream);
+
+/// Accepts connections until the endpoint is closed.
+pub async fn serve<SM: RaftStateMachine<TypeConfig>>(endpoint: quinn::Endpoint, server: Arc<Server<SM>>) {
+    let room = Arc::new(Semaphore::new(MAX_INCOMING));
+    while let Some(incoming) = endpoint.accept().await {
+        let Ok(permit) = room.clone().try_acquire_owned() else {
+            incoming.refuse();
+            continue;
+        };
+        let pending = MAX_INCOMING - room.available_permits();
+        if pending > RETRY_FROM && incoming.may_retry() {
+            // Cannot fail when a retry is allowed.
+            let _ = incoming.retry();
+            continue;
+        }
+        let server = server.clone();
+        tokio::spawn(async move {
+            let from = incoming.remote_address();
+            let met = tokio::time::timeout(HANDSHAKE, meet(&server, incoming)).await;
+            drop(permit);
+            match met {
+                Ok(Ok((connection, node))) => attend(&server, &connection, node).await,
+                Ok(Err(why)) => tracing::info!(%from, "refused a connection: {why}"),
+                Err(_) => tracing::info!(%from, "refused a connection: no hello in time"),
+            }
+        });
+    }
+}
+
+/// Handshake and hello: who is there?
+async fn meet<SM: RaftStateMachine<TypeConfig>>(
+    server: &Server<SM>,
+    incoming: quinn::Incoming,
+) -> Result<(quinn::Connection, NodeId), String> {
+    let connection = incoming.await.map_err(|error| error.to_string())?;
+    let (mut tx, mut rx) = connection.accept_bi().await.map_err(|error| error.to_string())?;
+    let verdict = recognise(server, &connection, &mut rx).await;
+    let welcome = match &verdict {
+        Ok(node) => Welcome::Hello(server.peers.hello(node.get())),
+        Err(why) => Welcome::Refused(why.clone()),
+    };
+    let answered = frame::write(&mut tx, &welcome, &mut Vec::new()).await;
+    let _ = tx.finish();
+    match verdict {
+        Ok(node) => answered.map(|()| (connection, node)).map_err(|error| error.to_string()),
+        Err(why) => {
+            // Give the reason time to arrive.
+            let _ = tx.stopped().await;
+            connection.close(1u32.into(), b"refused");
+            Err(why)
+        }
+    }
+}
+
+async fn recognise<SM: RaftStateMachine<TypeConfig>>(
+    server: &Server<SM>,
+    connection: &quinn::Connection,
+    rx: &mut quinn::RecvStream,
+) -> Result<NodeId, String> {
+    if read_tag(rx).await.map_err(|error| error.to_string())? != tag::HELLO {
+        return Err("it did not begin with a hello".to_string());
+    }
+    let hello: Option<Hello> = frame::read(rx, frame::SMALL).await.map_err(|error| error.to_string())?;
+    let hello = hello.ok_or("it closed the connection without a word")?;
+    let node = NodeId::new(hello.node).map_err(|error| error.to_string())?;
+    server.peers.hello(hello.node).check(&hello)?;
+    if server.peers.get(hello.node).is_none() {
+        return Err(format!("{node} is not another member of this cluster"));
+    }
+    tls::check_peer(connection, node, &server.peers.owner().identity.cluster)?;
+    Ok(node)
+}
+
+async fn read_tag(rx: &mut quinn::RecvStream) -> io::Result<u8> {
+    let mut tag = [0];
+    rx.read_exact(&mut tag).await.map_err(io::Error::other)?;
+    Ok(tag[0])
+}
+
+/// Serves the streams of a connection until it ends.
+async fn attend<SM: RaftStateMachine<TypeConfig>>(server: &Arc<Server<SM>>, connection: &quinn::Connection, node: NodeId) {
+    while let Ok(streams) = connection.accept_bi().await {
+        let (server, connection) = (server.clone(), connection.clone());
+        tokio::spawn(async move {
+            if let Err(error) = server.stream(node, streams).await {
+                let gone = connection.close_reason().is_some();
+                if !gone {
+                    tracing::debug!(peer = %node, "a stream ended: {error}");
+                }
+            }
+        });
+    }
+}
+
+impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
+    async fn stream(self: &Arc<Self>, node: NodeId, (mut tx, mut rx): Streams) -> io::Result<()> {
+        match read_tag(&mut rx).await? {
+            tag::APPEND => self.append(&mut tx, rx).await?,
+            tag::VOTE => {
+                let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
+                self.check_term(request.vote.leader_id.term)?;
+                let answer = self.raft.vote(request).await.map_err(io::Error::other)?;
+                frame::write(&mut tx, &answer, &mut Vec::new()).await?;
+            }
+            tag::PRE_VOTE => {
+                let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
+                self.check_term(request.vote.leader_id.term)?;
+                let answer = self.raft.pre_vote(request).await.map_err(io::Error::other)?;
+                frame::write(&mut tx, &answer, &mut Vec::new()).await?;
+            }
+            tag::TRANSFER => {
+                let request: TransferLeaderRequest<TypeConfig> = self.ask(&mut rx).await?;
+                self.check_term(request.from_leader().leader_id.term)?;
+                let answer = self.raft.handle_transfer_leader(request).await.map_err(io::Error::other)?;
+                frame::write(&mut tx, &answer, &mut Vec::new()).await?;
+            }
+            tag::FORWARD => self.forwarded(node, &mut rx).await?,
+            tag::ASK => {
+                let question = frame::read_bytes(&mut rx, frame::ASK).await?;
+                let question = question.ok_or_else(|| io::Error::other("no question"))?;
+                let answer = self.answer.clone();
+                let answer = tokio::task::spawn_blocking(move || answer(node, &question)).await;
+                frame::write_bytes(&mut tx, Bytes::from(answer.map_err(io::Error::other)?)).await?;
+            }
+            other => return Err(io::Error::other(format!("an unknown kind of stream: {other:#x}"))),
+        }
+        // A stream that the other side has closed already needs no end from here.
+        let _ = tx.finish();
+        Ok(())
+    }
+
+    async fn ask<Q: serde::de::DeserializeOwned>(&self, rx: &mut quinn::RecvStream) -> io::Result<Q> {
+        frame::read(rx, frame::SMALL).await?.ok_or_else(|| io::Error::other("no request"))
+    }
+
+    fn term(&self) -> u64 {
+        self.raft.metrics().borrow_watched().current_term
+    }
+
+    fn check_term(&self, term: u64) -> io::Result<()> {
+        let ours = self.term();
+        if term > ours.saturating_add(MAX_TERM_JUMP) {
+            return Err(io::Error::other(format!("term {term} is out of all proportion to ours, {ours}")));
+        }
+        Ok(())
+    }
+
+    async fn append(self: &Arc<Self>, tx: &mut quinn::SendStream, rx: quinn::RecvStream) -> io::Result<()> {
+        let requests = futures::stream::unfold((self.clone(), rx), |(server, mut rx)| async move {
+            let request = frame::read::<AppendEntriesRequest<TypeConfig>>(&mut rx, frame::APPEND).await;
+            match request.and_then(|request| match request {
+                Some(request) => server.check_term(request.vote.leader_id.term).map(|()| Some(request)),
+                None => Ok(None),
+            }) {
+                Ok(request) => request.map(|request| (request, (server, rx))),
+                Err(error) => {
+                    tracing::debug!("an append stream ended: {error}");
+                    None
+                }
+            }
+        });
+        let mut answers = Box::pin(self.raft.stream_append(requests));
+        let mut buffer = Vec::new();
+        while let Some(answer) = answers.next().await {
+            frame::write(tx, &answer.map_err(io::Error::other)?, &mut buffer).await?;
+        }
+        Ok(())
+    }
+
+    /// Inputs of a node that takes this one for the leader. The stream ends when it is wrong, and the node looks again.
+    async fn forwarded(&self, node: NodeId, rx: &mut quinn::RecvStream) -> io::Result<()> {
+        let term: u64 = self.ask(rx).await?;
+        while let Some(bytes) = frame::read_bytes(rx, frame::FORWARD).await? {
+            let parcel = Parcel::from_peer(node, bytes).map_err(io::Error::other)?;
+            let gone = self.inbox.send(Forwarded { term, parcel }).await.is_err();
+            if gone || self.term() != term {
+                return Err(io::Error::other(format!("this node does not lead term {term}")));
+            }
+        }
+        Ok(())
+    }
+}
