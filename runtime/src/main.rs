@@ -1,1 +1,5 @@
-fn main() {}
+//! The `replicode` command.
+
+fn main() -> std::process::ExitCode {
+    replicode::main()
+}

@@ -1,0 +1,227 @@
+//! What a running node tells its owner: one JSON request per line over a Unix socket, one JSON answer per line.
+//!
+//! ```text
+//! -> {"ask":"status"}          <- {"ok":{"node":1,"role":"leader",…}}
+//! -> {"ask":"log","limit":5}   <- {"ok":[{"index":41,…},…]}
+//! -> {"ask":"tea"}             <- {"error":"…"}
+//! ```
+//!
+//! The socket is 0600 in a 0700 directory, and the server also asks the system who is at the other end. Nothing here
+//! can change a cell; the only way in is the log.
+
+pub mod client;
+pub mod server;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A request line has at most this many bytes.
+pub const MAX_REQUEST: usize = 64 << 10;
+/// An answer line has at most this many bytes.
+pub const MAX_ANSWER: usize = 64 << 20;
+/// Most batches in one answer to [`Request::Log`].
+pub const MAX_BATCHES: u64 = 10_000;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// A [`Status`].
+    Status,
+    /// A list of [`ProcessRow`].
+    Ps,
+    /// A list of [`NatLine`].
+    Nat,
+    /// A list of [`BatchRow`].
+    Log {
+        /// First batch; the last ones when absent.
+        #[serde(default)]
+        from: Option<u64>,
+        /// How many.
+        limit: u64,
+    },
+}
+
+/// An answer line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// What was asked for.
+    Ok(serde_json::Value),
+    /// Why not.
+    Error(String),
+}
+
+/// One moment of a node. Scripts rely on `node`, `role`, `term`, `leader`, `commit_index`, `applied_index`, `digest`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The node's number.
+    pub node: u64,
+    /// The cell's name.
+    pub name: String,
+    /// Operating-system process.
+    pub pid: u32,
+    /// `leader`, `follower`, `candidate`, `learner` or `stopped`.
+    pub role: String,
+    /// Highest term seen.
+    pub term: u64,
+    /// Leader of that term.
+    pub leader: Option<u64>,
+    /// How often this node was started, as counted by the log; 0 until the log has admitted this start.
+    pub boot: u64,
+    /// Last batch that this node knows to be committed.
+    pub commit_index: u64,
+    /// Last batch that this node has executed.
+    pub applied_index: u64,
+    /// State digest after that batch.
+    pub digest: String,
+    /// Time of that batch, in nanoseconds since genesis.
+    pub time_ns: u64,
+    /// Highest committed entry of the consensus log, which also holds entries that are not batches.
+    pub raft_commit_index: Option<u64>,
+    /// Last entry of the consensus log.
+    pub raft_last_index: Option<u64>,
+    /// UDP address on which it listens for peers.
+    pub listen: String,
+    /// The other members.
+    pub peers: Vec<Peer>,
+    /// Where this node's gateway listens.
+    pub published: Vec<PublishedPort>,
+    /// Addresses of the clients that this node holds.
+    pub clients: Vec<String>,
+    /// Batches executed since this start, replayed ones included.
+    pub batches: u64,
+    /// Batches per second over the last seconds.
+    pub batches_per_s: f64,
+    /// Batches that this node proposed since its start.
+    pub proposed: u64,
+    /// Inputs that this node offered since its start.
+    pub inputs: u64,
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Resident memory.
+    pub rss_bytes: u64,
+    /// Size of the log on disk.
+    pub log_bytes: u64,
+    /// Calls of `fdatasync` since the start.
+    pub fsyncs: u64,
+    /// The batch being executed, when that takes longer than a moment.
+    pub executing: Option<Executing>,
+}
+
+/// A batch that takes long: some program computes without making a system call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Executing {
+    /// The batch.
+    pub batch: u64,
+    /// Milliseconds since it was begun.
+    pub ms: u64,
+}
+
+/// Another member, seen from a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its number.
+    pub node: u64,
+    /// Where it is reached.
+    pub addr: String,
+    /// Milliseconds since it last answered.
+    pub last_contact_ms: Option<u64>,
+    /// Up to which entry its log is known to equal ours (leader only).
+    pub matched: Option<u64>,
+    /// Why it cannot be reached.
+    pub trouble: Option<String>,
+}
+
+/// A published port.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// Address on this host.
+    pub listen: String,
+    /// `process:port` inside the cell.
+    pub service: String,
+}
+
+/// A process of the cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessRow {
+    /// Number in the cell.
+    pub pid: u32,
+    /// Name.
+    pub name: String,
+    /// What it does, or how it ended.
+    pub state: String,
+    /// System calls made.
+    pub calls: u64,
+    /// Open descriptors.
+    pub fds: u64,
+}
+
+/// A row of the NAT table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NatLine {
+    /// Process.
+    pub pid: u32,
+    /// Its name.
+    pub process: String,
+    /// Port in the process's namespace.
+    pub port: Option<u16>,
+    /// The port that stands for it on all nodes.
+    pub consensus_port: Option<u16>,
+    /// The client's stream, `node.boot.counter`.
+    pub conn: Option<String>,
+    /// Address of the other end.
+    pub peer: Option<String>,
+    /// State.
+    pub state: String,
+    /// Bytes towards the program.
+    pub bytes_in: u64,
+    /// Bytes from the program.
+    pub bytes_out: u64,
+}
+
+/// A batch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BatchRow {
+    /// Its index.
+    pub index: u64,
+    /// Its time, in nanoseconds since genesis.
+    pub time_ns: u64,
+    /// Inputs by kind.
+    pub inputs: BTreeMap<String, u64>,
+    /// Nodes whose inputs it holds.
+    pub origins: Vec<u64>,
+    /// Encoded length.
+    pub bytes: u64,
+    /// Digest of its content.
+    pub content: String,
+    /// State digest after it, where known.
+    pub digest: Option<String>,
+}
+
+impl BatchRow {
+    /// The row of a batch.
+    #[must_use]
+    pub fn of(batch: &replicode_log::Batch, bytes: usize, content: replicode_log::Digest) -> Self {
+        let mut inputs = BTreeMap::new();
+        let mut origins: Vec<u64> = Vec::new();
+        for section in &batch.sections {
+            origins.push(section.origin.get());
+            for input in &section.inputs {
+                *inputs.entry(input.name().to_string()).or_default() += 1;
+            }
+        }
+        origins.sort_unstable();
+        origins.dedup();
+        Self {
+            index: batch.header.index.0,
+            time_ns: batch.header.time.nanos(),
+            inputs,
+            origins,
+            bytes: bytes as u64,
+            content: content.to_string(),
+            digest: None,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! From the command line to a cell: what is to be run, put together once and then equal on all nodes.
+
+use crate::Usage;
+use crate::args::CellArgs;
+use crate::datadir::{self, Genesis};
+use crate::import;
+use anyhow::{Context, Result, bail, ensure};
+use replicode_log::{ClusterConfig, Digest, Limits, ModuleEntry, NodeId, ProgramSpec, codec};
+use replicode_wasm::WasmEngine;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Puts a new cell together: reads modules and directories, checks names and limits.
+///
+/// # Errors
+/// The first thing that is wrong, in the words of the command line.
+pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool) -> Result<Genesis> {
+    let limits = limits(args)?;
+    let name = name(args)?;
+    let mut modules: Vec<(Digest, Vec<u8>)> = Vec::new();
+    let mut entries: Vec<ModuleEntry> = Vec::new();
+    let mut module_of = |path: &Path| -> Result<Digest> {
+        let wasm = read_module(path, limits.module_bytes)?;
+        let digest = Digest::of(&wasm);
+        if !entries.iter().any(|entry| entry.digest == digest) {
+            entries.push(ModuleEntry { digest, name: stem(path) });
+            modules.push((digest, wasm));
+        }
+        Ok(digest)
+    };
+    let mut programs = vec![ProgramSpec {
+        module: module_of(&args.module)?,
+        args: std::iter::once(name.clone()).chain(args.args.iter().cloned()).collect(),
+        env: env(args),
+        stdin,
+        listeners: args.listen_fd.clone(),
+        at_genesis: true,
+        name: name.clone(),
+    }];
+    for also in &args.also {
+        programs.push(ProgramSpec {
+            name: also.name.clone(),
+            module: module_of(&also.module)?,
+            args: std::iter::once(also.name.clone()).chain(also.args.iter().cloned()).collect(),
+            env: Vec::new(),
+            stdin: false,
+            listeners: Vec::new(),
+            at_genesis: true,
+        });
+    }
+    // Servers that the main program connects to are there before it makes its first call.
+    programs.rotate_left(1);
+    let image = import::read(&args.dir, &limits)?;
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).context("this machine's clock stands before 1970")?;
+    let config = ClusterConfig {
+        cluster: datadir::random()?,
+        name,
+        nodes,
+        epoch_unix_ns: u64::try_from(epoch.as_nanos()).context("this machine's clock stands after 2554")?,
+        engine: WasmEngine::fingerprint(&limits),
+        limits,
+        modules: entries,
+        programs,
+        image: Digest::of(&codec::encode(&image)),
+    };
+    config.validate().map_err(usage)?;
+    for publish in &args.publish {
+        let service = publish.service(&config.name);
+        if config.program(&service.process).is_none() {
+            let known: Vec<&str> = config.programs.iter().map(|program| program.name.as_str()).collect();
+            let missing = format!("there is no process '{}'; the cell has {}", service.process, known.join(", "));
+            return Err(usage(format!("--publish {publish}: {missing}")));
+        }
+    }
+    Ok(Genesis { config, image, modules })
+}
+
+/// The main program's name: the cell's name, too.
+///
+/// # Errors
+/// When the module's file name gives none.
+pub fn name(args: &CellArgs) -> Result<String> {
+    let name = args.name.clone().unwrap_or_else(|| stem(&args.module));
+    ensure!(!name.is_empty(), "cannot name the process after {}: give it a name with --name", args.module.display());
+    Ok(name)
+}
+
+/// The variables of the main program; the last of equal names counts, as in a shell.
+#[must_use]
+pub fn env(args: &CellArgs) -> Vec<(String, String)> {
+    let mut env: Vec<(String, String)> = Vec::new();
+    for var in &args.env {
+        env.retain(|(key, _)| *key != var.0);
+        env.push((var.0.clone(), var.1.clone()));
+    }
+    env
+}
+
+/// What a file is called, without its ending and without what a process's name cannot hold.
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let fit = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    stem.chars().take(63).map(fit).collect()
+}
+
+fn read_module(path: &Path, max: u64) -> Result<Vec<u8>> {
+    let what = || format!("cannot read module {}", path.display());
+    let len = std::fs::metadata(path).with_context(what)?.len();
+    ensure!(
+        len <= max,
+        "module {} has {len} bytes, more than the limit 'module_bytes' of {max}: raise it with --limit module_bytes={len}",
+        path.display()
+    );
+    std::fs::read(path).with_context(what)
+}
+
+/// What was asked for contradicts itself: exit code 2.
+fn usage(why: impl ToString) -> anyhow::Error {
+    Usage(why.to_string()).into()
+}
+
+fn limits(args: &CellArgs) -> Result<Limits> {
+    let mut table = serde_json::to_value(Limits::default()).context("cannot list the limits")?;
+    let Some(fields) = table.as_object_mut() else { bail!("cannot list the limits") };
+    for setting in &args.limit {
+        if !fields.contains_key(&setting.name) {
+            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+            return Err(usage(format!(
+                "--limit {}: there is no such limit; there are {}",
+                setting.name,
+                known.join(", ")
+            )));
+        }
+        fields.insert(setting.name.clone(), setting.value.into());
+    }
+    let limits: Limits =
+        serde_json::from_value(table).map_err(|error| usage(format!("a limit is out of range: {error}")))?;
+    limits.validate().map_err(usage)?;
+    Ok(limits)
+}
+
+/// How a recorded cell differs from the one asked for, in words; empty when a run can go on. Identity, epoch and the
+/// engine are the recording's own; the main program's arguments and environment are judged by the caller.
+#[must_use]
+pub fn differences(recorded: &ClusterConfig, asked: &ClusterConfig) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut differ = |what: String| found.push(what);
+    if recorded.nodes.len() != asked.nodes.len() {
+        differ(format!("nodes: {} recorded, {} asked for", recorded.nodes.len(), asked.nodes.len()));
+    }
+    if recorded.name != asked.name {
+        differ(format!("program: '{}' recorded, '{}' asked for", recorded.name, asked.name));
+    }
+    let names = |config: &ClusterConfig| config.programs.iter().map(|p| p.name.clone()).collect::<Vec<_>>().join(", ");
+    if names(recorded) != names(asked) {
+        differ(format!("processes: {} recorded, {} asked for", names(recorded), names(asked)));
+    }
+    for asked_program in &asked.programs {
+        let Some(program) = recorded.program(&asked_program.name) else { continue };
+        let name = &program.name;
+        if program.module != asked_program.module {
+            differ(format!(
+                "module of '{name}': {} recorded, {} asked for",
+                program.module.short(),
+                asked_program.module.short()
+            ));
+        }
+        if program.listeners != asked_program.listeners {
+            differ(format!(
+                "listeners of '{name}': {:?} recorded, {:?} asked for",
+                program.listeners, asked_program.listeners
+            ));
+        }
+        if program.stdin != asked_program.stdin {
+            differ(format!("standard input of '{name}': recorded by 'run' on one side only"));
+        }
+        if *name != recorded.name && (&program.args, &program.env) != (&asked_program.args, &asked_program.env) {
+            differ(format!("arguments of '{name}': {:?} recorded, {:?} asked for", program.args, asked_program.args));
+        }
+    }
+    if recorded.image != asked.image {
+        differ("imported directories: their content is not the recorded one".to_string());
+    }
+    if let (Ok(serde_json::Value::Object(old)), Ok(serde_json::Value::Object(new))) =
+        (serde_json::to_value(&recorded.limits), serde_json::to_value(&asked.limits))
+    {
+        for (name, value) in &old {
+            if let Some(other) = new.get(name).filter(|other| *other != value) {
+                differ(format!("limit '{name}': {value} recorded, {other} asked for"));
+            }
+        }
+    }
+    found
+}
+
+/// Checks that a recording was made by this engine.
+///
+/// # Errors
+/// When it was not: results could differ from the recorded ones without anybody noticing at first.
+pub fn check_engine(config: &ClusterConfig) -> Result<()> {
+    let ours = WasmEngine::fingerprint(&config.limits);
+    ensure!(
+        config.engine == ours,
+        "'{}' was made for another wasm engine: its fingerprint is {}, this program's is {} ({}). Use the replicode \
+         version that made it",
+        config.name,
+        config.engine.short(),
+        ours.short(),
+        WasmEngine::fingerprint_text(&config.limits).trim_end().replace('\n', "; ")
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn module(dir: &Path, name: &str, wasm: &[u8]) -> Result<std::path::PathBuf> {
+        let path = dir.join(name);
+        std::fs::write(&path, wasm)?;
+        Ok(path)
+    }
+
+    fn args(module: std::path::PathBuf) -> CellArgs {
+        CellArgs { module, ..CellArgs::default() }
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        result.err().map(|error| format!("{error:#}")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_plan_says_what_was_asked_for() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let main = module(tmp.path(), "my server.wasm", b"main")?;
+        let kv = module(tmp.path(), "kv.wasm", b"kv")?;
+        let mut args = args(main);
+        args.also = vec![format!("kv={} --fast", kv.display()).parse().map_err(anyhow::Error::msg)?];
+        args.env = ["A=1", "B=2", "A=3"].map(|e| e.parse().expect("valid")).into();
+        args.limit = vec!["memory_bytes=64M".parse().map_err(anyhow::Error::msg)?];
+        args.args = vec!["x".into()];
+        let config = plan(&args, vec![NodeId::new(1)?], true)?.config;
+        assert_eq!(config.name, "my-server");
+        assert_eq!(config.limits.memory_bytes, 64 << 20);
+        let programs: Vec<_> = config.programs.iter().map(|p| (p.name.as_str(), p.args.join(" "))).collect();
+        assert_eq!(programs, [("kv", "kv --fast".to_string()), ("my-server", "my-server x".to_string())]);
+        assert_eq!(
+            config.program("my-server").map(|p| p.env.clone()),
+            Some(vec![("B".into(), "2".into()), ("A".into(), "3".into())])
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_are_named() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let good = args(module(tmp.path(), "a.wasm", b"main")?);
+        let nodes = vec![NodeId::new(1)?];
+        let try_with = |change: &dyn Fn(&mut CellArgs)| {
+            let mut args = good.clone();
+            change(&mut args);
+            message(plan(&args, nodes.clone(), true))
+        };
+        assert_eq!(try_with(&|_| ()), "");
+        let limit = |text: &str| text.parse().expect("valid syntax");
+        assert!(try_with(&|a| a.limit = vec![limit("tea=1")]).contains("no such limit"));
+        assert!(try_with(&|a| a.limit = vec![limit("descriptors=4")]).contains("'descriptors' is 4"));
+        assert!(try_with(&|a| a.limit = vec![limit("descriptors=9999999999")]).contains("out of range"));
+        assert!(try_with(&|a| a.limit = vec![limit("module_bytes=8")]).is_empty());
+        assert!(try_with(&|a| a.name = Some("a b".into())).contains("not a program name"));
+        assert!(try_with(&|a| a.module = tmp.path().join("none.wasm")).contains("none.wasm"));
+        assert!(try_with(&|a| a.publish = vec!["80:web:80".parse().expect("valid")]).contains("no process 'web'"));
+        Ok(())
+    }
+
+    #[test]
+    fn differences_are_listed() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let nodes = vec![NodeId::new(1)?];
+        let first = args(module(tmp.path(), "a.wasm", b"main")?);
+        let recorded = plan(&first, nodes.clone(), true)?.config;
+        assert_eq!(differences(&recorded, &plan(&first, nodes.clone(), true)?.config), Vec::<String>::new());
+        let mut second = first.clone();
+        second.limit = vec!["inodes=10".parse().map_err(anyhow::Error::msg)?];
+        module(tmp.path(), "a.wasm", b"other")?;
+        let found = differences(&recorded, &plan(&second, nodes, true)?.config);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("module of 'a'") && found[1] == "limit 'inodes': 100000 recorded, 10 asked for");
+        Ok(())
+    }
+}

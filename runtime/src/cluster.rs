@@ -1,0 +1,128 @@
+//! The directories of a cluster: what `init` makes for separate machines and `up` for this one.
+//!
+//! ```text
+//! DIR/node-1/  node-2/  …   each a complete node directory: genesis, modules, node.toml, keys
+//! ```
+//!
+//! The cluster's authority signs the nodes' certificates here and is then forgotten: the members of a cluster are
+//! fixed when it is made, so nobody needs its key again, and nobody can steal it.
+
+use crate::args::{InitArgs, Publish};
+use crate::cell;
+use crate::datadir::{self, DataDir, Genesis};
+use crate::node;
+use crate::nodefile::{NodeFile, default_node_down_after_ms};
+use crate::show;
+use anyhow::{Context, Result, ensure};
+use replicode_log::NodeId;
+use replicode_replication::network::tls::Authority;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Addresses of one node.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// What its peers are told.
+    pub peer: String,
+    /// What it listens on.
+    pub listen: SocketAddr,
+    /// What it publishes.
+    pub publish: Vec<Publish>,
+}
+
+/// Node numbers from 1.
+///
+/// # Errors
+/// When there are more than 255.
+pub fn numbers(count: usize) -> Result<Vec<NodeId>> {
+    (1..=count as u64).map(|n| Ok(NodeId::new(n)?)).collect()
+}
+
+/// The directory of a node.
+#[must_use]
+pub fn node_dir(root: &Path, node: NodeId) -> PathBuf {
+    root.join(format!("node-{}", node.get()))
+}
+
+/// Writes all node directories. What an interrupted attempt left is written anew.
+///
+/// # Errors
+/// When a directory is in the way or the disk fails.
+pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result<()> {
+    let nodes = &genesis.config.nodes;
+    let authority = if nodes.len() > 1 { Some(Authority::new(genesis.config.cluster)?) } else { None };
+    let peers: BTreeMap<String, String> =
+        nodes.iter().zip(addresses).map(|(node, a)| (node.get().to_string(), a.peer.clone())).collect();
+    datadir::make_private_dir(root)?;
+    for (node, addresses) in nodes.iter().zip(addresses) {
+        let dir = DataDir::at(node_dir(root, *node));
+        datadir::make_private_dir(dir.root())?;
+        let file = NodeFile {
+            node: *node,
+            data: None,
+            listen: addresses.listen,
+            publish: addresses.publish.clone(),
+            node_down_after_ms: default_node_down_after_ms(),
+            peers: peers.clone(),
+        };
+        file.write(&dir.file("node.toml"))?;
+        if let Some(authority) = &authority {
+            let identity = authority.node(*node)?;
+            let keys = dir.file("keys");
+            datadir::make_private_dir(&keys)?;
+            for (name, pem) in [("ca.pem", identity.ca), ("node.pem", identity.cert), ("node.key", identity.key)] {
+                datadir::write_atomically(&keys.join(name), pem.as_bytes())?;
+            }
+        }
+        dir.create(genesis)?;
+    }
+    Ok(())
+}
+
+/// `replicode init`.
+///
+/// # Errors
+/// When the cell cannot be put together or the directories cannot be written.
+pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
+    let empty = fs::read_dir(&args.dir).map_or(true, |mut entries| entries.next().is_none());
+    ensure!(empty, "cannot make a cluster in {}: it is not empty; name a new directory", args.dir.display());
+    let nodes = numbers(args.nodes.len())?;
+    let genesis = cell::plan(&args.cell, nodes.clone(), false)?;
+    // Refused modules are refused here, not on each machine.
+    node::compile(&genesis)?;
+    let mut addresses = Vec::new();
+    for peer in &args.nodes {
+        let v6 = peer.text.starts_with('[');
+        let any = if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        let publish = args.cell.publish.iter().map(|publish| {
+            let listen = SocketAddr::new(publish.addr.unwrap_or(any), publish.host);
+            Publish::resolved(listen, publish.service(&genesis.config.name))
+        });
+        let listen = SocketAddr::new(any, peer.port);
+        addresses.push(Addresses { peer: peer.text.clone(), listen, publish: publish.collect() });
+    }
+    create(&args.dir, &genesis, &addresses)
+        .with_context(|| format!("cannot make a cluster in {}", args.dir.display()))?;
+    if json {
+        let rows: Vec<_> = nodes
+            .iter()
+            .zip(&addresses)
+            .map(|(node, a)| serde_json::json!({"node": node, "peer": a.peer, "dir": node_dir(&args.dir, *node)}))
+            .collect();
+        return show::print_json(&rows);
+    }
+    let mut text =
+        format!("made a cluster of {} nodes for '{}' in {}\n", nodes.len(), genesis.config.name, args.dir.display());
+    for (node, address) in nodes.iter().zip(&addresses) {
+        text.push_str(&format!(
+            "  node {}: copy {} to {}\n",
+            node.get(),
+            node_dir(&args.dir, *node).display(),
+            address.peer
+        ));
+    }
+    text.push_str("keep the copies private: each holds its node's key. Start each with: replicode node --data DIR\n");
+    show::print(&text)
+}

@@ -1,0 +1,77 @@
+//! The `replicode` program: one node put together from its parts, and the command line in front of it.
+//!
+//! | module | it is |
+//! |---|---|
+//! | `args` | what can be asked for |
+//! | `cell`, `import` | from the command line to a cluster configuration and a file image |
+//! | `datadir`, `nodefile`, `digests` | a node's directory and its files |
+//! | `node` | a running node: the threads and what goes between them |
+//! | `run`, `up`, `serve`, `cluster` | the commands that start something, and what `up` and `init` make |
+//! | `admin`, `rows`, `show` | what a node tells, and how people see it |
+//! | `recording`, `replay`, `diff` | recorded runs, executed again |
+//! | `telemetry` | the log for operators |
+//!
+//! All of it is glue; what a cell computes is decided on the floors below.
+
+mod admin;
+mod args;
+mod cell;
+mod cluster;
+mod datadir;
+mod diff;
+mod digests;
+mod import;
+mod node;
+mod nodefile;
+mod recording;
+mod replay;
+mod rows;
+mod run;
+mod serve;
+mod show;
+mod telemetry;
+mod up;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// A mistake in the way the program was called, found only after the command line had been parsed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Parses the command line and does what it asks for. Exit codes: 0 success, 1 failure, 2 wrong usage; those of a guest
+/// for `run`.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { command, json } = Cli::parse();
+    telemetry_of(&command);
+    let result = match command {
+        Command::Run(args) => run::run(&args, json),
+        Command::Up(args) => up::run(&args, json),
+        Command::Init(args) => cluster::init(&args, json),
+        Command::Node(args) => serve::run(&args, json),
+        Command::Status(args) => show::status(&args, json),
+        Command::Ps(args) => show::ps(&args, json),
+        Command::Nat(args) => show::nat(&args, json),
+        Command::Log(args) => show::log(&args, json),
+        Command::Replay(args) => replay::run(&args, json),
+        Command::Diff(args) => diff::run(&args, json),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let usage = error.chain().any(|cause| cause.is::<Usage>());
+            telemetry::say(&format!("{error:#}"));
+            ExitCode::from(if usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn telemetry_of(command: &Command) {
+    // A node opens its own log file once its directory is known.
+    if !matches!(command, Command::Node(_)) {
+        telemetry::to_stderr();
+    }
+}

@@ -1,0 +1,407 @@
+//! The machine thread: takes committed batches, applies them, and carries what they cause to where it belongs.
+//!
+//! ```text
+//! replica ── Batch ──> [ machine ] ── outputs for our clients ──> gateway
+//!    ^                     │ ├────── console ──> files or our own standard output
+//!    └── applied, reports ─┘ └────── digests ──> digests.bin
+//! ```
+//!
+//! Everything that is queued is applied before the gateway and the replica hear of it, up to a bound, so that under
+//! load their wake-ups are shared by many batches.
+
+use super::console::Console;
+use super::divergence::{self, Own};
+use super::inbox::{Answered, Message, Query, StopReason};
+use super::main_program::MainProgram;
+#[cfg(feature = "planted-nondeterminism")]
+use super::plant::Plant;
+use super::reports::Reports;
+use super::vitals::{Recent, Vitals};
+use crate::datadir::{self, DataDir};
+use crate::digests::{DigestFile, NotReproduced};
+use crate::rows;
+use anyhow::{Context, Result, anyhow, bail};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use replicode_gateway::Gateway;
+use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output};
+use replicode_machine::Machine;
+use replicode_replication::{Committed, Progress, Replica, Role};
+use replicode_wasm::WasmLoader;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Batches applied in a row before the gateway hears of what they cause.
+const GROUP: usize = 32;
+/// How often a leader looks for nodes that have fallen silent.
+const WATCH: Duration = Duration::from_millis(500);
+/// A declared-down node is declared again if the log has not said so after this time.
+const DECLARE_AGAIN: Duration = Duration::from_secs(5);
+
+/// How a node ends when nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Stopped(StopReason),
+    /// The program that it runs has ended.
+    Exited(ExitStatus),
+}
+
+/// All that the machine thread owns or talks to.
+pub struct ApplyLoop {
+    pub node: NodeId,
+    pub dir: DataDir,
+    pub inbox: Receiver<Message>,
+    pub machine: Machine<WasmLoader>,
+    pub replica: Replica,
+    pub gateway: Option<Arc<Gateway>>,
+    pub console: Console,
+    pub digests: DigestFile,
+    pub vitals: Arc<Vitals>,
+    pub main: Option<MainProgram>,
+    pub node_down_after: Duration,
+    pub state: LoopState,
+}
+
+/// What the thread remembers between batches.
+#[derive(Default)]
+pub struct LoopState {
+    recent: Recent,
+    reports: Reports,
+    /// Asked for with this number; the log answers with it.
+    nonce: u64,
+    /// Granted by the log.
+    boot: Option<BootNo>,
+    /// This start has been admitted once: what is applied from now on was not executed before.
+    live: bool,
+    /// Outputs for our clients, since the gateway last heard.
+    outgoing: Vec<Output>,
+    /// The last batch that the replica has not heard of.
+    unsettled: bool,
+    watched: Option<Instant>,
+    declared: Vec<(NodeId, BootNo, Instant)>,
+    #[cfg(feature = "planted-nondeterminism")]
+    plant: Plant,
+}
+
+impl ApplyLoop {
+    /// Runs until the node is told to stop, its program has ended, or something is broken.
+    ///
+    /// # Errors
+    /// What is broken. The node must not go on.
+    pub fn run(&mut self) -> Result<End> {
+        #[cfg(feature = "planted-nondeterminism")]
+        {
+            self.state.plant = Plant::from_env();
+        }
+        self.ask_for_boot()?;
+        let inbox = self.inbox.clone();
+        loop {
+            let first = match inbox.recv_timeout(self.patience(Instant::now())) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => bail!("all other parts of the node have ended"),
+            };
+            let mut end = None;
+            for message in first.into_iter().chain(inbox.try_iter()).take(GROUP) {
+                end = self.handle(message)?;
+                if end.is_some() {
+                    break;
+                }
+            }
+            self.settle();
+            if let Some(end) = end {
+                self.digests.flush()?;
+                return Ok(end);
+            }
+            self.idle(Instant::now())?;
+        }
+    }
+
+    fn handle(&mut self, message: Message) -> Result<Option<End>> {
+        match message {
+            Message::Batch(batch, place) => {
+                let end = self.batch(&batch)?;
+                drop(place);
+                return Ok(end.map(End::Exited));
+            }
+            Message::Leadership(leadership) => match leadership.leader {
+                Some(leader) => tracing::info!(term = leadership.term.0, "node {leader} leads"),
+                None => tracing::info!(term = leadership.term.0, "nobody leads"),
+            },
+            Message::Fatal(fault) => return Err(anyhow!(fault).context("this node is broken and stops")),
+            Message::Query(query, reply) => {
+                // Whoever asked may have gone meanwhile.
+                let _ = reply.send(self.answer(query));
+            }
+            Message::Stop(reason) => return Ok(Some(End::Stopped(reason))),
+        }
+        Ok(None)
+    }
+
+    /// Applies one batch and sorts what it causes.
+    fn batch(&mut self, committed: &Committed) -> Result<Option<ExitStatus>> {
+        let what = || format!("batch {} cannot be executed", committed.index);
+        #[cfg_attr(not(feature = "planted-nondeterminism"), allow(unused_mut, reason = "only a plant changes it"))]
+        let mut batch = Batch::decode(&committed.encoded).with_context(what)?;
+        self.state.recent.push(&batch, committed.encoded.len(), committed.content);
+        let events = batch.sections.iter().flat_map(|section| &section.inputs).any(Input::is_event);
+        if let Some(main) = &mut self.main {
+            main.before(&batch);
+        }
+        #[cfg(feature = "planted-nondeterminism")]
+        self.state.plant.spoil(&mut batch);
+
+        let began = Instant::now();
+        self.vitals.begin(committed.index, began);
+        let applied = self.machine.apply(batch, committed.content).with_context(what)?;
+        let now = Instant::now();
+        self.vitals.done(applied.time, applied.digest, now);
+        self.state.recent.result(applied.digest);
+        self.state.unsettled = true;
+        if now.duration_since(began) > Duration::from_secs(1) {
+            tracing::warn!("batch {} took {:?}: a program computes without system calls", committed.index, now - began);
+        }
+        for note in &applied.notes {
+            tracing::warn!("process {}: {}", note.pid, note.text);
+        }
+        if let Err(error) = self.digests.put(applied.index, applied.digest) {
+            return Err(self.not_reproduced(error));
+        }
+        let exited = self.outputs(applied.index, applied.outputs)?;
+        if let Some(main) = &mut self.main {
+            main.after();
+        }
+        if self.state.boot.is_some() {
+            let report = self.state.reports.applied(applied.index, applied.digest, applied.had_events, events, now);
+            self.report(report);
+        }
+        Ok(exited)
+    }
+
+    fn outputs(&mut self, index: BatchIndex, outputs: Vec<Output>) -> Result<Option<ExitStatus>> {
+        let ours = |output: &Output| matches!(output, Output::Booted { node, nonce, .. } if (*node, *nonce) == (self.node, self.state.nonce));
+        let admitted = outputs.iter().any(ours);
+        // The batch that admits this start was proposed by it, so it was never executed before either.
+        let new = self.state.live || admitted;
+        let mut exited = None;
+        for output in outputs {
+            if let Some(main) = &mut self.main
+                && let Some(status) = main.output(&output, new, &self.replica)?
+            {
+                exited = Some(status);
+            }
+            match output {
+                Output::Booted { node, boot, nonce } if (node, nonce) == (self.node, self.state.nonce) => {
+                    tracing::info!("admitted as boot {} of node {node} in batch {index}", boot.0);
+                    self.state.boot = Some(boot);
+                    self.vitals.boot(boot);
+                    self.replica.booted(boot);
+                    if let Some(gateway) = &self.gateway {
+                        gateway.admit(boot);
+                    }
+                }
+                Output::BootOver { node, boot } if node == self.node && self.state.boot == Some(boot) => {
+                    tracing::warn!("the others took this node for dead (batch {index}); its clients are reset");
+                    self.state.boot = None;
+                    self.vitals.boot(BootNo(0));
+                    if let Some(gateway) = &self.gateway {
+                        gateway.suspend();
+                    }
+                    self.ask_for_boot()?;
+                }
+                Output::BootOver { node, boot } if node != self.node => {
+                    tracing::info!("boot {} of node {node} is over (batch {index})", boot.0);
+                }
+                Output::Console { stream, bytes, .. } => self.console.write(stream, &bytes, new)?,
+                Output::Started { pid, name } => tracing::info!("process {pid} '{name}' started in batch {index}"),
+                Output::Exited { pid, status } => tracing::info!("process {pid} ended in batch {index}: {status}"),
+                Output::Diverged { index, majority, minority, agreed } => {
+                    self.diverged(index, majority, &minority, agreed)?;
+                }
+                Output::Data { conn, .. }
+                | Output::HalfClose { conn, .. }
+                | Output::Reset { conn }
+                | Output::Closed { conn }
+                | Output::Credit { conn, .. }
+                | Output::Refused { conn, .. }
+                    if conn.node() == Some(self.node) && Some(conn.boot()) == self.state.boot =>
+                {
+                    self.state.outgoing.push(output);
+                }
+                _ => {}
+            }
+        }
+        if admitted && !self.state.live {
+            self.state.live = true;
+            if let Some(main) = &mut self.main
+                && exited.is_none()
+            {
+                main.admitted(&self.replica)?;
+            }
+        }
+        Ok(exited)
+    }
+
+    /// Tells gateway and replica what the last batches amount to.
+    fn settle(&mut self) {
+        if let Some(gateway) = &self.gateway
+            && !self.state.outgoing.is_empty()
+        {
+            gateway.outputs(std::mem::take(&mut self.state.outgoing));
+        }
+        if std::mem::take(&mut self.state.unsettled) {
+            let next_seq = self.machine.origin(self.node).map_or(1, |(_, next)| next);
+            let next_deadline = self.machine.next_deadline();
+            self.replica.applied(Progress { index: self.machine.applied(), next_deadline, next_seq });
+        }
+    }
+
+    /// How long there is nothing to do unless somebody says something.
+    fn patience(&self, now: Instant) -> Duration {
+        let mut patience = Duration::from_secs(3600);
+        if self.machine.config().nodes.len() > 1 {
+            patience = WATCH;
+        }
+        match self.state.reports.deadline() {
+            Some(deadline) if self.state.boot.is_some() => patience.min(deadline.saturating_duration_since(now)),
+            _ => patience,
+        }
+    }
+
+    /// What is done when the queue is empty.
+    fn idle(&mut self, now: Instant) -> Result<()> {
+        if self.state.boot.is_none() {
+            return Ok(());
+        }
+        let report = self.state.reports.quiet(now);
+        if report.is_some() {
+            self.digests.flush()?;
+        }
+        self.report(report);
+        if self.machine.config().nodes.len() > 1 && self.state.watched.is_none_or(|at| now >= at + WATCH) {
+            self.state.watched = Some(now);
+            self.watch(now);
+        }
+        Ok(())
+    }
+
+    fn report(&self, report: Option<Input>) {
+        // Alone, a node has nobody to compare with, and `digests.bin` says the same without a batch.
+        if let Some(report) = report.filter(|_| self.machine.config().nodes.len() > 1) {
+            self.replica.offer(&mut vec![report]);
+        }
+    }
+
+    /// As leader: declares nodes down that have been silent for too long.
+    fn watch(&mut self, now: Instant) {
+        if self.replica.status().role != Role::Leader {
+            self.state.declared.clear();
+            return;
+        }
+        self.state.declared.retain(|(.., at)| now < *at + DECLARE_AGAIN);
+        for (node, silence) in self.replica.silent_peers() {
+            let live = self.machine.live_boots().find(|(live, _)| *live == node);
+            let Some((_, boot)) = live.filter(|_| silence >= self.node_down_after) else { continue };
+            if self.state.declared.iter().any(|(n, b, _)| (*n, *b) == (node, boot)) {
+                continue;
+            }
+            tracing::warn!("node {node} has been silent for {silence:?}: its clients' connections are given up");
+            self.state.declared.push((node, boot, now));
+            self.replica.offer(&mut vec![Input::NodeDown { node, boot }]);
+        }
+    }
+
+    fn ask_for_boot(&mut self) -> Result<()> {
+        self.state.nonce = u64::from_le_bytes(datadir::random()?);
+        self.replica.boot(self.state.nonce);
+        Ok(())
+    }
+
+    fn answer(&self, query: Query) -> Result<Answered, String> {
+        let json = |rows: serde_json::Result<serde_json::Value>| rows.map(Answered::Json).map_err(|e| e.to_string());
+        match query {
+            Query::Processes => json(serde_json::to_value(rows::processes(&self.machine))),
+            Query::Nat => json(serde_json::to_value(rows::nat(&self.machine))),
+            Query::Batches { from, limit } => match self.state.recent.rows(from, limit) {
+                Ok(rows) => json(serde_json::to_value(rows)),
+                Err(first) => Err(format!(
+                    "a running node remembers its last batches only, from {first} on; stop it to read all of its log"
+                )),
+            },
+            Query::Peer(question) => Ok(Answered::Bytes(divergence::answer(&self.machine, &question))),
+        }
+    }
+
+    /// The nodes have compared digests and found a difference.
+    fn diverged(
+        &mut self,
+        index: BatchIndex,
+        majority: Option<Digest>,
+        minority: &[(NodeId, Digest)],
+        agreed: BatchIndex,
+    ) -> Result<()> {
+        let named: Vec<_> = minority.iter().map(|(node, digest)| format!("{node} ({})", digest.short())).collect();
+        let named = named.join(", ");
+        // The verdict is in the log and comes again at every replay. Whom it concerns today, today's digest says.
+        let own = self.machine.digest_of(index);
+        let concerned = match majority {
+            Some(majority) => own.is_some_and(|own| own != majority),
+            None => self.state.live,
+        };
+        if !concerned {
+            tracing::error!(
+                "nodes differ at batch {index}: in the minority are {named}; this node is not, and goes on"
+            );
+            return Ok(());
+        }
+        let members = self.machine.config().nodes.clone();
+        let in_majority = |node: &NodeId| *node != self.node && minority.iter().all(|(other, _)| other != node);
+        let mut peers: Vec<NodeId> = members.into_iter().filter(in_majority).collect();
+        if peers.is_empty() {
+            peers = minority.iter().map(|(node, _)| *node).filter(|node| *node != self.node).collect();
+        }
+        let report = self.write_report(index, agreed, &peers)?;
+        match majority {
+            Some(_) => {
+                bail!("this node differs from the majority at batch {index} and stops; the others go on.\n{report}")
+            }
+            None => bail!("the nodes differ at batch {index} and none has a majority ({named}): all stop.\n{report}"),
+        }
+    }
+
+    /// The digest of a batch is not what this node itself got for it at an earlier start.
+    fn not_reproduced(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let Some(NotReproduced { index, .. }) = error.downcast_ref() else { return error };
+        let (index, agreed) = (*index, BatchIndex(index.0.saturating_sub(1)));
+        let peers: Vec<_> = self.machine.config().nodes.iter().copied().filter(|node| *node != self.node).collect();
+        match self.write_report(index, agreed, &peers) {
+            Ok(report) => error.context(report),
+            Err(other) => error.context(other),
+        }
+    }
+
+    /// Finds out where this node parted from others and leaves `divergence-<index>.txt`.
+    fn write_report(&mut self, index: BatchIndex, agreed: BatchIndex, peers: &[NodeId]) -> Result<String> {
+        if let Some(gateway) = &self.gateway {
+            // Whatever this node would say from now on is doubtful.
+            gateway.suspend();
+        }
+        let own = Own::collect(&self.machine, self.node, agreed, index);
+        let replica = self.replica.clone();
+        let peers = peers.to_vec();
+        let asking = std::thread::spawn(move || own.investigate(&replica, &peers));
+        // Peers may be asking us the same while we ask them: when nobody has a majority, everybody does.
+        let linger = Instant::now() + Duration::from_secs(2);
+        let in_company = self.machine.config().nodes.len() > 1;
+        while !asking.is_finished() || (in_company && Instant::now() < linger) {
+            if let Ok(Message::Query(query, reply)) = self.inbox.recv_timeout(Duration::from_millis(20)) {
+                let _ = reply.send(self.answer(query));
+            }
+        }
+        let report = asking.join().map_err(|_| anyhow!("the comparison with other nodes failed"))?;
+        let path = self.dir.file(&format!("divergence-{}.txt", index.0));
+        datadir::write_atomically(&path, report.as_bytes())?;
+        self.digests.set_aside(&self.dir.file(&format!("divergence-{}.digests", index.0)))?;
+        Ok(format!("{report}This report: {}", path.display()))
+    }
+}

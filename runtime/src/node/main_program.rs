@@ -1,0 +1,145 @@
+//! The program that a `run` is about: the run ends when it does, and starts it anew when the log says that it had ended.
+
+use super::stdin::{StdinPump, StdinState};
+use anyhow::{Context, Result, bail};
+use replicode_log::{Batch, ConnId, ExitStatus, Input, Output, Pid, ProgramSpec, Refusal, Spawn};
+use replicode_replication::Replica;
+
+/// Follows the main program through the log.
+pub struct MainProgram {
+    /// As asked for on the command line.
+    wanted: ProgramSpec,
+    /// As the configuration has it.
+    recorded: ProgramSpec,
+    window: u64,
+    /// The live process, with its standard input; none when it has ended or was never started.
+    process: Option<StdinState>,
+    /// What it was started with, as far as a [`Spawn`] changed it.
+    running_as: (Vec<String>, Vec<(String, String)>),
+    /// What spawns in the batch at hand ask for, in order.
+    spawns: Vec<Spawn>,
+    pump: Option<StdinPump>,
+    live: bool,
+}
+
+impl MainProgram {
+    /// The program as the configuration has it, and as the command line wants it now.
+    #[must_use]
+    pub fn new(recorded: &ProgramSpec, args: Vec<String>, env: Vec<(String, String)>, window: u32) -> Self {
+        Self {
+            wanted: ProgramSpec { args, env, ..recorded.clone() },
+            recorded: recorded.clone(),
+            window: window.into(),
+            process: None,
+            running_as: (recorded.args.clone(), recorded.env.clone()),
+            spawns: Vec::new(),
+            pump: None,
+            live: false,
+        }
+    }
+
+    /// Looks at a batch before it is applied.
+    pub fn before(&mut self, batch: &Batch) {
+        for input in batch.sections.iter().flat_map(|section| &section.inputs) {
+            if let Input::Spawn(spawn) = input
+                && spawn.program == self.recorded.name
+            {
+                self.spawns.push(spawn.clone());
+            }
+            if let Some(process) = &mut self.process {
+                process.recorded(input);
+            }
+        }
+    }
+
+    /// Looks at an output. Answers how the program ended, once it has done so in this run.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn output(&mut self, output: &Output, live: bool, replica: &Replica) -> Result<Option<ExitStatus>> {
+        match output {
+            Output::Started { pid, name } if *name == self.recorded.name => {
+                if !self.spawns.is_empty() {
+                    let spawn = self.spawns.remove(0);
+                    let args = spawn.args.unwrap_or_else(|| self.recorded.args.clone());
+                    self.running_as = (args, spawn.env.unwrap_or_else(|| self.recorded.env.clone()));
+                }
+                if self.process.is_none() {
+                    self.process = Some(StdinState::new(*pid, self.window));
+                }
+                if self.live {
+                    self.start_pump(replica)?;
+                }
+            }
+            Output::Exited { pid, status } if self.pid() == Some(*pid) => {
+                self.process = None;
+                if let Some(pump) = self.pump.take() {
+                    pump.close();
+                }
+                return Ok(live.then_some(*status));
+            }
+            Output::Credit { conn, limit } if self.pid().is_some_and(|pid| *conn == ConnId::console(pid)) => {
+                if let Some(process) = &mut self.process {
+                    process.limit = process.limit.max(*limit);
+                }
+                if let Some(pump) = &self.pump {
+                    pump.credit(*limit);
+                }
+            }
+            Output::Refused { why: Refusal::Spawn, .. } if live => {
+                bail!(
+                    "'{}' cannot be started again: the cell has as many processes as the limit 'processes' allows",
+                    self.recorded.name
+                );
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// After a batch.
+    pub fn after(&mut self) {
+        self.spawns.clear();
+    }
+
+    /// This start of the node has been admitted: the program goes on, or is started anew.
+    ///
+    /// # Errors
+    /// When the program still runs, with other arguments than those asked for now.
+    pub fn admitted(&mut self, replica: &Replica) -> Result<()> {
+        self.live = true;
+        let (args, env) = (&self.wanted.args, &self.wanted.env);
+        if self.process.is_none() {
+            let (args, env) = (Some(args.clone()), Some(env.clone()));
+            let spawn = Spawn { program: self.recorded.name.clone(), args, env, stdin: true };
+            replica.offer(&mut vec![Input::Spawn(spawn)]);
+            return Ok(());
+        }
+        if (args, env) != (&self.running_as.0, &self.running_as.1) {
+            bail!(
+                "'{}' still runs in this recording, with arguments {:?} and environment {:?}; it cannot be given {args:?} \
+                 and {env:?} now. Start it with the recorded ones, or record to another --data directory",
+                self.recorded.name,
+                self.running_as.0,
+                self.running_as.1
+            );
+        }
+        self.start_pump(replica)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.process.map(|process| process.pid)
+    }
+
+    fn start_pump(&mut self, replica: &Replica) -> Result<()> {
+        if let Some(process) = self.process
+            && !process.ended
+            && self.pump.is_none()
+        {
+            let pump =
+                StdinPump::start(process, replica.clone()).context("cannot start a thread for standard input")?;
+            self.pump = Some(pump);
+        }
+        Ok(())
+    }
+}

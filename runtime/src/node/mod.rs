@@ -1,0 +1,325 @@
+//! One node, put together: replica, machine, gateway, admin socket, and the threads between them.
+//!
+//! | module | it is |
+//! |---|---|
+//! | [`apply`] | the machine thread: batches in, effects out |
+//! | [`inbox`] | its one queue |
+//! | [`vitals`] | what it leaves for others to look at |
+//! | [`reports`] | when digests are compared with other nodes |
+//! | [`divergence`] | where two nodes parted |
+//! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
+//! | [`signals`] | how a node is told to stop |
+
+pub mod apply;
+pub mod console;
+pub mod divergence;
+pub mod inbox;
+pub mod main_program;
+#[cfg(feature = "planted-nondeterminism")]
+pub mod plant;
+pub mod reports;
+pub mod signals;
+pub mod stdin;
+pub mod vitals;
+
+pub use apply::End;
+
+use crate::admin::server::AdminServer;
+use crate::admin::{MAX_BATCHES, Peer, PublishedPort, Request, Status, server};
+use crate::cell;
+use crate::datadir::{DataDir, Genesis};
+use crate::digests::DigestFile;
+use anyhow::{Context, Result, anyhow};
+use apply::{ApplyLoop, LoopState};
+use console::Console;
+use inbox::{Answered, Inbox, Query};
+use main_program::MainProgram;
+use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Published};
+use replicode_log::{Input, NodeId, Service};
+use replicode_machine::Machine;
+use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, TlsIdentity, Tuning};
+use replicode_wasm::{WasmEngine, WasmLoader};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use vitals::Vitals;
+
+/// How long clients have to take what an ended program had sent them.
+const LAST_BYTES: Duration = Duration::from_secs(5);
+
+/// What a node is started with.
+pub struct NodeOptions {
+    /// Its directory; the caller holds the lock.
+    pub dir: DataDir,
+    /// What the cell is.
+    pub genesis: Genesis,
+    /// The modules, compiled.
+    pub loader: WasmLoader,
+    /// Its number.
+    pub node: NodeId,
+    /// Where it listens for peers.
+    pub listen: SocketAddr,
+    /// All members with their addresses.
+    pub members: BTreeMap<NodeId, SocketAddr>,
+    /// Credentials; none for a cluster of one.
+    pub tls: Option<TlsIdentity>,
+    /// Published ports.
+    pub publish: Vec<(SocketAddr, Service)>,
+    /// Where console output goes.
+    pub console: Console,
+    /// The program whose end is the end of this run, if it is a run.
+    pub main: Option<MainProgram>,
+    /// Silence after which the leader gives a node up.
+    pub node_down_after: Duration,
+}
+
+/// A node whose threads run.
+pub struct Node {
+    inbox: Inbox,
+    replica: Replica,
+    gateway: Option<Arc<Gateway>>,
+    published: Vec<PublishedPort>,
+    _admin: AdminServer,
+    machine: std::thread::JoinHandle<Result<End>>,
+}
+
+/// Compiles the modules of a cell.
+///
+/// # Errors
+/// The first module that is refused, by name.
+pub fn compile(genesis: &Genesis) -> Result<WasmLoader> {
+    let engine = WasmEngine::new(&genesis.config.limits).context("cannot set the wasm engine up")?;
+    let mut loader = WasmLoader::new();
+    for (digest, wasm) in &genesis.modules {
+        let name = genesis.config.modules.iter().find(|entry| entry.digest == *digest).map_or("?", |entry| &entry.name);
+        loader.add(engine.compile(wasm).with_context(|| format!("module '{name}.wasm' cannot be run"))?);
+    }
+    Ok(loader)
+}
+
+/// Hands what the gateway gathered to the replica. The gateway is bound before the replica starts, so that a port in
+/// use is found first; it accepts nobody until the log has admitted the node, which is after that.
+struct Sink {
+    replica: Arc<OnceLock<Replica>>,
+    inbox: Inbox,
+}
+
+impl InputSink for Sink {
+    fn offer(&mut self, inputs: &mut Vec<Input>) {
+        if let Some(replica) = self.replica.get() {
+            replica.offer(inputs);
+        }
+        inputs.clear();
+    }
+
+    fn failed(&mut self, why: GatewayError) {
+        self.inbox.fatal(Fault { what: "the gateway cannot go on".into(), why: why.to_string() });
+    }
+}
+
+impl Node {
+    /// Starts all parts.
+    ///
+    /// # Errors
+    /// The first part that cannot be started; those before it have been stopped.
+    pub fn start(options: NodeOptions) -> Result<Self> {
+        let NodeOptions { dir, genesis, loader, node, listen, members, tls, publish, console, main, node_down_after } =
+            options;
+        let config = genesis.config;
+        cell::check_engine(&config)?;
+        let machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
+        let (inbox, queue) = inbox::inbox();
+        let late_replica = Arc::new(OnceLock::new());
+        let services: Vec<Service> = publish.iter().map(|(_, service)| service.clone()).collect();
+        let gateway = if publish.is_empty() {
+            None
+        } else {
+            let publish = publish.into_iter().map(|(listen, service)| Published { listen, service }).collect();
+            let sink = Sink { replica: late_replica.clone(), inbox: inbox.clone() };
+            let gateway = replicode_gateway::start(GatewayConfig::new(node, publish, &config.limits), sink);
+            Some(Arc::new(gateway.context("cannot publish the ports")?))
+        };
+        let addrs = gateway.iter().flat_map(|gateway| gateway.local_addrs());
+        let published: Vec<PublishedPort> = addrs
+            .zip(services)
+            .map(|(listen, service)| PublishedPort { listen: listen.to_string(), service: service.to_string() })
+            .collect();
+        let witness = dir.file("digests.bin");
+        let replica = ReplicaConfig {
+            node,
+            identity: ClusterIdentity { cluster: config.cluster, config: config.digest(), engine: config.engine },
+            epoch_unix_ns: config.epoch_unix_ns,
+            listen,
+            peers: members,
+            dir: dir.log(),
+            // The witness is written right after the first start: a directory that has it has taken part.
+            found: !witness.exists(),
+            tls,
+            tuning: Tuning::default(),
+        };
+        let replica = replicode_replication::start(replica, inbox.clone()).context("cannot start the replica")?;
+        let _ = late_replica.set(replica.clone());
+        let digests = match DigestFile::open(&witness, config.digest()) {
+            Ok(digests) => digests,
+            Err(error) => {
+                replica.shutdown();
+                return Err(error);
+            }
+        };
+
+        let vitals = Arc::new(Vitals::new(config.digest()));
+        let about = About {
+            node,
+            name: config.name.clone(),
+            listen,
+            started: Instant::now(),
+            vitals: vitals.clone(),
+            replica: replica.clone(),
+            gateway: gateway.clone(),
+            published: published.clone(),
+            inbox: inbox.clone(),
+        };
+        let admin = server::serve(&dir.admin_socket(), move |request| about.answer(request))?;
+        let mut machine_thread = ApplyLoop {
+            node,
+            dir,
+            inbox: queue,
+            machine,
+            replica: replica.clone(),
+            gateway: gateway.clone(),
+            console,
+            digests,
+            vitals,
+            main,
+            node_down_after,
+            state: LoopState::default(),
+        };
+        let thread = std::thread::Builder::new().name("machine".into());
+        let machine = thread.spawn(move || machine_thread.run()).context("cannot start the machine thread")?;
+        Ok(Self { inbox, replica, gateway, published, _admin: admin, machine })
+    }
+
+    /// Whom to tell that the node shall stop.
+    #[must_use]
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+
+    /// Where the gateway listens.
+    #[must_use]
+    pub fn published(&self) -> &[PublishedPort] {
+        &self.published
+    }
+
+    /// Waits for the end, and stops all parts.
+    ///
+    /// # Errors
+    /// What broke the node.
+    pub fn wait(self) -> Result<End> {
+        let end = self.machine.join().map_err(|panic| anyhow!("the machine thread panicked: {}", text_of(&*panic)))?;
+        self.inbox.close();
+        if let Some(gateway) = &self.gateway {
+            if matches!(end, Ok(End::Exited(_))) {
+                await_last_bytes(gateway);
+            }
+            // Whoever is still there is reset: an end of file would look like the end of the data.
+            gateway.suspend();
+        }
+        self.replica.shutdown();
+        end
+    }
+}
+
+/// The program has ended and closed its connections; what it said last still goes out to those who read it.
+fn await_last_bytes(gateway: &Gateway) {
+    gateway.drain();
+    let end = Instant::now() + LAST_BYTES;
+    while Instant::now() < end
+        && gateway.clients().iter().any(|client| client.unwritten > 0 || client.state == ClientState::Closing)
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What a panic said.
+fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
+/// What the admin socket's threads know.
+struct About {
+    node: NodeId,
+    name: String,
+    listen: SocketAddr,
+    started: Instant,
+    vitals: Arc<Vitals>,
+    replica: Replica,
+    gateway: Option<Arc<Gateway>>,
+    published: Vec<PublishedPort>,
+    inbox: Inbox,
+}
+
+impl About {
+    fn answer(&self, request: Request) -> Result<serde_json::Value> {
+        let query = match request {
+            Request::Status => return Ok(serde_json::to_value(self.status())?),
+            Request::Ps => Query::Processes,
+            Request::Nat => Query::Nat,
+            Request::Log { from, limit } => Query::Batches { from, limit: limit.min(MAX_BATCHES) },
+        };
+        match self.inbox.ask(query).map_err(anyhow::Error::msg)? {
+            Answered::Json(value) => Ok(value),
+            Answered::Bytes(_) => Err(anyhow!("the machine answered something else")),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let replica = self.replica.status();
+        let (state, batches_per_s, executing) = self.vitals.look(Instant::now());
+        let peers = replica.peers.into_iter().map(|peer| Peer {
+            node: peer.node.get(),
+            addr: peer.addr.to_string(),
+            last_contact_ms: peer.last_contact.map(|silence| silence.as_millis() as u64),
+            matched: peer.matched,
+            trouble: peer.trouble,
+        });
+        let clients = self.gateway.iter().flat_map(|gateway| gateway.clients()).map(|client| client.from.to_string());
+        Status {
+            node: self.node.get(),
+            name: self.name.clone(),
+            pid: std::process::id(),
+            role: replica.role.to_string(),
+            term: replica.term.0,
+            leader: replica.leader.map(NodeId::get),
+            boot: state.boot.0.into(),
+            commit_index: replica.batch_index.0.max(state.applied.0),
+            applied_index: state.applied.0,
+            digest: state.digest.to_string(),
+            time_ns: state.time.nanos(),
+            raft_commit_index: replica.commit_raft_index,
+            raft_last_index: replica.last_raft_index,
+            listen: self.listen.to_string(),
+            peers: peers.collect(),
+            published: self.published.clone(),
+            clients: clients.collect(),
+            batches: state.batches,
+            batches_per_s,
+            proposed: replica.batches,
+            inputs: replica.inputs,
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            rss_bytes: resident_bytes(),
+            log_bytes: replica.log.bytes,
+            fsyncs: replica.log.fsyncs,
+            executing,
+        }
+    }
+}
+
+/// Resident memory of this process; 0 where the system does not say.
+fn resident_bytes() -> u64 {
+    let pages = || std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse::<u64>().ok();
+    let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+    pages().unwrap_or(0) * page.unsigned_abs()
+}

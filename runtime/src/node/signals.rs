@@ -1,0 +1,90 @@
+//! How a node is told to stop: SIGINT, SIGTERM, SIGHUP, or the end of the standard input that `up` holds open.
+
+use super::inbox::{Inbox, StopReason};
+use anyhow::{Context, Result};
+use nix::sys::signal::{SigSet, Signal};
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// A node that has not stopped after so long is ended the hard way.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Signals that ask for the end, taken from the threads so that one of them can wait for them.
+#[derive(Clone, Copy, Debug)]
+pub struct Signals(SigSet);
+
+impl Signals {
+    /// Blocks the signals. To be called before any thread is started: threads inherit the mask.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn block() -> Result<Self> {
+        let mut set = SigSet::empty();
+        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            set.add(signal);
+        }
+        set.thread_block().context("cannot block signals")?;
+        Ok(Self(set))
+    }
+
+    /// Waits for the next one.
+    #[must_use]
+    pub fn wait(&self) -> Signal {
+        loop {
+            if let Ok(signal) = self.0.wait() {
+                return signal;
+            }
+        }
+    }
+
+    /// Starts a thread that tells the node of the first signal, and ends the process at the second, or when the node
+    /// does not stop in time: a program may be computing without end.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn tell(self, inbox: Inbox) -> Result<()> {
+        let thread = std::thread::Builder::new().name("signals".into());
+        thread.spawn(move || {
+            inbox.stop(StopReason::Signal(self.wait()));
+            let hard = std::thread::Builder::new().name("patience".into()).spawn(|| {
+                std::thread::sleep(PATIENCE);
+                end_now("the node did not stop in time: a program computes without system calls");
+            });
+            if let Err(error) = hard {
+                tracing::warn!("cannot watch the end: {error}");
+            }
+            let _ = self.wait();
+            end_now("stopped at once by a second signal");
+        })?;
+        Ok(())
+    }
+}
+
+static AT_HARD_END: Mutex<Option<std::path::PathBuf>> = Mutex::new(None);
+
+/// A temporary directory that is to be removed even when the process is ended the hard way.
+pub fn remove_at_hard_end(path: Option<std::path::PathBuf>) {
+    *AT_HARD_END.lock().unwrap_or_else(PoisonError::into_inner) = path;
+}
+
+fn end_now(why: &str) -> ! {
+    crate::telemetry::say(why);
+    if let Some(path) = AT_HARD_END.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = std::fs::remove_dir_all(path);
+    }
+    std::process::exit(1)
+}
+
+/// Starts a thread that stops the node when our standard input ends: its other end belongs to whoever started us.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn watch_stdin(inbox: Inbox) -> Result<()> {
+    std::thread::Builder::new().name("parent watch".into()).spawn(move || {
+        let mut buffer = [0; 64];
+        while std::io::stdin().lock().read(&mut buffer).is_ok_and(|n| n > 0) {}
+        inbox.stop(StopReason::ParentGone);
+    })?;
+    Ok(())
+}

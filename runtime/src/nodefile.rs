@@ -1,0 +1,171 @@
+//! `node.toml`: what may differ from node to node. What must be equal everywhere is in `genesis.bin` instead.
+
+use crate::args::Publish;
+use crate::datadir;
+use anyhow::{Context, Result, ensure};
+use replicode_log::{ClusterConfig, NodeId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const HEAD: &str = "\
+# One node of a replicode cluster. Addresses may be changed while the node is stopped; what the cluster runs is in
+# genesis.bin and the same on all nodes. Start it with: replicode node --config FILE (or --data DIRECTORY).
+
+";
+
+/// A node's own settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeFile {
+    /// Number of this node in the cluster.
+    pub node: NodeId,
+    /// The node's directory, relative to this file; the file's own directory by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// UDP address to listen on for peers.
+    pub listen: SocketAddr,
+    /// Published ports, as `--publish` takes them.
+    #[serde(default)]
+    pub publish: Vec<Publish>,
+    /// A node that has been silent for so long is declared down by the leader, and its clients' connections reset.
+    #[serde(default = "default_node_down_after_ms")]
+    pub node_down_after_ms: u64,
+    /// Where each node of the cluster is reached, this one included: `NUMBER = "HOST:PORT"`.
+    pub peers: BTreeMap<String, String>,
+}
+
+/// Default of [`NodeFile::node_down_after_ms`].
+#[must_use]
+pub const fn default_node_down_after_ms() -> u64 {
+    3_000
+}
+
+impl NodeFile {
+    /// Reads a file and checks what can be checked without the network.
+    ///
+    /// # Errors
+    /// Names the file and the key at fault.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = datadir::read_bounded(path, 1 << 20)?;
+        let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
+        let file: Self = toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+        ensure!(
+            (100..=3_600_000).contains(&file.node_down_after_ms),
+            "node_down_after_ms in {} is {}: it must be 100 to 3600000",
+            path.display(),
+            file.node_down_after_ms
+        );
+        Ok(file)
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = toml::to_string(self).context("cannot encode node.toml")?;
+        datadir::write_atomically(path, format!("{HEAD}{text}").as_bytes())
+    }
+
+    /// Silence after which a node counts as down.
+    #[must_use]
+    pub const fn node_down_after(&self) -> Duration {
+        Duration::from_millis(self.node_down_after_ms)
+    }
+
+    /// The members with their addresses, names looked up.
+    ///
+    /// # Errors
+    /// When they are not exactly the nodes of the configuration, or a name cannot be resolved.
+    pub fn members(&self, config: &ClusterConfig) -> Result<BTreeMap<NodeId, SocketAddr>> {
+        let mut members = BTreeMap::new();
+        for (number, address) in &self.peers {
+            let node = number.parse().ok().and_then(|n| NodeId::new(n).ok());
+            let node = node.with_context(|| format!("'{number}' under [peers] is not a node number (1 to 255)"))?;
+            let resolved = address
+                .to_socket_addrs()
+                .with_context(|| format!("cannot resolve address '{address}' of node {node}"))?;
+            // The family that we listen on; a name may have addresses of both.
+            let mut resolved: Vec<_> = resolved.collect();
+            resolved.sort_by_key(|a| a.is_ipv4() != self.listen.is_ipv4());
+            let first = resolved.first().with_context(|| format!("'{address}' of node {node} has no address"))?;
+            members.insert(node, *first);
+        }
+        let list =
+            |nodes: &mut dyn Iterator<Item = &NodeId>| nodes.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        ensure!(
+            members.keys().eq(config.nodes.iter()),
+            "the nodes under [peers] are {}, but the cluster consists of {}",
+            list(&mut members.keys()),
+            list(&mut config.nodes.iter())
+        );
+        ensure!(
+            config.nodes.contains(&self.node),
+            "node = {} is not a member of the cluster ({})",
+            self.node.get(),
+            list(&mut config.nodes.iter())
+        );
+        Ok(members)
+    }
+}
+
+impl Serialize for Publish {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Publish {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <String as Deserialize>::deserialize(deserializer)?;
+        text.parse().map_err(|why| serde::de::Error::custom(format!("'{text}': {why}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Result<NodeFile> {
+        Ok(NodeFile {
+            node: NodeId::new(2)?,
+            data: None,
+            listen: "127.0.0.1:7002".parse()?,
+            publish: vec!["127.0.0.1:6380:kv:6379".parse().map_err(anyhow::Error::msg)?],
+            node_down_after_ms: 3000,
+            peers: [("1", "127.0.0.1:7001"), ("2", "localhost:7002")].map(|(n, a)| (n.into(), a.into())).into(),
+        })
+    }
+
+    #[test]
+    fn round_trip() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let path = tmp.path().join("node.toml");
+        sample()?.write(&path)?;
+        assert_eq!(NodeFile::read(&path)?, sample()?);
+        Ok(())
+    }
+
+    #[test]
+    fn mistakes_are_named() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let path = tmp.path().join("node.toml");
+        sample()?.write(&path)?;
+        let good = std::fs::read_to_string(&path)?;
+        for (from, to, says) in [
+            ("node = 2", "nod = 2", "nod"),
+            ("node = 2", "node = 0", "node number"),
+            ("6380", "638000", "638000"),
+            ("node_down_after_ms = 3000", "node_down_after_ms = 1", "100 to 3600000"),
+            ("[peers]", "[peers]\nx", "cannot read"),
+        ] {
+            std::fs::write(&path, good.replace(from, to))?;
+            let error = NodeFile::read(&path).map_err(|e| format!("{e:#}"));
+            assert!(error.as_ref().is_err_and(|e| e.contains(says)), "{from} -> {to}: {error:?}");
+        }
+        Ok(())
+    }
+}

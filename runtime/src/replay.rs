@@ -1,0 +1,291 @@
+//! `replicode replay`: executes a recorded run again and checks the digest of every batch.
+//!
+//! Two kinds of witnesses stand against the replay: `digests.bin`, in which the recording node noted what it got, and
+//! the reports in the log, in which all nodes said what they got.
+
+use crate::admin::BatchRow;
+use crate::args::ReplayArgs;
+use crate::recording::Recording;
+use crate::show;
+use anyhow::{Context, Result};
+use replicode_log::{Batch, BatchIndex, Digest, Input, LogicalTime, NodeId};
+use replicode_syscalls::Recording as Keep;
+use replicode_syscalls::abi::IMPORTS;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// What a replay found. Scripts rely on `applied_index`, `digest` and `ok`.
+#[derive(Debug, Default, Serialize)]
+struct Findings {
+    /// Last batch executed.
+    applied_index: u64,
+    /// State digest after it.
+    digest: String,
+    /// Whether every witness was confirmed.
+    ok: bool,
+    /// Batches whose digest was compared with the recorded one.
+    checked: u64,
+    /// The first batch whose digest is not the recorded one.
+    mismatch: Option<Mismatch>,
+    /// Reports in the log that were compared.
+    reports: u64,
+    /// Nodes whose reports differ from this replay, with the first batch in which they do.
+    other_nodes: BTreeMap<u64, u64>,
+    /// Batches at the end of the log that are not known to be committed, left out.
+    uncommitted: u64,
+    /// Where a crash had cut the log's last write short.
+    torn: Option<String>,
+    /// Seconds of execution.
+    seconds: f64,
+    /// Seconds that the run took, by its own clock.
+    recorded_seconds: f64,
+    /// Batches per second.
+    batches_per_s: f64,
+    /// How much faster than the run.
+    speed: f64,
+}
+
+/// A digest that is not the recorded one.
+#[derive(Clone, Debug, Serialize)]
+struct Mismatch {
+    batch: u64,
+    recorded: String,
+    computed: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the recording cannot be read or executed.
+pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
+    let recording = Recording::open(&args.dir)?;
+    let mut machine = recording.machine()?;
+    if args.trace {
+        machine.set_recording(Keep::Trace);
+    }
+    let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
+    let mut progress = Progress::new(!args.trace && !json);
+    let mut found = Findings { torn: recording.torn(), digest: machine.digest().to_string(), ..Findings::default() };
+    let mut reports = Reports::default();
+    let (mut first, mut last) = (None, LogicalTime::GENESIS);
+    let began = Instant::now();
+    let mut batches = recording.batches();
+    while args.until.is_none_or(|until| found.applied_index < until) {
+        let Some(recorded) = batches.next().transpose()? else { break };
+        let index = recorded.batch.header.index;
+        reports.collect(&recorded.batch);
+        if args.trace {
+            trace_batch(&mut out, &recorded.batch, recorded.bytes, recorded.content, json)?;
+        }
+        let applied = machine
+            .apply(recorded.batch, recorded.content)
+            .with_context(|| format!("batch {index} cannot be executed"))?;
+        if args.trace {
+            for record in machine.take_trace() {
+                trace_call(&mut out, &record, json)?;
+            }
+        }
+        found.applied_index = index.0;
+        found.digest = applied.digest.to_string();
+        first = first.or(Some(applied.time));
+        last = applied.time;
+        reports.computed(index, applied.digest);
+        if let Some(witness) = recording.witnesses.get(index.0 as usize - 1) {
+            found.checked += 1;
+            if *witness != applied.digest {
+                let (recorded, computed) = (witness.to_string(), applied.digest.to_string());
+                found.mismatch = Some(Mismatch { batch: index.0, recorded, computed });
+                break;
+            }
+        }
+        progress.show(index, began);
+    }
+    found.uncommitted = batches.uncommitted;
+    found.seconds = began.elapsed().as_secs_f64();
+    found.recorded_seconds = first.map_or(0.0, |first| last.since(first) as f64 / 1e9);
+    found.batches_per_s = found.applied_index as f64 / found.seconds.max(1e-9);
+    found.speed = found.recorded_seconds / found.seconds.max(1e-9);
+    reports.judge(&mut found);
+    progress.clear();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&found)?)?;
+    } else {
+        write!(out, "{}", text(&found, &recording))?;
+    }
+    show::finish(out.flush())?;
+    Ok(u8::from(!found.ok))
+}
+
+fn text(found: &Findings, recording: &Recording) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "replayed {} batches of '{}' in {:.2} s: {:.0} batches/s, {:.1} times as fast as the run ({:.2} s)",
+        found.applied_index,
+        recording.config.name,
+        found.seconds,
+        found.batches_per_s,
+        found.speed,
+        found.recorded_seconds
+    );
+    if let Some(torn) = &found.torn {
+        let _ = writeln!(out, "the log ends in a write that a crash cut short: {torn}");
+    }
+    if found.uncommitted > 0 {
+        let _ = writeln!(out, "left out at the end, not known to be committed: {} batches", found.uncommitted);
+    }
+    for (node, batch) in &found.other_nodes {
+        let _ = writeln!(out, "node {node} reported another digest for batch {batch}: it had diverged");
+    }
+    match &found.mismatch {
+        Some(mismatch) => {
+            let _ = writeln!(
+                out,
+                "DIFFERS at batch {}: recorded digest {}, computed {}",
+                mismatch.batch, mismatch.recorded, mismatch.computed
+            );
+        }
+        None if !found.ok => {
+            let _ = writeln!(out, "DIFFERS: no node reported the digests that this replay gives");
+        }
+        None => {
+            let _ = writeln!(
+                out,
+                "same: {} of {} digests recorded by the node and {} reports in the log agree\ndigest {} after batch {}",
+                found.checked, found.applied_index, found.reports, found.digest, found.applied_index
+            );
+        }
+    }
+    out
+}
+
+fn trace_batch(out: &mut impl Write, batch: &Batch, bytes: usize, content: Digest, json: bool) -> Result<()> {
+    let row = BatchRow::of(batch, bytes, content);
+    if json {
+        return show::finish(writeln!(out, "{}", serde_json::json!({"batch": row})));
+    }
+    let inputs: Vec<_> = row.inputs.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let inputs = if inputs.is_empty() { "tick".to_string() } else { inputs.join(", ") };
+    show::finish(writeln!(out, "-- batch {} at {}: {inputs}", batch.header.index, batch.header.time))
+}
+
+fn trace_call(out: &mut impl Write, record: &replicode_syscalls::TraceRecord, json: bool) -> Result<()> {
+    if !json {
+        return show::finish(writeln!(out, "{record}"));
+    }
+    let call = IMPORTS.get(usize::from(record.call)).map_or("unknown", |import| import.name);
+    let value = serde_json::json!({
+        "time_ns": record.time.nanos(), "pid": record.pid.0, "process": &*record.process, "call": call,
+        "args": record.args, "result": record.result, "moved": record.moved,
+        "data": String::from_utf8_lossy(&record.data),
+    });
+    show::finish(writeln!(out, "{value}"))
+}
+
+/// What nodes said in the log about their digests, against what the replay gives.
+#[derive(Default)]
+struct Reports {
+    digests: Vec<Digest>,
+    said: BTreeMap<BatchIndex, Vec<(NodeId, Digest)>>,
+}
+
+impl Reports {
+    fn collect(&mut self, batch: &Batch) {
+        for section in &batch.sections {
+            for input in &section.inputs {
+                if let Input::Report { index, digest } = input {
+                    self.said.entry(*index).or_default().push((section.origin, *digest));
+                }
+            }
+        }
+    }
+
+    fn computed(&mut self, index: BatchIndex, digest: Digest) {
+        debug_assert_eq!(self.digests.len() as u64 + 1, index.0);
+        self.digests.push(digest);
+    }
+
+    fn judge(&self, found: &mut Findings) {
+        found.ok = found.mismatch.is_none();
+        for (index, said) in &self.said {
+            let Some(own) = index.0.checked_sub(1).and_then(|at| self.digests.get(at as usize)) else { continue };
+            found.reports += said.len() as u64;
+            for (node, _) in said.iter().filter(|(_, digest)| digest != own) {
+                found.other_nodes.entry(node.get()).or_insert(index.0);
+            }
+            // One node may have been wrong; that all were is the replay's fault.
+            found.ok &= said.iter().any(|(_, digest)| digest == own);
+        }
+    }
+}
+
+/// A line on the terminal that says how far the replay is.
+struct Progress {
+    shown: Option<Instant>,
+    wanted: bool,
+}
+
+impl Progress {
+    fn new(wanted: bool) -> Self {
+        Self { shown: None, wanted: wanted && std::io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, index: BatchIndex, began: Instant) {
+        if !self.wanted || index.0 % 64 != 0 {
+            return;
+        }
+        let now = Instant::now();
+        if self.shown.is_none_or(|at| now.duration_since(at) > Duration::from_millis(250)) {
+            self.shown = Some(now);
+            let rate = index.0 as f64 / now.duration_since(began).as_secs_f64().max(1e-9);
+            eprint!("\r\x1b[Kbatch {index}, {rate:.0} batches/s");
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown.is_some() {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replicode_log::{BatchBuilder, BatchHeader, BootNo};
+
+    fn digest(text: &str) -> Digest {
+        Digest::of(text.as_bytes())
+    }
+
+    fn with_reports(said: &[(u64, u64, &str)]) -> Findings {
+        let mut builder = BatchBuilder::new(100, 100_000);
+        for (seq, (node, index, text)) in said.iter().enumerate() {
+            let report = Input::Report { index: BatchIndex(*index), digest: digest(text) };
+            builder.push(NodeId::new(*node).expect("valid"), BootNo(1), seq as u64 + 1, report);
+        }
+        let header = BatchHeader { index: BatchIndex(3), time: LogicalTime::GENESIS, seed: 0, parent: Digest::ZERO };
+        let mut reports = Reports::default();
+        reports.collect(&builder.finish(header));
+        for (index, text) in [(1, "one"), (2, "two")] {
+            reports.computed(BatchIndex(index), digest(text));
+        }
+        let mut found = Findings::default();
+        reports.judge(&mut found);
+        found
+    }
+
+    #[test]
+    fn one_node_may_be_wrong_but_not_all() {
+        let agree = with_reports(&[(1, 1, "one"), (2, 1, "one"), (3, 2, "two")]);
+        assert!(agree.ok && agree.other_nodes.is_empty() && agree.reports == 3);
+        let one = with_reports(&[(1, 2, "two"), (2, 2, "two"), (3, 2, "other")]);
+        assert_eq!((one.ok, one.other_nodes), (true, BTreeMap::from([(3, 2)])));
+        let all = with_reports(&[(1, 2, "x"), (2, 2, "x")]);
+        assert!(!all.ok);
+        assert!(with_reports(&[(1, 9, "not reached")]).ok);
+    }
+}

@@ -1,0 +1,155 @@
+//! `replicode run`: a program on one node, with an embedded log.
+
+use crate::args::{CellArgs, RunArgs};
+use crate::cell;
+use crate::datadir::{DataDir, Genesis};
+use crate::node::console::Console;
+use crate::node::inbox::StopReason;
+use crate::node::main_program::MainProgram;
+use crate::node::signals::{self, Signals};
+use crate::node::{self, End, Node, NodeOptions};
+use crate::nodefile::default_node_down_after_ms;
+use crate::telemetry;
+use anyhow::{Context, Result, bail};
+use replicode_log::{ExitStatus, NodeId};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Exit code of a program that was stopped by the engine, as of one that a shell saw aborted.
+const TRAPPED: u8 = 134;
+
+/// Runs the command.
+///
+/// # Errors
+/// What kept the program from running, or broke the node.
+pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
+    let signals = Signals::block()?;
+    let node = NodeId::new(1)?;
+    let planned = cell::plan(&args.cell, vec![node], true)?;
+    let loader = node::compile(&planned)?;
+    let place = Place::choose(args, &planned.config.name)?;
+    let dir = DataDir::at(place.path());
+    let _lock = dir.lock()?;
+    let genesis = if dir.exists() {
+        recorded(&dir, &planned)?
+    } else {
+        dir.create(&planned)?;
+        Genesis { config: planned.config.clone(), image: planned.image, modules: Vec::new() }
+    };
+
+    let config = &genesis.config;
+    let main = &config.name;
+    let program = config.program(main).with_context(|| format!("the recording has no program '{main}'"))?;
+    let wanted = planned.config.program(main).map(|program| program.args.clone()).unwrap_or_default();
+    let main = MainProgram::new(program, wanted, cell::env(&args.cell), config.limits.recv_window);
+    let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    let published = args.cell.publish.iter().map(|p| (p.listen(), p.service(&config.name))).collect();
+    let name = config.name.clone();
+    let running = Node::start(NodeOptions {
+        dir,
+        genesis,
+        loader,
+        node,
+        listen: local,
+        members: BTreeMap::from([(node, local)]),
+        tls: None,
+        publish: published,
+        console: Console::Host,
+        main: Some(main),
+        node_down_after: Duration::from_millis(default_node_down_after_ms()),
+    })?;
+    for port in running.published() {
+        if json {
+            telemetry::say_json(&serde_json::json!({"published": port.listen, "service": port.service}));
+        } else {
+            telemetry::say(&format!(
+                "{} leads to {}; the log is in {}",
+                port.listen,
+                port.service,
+                place.path().display()
+            ));
+        }
+    }
+    signals.tell(running.inbox())?;
+    let end = running.wait()?;
+    place.remove();
+    Ok(exit_code(&args.cell, &name, end, json))
+}
+
+/// What the shell is told.
+fn exit_code(cell: &CellArgs, name: &str, end: End, json: bool) -> u8 {
+    let (code, say) = match end {
+        End::Exited(ExitStatus::Code(code)) => ((code & 0xff) as u8, None),
+        End::Exited(status @ ExitStatus::Trap(_)) => (TRAPPED, Some(status)),
+        End::Exited(status @ (ExitStatus::Killed | ExitStatus::LoadFailed)) => (1, Some(status)),
+        // A server that was told to stop has done what it should; a program that was interrupted has not.
+        End::Stopped(StopReason::Signal(signal)) if cell.publish.is_empty() => {
+            (128 + (signal as i32 & 0x7f) as u8, None)
+        }
+        End::Stopped(_) => (0, None),
+    };
+    if json {
+        let end = match end {
+            End::Exited(status) => status.to_string(),
+            End::Stopped(_) => "stopped".to_string(),
+        };
+        telemetry::say_json(&serde_json::json!({"program": name, "end": end, "exit_code": code}));
+    } else if let Some(status) = say {
+        telemetry::say(&format!("'{name}' was stopped ({status})"));
+    }
+    code
+}
+
+/// Opens a recording and checks that what is asked for is what it holds.
+fn recorded(dir: &DataDir, planned: &Genesis) -> Result<Genesis> {
+    let config = dir.config()?;
+    cell::check_engine(&config)?;
+    let differences = cell::differences(&config, &planned.config);
+    if !differences.is_empty() {
+        bail!(
+            "{} holds a recording of another cell:\n  {}\nrun with what was recorded, or with another --data directory",
+            dir.root().display(),
+            differences.join("\n  ")
+        );
+    }
+    dir.genesis()
+}
+
+/// Where the log is.
+enum Place {
+    Kept(PathBuf),
+    Temporary(TempDir),
+}
+
+impl Place {
+    fn choose(args: &RunArgs, name: &str) -> Result<Self> {
+        if let Some(path) = &args.data {
+            return Ok(Self::Kept(path.clone()));
+        }
+        if !args.cell.publish.is_empty() {
+            return Ok(Self::Kept(Path::new("replicode-data").join(name)));
+        }
+        let dir =
+            tempfile::Builder::new().prefix("replicode-run-").tempdir().context("cannot make a temporary directory")?;
+        signals::remove_at_hard_end(Some(dir.path().to_path_buf()));
+        Ok(Self::Temporary(dir))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(dir) => dir.path(),
+        }
+    }
+
+    fn remove(self) {
+        if let Self::Temporary(dir) = self
+            && let Err(error) = dir.close()
+        {
+            tracing::warn!("cannot remove the temporary directory: {error}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `replicode node`: one node of a cluster.
+
+use crate::args::NodeArgs;
+use crate::cell;
+use crate::datadir::DataDir;
+use crate::node::console::Console;
+use crate::node::signals::{self, Signals};
+use crate::node::{self, Node, NodeOptions};
+use crate::nodefile::NodeFile;
+use crate::telemetry;
+use anyhow::{Context, Result, ensure};
+use replicode_replication::network::tls;
+use std::path::Path;
+
+/// Runs the command until the node is told to stop.
+///
+/// # Errors
+/// What is wrong with the directory or broke the node.
+pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
+    let signals = Signals::block()?;
+    let (dir, file) = place(args)?;
+    let config = dir.config()?;
+    // Said before anything else that could be wrong with a directory of another version.
+    cell::check_engine(&config)?;
+    let file = NodeFile::read(&file)?;
+    let lock = dir.lock()?;
+    telemetry::to_file(&dir.file("node.log"))?;
+    let members = file.members(&config)?;
+    let tls = if config.nodes.len() == 1 {
+        None
+    } else {
+        let keys = dir.file("keys");
+        Some(tls::load(&keys.join("ca.pem"), &keys.join("node.pem"), &keys.join("node.key"))?)
+    };
+    let genesis = dir.genesis()?;
+    let loader = node::compile(&genesis)?;
+    let publish = file.publish.iter().map(|publish| (publish.listen(), publish.service(&config.name))).collect();
+    let console = Console::files(dir.root())?;
+    let root = dir.root().to_path_buf();
+    let running = Node::start(NodeOptions {
+        dir,
+        genesis,
+        loader,
+        node: file.node,
+        listen: file.listen,
+        members,
+        tls,
+        publish,
+        console,
+        main: None,
+        node_down_after: file.node_down_after(),
+    });
+    let running = running.inspect_err(|error| tracing::error!("{error:#}"))?;
+    tracing::info!("node {} of '{}' started, process {}", file.node, config.name, std::process::id());
+    say_hello(&running, &file, &config.name, &root, json);
+    if args.until_stdin_closes {
+        signals::watch_stdin(running.inbox())?;
+    }
+    signals.tell(running.inbox())?;
+    let end = running.wait().inspect_err(|error| tracing::error!("{error:#}"))?;
+    tracing::info!("node {} stopped: {end:?}", file.node);
+    drop(lock);
+    Ok(0)
+}
+
+fn say_hello(node: &Node, file: &NodeFile, name: &str, root: &Path, json: bool) {
+    if json {
+        let hello = serde_json::json!({
+            "node": file.node, "name": name, "pid": std::process::id(), "listen": file.listen.to_string(),
+            "published": node.published(),
+        });
+        telemetry::say_json(&hello);
+        return;
+    }
+    telemetry::say(&format!("node {} of '{name}' runs in {} (peers: udp {})", file.node, root.display(), file.listen));
+    for port in node.published() {
+        telemetry::say(&format!("{} leads to {}", port.listen, port.service));
+    }
+}
+
+/// The node's directory and its configuration file.
+fn place(args: &NodeArgs) -> Result<(DataDir, std::path::PathBuf)> {
+    if let Some(dir) = &args.data {
+        ensure!(
+            dir.is_dir(),
+            "there is no directory {}: make a cluster with 'replicode init' or 'replicode up'",
+            dir.display()
+        );
+        return Ok((DataDir::at(dir), dir.join("node.toml")));
+    }
+    let file = args.config.clone().context("neither --data nor --config was given")?;
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = match NodeFile::read(&file)?.data {
+        Some(data) => parent.join(data),
+        None => parent.to_path_buf(),
+    };
+    Ok((DataDir::at(dir), file))
+}

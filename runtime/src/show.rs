@@ -1,0 +1,259 @@
+//! `status`, `ps`, `nat`, `log`: what nodes tell, as tables for people or lines of JSON for scripts.
+
+use crate::admin::client::AdminClient;
+use crate::admin::{BatchRow, NatLine, ProcessRow, Request, Status};
+use crate::args::{AdminArgs, LogArgs};
+use crate::recording::Recording;
+use anyhow::{Context, Result};
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+/// `replicode status`.
+///
+/// # Errors
+/// When no node answers.
+pub fn status(args: &AdminArgs, json: bool) -> Result<u8> {
+    let status: Status = AdminClient::connect(&args.target())?.ask(&Request::Status)?;
+    if json { print_json(&[status]) } else { print(&status_text(&status)) }
+}
+
+/// `replicode ps`.
+///
+/// # Errors
+/// When no node answers.
+pub fn ps(args: &AdminArgs, json: bool) -> Result<u8> {
+    let rows: Vec<ProcessRow> = AdminClient::connect(&args.target())?.ask(&Request::Ps)?;
+    if json {
+        return print_json(&rows);
+    }
+    let mut table = Table::new(["PID", "NAME", "CALLS", "FDS", "STATE"]);
+    for row in rows {
+        table.row([row.pid.to_string(), row.name, row.calls.to_string(), row.fds.to_string(), row.state]);
+    }
+    print(&table.to_string())
+}
+
+/// `replicode nat`.
+///
+/// # Errors
+/// When no node answers.
+pub fn nat(args: &AdminArgs, json: bool) -> Result<u8> {
+    let rows: Vec<NatLine> = AdminClient::connect(&args.target())?.ask(&Request::Nat)?;
+    if json {
+        return print_json(&rows);
+    }
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_string());
+    let mut table = Table::new(["PROCESS", "PORT", "CONSENSUS", "CONNECTION", "PEER", "STATE", "IN", "OUT"]);
+    for row in rows {
+        table.row([
+            format!("{} ({})", row.process, row.pid),
+            or_dash(row.port.map(|port| port.to_string())),
+            or_dash(row.consensus_port.map(|port| port.to_string())),
+            or_dash(row.conn),
+            or_dash(row.peer),
+            row.state,
+            row.bytes_in.to_string(),
+            row.bytes_out.to_string(),
+        ]);
+    }
+    print(&table.to_string())
+}
+
+/// `replicode log`: from the running node if there is one, else from the directory.
+///
+/// # Errors
+/// When there is neither, or the log is damaged.
+pub fn log(args: &LogArgs, json: bool) -> Result<u8> {
+    let target = args.node.target();
+    let rows: Vec<BatchRow> = match AdminClient::connect(&target) {
+        Ok(mut client) => client.ask(&Request::Log { from: args.from, limit: args.limit })?,
+        Err(no_node) if target.is_dir() => offline(&Recording::open(&target).context(no_node)?, args.from, args.limit)?,
+        Err(no_node) => return Err(no_node),
+    };
+    if json {
+        return print_json(&rows);
+    }
+    let mut table = Table::new(["BATCH", "TIME", "BYTES", "CONTENT", "DIGEST", "NODES", "INPUTS"]);
+    for row in rows {
+        let short = |digest: &str| digest.get(..8).unwrap_or("-").to_string();
+        let inputs: Vec<_> = row.inputs.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let nodes: Vec<_> = row.origins.iter().map(ToString::to_string).collect();
+        table.row([
+            row.index.to_string(),
+            seconds(row.time_ns),
+            row.bytes.to_string(),
+            short(&row.content),
+            short(row.digest.as_deref().unwrap_or_default()),
+            if nodes.is_empty() { "-".to_string() } else { nodes.join(",") },
+            if inputs.is_empty() { "tick".to_string() } else { inputs.join(", ") },
+        ]);
+    }
+    print(&table.to_string())
+}
+
+fn offline(recording: &Recording, from: Option<u64>, limit: u64) -> Result<Vec<BatchRow>> {
+    let mut rows = VecDeque::new();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    for recorded in recording.batches() {
+        let recorded = recorded?;
+        let index = recorded.batch.header.index.0;
+        if from.is_some_and(|from| index < from) {
+            continue;
+        }
+        if rows.len() == limit {
+            match from {
+                Some(_) => break,
+                // The last ones are wanted.
+                None => rows.pop_front(),
+            };
+        }
+        let mut row = BatchRow::of(&recorded.batch, recorded.bytes, recorded.content);
+        row.digest = recording.witnesses.get(index as usize - 1).map(ToString::to_string);
+        rows.push_back(row);
+    }
+    Ok(rows.into())
+}
+
+fn seconds(nanos: u64) -> String {
+    format!("{:.6}", nanos as f64 / 1e9)
+}
+
+/// Bytes with a unit, as people read them.
+#[must_use]
+pub fn bytes(n: u64) -> String {
+    match n {
+        0..0x2800 => format!("{n} B"),
+        0x2800..0xa0_0000 => format!("{} KiB", n >> 10),
+        _ => format!("{} MiB", n >> 20),
+    }
+}
+
+fn status_text(status: &Status) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<10} {value}");
+    };
+    let leader = status.leader.map_or("nobody leads".to_string(), |leader| format!("node {leader} leads"));
+    line("node", format!("{} of '{}', process {}", status.node, status.name, status.pid));
+    line("role", format!("{}; {leader} in term {}", status.role, status.term));
+    line(
+        "batches",
+        format!("{} committed, {} applied, {:.0}/s", status.commit_index, status.applied_index, status.batches_per_s),
+    );
+    line("digest", status.digest.clone());
+    line("time", format!("{} s since genesis", seconds(status.time_ns)));
+    if let Some(executing) = &status.executing {
+        let busy = Duration::from_millis(executing.ms);
+        line(
+            "busy",
+            format!("batch {} has been running for {busy:?}: a program computes without system calls", executing.batch),
+        );
+    }
+    line("up", format!("{:?}, boot {}", Duration::from_secs(status.uptime_ms / 1000), status.boot));
+    line("memory", format!("{}, log {}, {} fsyncs", bytes(status.rss_bytes), bytes(status.log_bytes), status.fsyncs));
+    for port in &status.published {
+        line("published", format!("{} -> {}", port.listen, port.service));
+    }
+    for peer in &status.peers {
+        let heard = peer.last_contact_ms.map_or("never heard".to_string(), |ms| format!("heard {ms} ms ago"));
+        let trouble = peer.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        line("peer", format!("{} at {}, {heard}{trouble}", peer.node, peer.addr));
+    }
+    line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")));
+    out
+}
+
+/// Rows under headings, columns as wide as their widest cell; the last one as wide as it likes.
+pub struct Table<const N: usize> {
+    rows: Vec<[String; N]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// A table with these headings.
+    #[must_use]
+    pub fn new(heads: [&str; N]) -> Self {
+        Self { rows: vec![heads.map(str::to_string)] }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: [String; N]) {
+        self.rows.push(cells);
+    }
+}
+
+impl<const N: usize> std::fmt::Display for Table<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths: [usize; N] = std::array::from_fn(width);
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(widths) {
+                line.push_str(&format!("{cell:<width$}  "));
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints each value as a line of JSON.
+///
+/// # Errors
+/// When standard output fails.
+pub fn print_json<T: Serialize>(values: &[T]) -> Result<u8> {
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&serde_json::to_string(value)?);
+        text.push('\n');
+    }
+    print(&text)
+}
+
+/// Prints text.
+///
+/// # Errors
+/// When standard output fails.
+pub fn print(text: &str) -> Result<u8> {
+    let mut out = std::io::stdout().lock();
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))?;
+    Ok(0)
+}
+
+/// The result of writing to standard output. Whoever reads it may have seen enough (`| head`): then this is the end.
+///
+/// # Errors
+/// All other errors.
+pub fn finish(result: std::io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        other => other.context("cannot write to standard output"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned() {
+        let mut table = Table::new(["A", "LONG", "B"]);
+        table.row(["wide cell".into(), "1".into(), "x".into()]);
+        table.row(["é".into(), String::new(), String::new()]);
+        assert_eq!(table.to_string(), "A          LONG  B\nwide cell  1     x\né\n");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!([5, 10_240, 50 << 20].map(bytes), ["5 B", "10 KiB", "50 MiB"]);
+    }
+
+    #[test]
+    fn a_status_is_readable() {
+        let status = Status { node: 2, name: "kv".into(), role: "follower".into(), ..Status::default() };
+        let text = status_text(&status);
+        assert!(text.contains("2 of 'kv'") && text.contains("follower; nobody leads in term 0"), "{text}");
+    }
+}

@@ -1,0 +1,53 @@
+//! What the runtime says about itself: `tracing` to standard error or to `node.log`.
+
+use anyhow::{Context, Result};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::Subscriber;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Tells the person at the terminal something. Nobody may be there any more; that is no error.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "replicode: {text}");
+}
+
+/// The same as a line of JSON.
+pub fn say_json(value: &serde_json::Value) {
+    let _ = writeln!(std::io::stderr().lock(), "{value}");
+}
+
+/// A `node.log` longer than this is put aside as `node.log.1` when the node starts.
+const KEEP: u64 = 16 << 20;
+
+fn filter(default: &str) -> EnvFilter {
+    let asked = std::env::var("REPLICODE_LOG").ok().filter(|text| !text.trim().is_empty());
+    EnvFilter::try_new(asked.as_deref().unwrap_or(default)).unwrap_or_else(|error| {
+        say(&format!("REPLICODE_LOG cannot be understood ({error}); logging as if it were '{default}'"));
+        EnvFilter::new(default)
+    })
+}
+
+/// Errors only, to standard error, unless `REPLICODE_LOG` asks for more.
+pub fn to_stderr() {
+    // A second call changes nothing: the first decided.
+    let _ = Subscriber::builder().with_env_filter(filter("error")).with_writer(std::io::stderr).finish().try_init();
+}
+
+/// To a file, appending, from level `info` on unless `REPLICODE_LOG` says otherwise.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn to_file(path: &Path) -> Result<()> {
+    if fs::metadata(path).is_ok_and(|meta| meta.len() > KEEP) {
+        let aside = path.with_extension("log.1");
+        fs::rename(path, &aside).with_context(|| format!("cannot put {} aside", path.display()))?;
+    }
+    let file = crate::datadir::private_file(OpenOptions::new().append(true).create(true), path)?;
+    // The consensus engine tells a story at 'info'; what matters of it comes from our own crates.
+    let filter = filter("info,openraft=warn,quinn=warn");
+    let file = std::sync::Mutex::new(file);
+    let _ = Subscriber::builder().with_env_filter(filter).with_ansi(false).with_writer(file).finish().try_init();
+    Ok(())
+}

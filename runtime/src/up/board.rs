@@ -1,0 +1,367 @@
+//! What `up` shows: a live table on a terminal, lines elsewhere, lines of JSON for scripts.
+
+use crate::admin::client::AdminClient;
+use crate::admin::{Request, Status};
+use crate::show::Table;
+use anyhow::Result;
+use replicode_log::NodeId;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Clients' addresses shown per node.
+const CLIENTS: usize = 4;
+/// Lines of news kept below the table.
+const NEWS: usize = 6;
+
+/// Asks the node in a directory for its status; gives up soon, because a node may be stopped in the middle.
+///
+/// # Errors
+/// When it does not answer.
+pub fn ask(dir: &Path) -> Result<Status> {
+    let mut client = AdminClient::connect(dir)?;
+    client.set_patience(Duration::from_secs(1))?;
+    client.ask(&Request::Status)
+}
+
+/// Something worth a line.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// A node that `up` started has ended.
+    Died {
+        /// The node.
+        node: NodeId,
+        /// Its exit status.
+        how: String,
+        /// What it said last.
+        last: Vec<String>,
+    },
+    /// A node serves.
+    Serves {
+        /// The node.
+        node: NodeId,
+        /// Its process.
+        pid: u32,
+        /// It was not started by this `up`.
+        by_hand: bool,
+        /// Where it publishes what.
+        published: Vec<String>,
+    },
+    /// A node does not answer although its process lives.
+    Silent(NodeId),
+    /// Somebody leads.
+    Leads {
+        /// The leader.
+        node: u64,
+        /// Its term.
+        term: u64,
+    },
+}
+
+/// How output is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    Live,
+    Lines,
+    Json,
+}
+
+struct View {
+    status: Option<Status>,
+    child: Option<u32>,
+    /// The process that was last announced as serving.
+    announced: Option<u32>,
+    died: Option<String>,
+}
+
+/// The picture of the cluster.
+pub struct Board {
+    name: String,
+    root: PathBuf,
+    style: Style,
+    views: BTreeMap<NodeId, View>,
+    leader: Option<(u64, u64)>,
+    news: Vec<String>,
+    /// Lines of the table on the terminal now.
+    drawn: usize,
+    shown: String,
+    served: bool,
+}
+
+impl Board {
+    /// A board before anything is known.
+    #[must_use]
+    pub fn new(name: &str, root: &Path, nodes: Vec<NodeId>, json: bool, terminal: bool) -> Self {
+        let style = match (json, terminal) {
+            (true, _) => Style::Json,
+            (false, true) => Style::Live,
+            (false, false) => Style::Lines,
+        };
+        let view = |node| (node, View { status: None, child: None, announced: None, died: None });
+        let views = nodes.into_iter().map(view).collect();
+        let (name, root) = (name.to_string(), root.to_path_buf());
+        Self { name, root, style, views, leader: None, news: vec![], drawn: 0, shown: String::new(), served: false }
+    }
+
+    /// Says what is started.
+    pub fn intro(&mut self) {
+        let (count, root) = (self.views.len(), self.root.display().to_string());
+        let text = format!("{count} nodes of '{}' start; their files are in {root}; Ctrl-C stops them", self.name);
+        self.tell(&text, &json!({"event": "start", "name": self.name, "nodes": count, "data": root}));
+    }
+
+    /// Whether any node has ever served.
+    #[must_use]
+    pub const fn ever_served(&self) -> bool {
+        self.served
+    }
+
+    /// A line of a node's standard error.
+    pub fn line(&mut self, node: NodeId, line: &str) {
+        // What nodes say at start is in the table; the rest is for people who read lines.
+        if self.style == Style::Lines {
+            write_out(&format!("node {}: {}\n", node.get(), line.trim_start_matches("replicode: ")));
+        }
+    }
+
+    /// What a node's admin socket says now; `child` is the process that `up` started and that lives.
+    pub fn seen(&mut self, node: NodeId, child: Option<u32>, status: Option<Status>) {
+        let Some(view) = self.views.get_mut(&node) else { return };
+        view.child = child;
+        let was_silent = view.status.is_none();
+        view.status = status;
+        let Some(status) = &view.status else {
+            if !was_silent && child.is_some() {
+                self.news(News::Silent(node));
+            }
+            return;
+        };
+        view.died = None;
+        self.served = true;
+        let published = status.published.iter().map(|port| format!("{} -> {}", port.listen, port.service)).collect();
+        let (pid, leads) = (status.pid, status.leader.map(|leader| (status.term, leader)));
+        if view.announced != Some(pid) {
+            view.announced = Some(pid);
+            let by_hand = child.is_some_and(|child| child != pid) || child.is_none();
+            self.news(News::Serves { node, pid, by_hand, published });
+        }
+        if let Some((term, leader)) = leads
+            && self.leader.is_none_or(|(known, _)| term > known)
+        {
+            self.leader = Some((term, leader));
+            self.news(News::Leads { node: leader, term });
+        }
+    }
+
+    /// Tells news.
+    pub fn news(&mut self, news: News) {
+        match news {
+            News::Died { node, how, last } => {
+                if let Some(view) = self.views.get_mut(&node) {
+                    view.died = Some(how.clone());
+                    view.child = None;
+                }
+                let dir = crate::cluster::node_dir(&self.root, node);
+                let mut text = format!(
+                    "node {} has ended ({how}); start it again with: replicode node --data {}",
+                    node.get(),
+                    dir.display()
+                );
+                // On a terminal its last words were not shown yet.
+                let words = if self.style == Style::Live { last.last().cloned() } else { None };
+                if let Some(words) = words {
+                    text = format!("{text}; it said: {words}");
+                }
+                self.tell(&text, &json!({"event": "died", "node": node, "status": how, "said": last}));
+            }
+            News::Serves { node, pid, by_hand, published } => {
+                let who = if by_hand { ", started by hand," } else { "" };
+                let text = format!("node {}{who} runs as process {pid}: {}", node.get(), published.join(", "));
+                self.tell(
+                    &text,
+                    &json!({"event": "serves", "node": node, "pid": pid, "by_hand": by_hand, "published": published}),
+                );
+            }
+            News::Silent(node) => {
+                let text = format!("node {} does not answer", node.get());
+                self.tell(&text, &json!({"event": "silent", "node": node}));
+            }
+            News::Leads { node, term } => {
+                let text = format!("node {node} leads in term {term}");
+                self.tell(&text, &json!({"event": "leader", "node": node, "term": term}));
+            }
+        }
+    }
+
+    fn tell(&mut self, text: &str, value: &serde_json::Value) {
+        match self.style {
+            Style::Json => write_out(&format!("{value}\n")),
+            Style::Lines => write_out(&format!("{text}\n")),
+            Style::Live => {
+                self.news.push(text.to_string());
+                let extra = self.news.len().saturating_sub(NEWS);
+                self.news.drain(..extra);
+            }
+        }
+    }
+
+    /// Renews the picture if it changed.
+    pub fn draw(&mut self) {
+        match self.style {
+            Style::Lines => {}
+            Style::Json => {
+                let nodes: Vec<_> = self.views.values().filter_map(|view| view.status.as_ref()).collect();
+                // Uptime and memory change always; what is decided by the log is the news.
+                let key: Vec<_> = nodes.iter().map(|s| (s.node, s.applied_index, &s.role, s.clients.len())).collect();
+                let key = format!("{key:?}");
+                if key != self.shown {
+                    self.shown = key;
+                    write_out(&format!("{}\n", json!({"event": "status", "nodes": nodes})));
+                }
+            }
+            Style::Live => {
+                let picture = self.picture();
+                if picture != self.shown {
+                    let up = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
+                    let lines: String = picture.lines().map(|line| format!("\x1b[2K{line}\n")).collect();
+                    // Lines too long for the terminal are cut instead of wrapped, so that the count of lines is right.
+                    write_out(&format!("\x1b[?7l{up}{lines}\x1b[0J\x1b[?7h"));
+                    self.drawn = picture.lines().count();
+                    self.shown = picture;
+                }
+            }
+        }
+    }
+
+    fn picture(&self) -> String {
+        let heads = ["NODE", "PID", "ROLE", "TERM", "COMMIT", "APPLIED", "BATCHES/S", "DIGEST", "PUBLISHED", "CLIENTS"];
+        let mut table = Table::new(heads);
+        for (node, view) in &self.views {
+            table.row(row(*node, view));
+        }
+        let mut text = format!("replicode up: '{}' in {}\n{table}", self.name, self.root.display());
+        for line in &self.news {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Leaves the live picture; what follows stands below it.
+    pub fn leave(&mut self) {
+        self.draw();
+        self.drawn = 0;
+    }
+
+    /// The last word. `started`: the processes that were stopped.
+    pub fn goodbye(&self, started: &[(NodeId, u32)]) {
+        let by_hand = |(node, view): (&NodeId, &View)| {
+            let pid = view.status.as_ref()?.pid;
+            (!started.contains(&(*node, pid))).then_some((*node, pid))
+        };
+        let left: Vec<(NodeId, u32)> = self.views.iter().filter_map(by_hand).collect();
+        if self.style == Style::Json {
+            write_out(&format!(
+                "{}\n",
+                json!({"event": "stopped", "left_running": left.iter().map(|(_, pid)| pid).collect::<Vec<_>>()})
+            ));
+            return;
+        }
+        write_out("stopped\n");
+        for (node, pid) in left {
+            write_out(&format!("node {} (process {pid}) was started by hand and goes on\n", node.get()));
+        }
+    }
+}
+
+fn row(node: NodeId, view: &View) -> [String; 10] {
+    let dash = || "-".to_string();
+    let Some(status) = &view.status else {
+        let state = match (&view.died, view.child) {
+            (Some(how), _) => format!("dead: {how}"),
+            (None, Some(_)) => "starting".to_string(),
+            (None, None) => "not running".to_string(),
+        };
+        let pid = view.child.map_or_else(dash, |pid| pid.to_string());
+        return [node.get().to_string(), pid, state, dash(), dash(), dash(), dash(), dash(), dash(), dash()];
+    };
+    let mut clients = format!("{}", status.clients.len());
+    for client in status.clients.iter().take(CLIENTS) {
+        clients.push(' ');
+        clients.push_str(client);
+    }
+    if status.clients.len() > CLIENTS {
+        clients.push_str(" …");
+    }
+    let applied = match &status.executing {
+        Some(long) => format!("{} (#{} for {:.0} s)", status.applied_index, long.batch, long.ms as f64 / 1000.0),
+        None => status.applied_index.to_string(),
+    };
+    let listens: Vec<&str> = status.published.iter().map(|port| port.listen.as_str()).collect();
+    [
+        node.get().to_string(),
+        status.pid.to_string(),
+        status.role.clone(),
+        status.term.to_string(),
+        status.commit_index.to_string(),
+        applied,
+        format!("{:.0}", status.batches_per_s),
+        status.digest.get(..8).unwrap_or_default().to_string(),
+        listens.join(" "),
+        clients,
+    ]
+}
+
+/// Standard output may be gone; the cluster goes on.
+fn write_out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(n: u64) -> NodeId {
+        NodeId::new(n).expect("valid")
+    }
+
+    fn live() -> Board {
+        Board::new("kv", Path::new("data"), vec![node(1), node(2)], false, true)
+    }
+
+    fn status(n: u64, pid: u32) -> Status {
+        let (role, digest) = ("leader".to_string(), "0123456789abcdef".to_string());
+        let clients = (0..6).map(|i| format!("127.0.0.1:{i}")).collect();
+        Status { node: n, pid, role, digest, clients, term: 3, leader: Some(n), applied_index: 7, ..Status::default() }
+    }
+
+    #[test]
+    fn the_table_shows_every_node() {
+        let mut board = live();
+        board.seen(node(1), Some(11), Some(status(1, 11)));
+        board.news(News::Died { node: node(2), how: "signal: 9".into(), last: vec![] });
+        let picture = board.picture();
+        let lines: Vec<&str> = picture.lines().collect();
+        assert!(lines[2].starts_with("1     11   leader") && lines[2].contains("01234567  "), "{picture}");
+        assert!(lines[2].ends_with("6 127.0.0.1:0 127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 …"), "{picture}");
+        assert!(lines[3].contains("dead: signal: 9"), "{picture}");
+        assert!(picture.contains("node 1 leads in term 3") && picture.contains("replicode node --data data/node-2"));
+    }
+
+    #[test]
+    fn a_node_started_by_hand_is_noticed_once() {
+        let mut board = live();
+        board.seen(node(2), Some(22), Some(status(2, 22)));
+        board.news(News::Died { node: node(2), how: "signal: 9".into(), last: vec![] });
+        board.seen(node(2), None, None);
+        for _ in 0..3 {
+            board.seen(node(2), None, Some(status(2, 99)));
+        }
+        let by_hand = board.news.iter().filter(|line| line.contains("started by hand")).count();
+        assert_eq!(by_hand, 1, "{:?}", board.news);
+        assert!(board.picture().contains("99   leader"), "{}", board.picture());
+    }
+}
