@@ -41,18 +41,21 @@ impl Guest for WasmGuest {
             return (kernel, Pause::Fault("a process that had ended was resumed".into()));
         };
         self.hatch.put(Some(kernel));
-        let pause = match stack.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => Pause::Waiting,
-            Poll::Ready(pause) => {
-                self.stack = None;
-                pause
+        loop {
+            let poll = stack.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            match (poll, self.hatch.take()) {
+                (Poll::Ready(pause), Some(kernel)) => {
+                    self.stack = None;
+                    return (kernel, pause);
+                }
+                (Poll::Pending, Some(kernel)) => return (kernel, Pause::Waiting),
+                // The guest has the kernel, so it does not wait: Wasmtime pauses to be polite, in its collector of
+                // exceptions for example. It goes on at once.
+                (Poll::Pending, None) => {}
+                // The end of `live` puts the kernel back.
+                (Poll::Ready(_), None) => unreachable!("a guest ended and kept the kernel"),
             }
-        };
-        let Some(kernel) = self.hatch.take() else {
-            // The only two places that leave the future, `host::wait` and the end of `live`, put the kernel back.
-            unreachable!("a guest stopped and kept the kernel");
-        };
-        (kernel, pause)
+        }
     }
 }
 
