@@ -25,6 +25,8 @@ const METER: u64 = 128;
 const SERIAL: u64 = 100;
 /// Commits without conflict until readers are no longer registered.
 const COOL: u32 = 64;
+/// The commit index is shown to the other workers after this many commits, and before anything slow.
+const PUBLISH: u32 = 8;
 /// Fewest transactions worth freezing as a group.
 const GROUP_MIN: u32 = 8;
 const GROUP_MAX: u32 = 64;
@@ -62,6 +64,10 @@ impl Shared<'_> {
     fn seal(&self, c: u32, conflict: bool) -> bool {
         let slot = self.slot(c);
         let flags = slot.flags.load(Relaxed);
+        if let Some(place) = self.places.get(c as usize) {
+            let (worker, at) = (slot.worker.load(Relaxed), slot.at.load(Relaxed));
+            place.store(u64::from(worker) << 32 | u64::from(at), Relaxed);
+        }
         if flags & 2 != 0 {
             self.settle_deltas(slot, c);
         }
@@ -82,7 +88,6 @@ impl Shared<'_> {
             self.end.store(c, SeqCst);
             return true;
         }
-        self.commit.store(c + 1, Release);
         if self.may_switch {
             self.measure(conflict);
         }
@@ -159,6 +164,7 @@ where
                 if upto != c {
                     progress = true;
                     c = upto;
+                    sh.commit.store(c, Release);
                     continue;
                 }
             }
@@ -176,6 +182,7 @@ where
                         s.incarnation() > 0
                     }
                     Some(cell) => {
+                        sh.commit.store(c, Release);
                         if !slot.change(s, s.again()) {
                             continue;
                         }
@@ -189,6 +196,7 @@ where
                     if !slot.change(s, s.again()) {
                         continue;
                     }
+                    sh.commit.store(c, Release);
                     w.scratch.counts.takeovers += 1;
                     self.execute(w, s.again(), true);
                     true
@@ -207,7 +215,11 @@ where
                 break;
             }
             c += 1;
+            if c.is_multiple_of(PUBLISH) {
+                sh.commit.store(c, Release);
+            }
         }
+        sh.commit.store(c, Release);
         progress
     }
 }

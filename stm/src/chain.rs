@@ -39,6 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[inline(always)]
     fn of(bits: u32) -> Kind {
         match bits {
             0 => Kind::Write,
@@ -79,16 +80,20 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
+    #[inline(always)]
     pub(crate) fn present(&self) -> bool {
         self.meta.load(Relaxed) & 1 == 1
     }
+    #[inline(always)]
     pub(crate) fn part(&self) -> u32 {
         self.meta.load(Relaxed) >> 1
     }
+    #[inline(always)]
     pub(crate) fn set_meta(&self, part: u32, present: bool) {
         self.meta.store(part << 1 | u32::from(present), Relaxed);
     }
     /// Empties the chain. Only between blocks: the records it names are about to be reused.
+    #[inline(always)]
     pub(crate) fn clear_chain(&self) {
         self.head.store(0, Relaxed);
         self.reader.store(0, Relaxed);

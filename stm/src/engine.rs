@@ -258,7 +258,7 @@ impl Stm {
 
     fn new_value_cell<T: Value>(&mut self, owner: u32, value: T) -> u32 {
         let part = self.column::<T>();
-        let id = match self.store.new_cell(part, owner) {
+        let id = match self.store.new_cell_mut(part, owner) {
             Some(id) => id,
             // Documented at `cell`.
             None => panic!("out of cells: an engine holds at most {}", crate::store::MAX_CELLS),
@@ -408,6 +408,7 @@ impl Stm {
     {
         assert!(jobs.len() <= MAX_BATCH, "a batch of {} jobs is too long: at most {MAX_BATCH}", jobs.len());
         let mut out = Vec::with_capacity(jobs.len());
+        self.store.cells.settle();
         let result = match (self.settings.executor, self.settings.mode) {
             (Executor::Sequential, _) | (_, Mode::Direct) => self.direct(jobs, 0, jobs.len(), &f, &mut out),
             (_, Mode::Alternate(k)) => self.alternate(jobs, k as usize, &f, &mut out),
@@ -615,10 +616,11 @@ impl Stm {
             chaos: chaos.as_ref(),
             meter: Padded(AtomicU64::new(0)),
             may_switch,
+            places: &self.places,
             audit: audit.as_ref(),
             clock: if self.settings.trace { Some(&now) } else { None },
         };
-        let segment = Segment { shared: &shared, jobs, f, places: &self.places, of: PhantomData };
+        let segment = Segment { shared: &shared, jobs, f, of: PhantomData };
         let mut workers: Vec<Worker<R>> = self
             .idle
             .drain(..)

@@ -28,6 +28,9 @@ pub(crate) const STOP: u32 = 1 << 31;
 /// Idle rounds before a worker sleeps: about as long as a wake-up takes.
 const SPINS: u32 = 400;
 
+/// Runs between two looks at the commit turn while there are no conflicts.
+const LAG: u32 = 8;
+
 /// A committed transaction's observations, kept for the audit.
 pub(crate) type Audited = (u32, Vec<u64>, Vec<Arc<dyn RangeCheck>>);
 
@@ -64,6 +67,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) meter: Padded<AtomicU64>,
     /// Leave the segment when nearly every transaction conflicts.
     pub(crate) may_switch: bool,
+    /// Where the outcome of each committed transaction lies: worker (high half), index (low half).
+    pub(crate) places: &'a [AtomicU64],
     pub(crate) audit: Option<&'a Mutex<Vec<Audited>>>,
     /// Nanoseconds since the trace began; `None`: no trace.
     pub(crate) clock: Option<&'a (dyn Fn() -> u64 + Sync)>,
@@ -180,8 +185,6 @@ pub(crate) struct Segment<'a, J, R, F> {
     pub(crate) shared: &'a Shared<'a>,
     pub(crate) jobs: &'a [J],
     pub(crate) f: &'a F,
-    /// Where the newest outcome of each transaction lies: worker (high half), index (low half).
-    pub(crate) places: &'a [AtomicU64],
     pub(crate) of: std::marker::PhantomData<fn() -> R>,
 }
 
@@ -200,15 +203,16 @@ where
                 std::thread::yield_now();
             }
         }
-        let mut idle = 0;
+        let (mut idle, mut lag) = (0, 0);
         loop {
             let c = sh.commit.load(Acquire);
             if sh.finished(c) {
                 break;
             }
             sh.pause(w.id);
-            if sh.actionable(c) && self.commit(w) {
-                idle = 0;
+            // Without conflicts the commit turn can wait for a few more runs: one token and one fence for all of them.
+            if (lag >= LAG || sh.contended()) && sh.actionable(c) && self.commit(w) {
+                (idle, lag) = (0, 0);
                 continue;
             }
             if let Some(status) = sh.claim_again(c, w) {
@@ -223,8 +227,13 @@ where
                     idle = 0;
                     let status = sh.slot(i).open(i);
                     self.execute(w, status, false);
+                    lag += 1;
                     continue;
                 }
+            }
+            if lag < LAG {
+                lag = LAG; // nothing to start: commit before anything else
+                continue;
             }
             if sh.group.help(sh) {
                 continue;
@@ -278,11 +287,10 @@ where
             }
         }
         let fatal = matches!(done, Done::Fatal(_));
-        let place = w.outcomes.len() as u64 | (w.id as u64) << 32;
+        let slot = sh.slot(txn);
+        slot.worker.store(w.id as u32, Relaxed);
+        slot.at.store(w.outcomes.len() as u32, Relaxed);
         w.outcomes.push(Some(done));
-        if let Some(p) = self.places.get(txn as usize) {
-            p.store(place, Relaxed);
-        }
         sh.publish(w.id, &mut w.scratch, &mut w.buf, status, fatal, token);
     }
 }

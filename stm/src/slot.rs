@@ -68,6 +68,7 @@ impl Status {
 }
 
 /// A short list of words: inline, or spilled to the block's log arena.
+#[repr(C)]
 struct WordLog<const N: usize> {
     /// Length (32 bits), start of the spill (32 bits, 0: inline).
     head: AtomicU64,
@@ -108,8 +109,10 @@ impl<const N: usize> WordLog<N> {
 }
 
 /// Control block of one transaction in flight.
+///
+/// The order of the fields matters: what a certifier on another core needs of a small transaction is one cache line.
 #[derive(Default)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(crate) struct Slot {
     pub(crate) status: AtomicU64,
     /// A running incarnation that has read something stale (hint): its status word.
@@ -118,6 +121,9 @@ pub(crate) struct Slot {
     pub(crate) waiters: AtomicU64,
     /// Bit 0: the outcome is fatal. Bit 1: there are deltas to fold at commit.
     pub(crate) flags: AtomicU32,
+    /// Where the newest outcome lies: worker and index in that worker's pile.
+    pub(crate) worker: AtomicU32,
+    pub(crate) at: AtomicU32,
     reads: WordLog<INLINE_READS>,
     writes: WordLog<INLINE_WRITES>,
     ranges: Mutex<Vec<Arc<dyn RangeCheck>>>,

@@ -46,6 +46,7 @@ pub(crate) enum Retry {
 }
 
 impl Buffer {
+    #[inline(always)]
     pub(crate) fn clear(&mut self) {
         self.reads.clear();
         self.writes.clear();
@@ -73,15 +74,21 @@ impl Buffer {
         }
     }
 
+    #[inline(always)]
     fn add(&mut self, write: Write) {
         self.writes.push(write);
+        if self.writes.len() > LINEAR {
+            self.add_to_index(write.cell);
+        }
+    }
+
+    #[cold]
+    fn add_to_index(&mut self, cell: u32) {
         let n = self.writes.len();
-        if n > LINEAR {
-            if n == LINEAR + 1 {
-                self.index = self.writes.iter().enumerate().map(|(k, w)| (w.cell, k as u32)).collect();
-            } else {
-                self.index.insert(write.cell, n as u32 - 1);
-            }
+        if n == LINEAR + 1 {
+            self.index = self.writes.iter().enumerate().map(|(k, w)| (w.cell, k as u32)).collect();
+        } else {
+            self.index.insert(cell, n as u32 - 1);
         }
     }
 

@@ -100,6 +100,17 @@ impl Store {
         Some(id)
     }
 
+    /// As [`Store::new_cell`], between blocks.
+    pub(crate) fn new_cell_mut(&mut self, part: u32, owner: u32) -> Option<u32> {
+        let used = self.cells.used();
+        if used >= MAX_CELLS || !lock(&self.free).is_empty() {
+            return self.new_cell(part, owner);
+        }
+        let id = self.cells.claim(1);
+        self.cells.get(id).owner.store(owner, Relaxed);
+        Some(id)
+    }
+
     /// Moves what transactions below `limit` wrote to `touched` into the committed state and empties the chains.
     pub(crate) fn settle_cells(&mut self, recs: &Arena<Rec>, touched: &[u32], limit: u32) {
         for &id in touched {
