@@ -10,7 +10,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::ConsoleStream;
 
 /// What a descriptor stands for.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Object {
     /// Standard input.
     Stdin,

@@ -41,6 +41,8 @@ pub(crate) struct Pending {
     pub(crate) call: Call,
     /// When the call was first made: relative time-outs count from here.
     pub(crate) since: LogicalTime,
+    /// Number of its first wait.
+    pub(crate) first_wait: u64,
     /// When it ends at the latest, for tables.
     pub(crate) until: LogicalTime,
     /// What it has moved so far.
@@ -56,7 +58,7 @@ pub(crate) struct Turn {
     pub(crate) fruitless: u32,
     /// Looks at the clock.
     pub(crate) looks: u32,
-    /// Calls.
+    /// Finished calls.
     pub(crate) calls: u32,
     /// Bytes written to the console.
     pub(crate) console: u64,

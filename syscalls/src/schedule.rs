@@ -11,7 +11,6 @@ pub(crate) struct Schedule {
     /// Processes that can run, in the order in which they were woken.
     ready: VecDeque<Pid>,
     timers: BTreeMap<Timer, Pid>,
-    timers_set: u64,
     /// Processes that run again in the next batch, in the order in which they gave up their turn.
     yielded: Vec<Pid>,
     /// Number of the present wait of any process; each wait gets its own.
@@ -52,11 +51,11 @@ impl Schedule {
     }
 
     /// Lets a process wait for an event, or until `deadline`.
-    pub(crate) fn wait(&mut self, process: &mut Process, deadline: LogicalTime) {
-        let timer = (deadline < LogicalTime::NEVER).then(|| {
-            self.timers_set += 1;
-            Timer { at: deadline, order: self.timers_set }
-        });
+    ///
+    /// `order` is the number of the call's first wait: resuming a process for nothing leaves it its place among equal
+    /// deadlines.
+    pub(crate) fn wait(&mut self, process: &mut Process, deadline: LogicalTime, order: u64) {
+        let timer = (deadline < LogicalTime::NEVER).then_some(Timer { at: deadline, order });
         if let Some(timer) = timer {
             self.timers.insert(timer, process.pid);
         }
@@ -69,9 +68,10 @@ impl Schedule {
         self.yielded.push(process.pid);
     }
 
-    /// The next process whose timer is due, if any.
-    pub(crate) fn due(&self, now: LogicalTime) -> Option<Pid> {
-        self.timers.first_key_value().filter(|(timer, _)| timer.at <= now).map(|(_, pid)| *pid)
+    /// Takes the next timer that is due, if any; answers whose it was.
+    pub(crate) fn due(&mut self, now: LogicalTime) -> Option<Pid> {
+        let first = self.timers.first_entry().filter(|first| first.key().at <= now)?;
+        Some(first.remove())
     }
 
     /// The processes that gave up their turn.

@@ -110,10 +110,10 @@ impl Ctx<'_> {
 
     pub(super) fn bsd_accept(&mut self, fd: u32, flags: u32, addr: Bytes) -> Answer {
         let flags = Self::sock_flags(flags)?;
-        self.check_address_out(addr)?;
+        let room = self.address_room(addr)?;
         let (new_fd, slot) = self.accept(fd, flags)?;
         let peer = self.sockets.get(slot).and_then(|socket| socket.peer);
-        self.write_address(addr, peer)?;
+        self.write_address(addr, room, peer)?;
         value(new_fd)
     }
 
@@ -189,53 +189,54 @@ impl Ctx<'_> {
     pub(super) fn bsd_recv(&mut self, fd: u32, data: Bytes, flags: u32, addr: Bytes) -> Answer {
         let (slot, nonblocking) = self.socket(fd, rights::FD_READ)?;
         let want = self.one_buffer(data.0, data.1)?;
-        self.check_address_out(addr)?;
+        let room = self.address_room(addr)?;
         if flags & !(RECV_PEEK | RECV_WAITALL | c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
             return Err(Errno::NotSup.into());
         }
         self.turn()?;
         let n = self.recv(slot, nonblocking || flags & c::MSG_DONTWAIT != 0, want, flags)?;
         let peer = self.sockets.get(slot).and_then(|socket| socket.peer);
-        self.write_address(addr, peer)?;
+        self.write_address(addr, room, peer)?;
         value(n)
     }
 
     pub(super) fn bsd_getsockname(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
-        self.check_address_out(addr)?;
+        let room = self.address_room(addr)?;
         let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
         let name = HostAddr::V4(socket.local_ip, socket.local_port.unwrap_or(0));
-        self.write_address(addr, Some(name))
+        self.write_address(addr, room, Some(name))
     }
 
     pub(super) fn bsd_getpeername(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
-        self.check_address_out(addr)?;
+        let room = self.address_room(addr)?;
         let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
         if !socket.is_connected() || socket.reset {
             return Err(Errno::NotConn.into());
         }
         let peer = socket.peer;
-        self.write_address(addr, peer)
+        self.write_address(addr, room, peer)
     }
 
-    /// Checks where an address is to be written. A null pointer means that the program does not want it.
-    fn check_address_out(&self, (addr, len): Bytes) -> Result<(), Errno> {
+    /// How many bytes of an address are wanted, and that they can be written. A null pointer means that the program does
+    /// not want any.
+    fn address_room(&self, (addr, len): Bytes) -> Result<u32, Errno> {
         if addr == 0 {
-            return Ok(());
+            return Ok(0);
         }
-        let room = memory::read_u32(self.memory, len)?;
-        self.check_out(addr, room.min(SOCKADDR_IN as u32))
+        let room = memory::read_u32(self.memory, len)?.min(SOCKADDR_IN as u32);
+        self.check_out(addr, room)?;
+        Ok(room)
     }
 
     /// Writes an address as far as there is room, and its full length (POSIX.1-2017, accept).
-    fn write_address(&mut self, (addr, len): Bytes, what: Option<HostAddr>) -> Answer {
+    fn write_address(&mut self, (addr, len): Bytes, room: u32, what: Option<HostAddr>) -> Answer {
         if addr == 0 {
             return Ok(0);
         }
         let bytes = layout::sockaddr_in(what.unwrap_or(HostAddr::V4([0; 4], 0)));
-        let room = memory::read_u32(self.memory, len)? as usize;
-        self.tell(addr, &bytes[..room.min(bytes.len())])?;
+        self.tell(addr, &bytes[..room as usize])?;
         self.tell_u32(len, SOCKADDR_IN as u32)
     }
 

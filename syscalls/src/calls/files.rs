@@ -12,7 +12,7 @@ impl Ctx<'_> {
     pub(super) fn fd_read(&mut self, fd: u32, iovs: u32, count: u32, nread: u32) -> Answer {
         let descriptor = self.descriptor(fd, rights::FD_READ)?;
         let nonblocking = descriptor.nonblocking();
-        let object = descriptor.object.clone();
+        let object = descriptor.object;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nread, 4)?;
         self.turn()?;
@@ -40,7 +40,7 @@ impl Ctx<'_> {
         let descriptor = self.descriptor(fd, rights::FD_WRITE)?;
         let nonblocking = descriptor.nonblocking();
         let append = descriptor.flags & fdflags::APPEND != 0;
-        let object = descriptor.object.clone();
+        let object = descriptor.object;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nwritten, 4)?;
         self.turn()?;

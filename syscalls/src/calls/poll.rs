@@ -82,7 +82,7 @@ impl Ctx<'_> {
                 }
                 Readiness::Failed(errno) => layout::event(&subscription, errno, 0, 0),
             };
-            found.extend(event);
+            found.extend_from_slice(&event);
         }
         Ok(earliest)
     }

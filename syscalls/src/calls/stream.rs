@@ -24,7 +24,8 @@ impl Ctx<'_> {
                 let deadline = self.deadline(self.sockets.get(slot).map_or(0, |it| it.options.recv_timeout));
                 return self.wait_or_time_out(slot, interest::READ, deadline);
             }
-            State::Idle | State::Listening { .. } => return Err(Errno::NotConn.into()),
+            // A connect that failed is told here if nowhere else.
+            State::Idle | State::Listening { .. } => return Err(socket.error.take().unwrap_or(Errno::NotConn).into()),
         }
         if peek && !socket.recv.is_empty() {
             let mut seen = 0;
@@ -85,7 +86,7 @@ impl Ctx<'_> {
                 let deadline = self.deadline(timeout);
                 return self.wait_or_time_out(slot, interest::WRITE, deadline);
             }
-            State::Idle | State::Listening { .. } => return Err(Errno::NotConn.into()),
+            State::Idle | State::Listening { .. } => return Err(socket.error.take().unwrap_or(Errno::NotConn).into()),
         }
         let before = self.moved.bytes;
         if socket.send_shut || socket.error.is_some() {

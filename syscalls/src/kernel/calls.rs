@@ -38,13 +38,13 @@ impl Kernel {
         if process.turn.number != self.turn {
             process.turn = crate::process::Turn { number: self.turn, ..Default::default() };
         }
-        process.turn.calls += 1;
         let now = process.now(self.now);
-        let (since, moved, resumed) = match process.pending.take() {
-            Some(pending) if pending.call == call => (pending.since, pending.moved, true),
-            _ => (now, Moved::default(), false),
-        };
         let wait = self.schedule.number_wait();
+        let earlier = process.pending.take().filter(|pending| pending.call == call);
+        let (since, moved, first_wait) = match earlier {
+            Some(pending) => (pending.since, pending.moved, pending.first_wait),
+            None => (now, Moved::default(), wait),
+        };
         let mut ctx = Ctx {
             limits: &self.limits,
             epoch: self.epoch,
@@ -58,7 +58,7 @@ impl Kernel {
             memory,
             wait,
             since,
-            resumed,
+            resumed: earlier.is_some(),
             moved,
         };
         let answer = ctx.run(call);
@@ -68,12 +68,12 @@ impl Kernel {
             Err(Stop::Error(errno)) => error(call, errno),
             Err(Stop::Wait(until)) => {
                 process.wait = wait;
-                process.pending = Some(Pending { call, since, until, moved });
-                self.schedule.wait(process, until);
+                process.pending = Some(Pending { call, since, first_wait, until, moved });
+                self.schedule.wait(process, until, first_wait);
                 return Step::Wait;
             }
             Err(Stop::Yield) => {
-                process.pending = Some(Pending { call, since, until: LogicalTime::NEVER, moved });
+                process.pending = Some(Pending { call, since, first_wait, until: LogicalTime::NEVER, moved });
                 self.schedule.give_up_turn(process);
                 return Step::Wait;
             }
@@ -92,6 +92,7 @@ impl Kernel {
         self.trail.step(hash);
         let Some(process) = self.process_mut(pid) else { return };
         process.calls += 1;
+        process.turn.calls += 1;
         match self.recorder.mode {
             Recording::Off => {}
             Recording::Steps => self.recorder.steps.push(StepRecord { pid, call: call.number(), hash }),

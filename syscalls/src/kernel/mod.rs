@@ -165,7 +165,8 @@ impl Kernel {
     /// Takes the next process that can run: in the order in which they were woken.
     pub fn next_ready(&mut self) -> Option<Pid> {
         while let Some(pid) = self.schedule.next_ready() {
-            if let Some(process) = self.process_mut(pid) {
+            if let Some(Entry::Live(process)) = index_of(pid).and_then(|index| self.processes.get_mut(index)) {
+                self.schedule.stop_waiting(process);
                 process.run = Run::Running;
                 return Some(pid);
             }

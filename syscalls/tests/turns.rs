@@ -1,0 +1,109 @@
+//! When a process gives up its turn: what looks like waiting must not hold a batch for ever.
+
+mod common;
+use common::{BUF, EVENTS, Guest, OUT, SUBS};
+use replicode_log::{Limits, LogicalTime};
+use replicode_syscalls::{Call, Errno, ProcessState, Step};
+
+fn limits() -> Limits {
+    Limits { fruitless_calls: 3, clock_calls: 4, spin_quantum_ns: 500_000, ..Limits::default() }
+}
+
+/// Makes a call `n` times, then sees it give up the turn and go on in the next batch.
+fn gives_up_after(n: u32, mut guest: Guest, call: Call) {
+    for _ in 0..n {
+        assert!(matches!(guest.call(call), Step::Done(_)), "{call:?}");
+    }
+    assert_eq!(guest.kernel.next_deadline(), None);
+    guest.waits(call);
+    assert_eq!(guest.kernel.processes().next().map(|it| it.state), Some(ProcessState::Yielded));
+    assert_eq!(guest.kernel.next_deadline(), Some(LogicalTime::from_nanos(501_000)));
+    guest.sleeps();
+    // Making it again in the same batch changes nothing.
+    guest.waits(call);
+    guest.at(501_000);
+    guest.resumed();
+    guest.sleeps();
+    assert!(matches!(guest.call(call), Step::Done(_)), "{call:?}");
+    assert_eq!(guest.kernel.next_deadline(), None);
+}
+
+#[test]
+fn a_loop_of_yields() {
+    gives_up_after(3, Guest::with(limits()), Call::SchedYield {});
+}
+
+#[test]
+fn a_loop_that_watches_the_clock() {
+    gives_up_after(4, Guest::with(limits()), Call::ClockTimeGet { id: 1, precision: 0, time: OUT });
+}
+
+#[test]
+fn a_loop_of_polls_that_do_not_wait() {
+    let mut guest = Guest::with(limits());
+    guest.memory[SUBS as usize..][..48].fill(0);
+    gives_up_after(3, guest, Call::PollOneoff { subscriptions: SUBS, events: EVENTS, count: 1, ready: OUT });
+}
+
+#[test]
+fn a_loop_of_reads_that_would_block() {
+    let mut guest = Guest::with(limits());
+    guest.fd_flags(0, 4);
+    let call = guest.read_call(0, 8);
+    assert_eq!(guest.done(call), Err(Errno::Again));
+    gives_up_after(2, guest, call);
+}
+
+#[test]
+fn a_loop_of_reads_at_the_end_of_a_file() {
+    let mut guest = Guest::with(limits());
+    let fd = guest.open("log", 1, 0x42, 0).unwrap();
+    let call = guest.read_call(fd, 8);
+    gives_up_after(3, guest, call);
+}
+
+#[test]
+fn a_loop_of_accepts_that_would_block() {
+    let mut guest = Guest::with(limits());
+    let (fd, _) = guest.listen(80, 1);
+    guest.fd_flags(fd, 4);
+    gives_up_after(3, guest, Call::SockAccept { fd, flags: 0, accepted: OUT });
+}
+
+#[test]
+fn bytes_moved_begin_the_count_anew() {
+    let mut guest = Guest::with(limits());
+    for _ in 0..10 {
+        for _ in 0..2 {
+            guest.ok(Call::SchedYield {});
+        }
+        guest.write(1, b"x");
+    }
+}
+
+#[test]
+fn the_clock_does_not_begin_the_count_anew() {
+    let mut guest = Guest::with(limits());
+    for _ in 0..3 {
+        guest.ok(Call::SchedYield {});
+    }
+    guest.waits(Call::ClockTimeGet { id: 0, precision: 0, time: OUT });
+}
+
+#[test]
+fn printing_without_end_gives_up_the_turn() {
+    let mut guest = Guest::new();
+    let iovs_len = guest.iov(&[(BUF, 0x4000)]);
+    let call = Call::FdWrite { fd: 1, iovs: common::IOV, iovs_len, nwritten: OUT };
+    let mut writes = 0;
+    while guest.call(call) == Step::Done(0) {
+        writes += 1;
+    }
+    assert_eq!(writes * 0x4000, 4 << 20);
+    let mut printed = 0;
+    while let Some((_, _, bytes)) = guest.kernel.poll_console() {
+        assert!(bytes.len() <= 256 << 10);
+        printed += bytes.len();
+    }
+    assert_eq!(printed, 4 << 20);
+}
