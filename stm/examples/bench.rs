@@ -215,8 +215,8 @@ fn counters(n: usize, steps: u32, threads: &[usize], passes: usize) {
 }
 
 fn memory_bound(n: usize, threads: &[usize], passes: usize) {
-    let len = 8 << 20;
-    let field: Vec<u32> = (0..len as u64).map(|i| ((i * 2_654_435_761 + 12_345) % len) as u32).collect();
+    let len: u64 = 8 << 20;
+    let field: Vec<u32> = (0..len).map(|i| ((i * 2_654_435_761 + 12_345) % len) as u32).collect();
     let mut seq = f64::MAX;
     for _ in 0..passes {
         let mut cells = vec![0u64; n];

@@ -45,11 +45,16 @@ impl Shared<'_> {
     #[cold]
     #[inline(never)]
     fn claim_again_slow<R>(&self, commit: u32, w: &mut Worker<R>) -> Option<Status> {
+        // Once around the ring, so that marks whose transaction is long gone disappear too.
         let ring = self.slots.len() as u32;
-        for i in commit..commit.saturating_add(self.window + 64).min(self.n).min(commit.saturating_add(ring)) {
+        let mut next = commit;
+        while next.wrapping_sub(commit) < ring {
+            let i = next;
             let bit = i as usize & (self.slots.len() - 1);
             let (word, mask) = (&self.again[bit / 64], 1u64 << (bit % 64));
-            if word.load(Relaxed) & mask == 0 || word.fetch_and(!mask, AcqRel) & mask == 0 {
+            let marks = word.load(Relaxed);
+            next = i.wrapping_add(if marks >> (bit % 64) == 0 { 64 - (bit as u32 % 64) } else { 1 });
+            if marks & mask == 0 || word.fetch_and(!mask, AcqRel) & mask == 0 {
                 continue;
             }
             let slot = self.slot(i);

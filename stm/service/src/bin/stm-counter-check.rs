@@ -62,6 +62,8 @@ impl Random {
     }
 }
 
+/// Root, sums and number of blocks.
+type Replayed = ([u8; 32], BTreeMap<String, i64>, u64);
 type Fail = Box<dyn std::error::Error + Send + Sync>;
 
 /// A running server; killed when dropped.
@@ -179,7 +181,7 @@ async fn client(
 }
 
 /// State after replaying the log with these settings.
-fn replayed(log: &Path, builder: Builder) -> Result<([u8; 32], BTreeMap<String, i64>, u64), Fail> {
+fn replayed(log: &Path, builder: Builder) -> Result<Replayed, Fail> {
     let mut counters = Counters::new(builder)?;
     let blocks = replay(log, |block| {
         let _ = counters.run(block);
