@@ -1,4 +1,5 @@
 //! `poll_oneoff`: readiness of each kind of descriptor, clocks, order, waits.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 use common::{EPOCH, EVENTS, Guest, OUT, SUBS};

@@ -1,4 +1,5 @@
 //! Stream sockets: accept, connect, bytes both ways, half-close, reset, close, options.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 use common::{ADDR, ADDR_LEN, BUF, Guest, IOV, OUT, SEND_WINDOW, client};

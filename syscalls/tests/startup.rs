@@ -1,4 +1,5 @@
 //! What a program finds when it starts: arguments, environment, descriptors, clock, random numbers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 use common::{BUF, EPOCH, Guest, OUT, PATH, spec};

@@ -1,4 +1,5 @@
 //! When a process gives up its turn: what looks like waiting must not hold a batch for ever.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 use common::{BUF, EVENTS, Guest, OUT, SUBS};

@@ -174,9 +174,13 @@ impl Ctx<'_> {
         Err(self.wait_for_socket(slot, interest::WRITE, deadline))
     }
 
-    pub(super) fn bsd_send(&mut self, fd: u32, data: Bytes, flags: u32) -> Answer {
+    /// A stream has one peer, so an address has to lie in memory and is otherwise ignored (POSIX.1-2017, sendto).
+    pub(super) fn bsd_send(&mut self, fd: u32, data: Bytes, flags: u32, addr: Bytes) -> Answer {
         let (slot, nonblocking) = self.socket(fd, rights::FD_WRITE)?;
         let want = self.one_buffer(data.0, data.1)?;
+        if addr.0 != 0 {
+            memory::range(self.memory, addr.0, addr.1)?;
+        }
         // There are no signals, so MSG_NOSIGNAL is what always happens.
         if flags & !(c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
             return Err(Errno::NotSup.into());

@@ -64,9 +64,8 @@ impl Ctx<'_> {
             Call::BsdListen { fd, backlog } => self.bsd_listen(fd, backlog),
             Call::BsdAccept { fd, flags, addr, addr_len } => self.bsd_accept(fd, flags, (addr, addr_len)),
             Call::BsdConnect { fd, addr, addr_len } => self.bsd_connect(fd, (addr, addr_len)),
-            // A stream has one peer: the address is not looked at (POSIX.1-2017, sendto).
-            Call::BsdSend { fd, data, len, flags } | Call::BsdSendto { fd, data, len, flags, addr: _, addr_len: _ } =>
-                self.bsd_send(fd, (data, len), flags),
+            Call::BsdSend { fd, data, len, flags } => self.bsd_send(fd, (data, len), flags, (0, 0)),
+            Call::BsdSendto { fd, data, len, flags, addr, addr_len } => self.bsd_send(fd, (data, len), flags, (addr, addr_len)),
             Call::BsdRecv { fd, data, len, flags } => self.bsd_recv(fd, (data, len), flags, (0, 0)),
             Call::BsdRecvfrom { fd, data, len, flags, addr, addr_len } => self.bsd_recv(fd, (data, len), flags, (addr, addr_len)),
             Call::BsdGetsockname { fd, addr, addr_len } => self.bsd_getsockname(fd, (addr, addr_len)),

@@ -258,3 +258,71 @@ fn state_of(process: &Process) -> ProcessState {
         (Run::Waiting { .. }, None) => ProcessState::Waiting { call: "", until: LogicalTime::NEVER },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Call;
+    use replicode_log::{HostAddr, Ingress};
+
+    #[test]
+    fn nothing_is_left_of_a_process_that_ended() {
+        let mut kernel = Kernel::new(Limits::default(), 0, &FsImage::default()).unwrap();
+        let usage = kernel.fs.usage();
+        let spec = ProcessSpec {
+            name: "main".into(),
+            args: vec![],
+            env: vec![],
+            stdin: true,
+            listeners: vec![80, 81],
+            seed: [0; 32],
+        };
+        let pid = kernel.spawn(spec).unwrap();
+        let Some(Egress::Listen { sock, .. }) = kernel.poll_net() else { panic!("no listener") };
+        let mut conns = Vec::new();
+        for port in 1..4 {
+            let peer = HostAddr::V4([192, 0, 2, 1], port);
+            conns.push(kernel.deliver(Ingress::Incoming { listener: sock, peer, send_window: 9 }).unwrap().unwrap());
+        }
+        let mut memory = vec![0; 256];
+        memory[..4].copy_from_slice(b"file");
+        kernel.call(pid, &mut memory, Call::BsdAccept { fd: 4, flags: 0, addr: 0, addr_len: 0 });
+        kernel.call(pid, &mut memory, Call::BsdOpen { domain: 1, kind: 6, protocol: 0 });
+        let open = Call::PathOpen {
+            fd: 3,
+            lookup: 0,
+            path: 0,
+            path_len: 4,
+            oflags: 1,
+            base: u64::MAX,
+            inheriting: 0,
+            flags: 0,
+            opened: 64,
+        };
+        assert_eq!(kernel.call(pid, &mut memory, open), Step::Done(0));
+        // It lives in a descriptor only.
+        let unlink = Call::PathUnlinkFile { fd: 3, path: 0, path_len: 4 };
+        assert_eq!(kernel.call(pid, &mut memory, unlink), Step::Done(0));
+        // It ends while it waits for bytes, with a time-out set.
+        memory[16..24].copy_from_slice(&5_u64.to_le_bytes());
+        let value = (16, 16);
+        for option in [66, 67] {
+            let set = Call::BsdSetsockopt { fd: 6, level: 0x7fff_ffff, option, value: value.0, value_len: value.1 };
+            assert_eq!(kernel.call(pid, &mut memory, set), Step::Done(0));
+        }
+        let recv = Call::BsdRecv { fd: 6, data: 0, len: 4, flags: 0 };
+        assert_eq!(kernel.call(pid, &mut memory, recv), Step::Wait);
+        assert!(kernel.next_deadline().is_some());
+        assert_eq!((kernel.sockets.len(), kernel.fs.usage().nodes), (6, usage.nodes + 1));
+
+        kernel.exit(pid, ExitStatus::Killed);
+        assert_eq!((kernel.sockets.len(), kernel.fs.usage()), (0, usage));
+        assert_eq!((kernel.next_deadline(), kernel.next_ready(), kernel.live), (None, None, 0));
+        assert!(kernel.names.is_empty());
+        for sock in conns {
+            assert_eq!(kernel.deliver(Ingress::Data { sock, bytes: vec![1] }), Ok(None));
+        }
+        kernel.advance(LogicalTime::from_nanos(1 << 40));
+        assert_eq!(kernel.next_ready(), None);
+    }
+}

@@ -1,0 +1,213 @@
+//! Calls with arguments that no honest program passes: no panic, an error that names the fault, memory untouched.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+use common::{ADDR, ADDR_LEN, BUF, EVENTS, Guest, IOV, OUT, PATH, SUBS};
+use proptest::prelude::*;
+use replicode_log::Limits;
+use replicode_syscalls::abi::{Arg, IMPORTS, Import, ValType};
+use replicode_syscalls::{Call, Errno, Step};
+
+/// A process with something of everything open: file 4, listener 5 with a connection waiting, connection 6 with bytes
+/// to read, idle socket 7.
+fn busy() -> Guest {
+    let mut guest = Guest::with(Limits { fruitless_calls: u32::MAX, ..Limits::default() });
+    let file = guest.open("f", 1, u64::MAX, 0).unwrap();
+    guest.write(file, b"content");
+    guest.ok(Call::FdSeek { fd: file, offset: 0, whence: 0, position: OUT });
+    let (listener, sock) = guest.listen(80, 5);
+    let conn = guest.incoming(sock);
+    guest.accept(listener);
+    guest.data(conn, b"bytes to read");
+    guest.incoming(sock);
+    guest.socket();
+    guest.kernel.deliver_stdin(guest.pid, b"typed".to_vec());
+    guest.memory.fill(0);
+    guest.put(PATH, b"f");
+    guest.iov(&[(BUF, 8)]);
+    guest.addr([127, 0, 0, 1], 80);
+    guest
+}
+
+/// Sensible arguments for an import on descriptor `fd`.
+fn sensible(import: &Import, fd: u64) -> Vec<u64> {
+    let sensible = |arg| match arg {
+        Arg::Fd => fd,
+        Arg::Path => PATH.into(),
+        Arg::Iovecs => IOV.into(),
+        Arg::Data | Arg::Buffer => BUF.into(),
+        Arg::Address | Arg::OutAddress => ADDR.into(),
+        Arg::Subscriptions => SUBS.into(),
+        Arg::Out | Arg::OutU32 | Arg::OutU64 => OUT.into(),
+        Arg::Len | Arg::Size => 1,
+        Arg::Int | Arg::Rights | Arg::Flags(_) => 0,
+    };
+    let mut args: Vec<u64> = import.params.iter().map(|param| sensible(param.arg)).collect();
+    for (n, param) in import.params.iter().enumerate() {
+        match param.name {
+            "events" => args[n] = EVENTS.into(),
+            "addr_len" if param.arg == Arg::Out => args[n] = ADDR_LEN.into(),
+            "addr_len" => args[n] = 16,
+            "value_len" if param.arg == Arg::Len => args[n] = 4,
+            "domain" => args[n] = 1,
+            "kind" => args[n] = 6,
+            "how" => args[n] = 1,
+            _ => {}
+        }
+    }
+    args
+}
+
+const fn is_pointer(arg: Arg) -> bool {
+    use Arg::{Address, Buffer, Data, Iovecs, Out, OutAddress, OutU32, OutU64, Path, Subscriptions};
+    matches!(arg, Path | Iovecs | Data | Buffer | Address | OutAddress | Subscriptions | Out | OutU32 | OutU64)
+}
+
+/// The error of a finished call, if it failed.
+fn errno(import: &Import, step: Step) -> Option<Errno> {
+    let Step::Done(result) = step else { return None };
+    let raw = if import.module == "replicode_sock_v1" { -result.min(0) } else { result };
+    Errno::from_raw(raw).filter(|errno| *errno != Errno::Success)
+}
+
+/// Each pointer of each import on each kind of descriptor, aimed outside memory with all else in order.
+#[test]
+fn pointers_outside_memory_are_faults() {
+    let mut faults = 0;
+    for import in IMPORTS {
+        for (n, param) in import.params.iter().enumerate().filter(|(_, param)| is_pointer(param.arg)) {
+            for bad in [0xffff_fff0, u64::from(u32::MAX), common::MEMORY as u64, common::MEMORY as u64 + 1] {
+                for fd in 0..9 {
+                    let mut guest = busy();
+                    let mut args = sensible(import, fd);
+                    args[n] = bad;
+                    let before = guest.memory.clone();
+                    let call = (import.make)(&args);
+                    let step = guest.call(call);
+                    let errno = errno(import, step);
+                    let what = format!("{call:?} on {fd} with a bad {} answered {step:?}", param.name);
+                    assert!(errno.is_some(), "{what}");
+                    assert_eq!(guest.memory, before, "{what}");
+                    assert!(
+                        guest.net().iter().all(|event| matches!(
+                            event,
+                            replicode_log::Egress::Listen { .. } | replicode_log::Egress::Accepted { .. }
+                        )),
+                        "{what}"
+                    );
+                    faults += u32::from(errno == Some(Errno::Fault));
+                }
+            }
+        }
+    }
+    assert!(faults > 500, "only {faults} of the errors were EFAULT");
+}
+
+/// Every pointer has a descriptor on which a fault is what is told, not something else before it.
+#[test]
+fn every_pointer_is_checked() {
+    for import in IMPORTS {
+        for (n, param) in import.params.iter().enumerate().filter(|(_, param)| is_pointer(param.arg)) {
+            let told = (0..9).any(|fd| {
+                let mut guest = busy();
+                let mut args = sensible(import, fd);
+                args[n] = 0xffff_fff0;
+                let step = guest.call((import.make)(&args));
+                errno(import, step) == Some(Errno::Fault)
+            });
+            assert!(told, "{} never answers EFAULT for {}", import.name, param.name);
+        }
+    }
+}
+
+/// Lengths that wrap around, with pointers in order.
+#[test]
+fn lengths_beyond_memory_are_faults_or_refused() {
+    for import in IMPORTS {
+        for (n, _) in import.params.iter().enumerate().filter(|(_, param)| param.arg == Arg::Len) {
+            for bad in [u32::MAX, u32::MAX / 8 + 1, 0x8000_0000, common::MEMORY as u32 + 1] {
+                for fd in 0..9 {
+                    let mut guest = busy();
+                    let mut args = sensible(import, fd);
+                    args[n] = bad.into();
+                    let before = guest.memory.clone();
+                    let call = (import.make)(&args);
+                    let step = guest.call(call);
+                    assert!(errno(import, step).is_some(), "{call:?} answered {step:?}");
+                    assert_eq!(guest.memory, before, "{call:?}");
+                }
+            }
+        }
+    }
+}
+
+fn word(ty: ValType) -> BoxedStrategy<u64> {
+    let edge = common::MEMORY as u64;
+    let interesting = prop_oneof![
+        0_u64..10,
+        Just(u64::from(OUT)),
+        Just(u64::from(IOV)),
+        Just(u64::from(PATH)),
+        Just(u64::from(ADDR)),
+        Just(u64::from(ADDR_LEN)),
+        Just(u64::from(BUF)),
+        Just(u64::from(SUBS)),
+        Just(0x7fff_ffff),
+        Just(0xffff_fff0),
+        edge - 33..edge + 2,
+        any::<u64>(),
+    ];
+    match ty {
+        ValType::I32 => interesting.prop_map(|word| word & 0xffff_ffff).boxed(),
+        ValType::I64 => interesting.boxed(),
+    }
+}
+
+fn any_call() -> impl Strategy<Value = Call> {
+    (0..IMPORTS.len()).prop_flat_map(|n| {
+        let import = &IMPORTS[n];
+        let args: Vec<_> = import.params.iter().map(|param| word(param.ty)).collect();
+        args.prop_map(|args| (import.make)(&args))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    /// Sequences of arbitrary calls neither panic nor touch memory when they fail, and two kernels that get the same
+    /// ones agree, even if one of them is resumed for nothing now and then.
+    #[test]
+    fn arbitrary_calls_are_survived_and_repeatable(
+        calls in prop::collection::vec(any_call(), 1..60),
+        junk in prop::collection::vec(any::<u8>(), 64),
+    ) {
+        let (mut one, mut two) = (busy(), busy());
+        for guest in [&mut one, &mut two] {
+            guest.put(SUBS, &junk);
+        }
+        for (n, call) in (2_u64..).zip(calls) {
+            let before = one.memory.clone();
+            let step = one.call(call);
+            let mut other = two.call(call);
+            if other == Step::Wait {
+                other = two.call(call);
+            }
+            prop_assert_eq!(step, other);
+            if errno(call.import(), step).is_some() {
+                prop_assert!(one.memory == before, "{:?} failed and wrote", call);
+            }
+            prop_assert!(one.memory == two.memory);
+            prop_assert_eq!(one.net(), two.net());
+            prop_assert_eq!(one.kernel.trail().peek(), two.kernel.trail().peek());
+            if let Step::Exit(_) = step {
+                break;
+            }
+            if step == Step::Wait {
+                one.at(n * 1_000_000);
+                two.at(n * 1_000_000);
+                one.kernel.deliver_stdin(one.pid, b"more".to_vec());
+                two.kernel.deliver_stdin(two.pid, b"more".to_vec());
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What recordings hold, and how a trace reads.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+use common::{ADDR, BUF, Guest, OUT, PATH};
+use replicode_log::{LogicalTime, StepHash};
+use replicode_syscalls::{Call, Recording, abi::IMPORTS};
+
+#[test]
+fn a_trace_reads_like_strace() {
+    let mut guest = Guest::new();
+    let (fd, sock) = guest.connection();
+    guest.kernel.set_recording(Recording::Trace);
+    guest.data(sock, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n");
+    guest.recv(fd, 65, 0);
+    let _ = guest.done(guest.recv_call(fd, 65, 0x40));
+    guest.write(fd, b"+OK\r\n");
+    let _ = guest.open("a/b", 5, 0x40, 1);
+    let conf = guest.open("conf", 1, 0x40, 0).unwrap();
+    let _ = guest.done(Call::FdSeek { fd: conf, offset: u64::MAX, whence: 2, position: OUT });
+    guest.ok(Call::ClockTimeGet { id: 1, precision: 1, time: OUT });
+    guest.addr([127, 0, 0, 1], 80);
+    let idle = guest.socket();
+    guest.ok(Call::BsdBind { fd: idle, addr: ADDR, addr_len: 16 });
+    guest.put(PATH, b"\xff");
+    let _ = guest.done(Call::BsdResolve { name: PATH, name_len: 1, addrs: OUT, max: 4 });
+    guest.call(Call::ProcExit { code: 3 });
+    let lines: Vec<String> = guest.kernel.take_trace().iter().map(ToString::to_string).collect();
+    let want = [
+        r#"0.000001000 [1 main] sock recv(fd=5, len=65, flags=0) = 31 "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nvalue\r\n""#,
+        r#"0.000001000 [1 main] sock recv(fd=5, len=65, flags=DONTWAIT) = -1 EAGAIN"#,
+        r#"0.000001000 [1 main] wasi fd_write(fd=5, iovs=[5]) = 5 "+OK\r\n""#,
+        r#"0.000001000 [1 main] wasi path_open(fd=3, lookup=FOLLOW, path="a/b", oflags=CREAT|EXCL, base=0x40, inheriting=0xffffffffffffffff, flags=APPEND) = -1 ENOENT"#,
+        r#"0.000001000 [1 main] wasi path_open(fd=3, lookup=FOLLOW, path="conf", oflags=CREAT, base=0x40, inheriting=0xffffffffffffffff, flags=0) = 0 [opened=6]"#,
+        r#"0.000001000 [1 main] wasi fd_seek(fd=6, offset=-1, whence=END) = -1 ENOTCAPABLE"#,
+        r#"0.000001000 [1 main] wasi clock_time_get(id=MONOTONIC, precision=1) = 0 [time=1000]"#,
+        "0.000001000 [1 main] sock open(domain=1, kind=STREAM, protocol=0) = 7",
+        "0.000001000 [1 main] sock bind(fd=7, addr=127.0.0.1:80) = 0",
+        r#"0.000001000 [1 main] sock resolve(name="\xff", max=4) = -1 EILSEQ"#,
+        "0.000001000 [1 main] wasi proc_exit(code=3) = 3",
+    ];
+    assert_eq!(lines, want);
+}
+
+#[test]
+fn pointers_outside_memory_are_shown_as_such() {
+    let mut guest = Guest::new();
+    guest.kernel.set_recording(Recording::Trace);
+    for import in IMPORTS {
+        guest.call((import.make)(&[u64::MAX; 9]));
+    }
+    let lines: Vec<String> = guest.kernel.take_trace().iter().map(ToString::to_string).collect();
+    assert!(lines.iter().any(|line| line.contains("path_unlink_file(fd=4294967295, path=0xffffffff) = -1 EBADF")));
+    assert!(lines.iter().all(|line| line.contains(" = ")));
+}
+
+#[test]
+fn long_data_is_cut() {
+    let mut guest = Guest::new();
+    guest.kernel.set_recording(Recording::Trace);
+    guest.write(1, &[b'x'; 100]);
+    let trace = guest.kernel.take_trace();
+    assert_eq!((trace[0].data.len(), trace[0].moved), (32, 100));
+    assert!(trace[0].to_string().ends_with(r#" = 100 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"..."#));
+    assert!(guest.kernel.take_trace().is_empty());
+}
+
+#[test]
+fn steps_are_kept_when_asked_for_and_differ_by_what_moved() {
+    let steps = |bytes: &[u8]| {
+        let mut guest = Guest::new();
+        guest.write(1, b"not recorded");
+        guest.kernel.set_recording(Recording::Steps);
+        guest.write(1, bytes);
+        guest.kernel.set_recording(Recording::Off);
+        guest.write(1, b"not recorded");
+        (guest.kernel.take_steps(), guest.kernel.trail().take())
+    };
+    let ((a, trail_a), (b, trail_b)) = (steps(b"one"), steps(b"two"));
+    assert_eq!((a.len(), b.len()), (1, 1));
+    assert_eq!((a[0].pid, a[0].call), (b[0].pid, b[0].call));
+    assert_ne!(a[0].hash, b[0].hash);
+    assert_ne!(a[0].hash, StepHash::default());
+    assert_ne!(trail_a, trail_b);
+    assert_eq!((trail_a.steps, steps(b"one").1), (3, trail_a));
+}
+
+/// What the guest is told is in the hash, even when it is the only difference.
+#[test]
+fn answers_are_in_the_hash() {
+    let look = |now: u64| {
+        let mut guest = Guest::new();
+        guest.at(now);
+        guest.kernel.trail().take();
+        guest.ok(Call::ClockTimeGet { id: 1, precision: 0, time: OUT });
+        guest.kernel.trail().take()
+    };
+    assert_eq!(look(5_000), look(5_000));
+    assert_ne!(look(5_000), look(5_001));
+    let draw = |len| {
+        let mut guest = Guest::new();
+        guest.kernel.trail().take();
+        guest.ok(Call::RandomGet { buf: BUF, buf_len: len });
+        guest.kernel.trail().take()
+    };
+    assert_ne!(draw(4), draw(5));
+}
+
+#[test]
+fn a_trace_has_the_process_s_time() {
+    let mut guest = Guest::new();
+    guest.kernel.set_recording(Recording::Trace);
+    for _ in 0..2 {
+        guest.ok(Call::ClockTimeGet { id: 1, precision: 0, time: OUT });
+    }
+    guest.at(2_000_000_000);
+    guest.ok(Call::SchedYield {});
+    let times: Vec<LogicalTime> = guest.kernel.take_trace().iter().map(|record| record.time).collect();
+    assert_eq!(times.iter().map(|time| time.nanos()).collect::<Vec<_>>(), [1_000, 1_000, 2_000_000_000]);
+}
