@@ -8,7 +8,7 @@ use crate::args::DiffArgs;
 use crate::cell;
 use crate::recording::Recording;
 use anyhow::{Context, Result};
-use replicode_log::{Batch, BatchIndex, Digest, Input, NodeId};
+use replicode_log::{Batch, BatchIndex, Digest, Input, NodeId, Section};
 use replicode_machine::Machine;
 use replicode_syscalls::{Recording as Keep, TraceRecord};
 use replicode_wasm::WasmLoader;
@@ -30,13 +30,15 @@ struct Difference {
     more_in_b: u64,
     /// The first batch that was agreed on differently.
     batch: Option<BatchDifference>,
+    /// The first batch that was given different inputs, whatever its time and seed.
+    input: Option<BatchDifference>,
     /// The first batch for which the nodes recorded different digests.
     digest: Option<DigestDifference>,
     /// The first system call that differs when both are executed.
     call: Option<CallDifference>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct BatchDifference {
     batch: u64,
     what: String,
@@ -126,8 +128,11 @@ fn compare_logs(a: &Recording, b: &Recording, until: u64, found: &mut Difference
     loop {
         match (left.next().transpose()?, right.next().transpose()?) {
             (Some(x), Some(y)) if x.batch.header.index.0 <= until => {
+                if found.input.is_none() {
+                    found.input = input_difference(&x.batch, &y.batch);
+                }
                 if found.batch.is_none() {
-                    found.batch = first_difference(&x.batch, &y.batch);
+                    found.batch = found.input.clone().or_else(|| header_difference(&x.batch, &y.batch));
                 }
                 found.compared += 1;
             }
@@ -145,33 +150,43 @@ fn compare_logs(a: &Recording, b: &Recording, until: u64, found: &mut Difference
     }
 }
 
-fn first_difference(a: &Batch, b: &Batch) -> Option<BatchDifference> {
-    let differ = |what: &str, left: String, right: String| {
-        Some(BatchDifference { batch: a.header.index.0, what: what.to_string(), a: left, b: right })
-    };
+/// Where two batches were given different inputs. The number that a boot is asked for with is left out: it is drawn at
+/// random and decides nothing.
+fn input_difference(a: &Batch, b: &Batch) -> Option<BatchDifference> {
     let flat = |batch: &Batch| -> Vec<(NodeId, u64, Input)> {
-        let one = |s: &replicode_log::Section| {
-            let numbered = s.inputs.iter().cloned().zip(s.first_seq..);
+        let plain = |input: &Input| match input {
+            Input::Boot { .. } => Input::Boot { nonce: 0 },
+            other => other.clone(),
+        };
+        let one = |s: &Section| {
+            let numbered = s.inputs.iter().map(plain).zip(s.first_seq..);
             numbered.map(|(input, seq)| (s.origin, seq, input)).collect::<Vec<_>>()
         };
         batch.sections.iter().flat_map(one).collect()
     };
     let (left, right) = (flat(a), flat(b));
     let at = left.iter().zip(&right).take_while(|(x, y)| x == y).count();
-    if at < left.len() || at < right.len() {
-        let say = |input: Option<&(NodeId, u64, Input)>| match input {
-            Some((node, seq, input)) => format!("{} (number {seq} of node {node})", describe(input)),
-            None => "no further input".to_string(),
-        };
-        return differ(&format!("input {}", at + 1), say(left.get(at)), say(right.get(at)));
+    if at == left.len() && at == right.len() {
+        return None;
     }
-    if a.header.time != b.header.time {
-        return differ("time", a.header.time.to_string(), b.header.time.to_string());
-    }
-    if a.header.seed != b.header.seed {
-        return differ("seed", format!("{:016x}", a.header.seed), format!("{:016x}", b.header.seed));
-    }
-    None
+    let say = |input: Option<&(NodeId, u64, Input)>| match input {
+        Some((node, seq, input)) => format!("{} (number {seq} of node {})", describe(input), node.get()),
+        None => "no further input".to_string(),
+    };
+    let what = format!("input {}", at + 1);
+    Some(BatchDifference { batch: a.header.index.0, what, a: say(left.get(at)), b: say(right.get(at)) })
+}
+
+/// Where two batches were stamped differently.
+fn header_difference(a: &Batch, b: &Batch) -> Option<BatchDifference> {
+    let (what, a_says, b_says) = if a.header.time != b.header.time {
+        ("time", a.header.time.to_string(), b.header.time.to_string())
+    } else if a.header.seed != b.header.seed {
+        ("seed", format!("{:016x}", a.header.seed), format!("{:016x}", b.header.seed))
+    } else {
+        return None;
+    };
+    Some(BatchDifference { batch: a.header.index.0, what: what.to_string(), a: a_says, b: b_says })
 }
 
 /// An input in one line.
@@ -187,7 +202,7 @@ fn describe(input: &Input) -> String {
         Input::Reset { conn } => format!("reset {conn}"),
         Input::Acked { conn, offset } => format!("acked {conn} to {offset}"),
         Input::Boot { nonce } => format!("boot {nonce:016x}"),
-        Input::NodeDown { node, boot } => format!("node-down {node} boot {}", boot.0),
+        Input::NodeDown { node, boot } => format!("node-down {} boot {}", node.get(), boot.0),
         Input::Spawn(spawn) => format!("spawn {} {:?}", spawn.program, spawn.args.as_deref().unwrap_or_default()),
         Input::Kill { pid } => format!("kill {pid}"),
         Input::Report { index, digest } => format!("report {index} {}", digest.short()),
@@ -275,8 +290,14 @@ fn text(found: &Difference) -> String {
     for line in &found.cells {
         let _ = writeln!(out, "cells: {line}");
     }
+    let mut batch = |kind: &str, d: &BatchDifference| {
+        let _ = writeln!(out, "first differing {kind}: {}, {}\n  A: {}\n  B: {}", d.batch, d.what, d.a, d.b);
+    };
     if let Some(d) = &found.batch {
-        let _ = writeln!(out, "first differing batch: {}, {}\n  A: {}\n  B: {}", d.batch, d.what, d.a, d.b);
+        batch("batch", d);
+    }
+    if let Some(d) = found.input.as_ref().filter(|input| found.batch.as_ref() != Some(*input)) {
+        batch("input", d);
     }
     if let Some(d) = &found.digest {
         let _ = writeln!(
@@ -329,11 +350,12 @@ mod tests {
 
     #[test]
     fn the_first_difference_of_two_batches_is_told() {
-        let what = |a: &Batch, b: &Batch| first_difference(a, b).map(|d| (d.what, d.a, d.b));
-        assert_eq!(what(&batch(1, &[b"a"]), &batch(1, &[b"a"])), None);
+        let what = |a: &Batch, b: &Batch| input_difference(a, b).map(|d| (d.what, d.a, d.b));
+        assert_eq!(what(&batch(1, &[b"a"]), &batch(2, &[b"a"])), None);
         let (what_is, a, b) = what(&batch(1, &[b"a", b"b\n"]), &batch(1, &[b"a"])).expect("they differ");
         assert_eq!((what_is.as_str(), b.as_str()), ("input 2", "no further input"));
-        assert_eq!(a, "data stdin.1 at 0, 2 bytes \"b\\n\" (number 2 of node n1)");
-        assert_eq!(what(&batch(1, &[]), &batch(2, &[])).map(|d| d.0), Some("time".to_string()));
+        assert_eq!(a, "data stdin.1 at 0, 2 bytes \"b\\n\" (number 2 of node 1)");
+        assert_eq!(header_difference(&batch(1, &[]), &batch(2, &[])).map(|d| d.what), Some("time".to_string()));
+        assert_eq!(header_difference(&batch(1, &[]), &batch(1, &[b"a"])), None);
     }
 }

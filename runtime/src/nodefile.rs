@@ -87,15 +87,16 @@ impl NodeFile {
             let node = node.with_context(|| format!("'{number}' under [peers] is not a node number (1 to 255)"))?;
             let resolved = address
                 .to_socket_addrs()
-                .with_context(|| format!("cannot resolve address '{address}' of node {node}"))?;
+                .with_context(|| format!("cannot resolve address '{address}' of node {number}"))?;
             // The family that we listen on; a name may have addresses of both.
             let mut resolved: Vec<_> = resolved.collect();
             resolved.sort_by_key(|a| a.is_ipv4() != self.listen.is_ipv4());
-            let first = resolved.first().with_context(|| format!("'{address}' of node {node} has no address"))?;
+            let first = resolved.first().with_context(|| format!("'{address}' of node {number} has no address"))?;
             members.insert(node, *first);
         }
-        let list =
-            |nodes: &mut dyn Iterator<Item = &NodeId>| nodes.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let list = |nodes: &mut dyn Iterator<Item = &NodeId>| {
+            nodes.map(|node| node.get().to_string()).collect::<Vec<_>>().join(", ")
+        };
         ensure!(
             members.keys().eq(config.nodes.iter()),
             "the nodes under [peers] are {}, but the cluster consists of {}",

@@ -6,7 +6,7 @@
 use crate::admin::BatchRow;
 use crate::args::ReplayArgs;
 use crate::recording::Recording;
-use crate::show;
+use crate::{show, telemetry};
 use anyhow::{Context, Result};
 use replicode_log::{Batch, BatchIndex, Digest, Input, LogicalTime, NodeId};
 use replicode_syscalls::Recording as Keep;
@@ -110,9 +110,12 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
     reports.judge(&mut found);
     progress.clear();
     if json {
-        writeln!(out, "{}", serde_json::to_string(&found)?)?;
+        show::finish(writeln!(out, "{}", serde_json::to_string(&found)?))?;
+    } else if args.trace {
+        // Standard output is the trace, and the same at every replay; this is not.
+        telemetry::say(text(&found, &recording).trim_end());
     } else {
-        write!(out, "{}", text(&found, &recording))?;
+        show::finish(write!(out, "{}", text(&found, &recording)))?;
     }
     show::finish(out.flush())?;
     Ok(u8::from(!found.ok))
@@ -135,7 +138,7 @@ fn text(found: &Findings, recording: &Recording) -> String {
         let _ = writeln!(out, "the log ends in a write that a crash cut short: {torn}");
     }
     if found.uncommitted > 0 {
-        let _ = writeln!(out, "left out at the end, not known to be committed: {} batches", found.uncommitted);
+        let _ = writeln!(out, "batches left out at the end, not known to be committed: {}", found.uncommitted);
     }
     for (node, batch) in &found.other_nodes {
         let _ = writeln!(out, "node {node} reported another digest for batch {batch}: it had diverged");

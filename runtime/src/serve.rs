@@ -51,14 +51,14 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
         node_down_after: file.node_down_after(),
     });
     let running = running.inspect_err(|error| tracing::error!("{error:#}"))?;
-    tracing::info!("node {} of '{}' started, process {}", file.node, config.name, std::process::id());
+    tracing::info!("node {} of '{}' started, process {}", file.node.get(), config.name, std::process::id());
     say_hello(&running, &file, &config.name, &root, json);
     if args.until_stdin_closes {
         signals::watch_stdin(running.inbox())?;
     }
     signals.tell(running.inbox())?;
     let end = running.wait().inspect_err(|error| tracing::error!("{error:#}"))?;
-    tracing::info!("node {} stopped: {end:?}", file.node);
+    tracing::info!("node {} stopped: {end:?}", file.node.get());
     drop(lock);
     Ok(0)
 }
@@ -72,7 +72,12 @@ fn say_hello(node: &Node, file: &NodeFile, name: &str, root: &Path, json: bool) 
         telemetry::say_json(&hello);
         return;
     }
-    telemetry::say(&format!("node {} of '{name}' runs in {} (peers: udp {})", file.node, root.display(), file.listen));
+    telemetry::say(&format!(
+        "node {} of '{name}' runs in {} (peers: udp {})",
+        file.node.get(),
+        root.display(),
+        file.listen
+    ));
     for port in node.published() {
         telemetry::say(&format!("{} leads to {}", port.listen, port.service));
     }

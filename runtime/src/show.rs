@@ -152,7 +152,7 @@ fn status_text(status: &Status) -> String {
             format!("batch {} has been running for {busy:?}: a program computes without system calls", executing.batch),
         );
     }
-    line("up", format!("{:?}, boot {}", Duration::from_secs(status.uptime_ms / 1000), status.boot));
+    line("up", format!("{} s, boot {}", status.uptime_ms / 1000, status.boot));
     line("memory", format!("{}, log {}, {} fsyncs", bytes(status.rss_bytes), bytes(status.log_bytes), status.fsyncs));
     for port in &status.published {
         line("published", format!("{} -> {}", port.listen, port.service));

@@ -140,9 +140,9 @@ fn finish(started: &mut [Started], board: &Board) -> Result<u8> {
     for node in started.iter_mut() {
         while node.child.try_wait().context("cannot wait for a node")?.is_none() {
             if Instant::now() > end {
-                say(&format!("node {} does not stop and is killed", node.node));
+                say(&format!("node {} does not stop and is killed", node.node.get()));
                 killed = true;
-                node.child.kill().with_context(|| format!("cannot kill node {}", node.node))?;
+                node.child.kill().with_context(|| format!("cannot kill node {}", node.node.get()))?;
                 node.child.wait()?;
                 break;
             }

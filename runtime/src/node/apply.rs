@@ -125,7 +125,7 @@ impl ApplyLoop {
                 return Ok(end.map(End::Exited));
             }
             Message::Leadership(leadership) => match leadership.leader {
-                Some(leader) => tracing::info!(term = leadership.term.0, "node {leader} leads"),
+                Some(leader) => tracing::info!(term = leadership.term.0, "node {} leads", leader.get()),
                 None => tracing::info!(term = leadership.term.0, "nobody leads"),
             },
             Message::Fatal(fault) => return Err(anyhow!(fault).context("this node is broken and stops")),
@@ -192,7 +192,7 @@ impl ApplyLoop {
             }
             match output {
                 Output::Booted { node, boot, nonce } if (node, nonce) == (self.node, self.state.nonce) => {
-                    tracing::info!("admitted as boot {} of node {node} in batch {index}", boot.0);
+                    tracing::info!("admitted as boot {} of node {} in batch {index}", boot.0, node.get());
                     self.state.boot = Some(boot);
                     self.vitals.boot(boot);
                     self.replica.booted(boot);
@@ -210,7 +210,7 @@ impl ApplyLoop {
                     self.ask_for_boot()?;
                 }
                 Output::BootOver { node, boot } if node != self.node => {
-                    tracing::info!("boot {} of node {node} is over (batch {index})", boot.0);
+                    tracing::info!("boot {} of node {} is over (batch {index})", boot.0, node.get());
                 }
                 Output::Console { stream, bytes, .. } => self.console.write(stream, &bytes, new)?,
                 Output::Started { pid, name } => tracing::info!("process {pid} '{name}' started in batch {index}"),
@@ -305,7 +305,10 @@ impl ApplyLoop {
             if self.state.declared.iter().any(|(n, b, _)| (*n, *b) == (node, boot)) {
                 continue;
             }
-            tracing::warn!("node {node} has been silent for {silence:?}: its clients' connections are given up");
+            tracing::warn!(
+                "node {} has been silent for {silence:?}: its clients' connections are given up",
+                node.get()
+            );
             self.state.declared.push((node, boot, now));
             self.replica.offer(&mut vec![Input::NodeDown { node, boot }]);
         }
@@ -340,7 +343,8 @@ impl ApplyLoop {
         minority: &[(NodeId, Digest)],
         agreed: BatchIndex,
     ) -> Result<()> {
-        let named: Vec<_> = minority.iter().map(|(node, digest)| format!("{node} ({})", digest.short())).collect();
+        let named: Vec<_> =
+            minority.iter().map(|(node, digest)| format!("node {} ({})", node.get(), digest.short())).collect();
         let named = named.join(", ");
         // The verdict is in the log and comes again at every replay. Whom it concerns today, today's digest says.
         let own = self.machine.digest_of(index);
@@ -349,9 +353,7 @@ impl ApplyLoop {
             None => self.state.live,
         };
         if !concerned {
-            tracing::error!(
-                "nodes differ at batch {index}: in the minority are {named}; this node is not, and goes on"
-            );
+            tracing::error!("nodes differ at batch {index}: in the minority: {named}; this node is not, and goes on");
             return Ok(());
         }
         let members = self.machine.config().nodes.clone();

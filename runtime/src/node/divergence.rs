@@ -90,7 +90,9 @@ impl Own {
     pub fn investigate(&self, replica: &Replica, peers: &[NodeId]) -> String {
         let mut out = format!(
             "node {} differs from the other nodes: at batch {} its digest is another; up to batch {} all agreed.\n",
-            self.node, self.index, self.agreed
+            self.node.get(),
+            self.index,
+            self.agreed
         );
         let mut told = false;
         for peer in peers {
@@ -98,12 +100,12 @@ impl Own {
                 .and_then(|theirs| self.locate(replica, *peer, &theirs.digests));
             match found {
                 Ok(text) => {
-                    let _ = writeln!(out, "compared with node {peer}:\n{text}");
+                    let _ = writeln!(out, "compared with node {}:\n{text}", peer.get());
                     told = true;
                     break;
                 }
                 Err(why) => {
-                    let _ = writeln!(out, "node {peer} could not be asked: {why:#}");
+                    let _ = writeln!(out, "node {} could not be asked: {why:#}", peer.get());
                 }
             }
         }

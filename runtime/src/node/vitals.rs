@@ -88,8 +88,13 @@ impl Vitals {
         let state = self.lock().clone();
         let (since, before) = state.window;
         let elapsed = now.duration_since(since);
-        // Without batches nobody closes the window: then what is in it is the newest figure.
-        let rate = if elapsed >= WINDOW { (state.batches - before) as f64 / elapsed.as_secs_f64() } else { state.rate };
+        // Without batches nobody closes the window, and the first one is still open: then what is in it is the
+        // newest figure.
+        let rate = if elapsed >= WINDOW || before == 0 {
+            (state.batches - before) as f64 / elapsed.as_secs_f64()
+        } else {
+            state.rate
+        };
         let long = state.executing.filter(|(_, since)| now.duration_since(*since) >= MOMENT);
         let executing =
             long.map(|(index, since)| Executing { batch: index.0, ms: now.duration_since(since).as_millis() as u64 });
