@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 /// State digests that are kept, one per batch.
 pub const DIGESTS: usize = 4096;
 
-/// System calls that are kept, over all batches together: a few MiB.
+/// System calls that are kept, over all batches together: a few MiB. Of the batches whose digests are kept only.
 pub const STEPS: usize = 200_000;
 
 /// The digest chain's end, and the last system calls.
@@ -48,12 +48,13 @@ impl History {
         self.digests.push_back(digest);
 
         steps.truncate(STEPS);
+        steps.shrink_to_fit();
         if steps.is_empty() {
             return;
         }
         self.kept_steps += steps.len();
         self.steps.push_back((self.last, steps));
-        while self.kept_steps > STEPS {
+        while self.kept_steps > STEPS || self.steps.len() > DIGESTS {
             let Some((_, dropped)) = self.steps.pop_front() else { break };
             self.kept_steps -= dropped.len();
         }
@@ -97,9 +98,23 @@ mod tests {
         assert_eq!(history.digest_of(BatchIndex(9)), None);
     }
 
+    fn record(hash: u64) -> StepRecord {
+        StepRecord { pid: Pid(1), call: 3, hash: StepHash(hash) }
+    }
+
+    #[test]
+    fn steps_are_kept_as_long_as_digests() {
+        let mut history = History::new(digest(0));
+        for n in 1..=DIGESTS + 1 {
+            history.push(digest(n), vec![record(n as u64)]);
+        }
+        assert_eq!(history.steps_of(BatchIndex(1)), None);
+        assert_eq!(history.steps_of(BatchIndex(2)), Some(&[record(2)][..]));
+        assert_eq!((history.steps.len(), history.kept_steps), (DIGESTS, DIGESTS));
+    }
+
     #[test]
     fn steps_are_kept_up_to_a_bound() {
-        let record = |hash| StepRecord { pid: Pid(1), call: 3, hash: StepHash(hash) };
         let mut history = History::new(digest(0));
         history.push(digest(1), vec![record(1)]);
         history.push(digest(2), Vec::new());

@@ -1,5 +1,7 @@
 //! Clients that come and go: what the program sees, what the client is told, and the races between the two.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use common::{CAT, Cell, DEAF, ECHO, Flow, boot, conn, data, node, open, printed, section, sent};

@@ -1,5 +1,7 @@
 //! The same batches give the same digests, any other batch gives another, and nodes that differ are found.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use common::{Cell, ECHO, Flow, Op, boot, conn, data, node, open, printed, section};
@@ -88,7 +90,8 @@ fn the_same_log_gives_the_same_history() {
 #[test]
 fn any_change_of_an_input_shows_in_the_digest_from_there_on() {
     let base = history(|_, _| {});
-    let changes: [(&str, fn(&mut Batch)); 5] = [
+    type Change = fn(&mut Batch);
+    let changes: [(&str, Change); 5] = [
         ("time", |batch| batch.header.time = batch.header.time.plus(1)),
         ("seed", |batch| batch.header.seed += 1),
         ("a byte", |batch| {

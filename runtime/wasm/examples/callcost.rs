@@ -41,21 +41,24 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn best(file: &Path, args: &[&str]) -> Result<Duration, Box<dyn Error>> {
     let wasm = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let limits = Limits::default();
+    let module = WasmEngine::new(&limits)?.compile(&wasm)?;
+    let digest = module.digest();
+    let mut loader = WasmLoader::new();
+    loader.add(module);
     let mut best = Duration::MAX;
     for _ in 0..RUNS {
-        best = best.min(run(&wasm, args)?);
+        best = best.min(run(loader.clone(), digest, &limits, args)?);
     }
     Ok(best)
 }
 
 /// One run from the start of the process to its end, compilation not included.
-fn run(wasm: &[u8], args: &[&str]) -> Result<Duration, Box<dyn Error>> {
-    let limits = Limits::default();
-    let module = WasmEngine::new(&limits)?.compile(wasm)?;
+fn run(loader: WasmLoader, module: Digest, limits: &Limits, args: &[&str]) -> Result<Duration, Box<dyn Error>> {
     let image = FsImage::default();
     let program = ProgramSpec {
         name: "main".into(),
-        module: module.digest(),
+        module,
         args: args.iter().map(|arg| (*arg).into()).collect(),
         env: Vec::new(),
         stdin: false,
@@ -67,14 +70,12 @@ fn run(wasm: &[u8], args: &[&str]) -> Result<Duration, Box<dyn Error>> {
         name: "callcost".into(),
         nodes: vec![NodeId::new(1)?],
         epoch_unix_ns: 0,
-        engine: WasmEngine::fingerprint(&limits),
-        limits,
-        modules: vec![ModuleEntry { digest: module.digest(), name: "main".into() }],
+        engine: WasmEngine::fingerprint(limits),
+        limits: limits.clone(),
+        modules: vec![ModuleEntry { digest: module, name: "main".into() }],
         programs: vec![program],
         image: Digest::of(&codec::encode(&image)),
     };
-    let mut loader = WasmLoader::new();
-    loader.add(module);
     let mut machine = Machine::new(&config, &image, loader)?;
     // A process that calls and calls gives up its turn now and then; the next batch follows at once.
     let (begin, mut time) = (Instant::now(), LogicalTime::from_nanos(1));

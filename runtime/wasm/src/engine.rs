@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::linker;
 use crate::module::{CompiledModule, ModuleError};
 use replicode_log::{Digest, Limits};
+use replicode_machine::BEHAVIOUR;
 use std::fmt::Write as _;
 use wasmtime::{Collector, Config, Engine, Linker, OptLevel, Strategy};
 
@@ -94,7 +95,7 @@ impl WasmEngine {
         for setting in settings {
             let _ = writeln!(text, "{setting}");
         }
-        let _ = write!(text, "stack {stack}\ntables {MAX_TABLE_ELEMENTS}\n");
+        let _ = write!(text, "stack {stack}\ntables {MAX_TABLE_ELEMENTS}\nbehaviour {BEHAVIOUR}\n");
         text
     }
 

@@ -1,5 +1,7 @@
 //! Guests on the real engine and the real kernel: they run, wait, go on, and end each in its own way.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use common::{Cell, ending, program, stdout};

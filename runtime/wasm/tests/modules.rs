@@ -1,5 +1,7 @@
 //! What is accepted, what is refused, and what the refusal says.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use replicode_log::Limits;
 use replicode_wasm::{ModuleError, WasmEngine, engine};
 
