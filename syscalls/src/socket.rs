@@ -66,6 +66,8 @@ pub(crate) struct Socket {
     pub(crate) local_port: Option<u16>,
     /// The port that it holds in the process's port space: bound, connecting, or given at accept.
     pub(crate) held_port: Option<FlowPort>,
+    /// The program chose the port with `bind`, so a connect that fails does not free it.
+    pub(crate) bound: bool,
     pub(crate) peer: Option<HostAddr>,
     /// Bytes that arrived and were not read.
     pub(crate) recv: Chunks,
@@ -109,6 +111,7 @@ impl Socket {
             local_ip: [0; 4],
             local_port: None,
             held_port: None,
+            bound: false,
             peer: None,
             recv: Chunks::default(),
             arrived: 0,
@@ -134,6 +137,19 @@ impl Socket {
         self.state = State::Connected;
         self.send_window = send_window;
         self.send_limit = send_window;
+    }
+
+    /// A connect came to nothing: the socket is as before it. Answers the port that it no longer holds.
+    pub(crate) fn connect_failed(&mut self, error: Errno) -> Option<FlowPort> {
+        self.state = State::Idle;
+        self.peer = None;
+        self.error = Some(error);
+        if self.bound {
+            return None;
+        }
+        self.local_ip = [0; 4];
+        self.local_port = None;
+        self.held_port.take()
     }
 
     pub(crate) const fn is_connected(&self) -> bool {

@@ -279,10 +279,33 @@ fn refusals_are_told_by_their_reason() {
         guest.deliver(Ingress::ConnectFailed { sock, why });
         guest.resumed();
         assert_eq!(guest.done(call), Err(errno));
-        // It can be tried again, from the same port.
+        // It can be tried again; the port that it had not chosen itself is another.
         guest.waits(call);
-        assert!(matches!(guest.net()[..], [Egress::Connect { flow_port: 32_768, .. }]));
+        assert!(matches!(guest.net()[..], [Egress::Connect { flow_port: 32_769, .. }]));
     }
+}
+
+#[test]
+fn after_a_failed_connect_a_socket_is_as_before() {
+    let mut guest = Guest::new();
+    let (bound, free) = (guest.socket(), guest.socket());
+    guest.addr([127, 0, 0, 1], 70);
+    guest.ok(Call::BsdBind { fd: bound, addr: ADDR, addr_len: 16 });
+    for (fd, outcome) in [(bound, Err(Errno::Inval)), (free, Ok(0))] {
+        guest.addr([127, 0, 0, 1], 80);
+        let call = Call::BsdConnect { fd, addr: ADDR, addr_len: 16 };
+        guest.waits(call);
+        let said = guest.net();
+        let [Egress::Connect { sock, .. }] = said[..] else { panic!("{said:?}") };
+        guest.deliver(Ingress::Reset { sock });
+        guest.resumed();
+        assert_eq!(guest.done(call), Err(Errno::ConnRefused));
+        // A port that the program chose stays chosen.
+        guest.addr([127, 0, 0, 1], 90);
+        assert_eq!(guest.done(Call::BsdBind { fd, addr: ADDR, addr_len: 16 }), outcome);
+    }
+    guest.ok(Call::BsdGetsockname { fd: bound, addr: ADDR, addr_len: ADDR_LEN });
+    assert_eq!(guest.addr_found(), ([127, 0, 0, 1], 70));
 }
 
 #[test]

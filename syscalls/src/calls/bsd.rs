@@ -77,6 +77,7 @@ impl Ctx<'_> {
             _ => return Err(Errno::AddrInUse.into()),
         };
         socket.local_ip = ip;
+        socket.bound = true;
         socket.local_port = Some(port);
         socket.held_port = Some(port);
         self.moved.note(port.into());

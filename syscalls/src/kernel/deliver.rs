@@ -27,31 +27,22 @@ impl Kernel {
                 socket.connect_news = true;
                 interest::READ | interest::WRITE
             }),
-            Ingress::ConnectFailed { sock, why } => self.change(sock, |socket| {
-                if socket.state != State::Connecting {
-                    return 0;
-                }
-                socket.state = State::Idle;
-                socket.peer = None;
-                socket.error = Some(errno_of(why));
-                interest::READ | interest::WRITE
-            }),
+            Ingress::ConnectFailed { sock, why } => self.connect_failed(sock, errno_of(why)),
             Ingress::Data { sock, bytes } => self.data(sock, bytes),
             Ingress::Fin { sock } => self.change(sock, |socket| {
                 socket.recv_over = true;
                 interest::READ | interest::WRITE
             }),
-            Ingress::Reset { sock } => self.change(sock, |socket| {
-                match socket.state {
-                    State::Connected => socket.reset_by_peer(),
-                    State::Connecting => {
-                        socket.state = State::Idle;
-                        socket.error = Some(Errno::ConnRefused);
+            Ingress::Reset { sock } => {
+                self.connect_failed(sock, Errno::ConnRefused);
+                self.change(sock, |socket| {
+                    if !socket.is_connected() {
+                        return 0;
                     }
-                    State::Idle | State::Listening { .. } => return 0,
-                }
-                interest::READ | interest::WRITE
-            }),
+                    socket.reset_by_peer();
+                    interest::READ | interest::WRITE
+                });
+            }
             Ingress::Acked { sock, offset } => self.change(sock, |socket| {
                 socket.acked(offset);
                 if socket.room() > 0 { interest::WRITE } else { 0 }
@@ -129,6 +120,17 @@ impl Kernel {
         }
         socket.recv.push(bytes);
         self.wake_for_socket(slot, interest::READ);
+    }
+
+    /// Ends a connect that is under way, if one is.
+    fn connect_failed(&mut self, sock: SockId, error: Errno) {
+        let Some(slot) = self.sockets.slot_of(sock) else { return };
+        let Some(socket) = self.sockets.get_mut(slot).filter(|it| it.state == State::Connecting) else { return };
+        let (pid, freed) = (socket.pid, socket.connect_failed(error));
+        if let (Some(port), Some(process)) = (freed, self.process_mut(pid)) {
+            process.ports.free(port);
+        }
+        self.wake_for_socket(slot, interest::READ | interest::WRITE);
     }
 
     /// Changes a socket, and wakes its process if that is interested in what `change` answers.
