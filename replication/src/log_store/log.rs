@@ -336,6 +336,11 @@ impl Log {
         let from = last.map_or(0, |id| id.index + 1);
         {
             let mut state = locked(&self.0.state);
+            if state.last.is_none_or(|id| id.index < from) {
+                drop(state);
+                done(Ok(()));
+                return Ok(());
+            }
             while let Some(entry) = state.cache.pop_back_if(|entry| entry.id.index >= from) {
                 state.cached_bytes -= entry.body.len() + ENTRY_COST;
             }
