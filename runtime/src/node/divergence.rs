@@ -3,13 +3,15 @@
 //! Digests are compared through the log, now and then. When that shows a difference, the node asks a peer for its
 //! digests since the last agreement, and for the hashes of the system calls of the first batch that differs.
 
+use crate::admin::ProcessRow;
+use crate::rows;
 use anyhow::{Context, Result};
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::{BatchIndex, Digest, NodeId, Pid, codec};
 use replicode_machine::Machine;
 use replicode_replication::Replica;
+use replicode_syscalls::StepRecord;
 use replicode_syscalls::abi::IMPORTS;
-use replicode_syscalls::{ProcessInfo, StepRecord};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -68,7 +70,7 @@ pub struct Own {
     index: BatchIndex,
     digests: Vec<(BatchIndex, Digest)>,
     steps: Vec<(BatchIndex, Vec<(Pid, u16, u64)>)>,
-    processes: Vec<ProcessInfo>,
+    processes: Vec<ProcessRow>,
 }
 
 impl Own {
@@ -82,7 +84,7 @@ impl Own {
         let digests = digests(machine, agreed.next(), index);
         let steps =
             digests.iter().filter_map(|(n, _)| Some((*n, machine.steps_of(*n)?.iter().map(plain).collect()))).collect();
-        Self { node, agreed, index, digests, steps, processes: machine.processes().collect() }
+        Self { node, agreed, index, digests, steps, processes: rows::processes(machine) }
     }
 
     /// Asks the peers, in order, until one can say where the histories part; the text of the report.
@@ -118,7 +120,7 @@ impl Own {
         }
         out.push_str("processes on this node:\n");
         for process in &self.processes {
-            let _ = writeln!(out, "  {} {}: {:?}, {} calls", process.pid, process.name, process.state, process.calls);
+            let _ = writeln!(out, "  {} {}: {}, {} calls", process.pid, process.name, process.state, process.calls);
         }
         out.push_str(
             "The log is the same on all nodes; this node computed something else from it. Start it again to execute the \
@@ -144,8 +146,8 @@ impl Own {
         let name = |step: Option<&(Pid, u16, u64)>| match step {
             Some((pid, call, hash)) => {
                 let call = IMPORTS.get(usize::from(*call)).map_or("unknown", |import| import.name);
-                let process = self.processes.iter().find(|p| p.pid == *pid).map_or("?", |p| &p.name);
-                format!("{call} of process {pid} '{process}' (hash {hash:016x})")
+                let process = self.processes.iter().find(|p| p.pid == pid.0).map_or("?", |p| &p.name);
+                format!("{call} of process {} '{process}' (hash {hash:016x})", pid.0)
             }
             None => "no further call".to_string(),
         };
@@ -207,7 +209,7 @@ mod tests {
         let random = IMPORTS.iter().position(|import| import.name == "random_get").expect("listed") as u16;
         let (a, b) = ((Pid(1), 0, 1), (Pid(1), random, 2));
         let text = own.first_call(&[a, b], &[a, (Pid(1), random, 3)]);
-        assert!(text.starts_with("number 2 of the batch: here random_get of process p1"), "{text}");
+        assert!(text.starts_with("number 2 of the batch: here random_get of process 1"), "{text}");
         assert!(own.first_call(&[a], &[a, b]).contains("here no further call, there random_get"));
         assert!(own.first_call(&[a], &[a]).starts_with("none: all 1 calls"));
     }

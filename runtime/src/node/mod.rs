@@ -38,6 +38,7 @@ use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, Input
 use replicode_log::{Input, NodeId, Service};
 use replicode_machine::Machine;
 use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, TlsIdentity, Tuning};
+use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -128,7 +129,11 @@ impl Node {
             options;
         let config = genesis.config;
         cell::check_engine(&config)?;
-        let machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
+        let mut machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
+        if config.nodes.len() > 1 {
+            // So that nodes that part can name the system call.
+            machine.set_recording(Recording::Steps);
+        }
         let (inbox, queue) = inbox::inbox();
         let late_replica = Arc::new(OnceLock::new());
         let services: Vec<Service> = publish.iter().map(|(_, service)| service.clone()).collect();
