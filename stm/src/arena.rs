@@ -10,7 +10,9 @@ use crate::sync::{AtomicUsize, Padded, Relaxed};
 use std::sync::OnceLock;
 
 /// Elements of the first level; level `l` holds `FIRST << l`.
-const FIRST: usize = 1 << 12;
+const FIRST: usize = if cfg!(any(loom, shuttle)) { 8 } else { 1 << 12 };
+/// Indices that a worker claims at a time.
+pub(crate) const STEP: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 64 };
 /// Enough levels for every `u32` index.
 const LEVELS: usize = 20;
 

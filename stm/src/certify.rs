@@ -28,7 +28,7 @@ const COOL: u32 = 64;
 /// The commit index is shown to the other workers after this many commits, and before anything slow.
 const PUBLISH: u32 = 8;
 /// Fewest transactions worth freezing as a group.
-const GROUP_MIN: u32 = 8;
+const GROUP_MIN: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 const GROUP_MAX: u32 = 64;
 
 impl Shared<'_> {
@@ -118,6 +118,14 @@ impl Shared<'_> {
         }
     }
 
+    /// Token holder: shows the commit index, and what it allows, before something slow.
+    #[cold]
+    fn show(&self, c: u32) {
+        self.commit.store(c, Release);
+        fence(SeqCst);
+        self.park.wake();
+    }
+
     /// Lets every claimed transaction finish and no further one start.
     pub(crate) fn drain(&self) {
         let next = self.next.fetch_or(STOP, AcqRel);
@@ -137,7 +145,7 @@ where
         let sh = self.shared;
         let mut progress = false;
         loop {
-            if sh.token.swap(true, AcqRel) {
+            if sh.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
                 return progress;
             }
             progress |= self.commit_run(w);
@@ -182,7 +190,7 @@ where
                         s.incarnation() > 0
                     }
                     Some(cell) => {
-                        sh.commit.store(c, Release);
+                        sh.show(c);
                         if !slot.change(s, s.again()) {
                             continue;
                         }
@@ -196,7 +204,7 @@ where
                     if !slot.change(s, s.again()) {
                         continue;
                     }
-                    sh.commit.store(c, Release);
+                    sh.show(c);
                     w.scratch.counts.takeovers += 1;
                     self.execute(w, s.again(), true);
                     true

@@ -16,7 +16,7 @@
 //! Publication: a record's plain fields are stored relaxed before the release store (or swap) of the link that makes
 //! it visible, and are read after an acquire load of that link.
 
-use crate::arena::{Arena, Run};
+use crate::arena::{Arena, Run, STEP};
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 
 /// Low bit of [`Rec::ver`]: the writer was aborted and will probably write this cell again. A hint.
@@ -136,7 +136,7 @@ pub(crate) fn version(recs: &Arena<Rec>, ver: u32) -> (Kind, u64) {
 /// Takes a private record and fills it as a version.
 #[inline(always)]
 pub(crate) fn new_version(recs: &Arena<Rec>, run: &mut Run, kind: Kind, word: u64) -> u32 {
-    let at = run.take(recs, 64);
+    let at = run.take(recs, STEP);
     let rec = recs.get(at);
     rec.kind.store(kind as u32, Relaxed);
     rec.word.store(word, Relaxed);

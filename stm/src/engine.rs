@@ -1,6 +1,6 @@
 //! `Stm`: the engine, its settings, and how a batch is cut into direct and speculative segments.
 
-use crate::arena::Arena;
+use crate::arena::{Arena, STEP};
 use crate::bag::{BagPart, TxBag};
 use crate::cell::{TxCell, TxCounter};
 use crate::chain::Rec;
@@ -607,7 +607,7 @@ impl Stm {
             fatal: AtomicBool::new(false),
             token: Padded(AtomicBool::new(false)),
             heat: Padded(AtomicU32::new(self.heat)),
-            again: (0..self.slots.len() / 64).map(|_| Padded(AtomicU64::new(0))).collect(),
+            again: (0..self.slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
             group: crate::certify::Group::new(self.settings.group.unwrap_or(self.workers >= 8)),
             park: Parking::new(),
             arrived: AtomicU32::new(0),
@@ -659,7 +659,7 @@ impl Stm {
         if self.places.len() < to {
             self.places.resize_with(to, || AtomicU64::new(u64::MAX));
         }
-        self.recs.reserve(2 * n + 64 * self.workers + 1);
+        self.recs.reserve(2 * n + STEP as usize * self.workers + 1);
     }
 
     /// Moves the outcome of a segment into the committed state.

@@ -14,7 +14,7 @@ use crate::run::{Scratch, Shared, Worker};
 use crate::slot::{ABORTED, ABORTING, EXECUTED, RUNNING, Status};
 use crate::spec::Retry;
 use crate::stats::Counts;
-use crate::sync::{AcqRel, Relaxed, SeqCst};
+use crate::sync::{AcqRel, Relaxed, SeqCst, after_seq_cst};
 
 /// Why an executed transaction was sent back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +31,7 @@ impl Shared<'_> {
     pub(crate) fn call_again(&self, txn: u32) {
         let bit = txn as usize & (self.slots.len() - 1);
         self.again[bit / 64].fetch_or(1 << (bit % 64), SeqCst);
+        after_seq_cst();
     }
 
     /// The lowest transaction that should run again, claimed.
@@ -117,11 +118,13 @@ impl Shared<'_> {
     fn step_back(&self, worker: usize, status: Status, on: Option<u32>) {
         let txn = status.txn();
         self.slot(txn).status.swap(status.with(ABORTED).0, SeqCst);
+        after_seq_cst();
         if let Some(j) = on {
             let distance = txn.wrapping_sub(j).wrapping_sub(1);
             if distance < 64 {
                 let slot = self.slot(j);
                 slot.waiters.fetch_or(1 << distance, SeqCst);
+                after_seq_cst();
                 // Dekker with the publisher: it says EXECUTED, then looks for waiters.
                 let s = slot.load_sc();
                 if s.txn() == j && matches!(s.state(), RUNNING | ABORTED | ABORTING) {
@@ -202,6 +205,7 @@ impl Shared<'_> {
             chain::mark_estimate(self.recs, slot.write(self.log, k) as u32);
         }
         slot.status.swap(status.with(ABORTED).0, SeqCst);
+        after_seq_cst();
         match cause {
             Cause::Push => counts.pushed += 1,
             Cause::Own => counts.own += 1,

@@ -167,6 +167,8 @@ mod engine;
 mod error;
 mod hints;
 mod map;
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 mod park;

@@ -4,7 +4,7 @@
 //! work fences and looks for sleepers. So one of the two sees the other. A short timeout stands behind it: a lost
 //! wake-up may cost time, never the block.
 
-use crate::sync::{AtomicU32, Condvar, Mutex, Relaxed, SeqCst, fence, lock};
+use crate::sync::{AtomicU32, Condvar, Mutex, SeqCst, fence, lock};
 
 /// Sleepers of one block.
 pub(crate) struct Parking {
@@ -34,7 +34,7 @@ impl Parking {
     /// Wakes everybody, if anybody sleeps. The caller has made work visible and fenced.
     #[inline(always)]
     pub(crate) fn wake(&self) {
-        if self.sleepers.load(Relaxed) > 0 {
+        if self.sleepers.load(SeqCst) > 0 {
             self.ring();
         }
     }

@@ -75,6 +75,17 @@ pub(crate) fn spawn_all<W: Send>(items: &mut [W], work: impl Fn(&mut W) + Sync) 
     });
 }
 
+/// Lets another thread run.
+pub(crate) fn yield_now() {
+    #[cfg(loom)]
+    use loom::thread;
+    #[cfg(shuttle)]
+    use shuttle::thread;
+    #[cfg(not(any(loom, shuttle)))]
+    use std::thread;
+    thread::yield_now();
+}
+
 /// A stopwatch.
 #[derive(Clone, Copy)]
 pub(crate) struct Clock(Instant);

@@ -17,7 +17,9 @@ use crate::slot::{EXECUTED, NONE, RUNNING, Slot, Status};
 use crate::spec::{Buffer, Spec};
 use crate::stats::{Counts, TraceEvent, TraceKind};
 use crate::store::Store;
-use crate::sync::{AcqRel, Acquire, AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, Release, SeqCst};
+use crate::sync::{
+    AcqRel, Acquire, AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, Release, SeqCst, after_seq_cst,
+};
 use crate::tx::{Mode, RangeCheck, Tx};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -200,7 +202,7 @@ where
         } else if sh.chaos.is_some() {
             sh.arrived.fetch_add(1, SeqCst);
             while sh.arrived.load(SeqCst) < sh.workers {
-                std::thread::yield_now();
+                crate::pool::yield_now();
             }
         }
         let (mut idle, mut lag) = (0, 0);
@@ -325,6 +327,7 @@ impl Shared<'_> {
         // next status". Under the token nobody may abort this run any more, so it goes straight to its final state.
         let state = if token { crate::slot::COMMITTED } else { EXECUTED };
         slot.status.swap(status.with(state).0, SeqCst);
+        after_seq_cst();
         self.after_publish(worker, s, txn, status.with(state), token);
         self.park.wake();
     }
@@ -432,7 +435,7 @@ impl Shared<'_> {
 
 /// A fresh ring of slots for this window.
 pub(crate) fn ring(window: u32, workers: usize) -> Vec<Padded<Slot>> {
-    let len = (window as usize + workers + 1).next_power_of_two().max(64);
+    let len = (window as usize + workers + 1).next_power_of_two().max(if cfg!(loom) { 4 } else { 64 });
     let ring: Vec<Padded<Slot>> = (0..len).map(|_| Padded(Slot::default())).collect();
     for s in &ring {
         s.status.store(Status::new(u32::MAX, 0, NONE).0, Release);

@@ -19,6 +19,16 @@ pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
+/// Stands after a sequentially consistent read-modify-write that is one half of a Dekker pattern.
+///
+/// `loom` treats such operations as acquire-release and models sequential consistency for fences only, so the models
+/// get a fence here. The real thing needs none: the operation itself takes part in the single total order.
+#[inline(always)]
+pub(crate) fn after_seq_cst() {
+    #[cfg(loom)]
+    fence(SeqCst);
+}
+
 /// Locks, and takes the value of a poisoned lock as it is.
 ///
 /// No lock of this crate is held while foreign code runs, except inside `Drop` and `Ord` of user types; what they leave

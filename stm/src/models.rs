@@ -1,0 +1,187 @@
+//! `loom` models: every interleaving and every permitted reordering of a few steps.
+//!
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p replicode-stm --release --lib models`
+//!
+//! The models run the crate's own code, not copies: chain insertion against search, version swap against search,
+//! counters' folds against their settling, the parking, and a whole two-worker block (claim, publish, token hand-over,
+//! sleep). There is no time-out behind the parking here, so a lost wake-up is a deadlock and is found.
+
+use crate::arena::{Arena, Run};
+use crate::chain::{self, Cell, Kind, Rec};
+use crate::park::Parking;
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, fence};
+use loom::sync::Arc;
+use loom::thread;
+
+fn recs() -> Arena<Rec> {
+    let mut a = Arena::new(1);
+    a.reserve(6);
+    a
+}
+
+/// Inserts a version of `txn` whose word is `100 * txn`.
+fn put(recs: &Arena<Rec>, cell: &Cell, run: &mut Run, txn: u32) -> u32 {
+    let at = chain::new_version(recs, run, Kind::Write, u64::from(txn) * 100);
+    chain::insert(recs, cell, txn, at);
+    at
+}
+
+#[test]
+fn insert_against_insert_and_find() {
+    loom::model(|| {
+        let shared = Arc::new((recs(), Cell::default()));
+        let threads: Vec<_> = [1u32, 2]
+            .map(|txn| {
+                let s = shared.clone();
+                thread::spawn(move || {
+                    put(&s.0, &s.1, &mut Run::default(), txn);
+                })
+            })
+            .into();
+        let found = chain::find(&shared.0, &shared.1, 3);
+        if found.ver != 0 {
+            assert_eq!(chain::version(&shared.0, found.ver), (Kind::Write, u64::from(found.txn) * 100));
+        }
+        for t in threads {
+            t.join().unwrap_or_default();
+        }
+        for (below, want) in [(1, 0), (2, 100), (3, 200)] {
+            let f = chain::find(&shared.0, &shared.1, below);
+            let word = if f.ver == 0 { 0 } else { chain::version(&shared.0, f.ver).1 };
+            assert_eq!(word, want, "as transaction {below} sees it");
+        }
+    });
+}
+
+#[test]
+fn swap_against_find() {
+    loom::model(|| {
+        let shared = Arc::new((recs(), Cell::default()));
+        let s = shared.clone();
+        let writer = thread::spawn(move || {
+            let mut run = Run::default();
+            let at = put(&s.0, &s.1, &mut run, 1);
+            chain::mark_estimate(&s.0, at);
+            let second = chain::new_version(&s.0, &mut run, Kind::Tombstone, 7);
+            chain::swap(&s.0, at, second);
+            chain::swap(&s.0, at, 0);
+        });
+        let found = chain::find(&shared.0, &shared.1, 2);
+        if found.ver != 0 {
+            // Whatever it is, it is whole.
+            let seen = chain::version(&shared.0, found.ver);
+            assert!(seen == (Kind::Write, 100) || seen == (Kind::Tombstone, 7), "torn: {seen:?}");
+        }
+        assert!(writer.join().is_ok());
+        assert_eq!(chain::find(&shared.0, &shared.1, 2).ver, 0, "withdrawn");
+    });
+}
+
+#[test]
+fn settling_a_delta_against_a_fold() {
+    loom::model(|| {
+        let shared = Arc::new((recs(), Cell::default()));
+        let mut run = Run::default();
+        let nodes: Vec<u32> = (1..3)
+            .map(|txn| {
+                let at = chain::new_version(&shared.0, &mut run, Kind::Delta, 5);
+                chain::insert(&shared.0, &shared.1, txn, at);
+                at
+            })
+            .collect();
+        let s = shared.clone();
+        let committer = thread::spawn(move || {
+            for (k, at) in nodes.iter().enumerate() {
+                chain::settle_delta(&s.0, &s.1, k as u32 + 1, *at);
+            }
+        });
+        assert_eq!(chain::fold(&shared.0, &shared.1, 3).0, 10, "folded or not, the sum is the same");
+        assert!(committer.join().is_ok());
+        assert_eq!(chain::fold(&shared.0, &shared.1, 3).0, 10);
+    });
+}
+
+#[test]
+fn parking_loses_no_wake_up() {
+    loom::model(|| {
+        let shared = Arc::new((Parking::new(), AtomicU32::new(0)));
+        let s = shared.clone();
+        let sleeper = thread::spawn(move || {
+            while s.1.load(SeqCst) == 0 {
+                s.0.sleep(|| s.1.load(Relaxed) != 0);
+            }
+        });
+        shared.1.store(1, Relaxed);
+        fence(SeqCst);
+        shared.0.wake();
+        assert!(sleeper.join().is_ok());
+    });
+}
+
+/// A whole block: two workers, two transactions that conflict, the real `work` loop.
+#[test]
+fn a_block_with_token_hand_over() {
+    use crate::certify::Group;
+    use crate::run::{Scratch, Segment, Shared, Worker, ring};
+    use crate::spec::Buffer;
+    use crate::store::Store;
+    use crate::sync::{AtomicBool, Padded};
+    use crate::{Tx, TxCell, TxResult};
+    use std::marker::PhantomData;
+
+    /// Leaked: `loom` threads are not scoped.
+    fn leak<T>(t: T) -> &'static T {
+        Box::leak(Box::new(t))
+    }
+
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = model.preemption_bound.or(Some(2));
+    model.check(|| {
+        let mut store = Store::new();
+        store.cells.reserve(2);
+        let engine = store.engine;
+        let id = store.new_cell_mut(0, 0).unwrap_or_default();
+        store.cells.get(id).set_meta(0, true);
+        let store: &'static Store = leak(store);
+        let cell: TxCell<u64> = TxCell { engine, id, of: PhantomData };
+        let slots: &'static _ = leak(ring(2, 2));
+        let places: &'static [AtomicU64] = leak([AtomicU64::new(0), AtomicU64::new(0)]);
+        let shared: &'static Shared<'static> = leak(Shared {
+            store,
+            recs: leak(recs()),
+            log: leak(Arena::new(1)),
+            slots,
+            window: 2,
+            n: 2,
+            next: Padded(AtomicU32::new(0)),
+            commit: Padded(AtomicU32::new(0)),
+            end: AtomicU32::new(2),
+            fatal: AtomicBool::new(false),
+            token: Padded(AtomicBool::new(false)),
+            heat: Padded(AtomicU32::new(0)),
+            again: (0..slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
+            group: Group::new(false),
+            park: Parking::new(),
+            arrived: AtomicU32::new(0),
+            workers: 2,
+            baton: None,
+            chaos: None,
+            meter: Padded(AtomicU64::new(0)),
+            may_switch: false,
+            places,
+            audit: None,
+            clock: None,
+        });
+        let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
+        let work = move |id: usize| {
+            let segment = Segment { shared, jobs: &[1u64, 2], f: &f, of: PhantomData };
+            let mut w = Worker { id, buf: Buffer::default(), scratch: Scratch::default(), outcomes: Vec::new() };
+            segment.work(&mut w);
+        };
+        let helper = thread::spawn(move || work(1));
+        work(0);
+        assert!(helper.join().is_ok());
+        let end = chain::find(shared.recs, store.cells.get(id), 2);
+        assert_eq!(chain::version(shared.recs, end.ver).1, 12, "first the 1, then the 2");
+    });
+}
