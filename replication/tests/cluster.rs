@@ -20,7 +20,10 @@ fn agree(nodes: &[&ToyNode], inputs: usize) {
     for node in nodes {
         node.wait("all batches", |toy| toy.batches.len() >= most);
     }
-    let first = (nodes[0].toy().batches.clone(), nodes[0].toy().inputs.clone());
+    let first = {
+        let toy = nodes[0].toy();
+        (toy.batches.clone(), toy.inputs.clone())
+    };
     for node in nodes {
         let toy = node.toy();
         assert!(toy.batches == first.0 && toy.inputs == first.1, "{} agrees", node.node);

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// More than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 pub fn node(n: u64) -> NodeId {
     NodeId::new(n).unwrap_or_else(|_| unreachable!("tests use valid numbers"))
@@ -89,6 +89,9 @@ pub struct ToyNode {
 
 impl ToyNode {
     pub fn start(config: ReplicaConfig) -> Result<Self, ReplicaError> {
+        // RUST_LOG=replicode_replication=debug shows what happens. A second call changes nothing.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let me = config.node;
         let (delivery, mut events) = channel(16, |from, question| {
             let mut answer = format!("to {from}: ").into_bytes();
