@@ -87,7 +87,7 @@ impl Default for Tuning {
         Self {
             heartbeat: Duration::from_millis(100),
             election: (Duration::from_millis(500), Duration::from_millis(1000)),
-            pipeline: 4,
+            pipeline: 2,
             batch_inputs: 65_536,
             batch_bytes: 1 << 20,
             segment_bytes: 16 << 20,

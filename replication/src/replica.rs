@@ -382,7 +382,8 @@ impl Replica {
         self.shared.wake.notify_one();
     }
 
-    /// The machine has granted this node's boot: numbering starts again at 1.
+    /// The machine has granted the boot that was asked for last: numbering starts again at 1. Not to be called for
+    /// boots of the past, which come by again when the log is applied after a restart: their nonces differ.
     pub fn booted(&self, boot: BootNo) {
         self.shared.outgoing().booted(boot);
         self.shared.wake.notify_one();

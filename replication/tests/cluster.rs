@@ -156,6 +156,7 @@ fn a_follower_that_was_away_catches_up() {
 fn without_a_majority_nothing_is_committed_and_nothing_is_lost() {
     let cluster = Cluster::new("majority", 3);
     let one = cluster.start(1);
+    one.toy().nonce = 5;
     one.replica.boot(5);
     one.offer(0..10);
     std::thread::sleep(Duration::from_millis(1500));

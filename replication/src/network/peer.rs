@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// Which of the two connections to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,17 @@ enum Link {
 struct Health {
     last_contact: Option<Instant>,
     trouble: Option<String>,
+    /// Dials that failed since the last success.
+    failures: u32,
+}
+
+/// How long to wait before a dial that follows so many failed ones. The engine's own back-off comes too late for a
+/// peer that refuses at once.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        n => Duration::from_millis(20 << (n - 1).min(5)),
+    }
 }
 
 /// Another member.
@@ -44,6 +56,8 @@ pub struct Peer {
     pub addr: SocketAddr,
     links: [Mutex<Link>; 2],
     health: Mutex<Health>,
+    /// Ends the pause before a dial.
+    awake: Notify,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,6 +70,13 @@ impl Peer {
         let mut health = locked(&self.health);
         health.last_contact = Some(Instant::now());
         health.trouble = None;
+        health.failures = 0;
+    }
+
+    /// It has dialled this node: so it is up, and worth dialling at once.
+    pub fn called(&self) {
+        locked(&self.health).failures = 0;
+        self.awake.notify_waiters();
     }
 
     fn failed(&self, why: &str) {
@@ -65,6 +86,7 @@ impl Peer {
             tracing::info!(peer = %self.node, addr = %self.addr, "cannot reach a peer: {why}");
             health.trouble = Some(why.to_string());
         }
+        health.failures = health.failures.saturating_add(1);
     }
 
     /// How long ago it last answered, and why it was last found unreachable.
@@ -91,7 +113,7 @@ impl Peers {
         let others = members.iter().filter(|(node, _)| **node != owner.node);
         let peer = |(node, addr): (&NodeId, &SocketAddr)| {
             let links = [Mutex::new(Link::Down), Mutex::new(Link::Down)];
-            let peer = Peer { node: *node, addr: *addr, links, health: Mutex::default() };
+            let peer = Peer { node: *node, addr: *addr, links, health: Mutex::default(), awake: Notify::new() };
             (node.get(), Arc::new(peer))
         };
         Self { owner, incarnation, endpoint: OnceLock::new(), table: others.map(peer).collect(), started: Instant::now() }
@@ -161,21 +183,29 @@ impl Peers {
                     *link = Link::Up(connection.clone());
                 }
             }
-            Err(why) => {
+            Err(_) => {
                 if matches!(&*link, Link::Dialling(dial) if dial.peek().is_some()) {
                     *link = Link::Down;
                 }
-                peer.failed(why);
             }
         }
         result
     }
 
     async fn dial(&self, peer: &Peer) -> Result<quinn::Connection, String> {
-        match tokio::time::timeout(HANDSHAKE, self.shake_hands(peer)).await {
+        let failures = locked(&peer.health).failures;
+        tokio::select! {
+            () = tokio::time::sleep(pause(failures)) => {}
+            () = peer.awake.notified() => {}
+        }
+        let result = match tokio::time::timeout(HANDSHAKE, self.shake_hands(peer)).await {
             Ok(result) => result,
             Err(_) => Err("no answer to a handshake".to_string()),
+        };
+        if let Err(why) = &result {
+            peer.failed(why);
         }
+        result
     }
 
     async fn shake_hands(&self, peer: &Peer) -> Result<quinn::Connection, String> {

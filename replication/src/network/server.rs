@@ -110,10 +110,11 @@ async fn recognise<SM: RaftStateMachine<TypeConfig>>(
     let hello = hello.ok_or("it closed the connection without a word")?;
     let node = NodeId::new(hello.node).map_err(|error| error.to_string())?;
     server.peers.hello(hello.node).check(&hello)?;
-    if server.peers.get(hello.node).is_none() {
+    let Some(peer) = server.peers.get(hello.node) else {
         return Err(format!("{node} is not another member of this cluster"));
-    }
+    };
     tls::check_peer(connection, node, &server.peers.owner().identity.cluster)?;
+    peer.called();
     Ok(node)
 }
 

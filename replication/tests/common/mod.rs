@@ -35,6 +35,8 @@ pub struct Toy {
     pub faults: Vec<Fault>,
     /// Wants a batch without inputs at this time, once.
     pub deadline: Option<LogicalTime>,
+    /// Of the boot that this node has asked for: others of the same node are history.
+    pub nonce: u64,
     pub ticks: u64,
     pub repeats: u64,
 }
@@ -64,7 +66,7 @@ impl Toy {
         if let Input::Boot { nonce } = input {
             if origin.2 != nonce {
                 *origin = (BootNo(origin.0.0 + 1), 1, nonce);
-                if from == me {
+                if from == me && nonce == self.nonce {
                     replica.booted(origin.0);
                 }
             }
@@ -140,6 +142,7 @@ impl ToyNode {
 
     /// Asks for a boot and waits for it.
     pub fn boot(&self, nonce: u64) {
+        self.toy().nonce = nonce;
         self.replica.boot(nonce);
         let me = self.node;
         self.wait("boot", |toy| toy.origins.get(&me).is_some_and(|origin| origin.2 == nonce));
