@@ -10,7 +10,7 @@ use replicode_log::Egress;
 
 /// Closes what a descriptor stood for. The descriptor is out of the table already.
 pub(crate) fn close(
-    descriptor: Descriptor,
+    mut descriptor: Descriptor,
     ports: &mut Ports,
     fs: &mut Fs,
     sockets: &mut Sockets,
@@ -18,7 +18,11 @@ pub(crate) fn close(
 ) {
     match descriptor.object {
         Object::Stdin | Object::Console(_) => {}
-        Object::File { ino, .. } | Object::Directory { ino, .. } => fs.release(ino),
+        Object::File { ino, .. } => fs.release(ino),
+        Object::Directory { ino, .. } => {
+            fs.end_listing(&mut descriptor.listing, 0);
+            fs.release(ino);
+        }
         Object::Socket(slot) => close_socket(slot, ports, sockets, outbox),
     }
 }

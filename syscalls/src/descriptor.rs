@@ -1,10 +1,10 @@
 //! The descriptor table of a process.
 //!
-//! Preview 1 has no `dup`, so each descriptor is an open file of its own: position and flags live in the table.
+//! Preview 1 has no `dup`, so each descriptor is an open file of its own: position, listing and flags live in the table.
 
 use crate::abi::Errno;
 use crate::abi::types::{fdflags, rights};
-use crate::fs::Ino;
+use crate::fs::{Ino, Listing};
 use crate::sockets::Slot;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::ConsoleStream;
@@ -34,25 +34,30 @@ pub(crate) struct Descriptor {
     pub(crate) base: u64,
     /// What descriptors opened through it may be used for.
     pub(crate) inheriting: u64,
+    /// For a directory, how far it has been listed.
+    pub(crate) listing: Listing,
 }
 
 impl Descriptor {
+    pub(crate) const fn new(object: Object, flags: u32, base: u64, inheriting: u64) -> Self {
+        Self { object, flags, base, inheriting, listing: Listing::Unread }
+    }
+
     pub(crate) const fn stdin() -> Self {
-        Self { object: Object::Stdin, flags: 0, base: rights::STDIN, inheriting: 0 }
+        Self::new(Object::Stdin, 0, rights::STDIN, 0)
     }
 
     pub(crate) const fn console(stream: ConsoleStream) -> Self {
         // Writes to a console always append.
-        Self { object: Object::Console(stream), flags: fdflags::APPEND, base: rights::STDOUT, inheriting: 0 }
+        Self::new(Object::Console(stream), fdflags::APPEND, rights::STDOUT, 0)
     }
 
     pub(crate) const fn preopen(ino: Ino) -> Self {
-        let object = Object::Directory { ino, preopen: true };
-        Self { object, flags: 0, base: rights::DIRECTORY, inheriting: rights::ALL }
+        Self::new(Object::Directory { ino, preopen: true }, 0, rights::DIRECTORY, rights::ALL)
     }
 
     pub(crate) const fn socket(slot: Slot, flags: u32) -> Self {
-        Self { object: Object::Socket(slot), flags, base: rights::SOCKET, inheriting: rights::SOCKET }
+        Self::new(Object::Socket(slot), flags, rights::SOCKET, rights::SOCKET)
     }
 
     /// Whether calls answer `EAGAIN` instead of waiting.
@@ -154,7 +159,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn marked(mark: u64) -> Descriptor {
-        Descriptor { object: Object::Stdin, flags: 0, base: mark, inheriting: 0 }
+        Descriptor::new(Object::Stdin, 0, mark, 0)
     }
 
     #[derive(Clone, Debug)]

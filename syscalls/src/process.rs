@@ -9,12 +9,6 @@ use crate::random::Random;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::{Limits, LogicalTime, Pid};
 
-/// Calls in one turn, of whatever kind, before the process gives it up at the next call that may wait. Keeps a process
-/// that always finds something to do (two that talk to each other, say) from holding a batch for ever.
-const TURN_CALLS: u32 = 1 << 20;
-/// Bytes of console output in one turn before the process gives it up: bounds what one batch can print.
-const TURN_CONSOLE: u64 = 4 << 20;
-
 /// Whether a process can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum Run {
@@ -69,8 +63,8 @@ impl Turn {
     pub(crate) const fn is_over(&self, limits: &Limits) -> bool {
         self.fruitless >= limits.fruitless_calls
             || self.looks >= limits.clock_calls
-            || self.calls >= TURN_CALLS
-            || self.console >= TURN_CONSOLE
+            || self.calls >= limits.turn_calls
+            || self.console >= limits.turn_console_bytes as u64
     }
 }
 

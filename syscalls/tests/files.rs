@@ -4,6 +4,7 @@
 mod common;
 use common::{BUF, EPOCH, Guest, IOV, OUT, PATH, PATH2};
 use replicode_log::{FsEntry, FsImage, FsNode, Limits};
+use replicode_syscalls::fs::ImageError;
 use replicode_syscalls::{Call, Errno, Kernel};
 
 const CREAT: u32 = 1;
@@ -14,6 +15,8 @@ const APPEND: u32 = 1;
 const ALL: u64 = u64::MAX;
 const FD_READ: u64 = 1 << 1;
 const FD_WRITE: u64 = 1 << 6;
+/// The right to list a directory (`fd_readdir`).
+const LIST: u64 = 1 << 14;
 
 fn seek(guest: &mut Guest, fd: u32, offset: i64, whence: u32) -> Result<u64, Errno> {
     guest.done(Call::FdSeek { fd, offset: offset.cast_unsigned(), whence, position: OUT }).map(|_| guest.u64(OUT))
@@ -191,10 +194,10 @@ fn directories_are_listed_whatever_the_buffer() {
     let target_len = guest.put(PATH, b"b");
     let path_len = guest.put(PATH2, b"link");
     guest.ok(Call::PathSymlink { target: PATH, target_len, fd: 3, path: PATH2, path_len });
-    let fd = guest.open(".", DIRECTORY, FD_READ | 1 << 14, 0).unwrap();
+    let fd = guest.open(".", DIRECTORY, LIST, 0).unwrap();
     let all = list(&mut guest, fd, 4096);
     let names: Vec<_> = all.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
-    let want = [(".", 3), ("..", 3), ("dir", 3), ("b", 4), ("a long name with spaces", 4), ("c", 4), ("link", 7)];
+    let want = [(".", 3), ("..", 3), ("a long name with spaces", 4), ("b", 4), ("c", 4), ("dir", 3), ("link", 7)];
     assert_eq!(names, want);
     for buf_len in [48, 49, 60, 64, 100] {
         assert_eq!(list(&mut guest, fd, buf_len), all, "buffer of {buf_len}");
@@ -203,6 +206,79 @@ fn directories_are_listed_whatever_the_buffer() {
         guest.done(Call::FdReaddir { fd: 4, buf: BUF, buf_len: 9, cookie: 0, used: OUT }),
         Err(Errno::NotCapable)
     );
+}
+
+/// What one call shows from a cookie on: names, and the cookie behind the last one.
+fn page(guest: &mut Guest, fd: u32, cookie: u64, buf_len: u32) -> (Vec<String>, u64) {
+    guest.ok(Call::FdReaddir { fd, buf: BUF, buf_len, cookie, used: OUT });
+    let (end, mut at, mut next) = (BUF + guest.u32(OUT), BUF, cookie);
+    let mut names = Vec::new();
+    while at + 24 <= end && at + 24 + guest.u32(at + 16) <= end {
+        let len = guest.u32(at + 16);
+        next = guest.u64(at);
+        names.push(String::from_utf8(guest.bytes(at + 24, len).to_vec()).unwrap());
+        at += 24 + len;
+    }
+    (names, next)
+}
+
+/// Room for one entry with a name of one or two bytes, and for the start of the next.
+const ONE: u32 = 30;
+
+#[test]
+fn a_listing_belongs_to_its_descriptor() {
+    let mut guest = Guest::new();
+    for name in ["c", "a", "b"] {
+        guest.open(name, CREAT, ALL, 0).unwrap();
+    }
+    let one = guest.open(".", DIRECTORY, LIST, 0).unwrap();
+    assert_eq!(page(&mut guest, one, 0, 2 * ONE), (vec![".".into(), "..".into()], 2));
+    guest.open("0", CREAT, ALL, 0).unwrap();
+    let path_len = guest.put(PATH, b"b");
+    guest.ok(Call::PathUnlinkFile { fd: 3, path: PATH, path_len });
+    // Another descriptor has its own; a position told is good again in the listing that it came from.
+    let two = guest.open(".", DIRECTORY, LIST, 0).unwrap();
+    assert_eq!(page(&mut guest, two, 2, ONE), (vec!["0".into()], 3));
+    assert_eq!(page(&mut guest, one, 2, ONE), (vec!["a".into()], 3));
+    assert_eq!(page(&mut guest, one, 2, ONE), (vec!["a".into()], 3));
+    // It moves with its descriptor, and is gone with it.
+    guest.ok(Call::FdRenumber { fd: one, to: two });
+    assert_eq!(page(&mut guest, two, 3, ONE), (vec!["c".into()], 5));
+    guest.ok(Call::FdClose { fd: two });
+    let again = guest.open(".", DIRECTORY, LIST, 0).unwrap();
+    assert_eq!(page(&mut guest, again, 2, 400), (vec!["0".into(), "a".into(), "c".into()], 5));
+}
+
+#[test]
+fn a_directory_s_end_is_told_by_a_buffer_that_is_not_full() {
+    let limits = Limits { call_bytes: 30, ..Limits::default() };
+    let mut guest = Guest::with(limits);
+    let path_len = guest.put(PATH, b"d");
+    guest.ok(Call::PathCreateDirectory { fd: 3, path: PATH, path_len });
+    // Longer than `call_bytes`: cutting it there would look like the end.
+    assert_eq!(page(&mut guest, 3, 0, 400), ([".", "..", "d"].map(String::from).to_vec(), 3));
+    assert_eq!(guest.u32(OUT), 25 + 26 + 25);
+    // Just full: only the next call can tell.
+    assert_eq!(page(&mut guest, 3, 0, 76).1, 3);
+    assert_eq!(page(&mut guest, 3, 3, 76), (vec![], 3));
+    let fd = guest.open("d", DIRECTORY, LIST, 0).unwrap();
+    guest.ok(Call::PathRemoveDirectory { fd: 3, path: PATH, path_len });
+    let removed = Call::FdReaddir { fd, buf: BUF, buf_len: 99, cookie: 0, used: OUT };
+    assert_eq!(guest.done(removed), Err(Errno::NoEnt));
+}
+
+#[test]
+fn listings_under_way_are_limited() {
+    let mut guest = Guest::with(Limits { listing_bytes: 9, ..Limits::default() });
+    guest.open("f", CREAT, ALL, 0).unwrap();
+    let (one, two) = (guest.open(".", DIRECTORY, LIST, 0).unwrap(), guest.open(".", DIRECTORY, LIST, 0).unwrap());
+    assert_eq!(page(&mut guest, one, 0, ONE).1, 1);
+    let begin = Call::FdReaddir { fd: two, buf: BUF, buf_len: ONE, cookie: 0, used: OUT };
+    assert_eq!(guest.done(begin), Err(Errno::NoMem));
+    assert_eq!(page(&mut guest, one, 1, 99).1, 3, "to the end");
+    assert_eq!(page(&mut guest, two, 0, ONE).1, 1);
+    guest.ok(Call::FdClose { fd: two });
+    assert_eq!(page(&mut guest, one, 0, ONE).1, 1);
 }
 
 #[test]
@@ -356,5 +432,6 @@ fn the_image_is_there_and_protected() {
     assert_eq!(guest.read(fd, 9), b"k=v");
     assert_eq!(guest.open("conf", 0, FD_WRITE, 0), Err(Errno::Rofs));
     let small = Limits { file_bytes: 2, ..Limits::default() };
-    assert_eq!(Kernel::new(small, 0, &FsImage::from_entries(vec![file])).err(), Some(Errno::NoSpc));
+    let error = Kernel::new(small, 0, &FsImage::from_entries(vec![file])).err();
+    assert_eq!(error, Some(ImageError { path: b"conf".to_vec(), errno: Errno::NoSpc }));
 }

@@ -11,7 +11,11 @@ use replicode_syscalls::{Call, Errno, Step};
 /// A process with something of everything open: file 4, listener 5 with a connection waiting, connection 6 with bytes
 /// to read, idle socket 7.
 fn busy() -> Guest {
-    let mut guest = Guest::with(Limits { fruitless_calls: u32::MAX, ..Limits::default() });
+    busy_with(Limits { fruitless_calls: u32::MAX, ..Limits::default() })
+}
+
+fn busy_with(limits: Limits) -> Guest {
+    let mut guest = Guest::with(limits);
     let file = guest.open("f", 1, u64::MAX, 0).unwrap();
     guest.write(file, b"content");
     guest.ok(Call::FdSeek { fd: file, offset: 0, whence: 0, position: OUT });
@@ -52,6 +56,7 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
             "domain" => args[n] = 1,
             "kind" => args[n] = 6,
             "how" => args[n] = 1,
+            "flags" => args[n] = 0,
             _ => {}
         }
     }
@@ -209,5 +214,25 @@ proptest! {
                 two.kernel.deliver_stdin(two.pid, b"more".to_vec());
             }
         }
+    }
+}
+
+/// Once the turn is used up, exactly the calls that are said to wait do so, and none of them has done anything.
+#[test]
+fn the_table_says_which_calls_end_a_turn() {
+    for import in IMPORTS {
+        let mut waited = false;
+        for fd in 0..8 {
+            let mut guest = busy_with(Limits { turn_calls: 100, ..Limits::default() });
+            while guest.call(Call::SchedYield {}) != Step::Wait {}
+            let before = guest.memory.clone();
+            // Making another call gives up the one that waits.
+            let step = guest.call((import.make)(&sensible(import, fd)));
+            if step == Step::Wait {
+                assert!(guest.memory == before, "{}", import.name);
+            }
+            waited |= step == Step::Wait;
+        }
+        assert_eq!(waited, import.may_wait, "{}", import.name);
     }
 }

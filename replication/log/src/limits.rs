@@ -36,9 +36,13 @@ pub struct Limits {
     pub path_bytes: u32,
     /// Depth of the directory tree; a deeper directory cannot be made (`ENAMETOOLONG`).
     pub path_depth: u32,
+    /// Bytes of names that directory listings under way keep, whole cell (a listing keeps the names that it began with,
+    /// and four bytes for each); beginning one more answers `ENOMEM`.
+    pub listing_bytes: u64,
     /// Buffers of one vectored call (`IOV_MAX`); more answers `EINVAL`.
     pub iovecs: u32,
-    /// Bytes moved by one call; longer requests are answered in part, as POSIX allows.
+    /// Bytes moved by one call; longer requests are answered in part, as POSIX allows. `random_get`, which cannot,
+    /// answers `EINVAL`.
     pub call_bytes: u32,
     /// Subscriptions of one `poll_oneoff`; more answers `EINVAL`.
     pub subscriptions: u32,
@@ -47,6 +51,11 @@ pub struct Limits {
     pub fruitless_calls: u32,
     /// Looks at the clock in one turn before the process gives up its turn: a loop that waits for time to pass.
     pub clock_calls: u32,
+    /// Calls in one turn, of whatever kind, before the process gives it up. Keeps a process that always finds something
+    /// to do from holding a batch for ever.
+    pub turn_calls: u32,
+    /// Bytes printed in one turn before the process gives it up: with `call_bytes`, bounds what it prints in a batch.
+    pub turn_console_bytes: u32,
     /// Nanoseconds after which a process that gave up its turn gets the next one if nothing else happens.
     pub spin_quantum_ns: u64,
     /// Nanoseconds by which a process's clock advances at each look at it within one batch.
@@ -72,11 +81,14 @@ impl Default for Limits {
             inodes: 100_000,
             path_bytes: 4_096,
             path_depth: 64,
+            listing_bytes: 64 << 20,
             iovecs: 1_024,
             call_bytes: 1 << 20,
             subscriptions: 32_768,
             fruitless_calls: 256,
             clock_calls: 1_000_000,
+            turn_calls: 1 << 20,
+            turn_console_bytes: 4 << 20,
             spin_quantum_ns: 2_000_000,
             clock_step_ns: 100,
             stack_bytes: 1 << 20,
@@ -123,11 +135,15 @@ impl Limits {
         check("inodes", self.inodes.into(), 1, 16 << 20)?;
         check("path_bytes", self.path_bytes.into(), 1, 1 << 20)?;
         check("path_depth", self.path_depth.into(), 1, 1_024)?;
+        // One name of the longest kind fits in any case.
+        check("listing_bytes", self.listing_bytes, 4_096, 64 << 30)?;
         check("iovecs", self.iovecs.into(), 1, 1 << 16)?;
         check("call_bytes", self.call_bytes.into(), 1, 64 << 20)?;
         check("subscriptions", self.subscriptions.into(), 1, 1 << 20)?;
         check("fruitless_calls", self.fruitless_calls.into(), 1, u32::MAX.into())?;
         check("clock_calls", self.clock_calls.into(), 1, u32::MAX.into())?;
+        check("turn_calls", self.turn_calls.into(), 1, u32::MAX.into())?;
+        check("turn_console_bytes", self.turn_console_bytes.into(), 1, 1 << 30)?;
         check("spin_quantum_ns", self.spin_quantum_ns, 100_000, 60_000_000_000)?;
         check("clock_step_ns", self.clock_step_ns, 1, 1_000_000_000)?;
         check("stack_bytes", self.stack_bytes.into(), 64 << 10, 64 << 20)
@@ -148,5 +164,18 @@ mod tests {
         let limits = Limits { descriptors: 4, ..Limits::default() };
         let error = limits.validate().map_err(|error| error.to_string());
         assert_eq!(error, Err("limit 'descriptors' is 4: it must be 5 to 1048576".to_string()));
+    }
+
+    #[test]
+    fn a_turn_has_room_for_something() {
+        for limits in [
+            Limits { turn_calls: 0, ..Limits::default() },
+            Limits { turn_console_bytes: 0, ..Limits::default() },
+            Limits { listing_bytes: 258, ..Limits::default() },
+        ] {
+            assert!(limits.validate().is_err_and(|error| error.value < error.least));
+        }
+        let least = Limits { turn_calls: 1, turn_console_bytes: 1, listing_bytes: 4_096, ..Limits::default() };
+        assert_eq!(least.validate(), Ok(()));
     }
 }

@@ -9,7 +9,8 @@ use replicode_log::{
     Pid, codec,
 };
 use replicode_nat::{Intake, Nat, NatRow};
-use replicode_syscalls::{Errno, Kernel, ProcessInfo, Recording, StepRecord, TraceRecord};
+use replicode_syscalls::fs::ImageError;
+use replicode_syscalls::{Kernel, ProcessInfo, Recording, StepRecord, TraceRecord};
 use std::collections::BTreeMap;
 
 /// A machine that cannot be built.
@@ -26,9 +27,9 @@ pub enum MachineError {
         /// Digest that the configuration names.
         named: Digest,
     },
-    /// The file image does not fit the limits.
-    #[error("the files to start with cannot be taken over: {0:?}")]
-    Files(Errno),
+    /// An entry of the file image does not fit the limits.
+    #[error(transparent)]
+    Files(#[from] ImageError),
 }
 
 /// This node is broken and must stop. Nothing of it is visible to guests or to other nodes, and the machine is of no
@@ -138,8 +139,7 @@ impl<L: GuestLoader> Machine<L> {
         if found != config.image {
             return Err(MachineError::Image { found, named: config.image });
         }
-        let mut kernel =
-            Kernel::new(config.limits.clone(), config.epoch_unix_ns, image).map_err(MachineError::Files)?;
+        let mut kernel = Kernel::new(config.limits.clone(), config.epoch_unix_ns, image)?;
         // A node that is told that it has parted from the others must be able to say at which call.
         kernel.set_recording(Recording::Steps);
         let config_digest = config.digest();

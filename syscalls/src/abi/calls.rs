@@ -153,7 +153,7 @@ imports! {
         -> Errno, Eliminated, waits false, "checked and otherwise ignored";
     "wasi_snapshot_preview1" "fd_allocate" FdAllocate(
         fd: u32 = Arg::Fd, offset: u64 = Arg::Size, len: u64 = Arg::Size)
-        -> Errno, Normalised, waits false,
+        -> Errno, Normalised, waits true,
         "space is bounded by the limits `file_bytes` and `file_size`, never by a disk";
     "wasi_snapshot_preview1" "fd_close" FdClose(fd: u32 = Arg::Fd)
         -> Errno, Ordered, waits false, "sends what closing a socket sends, in the order of the calls";
@@ -170,7 +170,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_filestat_get" FdFilestatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::Out)
         -> Errno, Normalised, waits true, "device and inode numbers and times come from the kernel; padding is zero";
     "wasi_snapshot_preview1" "fd_filestat_set_size" FdFilestatSetSize(fd: u32 = Arg::Fd, size: u64 = Arg::Size)
-        -> Errno, Normalised, waits false,
+        -> Errno, Normalised, waits true,
         "space is bounded by the limits `file_bytes` and `file_size`, never by a disk";
     "wasi_snapshot_preview1" "fd_filestat_set_times" FdFilestatSetTimes(
         fd: u32 = Arg::Fd, atim: u64 = Arg::Size, mtim: u64 = Arg::Size, flags: u32 = Arg::Flags(FlagSet::Times))
@@ -178,7 +178,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_pread" FdPread(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nread: u32 = Arg::OutU32)
-        -> Errno, Eliminated, waits false,
+        -> Errno, Eliminated, waits true,
         "files live in memory; never short but at the end or at the limit `call_bytes`";
     "wasi_snapshot_preview1" "fd_prestat_dir_name" FdPrestatDirName(
         fd: u32 = Arg::Fd, path: u32 = Arg::Out, path_len: u32 = Arg::Size)
@@ -188,7 +188,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_pwrite" FdPwrite(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nwritten: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits false,
+        -> Errno, Normalised, waits true,
         "space is bounded by the limits `file_bytes` and `file_size`, never by a disk";
     "wasi_snapshot_preview1" "fd_read" FdRead(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, nread: u32 = Arg::OutU32)
@@ -197,7 +197,8 @@ imports! {
     "wasi_snapshot_preview1" "fd_readdir" FdReaddir(
         fd: u32 = Arg::Fd, buf: u32 = Arg::Out, buf_len: u32 = Arg::Size, cookie: u64 = Arg::Size,
         used: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits false, "in the order in which names were added; cookies stay valid when the directory changes";
+        -> Errno, Normalised, waits true,
+        "sorted by name, from a snapshot that the descriptor keeps; a cookie is a position in it";
     "wasi_snapshot_preview1" "fd_renumber" FdRenumber(fd: u32 = Arg::Fd, to: u32 = Arg::Fd)
         -> Errno, Eliminated, waits false, "the kernel's own table";
     "wasi_snapshot_preview1" "fd_seek" FdSeek(
@@ -214,7 +215,7 @@ imports! {
         "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "wasi_snapshot_preview1" "path_create_directory" PathCreateDirectory(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
-        -> Errno, Normalised, waits false, "inode numbers are counted, times are the process's clock";
+        -> Errno, Normalised, waits true, "inode numbers are counted, times are the process's clock";
     "wasi_snapshot_preview1" "path_filestat_get" PathFilestatGet(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
         path_len: u32 = Arg::Len, stat: u32 = Arg::Out)
@@ -223,11 +224,11 @@ imports! {
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
         path_len: u32 = Arg::Len, atim: u64 = Arg::Size, mtim: u64 = Arg::Size,
         flags: u32 = Arg::Flags(FlagSet::Times))
-        -> Errno, Normalised, waits false, "`now` is the process's clock";
+        -> Errno, Normalised, waits true, "`now` is the process's clock";
     "wasi_snapshot_preview1" "path_link" PathLink(
         old_fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), old_path: u32 = Arg::Path,
         old_path_len: u32 = Arg::Len, new_fd: u32 = Arg::Fd, new_path: u32 = Arg::Path, new_path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits false,
+        -> Errno, Eliminated, waits true,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_open" PathOpen(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
@@ -237,24 +238,24 @@ imports! {
     "wasi_snapshot_preview1" "path_readlink" PathReadlink(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len, buf: u32 = Arg::Out,
         buf_len: u32 = Arg::Size, used: u32 = Arg::OutU32)
-        -> Errno, Eliminated, waits false,
+        -> Errno, Eliminated, waits true,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_remove_directory" PathRemoveDirectory(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits false,
+        -> Errno, Eliminated, waits true,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_rename" PathRename(
         fd: u32 = Arg::Fd, old_path: u32 = Arg::Path, old_path_len: u32 = Arg::Len, new_fd: u32 = Arg::Fd,
         new_path: u32 = Arg::Path, new_path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits false,
+        -> Errno, Eliminated, waits true,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_symlink" PathSymlink(
         target: u32 = Arg::Path, target_len: u32 = Arg::Len, fd: u32 = Arg::Fd, path: u32 = Arg::Path,
         path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits false, "resolved inside the tree only, whatever the target says";
+        -> Errno, Eliminated, waits true, "resolved inside the tree only, whatever the target says";
     "wasi_snapshot_preview1" "path_unlink_file" PathUnlinkFile(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits false,
+        -> Errno, Eliminated, waits true,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "poll_oneoff" PollOneoff(
         subscriptions: u32 = Arg::Subscriptions, events: u32 = Arg::Out, count: u32 = Arg::Size,
@@ -291,7 +292,7 @@ imports! {
         -> Value, Normalised, waits false,
         "a port space per process; port 0 takes the next of the process's own counter";
     "replicode_sock_v1" "listen" BsdListen(fd: u32 = Arg::Fd, backlog: u32 = Arg::Size)
-        -> Value, Ordered, waits false,
+        -> Value, Ordered, waits true,
         "the NAT table gives the listener its consensus port, in the order of the calls";
     "replicode_sock_v1" "accept" BsdAccept(
         fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Sock), addr: u32 = Arg::OutAddress,
@@ -324,11 +325,11 @@ imports! {
         -> Value, Normalised, waits false, "addresses of the cell: 10.77.0.0/16, by process number";
     "replicode_sock_v1" "getpeername" BsdGetpeername(
         fd: u32 = Arg::Fd, addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, waits false, "the client's address as the log has it";
+        -> Value, Recorded, waits true, "the client's address as the log has it";
     "replicode_sock_v1" "getsockopt" BsdGetsockopt(
         fd: u32 = Arg::Fd, level: u32 = Arg::Size, option: u32 = Arg::Size, value: u32 = Arg::Out,
         value_len: u32 = Arg::Out)
-        -> Value, Normalised, waits false, "buffer sizes are the limits `recv_window` and `send_window`";
+        -> Value, Normalised, waits true, "buffer sizes are the limits `recv_window` and `send_window`";
     "replicode_sock_v1" "setsockopt" BsdSetsockopt(
         fd: u32 = Arg::Fd, level: u32 = Arg::Size, option: u32 = Arg::Size, value: u32 = Arg::Buffer,
         value_len: u32 = Arg::Len)
@@ -336,6 +337,6 @@ imports! {
         "time-outs follow the log's clock; what has no meaning here is kept and ignored";
     "replicode_sock_v1" "resolve" BsdResolve(
         name: u32 = Arg::Path, name_len: u32 = Arg::Len, addrs: u32 = Arg::Out, max: u32 = Arg::Size)
-        -> Value, Normalised, waits false,
+        -> Value, Normalised, waits true,
         "names of the cell's processes, `localhost` and numbers; nobody else is asked";
 }

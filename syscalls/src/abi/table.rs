@@ -158,7 +158,8 @@ pub struct Import {
     pub params: &'static [Param],
     /// What the wasm result means.
     pub returns: Returns,
-    /// Whether [`crate::Step::Wait`] is a possible answer.
+    /// Whether [`crate::Step::Wait`] is a possible answer: the call may wait for an event, or for the next batch when the
+    /// process's turn is used up.
     pub may_wait: bool,
     /// How it is made deterministic.
     pub class: Class,

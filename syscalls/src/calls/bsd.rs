@@ -87,6 +87,7 @@ impl Ctx<'_> {
     /// A backlog of 0 still lets one connection wait; one beyond the limit is the limit, and so is a negative one.
     pub(super) fn bsd_listen(&mut self, fd: u32, backlog: u32) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
+        self.turn()?;
         let backlog = backlog.clamp(1, self.limits.backlog);
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match &mut socket.state {
@@ -216,6 +217,7 @@ impl Ctx<'_> {
     pub(super) fn bsd_getpeername(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
         let room = self.address_room(addr)?;
+        self.turn()?;
         let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
         if !socket.is_connected() || socket.reset {
             return Err(Errno::NotConn.into());
@@ -249,6 +251,7 @@ impl Ctx<'_> {
         let (slot, _) = self.socket(fd, 0)?;
         let room = memory::read_u32(self.memory, len)?;
         self.check_out(out, room.min(16))?;
+        self.turn()?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         let options = &socket.options;
         let timeout = match name {
@@ -309,6 +312,7 @@ impl Ctx<'_> {
 
     /// Addresses for a name, four bytes each in network order; answers how many. `ENOENT` for a name that nobody has.
     pub(super) fn bsd_resolve(&mut self, name: Bytes, out: u32, max: u32) -> Answer {
+        self.turn()?;
         let name = memory::bytes(self.memory, name.0, name.1)?;
         self.check_out(out, max.min(1) * 4)?;
         let name = str::from_utf8(name).map_err(|_| Errno::Ilseq)?;

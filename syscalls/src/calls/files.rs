@@ -66,6 +66,7 @@ impl Ctx<'_> {
         if i64::try_from(offset).is_err() {
             return Err(Errno::Inval.into());
         }
+        self.turn()?;
         let n = self.read_file(ino, offset)?;
         self.tell_u32(nread, n)
     }
@@ -77,6 +78,7 @@ impl Ctx<'_> {
         if i64::try_from(offset).is_err() {
             return Err(Errno::Inval.into());
         }
+        self.turn()?;
         let n = self.write_file(ino, offset)?;
         self.tell_u32(nwritten, n)
     }
@@ -150,6 +152,7 @@ impl Ctx<'_> {
 
     pub(super) fn fd_allocate(&mut self, fd: u32, offset: u64, len: u64) -> Answer {
         let ino = self.file(fd, rights::FD_ALLOCATE)?;
+        self.turn()?;
         let now = self.now();
         self.fs.allocate(ino, offset, len, now)?;
         Ok(0)
@@ -188,6 +191,7 @@ impl Ctx<'_> {
             Object::File { .. } => self.file(fd, rights::FD_FILESTAT_SET_SIZE)?,
             _ => return Err(Errno::Inval.into()),
         };
+        self.turn()?;
         let now = self.now();
         self.fs.truncate(ino, size, now)?;
         Ok(0)
@@ -221,30 +225,40 @@ impl Ctx<'_> {
         Ok(0)
     }
 
-    /// Fills the buffer with directory entries. The last one may be cut off, which tells the guest that there is more.
+    /// Fills the buffer with directory entries. The last one may be cut off, which tells the guest that there is more;
+    /// a buffer that is not full says that this is the end. So the limit `call_bytes` must not cut it: the size of the
+    /// directory bounds what one call moves.
     pub(super) fn fd_readdir(&mut self, fd: u32, buf: u32, len: u32, cookie: u64, used: u32) -> Answer {
         let ino = match self.descriptor(fd, rights::FD_READDIR)?.object {
             Object::Directory { ino, .. } => ino,
             _ => return Err(Errno::NotDir.into()),
         };
-        self.check_out(buf, len)?;
         self.check_out(used, 4)?;
-        let room = len.min(self.limits.call_bytes) as usize;
-        let out = &mut self.scratch.bytes;
-        out.clear();
-        for entry in self.fs.readdir(ino, cookie)? {
-            if out.len() >= room {
-                break;
-            }
+        let out = memory::range(self.memory, buf, len)?;
+        self.turn()?;
+        let listing = &mut self.process.descriptors.get_mut(fd)?.listing;
+        self.fs.seek_listing(ino, listing, cookie)?;
+        let out = &mut self.memory[out];
+        let (mut filled, mut last) = (0, cookie);
+        for entry in self.fs.entries(ino, listing, cookie)? {
             // Names have at most 255 bytes.
             let name_len = entry.name.len() as u32;
-            out.extend(layout::dirent(entry.next, entry.ino.number(), name_len, layout::file_type(entry.kind)));
-            out.extend(entry.name);
+            let head = layout::dirent(entry.next, entry.ino.number(), name_len, layout::file_type(entry.kind));
+            for part in [&head[..], entry.name] {
+                let n = part.len().min(out.len() - filled);
+                out[filled..filled + n].copy_from_slice(&part[..n]);
+                filled += n;
+            }
+            last = entry.next;
+            if filled == out.len() {
+                break;
+            }
         }
-        out.truncate(room);
-        memory::write(self.memory, buf, out)?;
-        self.moved.note_bytes(out);
-        let filled = out.len() as u32;
-        self.tell_u32(used, filled)
+        if filled < out.len() {
+            self.fs.end_listing(listing, last);
+        }
+        self.moved.note_bytes(&out[..filled]);
+        // No more than `len`.
+        self.tell_u32(used, filled as u32)
     }
 }

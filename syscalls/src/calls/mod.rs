@@ -88,8 +88,9 @@ impl Ctx<'_> {
         self.process.now(self.batch)
     }
 
-    /// Stops here if the process's turn is used up. Every call that may wait asks this first, so that it starts
-    /// afresh in the next batch.
+    /// Stops here if the process's turn is used up. Every call through which a program can see what others do, or that
+    /// leaves something for the network or the console, asks this before it does anything, and starts afresh in the
+    /// next batch: no loop over such calls holds a batch for ever.
     fn turn(&self) -> Result<(), Stop> {
         if self.process.turn.is_over(self.limits) { Err(Stop::Yield) } else { Ok(()) }
     }

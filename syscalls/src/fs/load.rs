@@ -21,12 +21,6 @@ pub struct ImageError {
     pub errno: Errno,
 }
 
-impl From<ImageError> for Errno {
-    fn from(error: ImageError) -> Self {
-        error.errno
-    }
-}
-
 fn what(errno: &Errno) -> &'static str {
     match errno {
         Errno::NoSpc => "the limits 'file_bytes' or 'inodes' are used up",

@@ -1,14 +1,15 @@
 //! The file system: one tree in memory, the same on every node.
 //!
 //! All processes of a cell share it. It starts as the file image of the cluster and changes only by the calls of
-//! guests, so it is a function of the log: inode numbers come from a counter, times from the batch, the order of a
-//! listing from the order of the calls. It behaves as POSIX says and, where POSIX leaves a choice, as Linux does.
+//! guests, so it is a function of the log: inode numbers come from a counter, times from the batch, listings are sorted by
+//! name. It behaves as POSIX says and, where POSIX leaves a choice, as Linux does.
 //!
 //! | file | it is |
 //! |---|---|
 //! | `inode` | what a file is apart from its names, and the table of all of them |
 //! | `content` | the bytes of a file, with holes |
-//! | `dir` | entries by name and by age; cookies that survive change |
+//! | `dir` | what each name of a directory leads to |
+//! | `listing` | directories read in order of name; cookies that survive change |
 //! | `path` | from a path to an inode |
 //! | `names`, `rename` | calls that make, remove and move names |
 //! | `data` | calls that read and change content |
@@ -26,6 +27,7 @@ mod content;
 mod data;
 mod dir;
 mod inode;
+mod listing;
 mod load;
 mod names;
 mod path;
@@ -37,6 +39,7 @@ mod time;
 
 pub use audit::Damage;
 pub use inode::{Ino, Kind, Stat};
+pub use listing::{Listing, Snapshot};
 pub use load::ImageError;
 pub use names::OpenHow;
 pub use time::FileTime;
@@ -70,6 +73,8 @@ pub struct Usage {
     pub bytes: u64,
     /// Names, the root, and inodes that only live in descriptors.
     pub nodes: u32,
+    /// Bytes of names that listings under way keep.
+    pub listed: u64,
 }
 
 /// One entry of a directory.
@@ -112,7 +117,7 @@ impl Fs {
     /// How much of the limits is in use.
     #[must_use]
     pub const fn usage(&self) -> Usage {
-        Usage { bytes: self.quota.bytes, nodes: self.quota.nodes }
+        Usage { bytes: self.quota.bytes, nodes: self.quota.nodes, listed: self.quota.listed }
     }
 
     /// Notes one more descriptor of `ino`.
@@ -190,28 +195,5 @@ impl Fs {
             inode.ctim = now.into();
         }
         Ok(())
-    }
-
-    /// Lists a directory from `cookie` on: 0 to begin, or the `next` of an entry to go on behind it. `.` and `..` come
-    /// first, then the entries in the order in which they were added; those of the file image are sorted by name.
-    ///
-    /// An entry that is there during the whole listing is returned exactly once, whatever else is added, removed or
-    /// renamed meanwhile; entries added after the beginning are not returned, so a listing always ends.
-    ///
-    /// # Errors
-    /// `ENOTDIR`, and `ENOENT` for a directory that was removed.
-    pub fn readdir(&self, ino: Ino, cookie: u64) -> Result<impl Iterator<Item = DirEntry<'_>>, Errno> {
-        let directory = self.table.get(ino)?.directory()?;
-        let parent = directory.parent.ok_or(Errno::NoEnt)?;
-        let cursor = directory.cursor(cookie);
-        let dots = Directory::dots(cursor).map(move |(own, next)| {
-            let (name, ino): (&[u8], Ino) = if own { (b".", ino) } else { (b"..", parent) };
-            DirEntry { name, ino, kind: Kind::Directory, next }
-        });
-        let entries = directory.list(cursor).filter_map(|(name, ino, next)| {
-            let kind = self.kind(ino).ok()?;
-            Some(DirEntry { name, ino, kind, next })
-        });
-        Ok(dots.chain(entries))
     }
 }

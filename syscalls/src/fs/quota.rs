@@ -1,4 +1,5 @@
-//! What files may use: bytes and names, counted so that neither holes nor hard links nor unlinked open files get past.
+//! What files may use: bytes, names and listings, counted so that neither holes nor hard links nor unlinked open files
+//! get past.
 
 use crate::abi::errno::Errno;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -8,14 +9,16 @@ use replicode_log::Limits;
 ///
 /// Bytes are counted by the *length* of files (a hole counts as if it were written, so that filling it cannot fail) and
 /// of symbolic links. Nodes are the root, each name in a directory and each inode that only lives in descriptors: hard
-/// links cost memory too, so they count.
+/// links cost memory too, so they count. Names that listings keep are no part of the tree and have a limit of their own.
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
 pub(super) struct Quota {
     pub(super) bytes: u64,
     pub(super) nodes: u32,
+    pub(super) listed: u64,
     max_bytes: u64,
     max_nodes: u32,
     max_file: u64,
+    max_listed: u64,
     pub(super) max_path: u32,
     pub(super) max_depth: u32,
 }
@@ -25,9 +28,11 @@ impl Quota {
         Self {
             bytes: 0,
             nodes: 0,
+            listed: 0,
             max_bytes: limits.file_bytes,
             max_nodes: limits.inodes,
             max_file: limits.file_size,
+            max_listed: limits.listing_bytes,
             max_path: limits.path_bytes,
             max_depth: limits.path_depth,
         }
@@ -68,6 +73,17 @@ impl Quota {
     /// Notes that something of `old` bytes has `new` bytes now.
     pub(super) fn resized(&mut self, old: u64, new: u64) {
         self.bytes = self.bytes.saturating_sub(old).saturating_add(new);
+    }
+
+    /// Whether a listing that keeps `old` bytes may keep `new` instead, else `ENOMEM`.
+    pub(super) fn check_listing(&self, old: u64, new: u64) -> Result<(), Errno> {
+        let others = self.listed.saturating_sub(old);
+        if new <= self.max_listed.saturating_sub(others) { Ok(()) } else { Err(Errno::NoMem) }
+    }
+
+    /// Notes that a listing that kept `old` bytes keeps `new` now.
+    pub(super) fn listed(&mut self, old: u64, new: u64) {
+        self.listed = self.listed.saturating_sub(old).saturating_add(new);
     }
 }
 

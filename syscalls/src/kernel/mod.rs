@@ -7,10 +7,9 @@ mod spawn;
 pub use calls::Step;
 pub use spawn::{ProcessSpec, SpawnError};
 
-use crate::abi::Errno;
 use crate::calls::Scratch;
 use crate::close::close;
-use crate::fs::Fs;
+use crate::fs::{Fs, ImageError};
 use crate::outbox::Outbox;
 use crate::process::{Process, Run};
 use crate::schedule::Schedule;
@@ -102,8 +101,8 @@ impl Kernel {
     /// A kernel without processes. `epoch_unix_ns` is the Unix time of genesis in nanoseconds.
     ///
     /// # Errors
-    /// What a guest that made the files of the image would be told: `ENOSPC`, `EFBIG`, `ENAMETOOLONG`, …
-    pub fn new(limits: Limits, epoch_unix_ns: u64, image: &FsImage) -> Result<Self, Errno> {
+    /// The first entry of the image that does not fit the limits or is not a plain path.
+    pub fn new(limits: Limits, epoch_unix_ns: u64, image: &FsImage) -> Result<Self, ImageError> {
         let fs = Fs::new(image, &limits)?;
         Ok(Self {
             limits,
@@ -302,6 +301,15 @@ mod tests {
         assert_eq!(kernel.call(pid, &mut memory, open), Step::Done(0));
         // It lives in a descriptor only.
         let unlink = Call::PathUnlinkFile { fd: 3, path: 0, path_len: 4 };
+        assert_eq!(kernel.call(pid, &mut memory, unlink), Step::Done(0));
+        // It has begun to list the root.
+        memory[..1].copy_from_slice(b"l");
+        let link = Call::PathSymlink { target: 0, target_len: 1, fd: 3, path: 0, path_len: 1 };
+        assert_eq!(kernel.call(pid, &mut memory, link), Step::Done(0));
+        let list = Call::FdReaddir { fd: 3, buf: 128, buf_len: 24, cookie: 0, used: 64 };
+        assert_eq!(kernel.call(pid, &mut memory, list), Step::Done(0));
+        assert_eq!(kernel.fs.usage().listed, 5);
+        let unlink = Call::PathUnlinkFile { fd: 3, path: 0, path_len: 1 };
         assert_eq!(kernel.call(pid, &mut memory, unlink), Step::Done(0));
         // It ends while it waits for bytes, with a time-out set.
         memory[16..24].copy_from_slice(&5_u64.to_le_bytes());

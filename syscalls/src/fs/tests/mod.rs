@@ -102,8 +102,7 @@ impl Cell {
 
     fn names(&self, path: &str) -> Vec<String> {
         let ino = self.lookup(path).expect("directory to list");
-        let entries = self.fs.readdir(ino, 0).expect("listing of a directory");
-        entries.map(|entry| String::from_utf8_lossy(entry.name).into_owned()).collect()
+        self.fs.list(ino).into_iter().map(|name| String::from_utf8_lossy(&name).into_owned()).collect()
     }
 
     fn check(&self) {
@@ -112,6 +111,13 @@ impl Cell {
 }
 
 impl Fs {
+    /// The names that a whole listing shows.
+    fn list(&self, ino: Ino) -> Vec<Vec<u8>> {
+        let directory = self.table.get(ino).expect("is there").directory().expect("a directory");
+        let listing = Listing::Reading(Box::new(Snapshot::of(directory)));
+        self.entries(ino, &listing, 0).expect("not removed").map(|entry| entry.name.to_vec()).collect()
+    }
+
     fn read_all(&self, ino: Ino) -> Result<Vec<u8>, Errno> {
         let mut bytes = vec![0; usize::try_from(self.size(ino)?).expect("small file")];
         let read = self.read_at(ino, 0, &mut bytes)?;

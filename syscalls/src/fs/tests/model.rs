@@ -20,11 +20,14 @@ const LIMITS: Limits = Limits {
     recv_window: 0,
     send_window: 0,
     path_bytes: 4_096,
+    listing_bytes: 4_096,
     iovecs: 0,
     call_bytes: 0,
     subscriptions: 0,
     fruitless_calls: 0,
     clock_calls: 0,
+    turn_calls: 0,
+    turn_console_bytes: 0,
     spin_quantum_ns: 0,
     clock_step_ns: 0,
     stack_bytes: 0,
@@ -134,7 +137,7 @@ impl Model {
         let unnamed = files.clone().filter(|file| self.names_of(Node::File(*file)) == 0).count();
         let links = (0..self.symlinks).filter(|link| self.names_of(Node::Symlink(*link)) > 0).count();
         let bytes = files.map(|file| self.files[file].len()).sum::<usize>() + links * TARGET.len();
-        Usage { bytes: bytes as u64, nodes: u32::try_from(1 + self.tree.len() + unnamed).expect("few") }
+        Usage { bytes: bytes as u64, nodes: u32::try_from(1 + self.tree.len() + unnamed).expect("few"), listed: 0 }
     }
 
     fn room_for_node(&self) -> Result<(), Errno> {
