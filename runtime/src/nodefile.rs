@@ -49,7 +49,9 @@ impl NodeFile {
     /// # Errors
     /// Names the file and the key at fault.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = datadir::read_bounded(path, 1 << 20)?;
+        let bytes = datadir::read_bounded(path, 1 << 20).context(
+            "a node needs its configuration file; 'replicode init' and 'replicode up' make one, 'run' does not",
+        )?;
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
         let file: Self = toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
         ensure!(

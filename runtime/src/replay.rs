@@ -237,7 +237,7 @@ impl Progress {
     }
 
     fn show(&mut self, index: BatchIndex, began: Instant) {
-        if !self.wanted || index.0 % 64 != 0 {
+        if !self.wanted || !index.0.is_multiple_of(64) {
             return;
         }
         let now = Instant::now();

@@ -178,6 +178,8 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs) -> R
     for node in nodes {
         let dir = DataDir::at(cluster::node_dir(root, *node));
         let config = dir.config()?;
+        // Nodes that run already belong to somebody else; the lock is given back at once.
+        dir.hold_still()?;
         cell::check_engine(&config)?;
         let mut differences = cell::differences(&config, &genesis.config);
         let main = |config: &replicode_log::ClusterConfig| {

@@ -31,11 +31,14 @@ pub enum Question {
     Steps(BatchIndex),
 }
 
+/// A system call: who, which (position in [`IMPORTS`]), and the hash of the rest.
+type Call = (Pid, u16, u64);
+
 /// What the peer remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Reply {
     digests: Vec<(BatchIndex, Digest)>,
-    steps: Option<Vec<(Pid, u16, u64)>>,
+    steps: Option<Vec<Call>>,
 }
 
 /// Answers a peer's question from what this machine remembers; nothing for what is no question.
@@ -59,7 +62,7 @@ fn digests<L>(machine: &Machine<L>, from: BatchIndex, to: BatchIndex) -> Vec<(Ba
     known
 }
 
-fn plain(step: &StepRecord) -> (Pid, u16, u64) {
+fn plain(step: &StepRecord) -> Call {
     (step.pid, step.call, step.hash.0)
 }
 
@@ -69,7 +72,7 @@ pub struct Own {
     agreed: BatchIndex,
     index: BatchIndex,
     digests: Vec<(BatchIndex, Digest)>,
-    steps: Vec<(BatchIndex, Vec<(Pid, u16, u64)>)>,
+    steps: Vec<(BatchIndex, Vec<Call>)>,
     processes: Vec<ProcessRow>,
 }
 
@@ -141,9 +144,9 @@ impl Own {
     }
 
     /// The first position in which two lists of system calls differ, in words.
-    fn first_call(&self, own: &[(Pid, u16, u64)], theirs: &[(Pid, u16, u64)]) -> String {
+    fn first_call(&self, own: &[Call], theirs: &[Call]) -> String {
         let at = own.iter().zip(theirs).take_while(|(a, b)| a == b).count();
-        let name = |step: Option<&(Pid, u16, u64)>| match step {
+        let name = |step: Option<&Call>| match step {
             Some((pid, call, hash)) => {
                 let call = IMPORTS.get(usize::from(*call)).map_or("unknown", |import| import.name);
                 let process = self.processes.iter().find(|p| p.pid == pid.0).map_or("?", |p| &p.name);

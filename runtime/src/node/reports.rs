@@ -40,7 +40,7 @@ impl Reports {
         if events {
             self.last = Some((index, digest, now));
         }
-        if index.0 % EVERY == 0 && self.fresh {
+        if index.0.is_multiple_of(EVERY) && self.fresh {
             self.fresh = false;
             return Some(self.report(index, digest));
         }
