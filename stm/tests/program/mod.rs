@@ -361,7 +361,12 @@ impl World {
 
 /// Runs a program on an engine, as one batch or cut into several.
 pub fn execute(p: &Program, builder: &Builder, batches: usize) -> (Result, replicode_stm::Stats) {
-    let mut stm = builder.clone().build().unwrap();
+    // A hang becomes a dump and a failure, in every test.
+    let watched = builder.clone().watchdog(std::time::Duration::from_secs(30), |dump| {
+        eprintln!("{dump}");
+        std::process::abort();
+    });
+    let mut stm = watched.build().unwrap();
     let w = World::new(&mut stm, p.keys);
     let jobs: Vec<(usize, &Vec<Op>)> = p.txs.iter().enumerate().collect();
     let mut outcomes = Vec::new();
