@@ -159,7 +159,10 @@ fn names_are_resolved_inside_the_cell() {
     guest.kernel.exit(Pid(2), ExitStatus::Killed);
     assert_eq!(resolve(&mut guest, "db"), Ok(vec![10, 77, 0, 3]));
     guest.put(PATH, &[0xff]);
-    assert_eq!(guest.done(Call::BsdResolve { name: PATH, name_len: 1, addrs: OUT, max: 4 }), Err(Errno::Ilseq));
+    for name_len in [1, 0, 0x8000] {
+        let resolve = Call::BsdResolve { name: PATH, name_len, addrs: OUT, max: 4 };
+        assert_eq!(guest.done(resolve), Err(Errno::NoEnt), "{name_len} bytes");
+    }
 }
 
 #[test]

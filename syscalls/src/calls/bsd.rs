@@ -13,6 +13,9 @@ use std::collections::VecDeque;
 /// Pointer and length of bytes in guest memory; for addresses that are written, pointer and pointer to the length.
 type Bytes = (u32, u32);
 
+/// Bytes of a name at most: RFC 1035 has 255 on the wire, which are 253 in writing. Programs have shorter ones.
+const MAX_NAME: usize = 253;
+
 /// The address of a process inside the cell.
 pub(crate) fn address_of(pid: Pid) -> [u8; 4] {
     // Processes beyond number 65535 have no address of their own and show the network's.
@@ -310,12 +313,13 @@ impl Ctx<'_> {
         Ok(0)
     }
 
-    /// Addresses for a name, four bytes each in network order; answers how many. `ENOENT` for a name that nobody has.
+    /// Addresses for a name, four bytes each in network order; answers how many. `ENOENT` for a name that nobody has,
+    /// or can have.
     pub(super) fn bsd_resolve(&mut self, name: Bytes, out: u32, max: u32) -> Answer {
         self.turn()?;
         let name = memory::bytes(self.memory, name.0, name.1)?;
         self.check_out(out, max.min(1) * 4)?;
-        let name = str::from_utf8(name).map_err(|_| Errno::Ilseq)?;
+        let name = str::from_utf8(name).ok().filter(|name| name.len() <= MAX_NAME).ok_or(Errno::NoEnt)?;
         let found = if name == "localhost" {
             [127, 0, 0, 1]
         } else if let Ok(ip) = name.parse::<std::net::Ipv4Addr>() {
