@@ -169,8 +169,8 @@ impl Board {
                     node.get(),
                     dir.display()
                 );
-                // On a terminal its last words were not shown yet.
-                let words = if self.style == Style::Live { last.last().cloned() } else { None };
+                // On a terminal its last words were not shown yet; one that was killed had none about it.
+                let words = last.last().filter(|_| self.style == Style::Live && how.starts_with("exit")).cloned();
                 if let Some(words) = words {
                     text = format!("{text}; it said: {words}");
                 }
