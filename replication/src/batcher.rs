@@ -1,8 +1,10 @@
 //! What the leader puts into a batch, and when. Pure.
 //!
-//! Natural batching: while fewer batches are on their way than the pipeline takes, whatever has gathered becomes the
-//! next one at once; otherwise it waits and gathers more. Nothing waits for company. A batch without inputs is made
-//! only when the machine's next deadline is due: an idle cluster writes nothing.
+//! Natural batching: when no batch is on its way, whatever has gathered becomes the next one at once. While batches are
+//! on their way what arrives gathers, and sets out beside them, as far as the pipeline takes it, as soon as it is as
+//! heavy as all of them together: pipelining must hide a long way, and must not split what could have shared a sync
+//! into ever smaller batches. No timer is involved. A batch without inputs is made only when the machine's next
+//! deadline is due: an idle cluster writes nothing.
 
 use crate::chain::Tip;
 use crate::outgoing::Parcel;
@@ -14,13 +16,13 @@ use std::collections::VecDeque;
 /// Gathers parcels into batches while this node leads.
 #[derive(Debug)]
 pub struct Batcher {
-    depth: u64,
+    depth: usize,
     max_inputs: usize,
     max_bytes: usize,
     /// The last batch made or, before the first one, the last one known; `None` while this node does not lead.
     tip: Option<Tip>,
-    /// The last batch that has been committed.
-    committed: BatchIndex,
+    /// Bytes of inputs in each batch on its way, oldest first; the last one is that of the tip.
+    on_their_way: VecDeque<usize>,
     progress: Option<Progress>,
     queue: VecDeque<Parcel>,
     queued_bytes: usize,
@@ -40,11 +42,11 @@ impl Batcher {
     #[must_use]
     pub fn new(depth: usize, max_inputs: usize, max_bytes: usize) -> Self {
         Self {
-            depth: depth.max(1) as u64,
+            depth: depth.max(1),
             max_inputs,
             max_bytes: max_bytes.min(Batch::MAX_ENCODED - 1024),
             tip: None,
-            committed: BatchIndex(0),
+            on_their_way: VecDeque::new(),
             progress: None,
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -54,7 +56,7 @@ impl Batcher {
     /// This node leads, and `tip` is the end of history: all entries of earlier terms have been applied.
     pub fn lead(&mut self, tip: Tip) {
         self.tip = Some(tip);
-        self.committed = tip.index;
+        self.on_their_way.clear();
     }
 
     /// This node does not lead (any more). What has gathered is dropped: its origins send it again.
@@ -84,7 +86,9 @@ impl Batcher {
 
     /// Batches up to this one have been committed.
     pub fn committed(&mut self, index: BatchIndex) {
-        self.committed = self.committed.max(index);
+        let Some(tip) = self.tip else { return };
+        let left = tip.index.0.saturating_sub(index.0) as usize;
+        self.on_their_way.drain(..self.on_their_way.len().saturating_sub(left));
     }
 
     /// The machine has come this far.
@@ -95,19 +99,18 @@ impl Batcher {
     /// The next batch, if one is to be made now. `seed` is only drawn for one that is.
     pub fn next(&mut self, now: LogicalTime, seed: impl FnOnce() -> u64) -> Option<Proposal> {
         let tip = self.tip?;
-        if tip.index.0 - self.committed.0 >= self.depth {
+        let bytes_on_their_way: usize = self.on_their_way.iter().sum();
+        if self.on_their_way.len() >= self.depth || self.queued_bytes < bytes_on_their_way.min(self.max_bytes) {
             return None;
         }
         if self.queue.is_empty() && self.deadline().is_none_or(|deadline| now < deadline) {
             return None;
         }
-        let header = BatchHeader {
-            index: tip.index.next(),
-            time: now.max(tip.time.plus(1)),
-            seed: seed(),
-            parent: tip.content,
-        };
+        let header =
+            BatchHeader { index: tip.index.next(), time: now.max(tip.time.plus(1)), seed: seed(), parent: tip.content };
+        let before = self.queued_bytes;
         let (sections, count) = self.gather();
+        self.on_their_way.push_back(before - self.queued_bytes);
         // The canonical encoding of a batch, from encoded sections.
         let mut encoded = Vec::with_capacity(BatchHeader::LEN + 4 + sections.iter().map(Bytes::len).sum::<usize>());
         encoded.extend_from_slice(&codec::encode(&header));
@@ -124,7 +127,8 @@ impl Batcher {
     fn gather(&mut self) -> (Vec<Bytes>, u32) {
         let (mut sections, mut inputs, mut bytes) = (Vec::new(), 0, 0);
         while let Some(parcel) = self.queue.pop_front_if(|parcel| {
-            let fits = inputs + parcel.count as usize <= self.max_inputs && bytes + parcel.bytes.len() <= self.max_bytes;
+            let fits =
+                inputs + parcel.count as usize <= self.max_inputs && bytes + parcel.bytes.len() <= self.max_bytes;
             sections.is_empty() || fits
         }) {
             inputs += parcel.count as usize;

@@ -41,8 +41,7 @@ mod tests {
     use super::*;
 
     fn batch(index: u64, time: u64, parent: Digest) -> Vec<u8> {
-        let header =
-            BatchHeader { index: BatchIndex(index), time: LogicalTime::from_nanos(time), seed: 0, parent };
+        let header = BatchHeader { index: BatchIndex(index), time: LogicalTime::from_nanos(time), seed: 0, parent };
         Batch { header, sections: Vec::new() }.encode()
     }
 

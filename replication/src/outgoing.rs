@@ -132,8 +132,7 @@ impl Outgoing {
 
     /// Asks for a boot number. What an earlier boot had to say is dropped.
     pub fn ask_boot(&mut self, nonce: u64) {
-        let section =
-            Section { origin: self.node, boot: BootNo(0), first_seq: 1, inputs: vec![Input::Boot { nonce }] };
+        let section = Section { origin: self.node, boot: BootNo(0), first_seq: 1, inputs: vec![Input::Boot { nonce }] };
         let parcel = Parcel { first_seq: 1, count: 1, bytes: codec::encode(&section).into() };
         self.clear();
         self.boot = BootNo(0);
@@ -146,7 +145,8 @@ impl Outgoing {
             self.boot = boot;
             self.asking = None;
             self.next_seq = 1;
-            self.bytes -= self.waiting.drain(..).chain(self.sent.drain(..)).map(|parcel| payload(&parcel)).sum::<usize>();
+            self.bytes -=
+                self.waiting.drain(..).chain(self.sent.drain(..)).map(|parcel| payload(&parcel)).sum::<usize>();
         }
     }
 

@@ -13,7 +13,7 @@ use crate::log_store::store::LogStore;
 use crate::log_store::{Log, LogOptions};
 use crate::network::client::Network;
 use crate::network::peer::{Lane, Peer, Peers};
-use crate::network::server::{Answer, Server, serve};
+use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
 use crate::network::{endpoint, frame, tag};
 use crate::outgoing::Outgoing;
@@ -231,7 +231,8 @@ impl<D: Delivery> Life<D> {
         let serving = endpoint.clone().map(|endpoint| {
             let delivery = self.delivery.clone();
             let answer: Arc<Answer> = Arc::new(move |from, question| delivery.answer(from, question));
-            let server = Server { raft: raft.clone(), peers: shared.peers.clone(), inbox: inbox_tx, answer };
+            let (raft, peers, refusals) = (raft.clone(), shared.peers.clone(), Refusals::default());
+            let server = Server { raft, peers, inbox: inbox_tx, answer, refusals };
             tokio::spawn(serve(endpoint, Arc::new(server)))
         });
         let forming = tokio::spawn(form(raft.clone(), self.config.clone()));

@@ -56,7 +56,7 @@ fn garbage_on_the_port_changes_nothing() {
         }
     }
     goes_on(&nodes, 0);
-    nodes.map(ToyNode::stop);
+    nodes.into_iter().for_each(ToyNode::stop);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn strangers_are_refused_with_a_reason() {
     let three = start(config);
     three.wait("the history", |toy| numbers(toy, node(1)).len() == 10);
     three.stop();
-    nodes.map(ToyNode::stop);
+    nodes.into_iter().for_each(ToyNode::stop);
 }
 
 /// A connection to node 1 with some credentials, and the answer to a hello.
@@ -159,6 +159,6 @@ fn a_member_cannot_speak_for_another_nor_talk_nonsense() -> Result<(), Box<dyn s
     })?;
     goes_on(&nodes, 0);
     assert_eq!(nodes[0].replica.status().term, term);
-    nodes.map(ToyNode::stop);
+    nodes.into_iter().for_each(ToyNode::stop);
     Ok(())
 }

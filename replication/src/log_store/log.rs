@@ -260,15 +260,11 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError`]: the log is damaged, belongs to something else, or the system refuses.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        owner: Owner,
-        options: LogOptions,
-        on_fault: OnFault,
-    ) -> Result<Self, LogError> {
+    pub fn open(disk: Arc<dyn Disk>, owner: Owner, options: LogOptions, on_fault: OnFault) -> Result<Self, LogError> {
         let (writer, recovered) = open_writer(&disk, owner, &options, true)?;
         let tail = &recovered.tail;
-        let status = LogStatus { bytes: recovered.bytes, segments: recovered.index.segments() as u64, ..LogStatus::default() };
+        let status =
+            LogStatus { bytes: recovered.bytes, segments: recovered.index.segments() as u64, ..LogStatus::default() };
         let state = State {
             latest: tail.latest,
             last: None,
@@ -507,7 +503,8 @@ impl Log {
     fn read_at(&self, generation: u64, file: &dyn DiskFile, offset: u32) -> Result<Entry, LogError> {
         let name = segment::name(generation);
         let failed = |why| LogError::io(format!("read log segment {name} at offset {offset}"), why);
-        let damage = |what: &str| LogError::Damage { file: name.clone(), offset: offset.into(), what: what.to_string() };
+        let damage =
+            |what: &str| LogError::Damage { file: name.clone(), offset: offset.into(), what: what.to_string() };
         let mut bytes = vec![0; record::HEADER];
         file.read_at(&mut bytes, offset.into()).map_err(failed)?;
         let len = record::length_of(&bytes).ok_or_else(|| damage("this is no record any more"))?;

@@ -115,7 +115,9 @@ impl Header {
     /// [`LogError::Damage`] when it is not a whole header; [`LogError::Version`] when it is one of another format.
     pub fn decode(file: &str, bytes: &[u8]) -> Result<Self, LogError> {
         let damage = |what: &str| LogError::Damage { file: file.to_string(), offset: 0, what: what.to_string() };
-        let Some(header) = bytes.get(..HEADER) else { return Err(damage("the file is shorter than a segment's header")) };
+        let Some(header) = bytes.get(..HEADER) else {
+            return Err(damage("the file is shorter than a segment's header"));
+        };
         if &header[..8] != MAGIC {
             return Err(damage("it does not begin like a log segment"));
         }

@@ -120,12 +120,7 @@ fn fill(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// [`LogError::Io`].
-pub fn create(
-    disk: &dyn Disk,
-    owner: Owner,
-    incarnation: [u8; 16],
-    segment_bytes: u64,
-) -> Result<(), LogError> {
+pub fn create(disk: &dyn Disk, owner: Owner, incarnation: [u8; 16], segment_bytes: u64) -> Result<(), LogError> {
     let capacity = least(segment_bytes).min(FIRST_SEGMENT.max(least(0)));
     prepare(disk, capacity)?;
     let previous = segment::genesis(&owner, &incarnation);

@@ -1,7 +1,7 @@
 //! The first words on a connection: who is there, and whether the two belong together.
 
-use crate::log_store::segment::hex;
 use crate::log_store::segment::Owner;
+use crate::log_store::segment::hex;
 use serde::{Deserialize, Serialize};
 
 /// The version of what flows between nodes.
@@ -83,7 +83,15 @@ mod tests {
 
     #[test]
     fn what_differs_is_named() {
-        let base = Hello { version: 1, cluster: [1; 16], config: [2; 32], engine: [3; 32], node: 1, to: 2, incarnation: [0; 16] };
+        let base = Hello {
+            version: 1,
+            cluster: [1; 16],
+            config: [2; 32],
+            engine: [3; 32],
+            node: 1,
+            to: 2,
+            incarnation: [0; 16],
+        };
         let peer = Hello { node: 2, to: 1, ..base.clone() };
         assert_eq!(base.check(&peer), Ok(()));
         let cases: [(&str, Hello); 5] = [

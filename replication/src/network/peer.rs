@@ -116,7 +116,13 @@ impl Peers {
             let peer = Peer { node: *node, addr: *addr, links, health: Mutex::default(), awake: Notify::new() };
             (node.get(), Arc::new(peer))
         };
-        Self { owner, incarnation, endpoint: OnceLock::new(), table: others.map(peer).collect(), started: Instant::now() }
+        Self {
+            owner,
+            incarnation,
+            endpoint: OnceLock::new(),
+            table: others.map(peer).collect(),
+            started: Instant::now(),
+        }
     }
 
     /// Dials may begin.
@@ -221,7 +227,9 @@ impl Peers {
         let ours = self.hello(peer.node.get());
         frame::write(&mut tx, &ours, &mut Vec::new()).await.map_err(failed)?;
         match frame::read::<Welcome>(&mut rx, frame::SMALL).await.map_err(failed)? {
-            Some(Welcome::Hello(theirs)) if theirs.node != peer.node.get() => Err(format!("it is node {}", theirs.node)),
+            Some(Welcome::Hello(theirs)) if theirs.node != peer.node.get() => {
+                Err(format!("it is node {}", theirs.node))
+            }
             Some(Welcome::Hello(theirs)) => {
                 ours.check(&theirs)?;
                 peer.heard();

@@ -13,7 +13,9 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use openraft::{Raft, storage::RaftStateMachine};
 use replicode_log::NodeId;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 
 /// A term further ahead than this is no accident of elections but an attack or an error: following it would use terms up.
@@ -41,6 +43,28 @@ pub struct Server<SM: RaftStateMachine<TypeConfig>> {
     pub inbox: mpsc::Sender<Forwarded>,
     /// Answers questions.
     pub answer: Arc<Answer>,
+    /// Who has been refused lately.
+    pub refusals: Refusals,
+}
+
+/// What was told about refused connections: the same is not told again within a while, or whoever knocks on the port could
+/// fill the node's log.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<(Option<(String, Instant)>, u64)>);
+
+/// For how long.
+const QUIET: Duration = Duration::from_secs(10);
+
+impl Refusals {
+    fn tell(&self, from: SocketAddr, why: &str) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.0.as_ref().is_some_and(|(last, at)| last == why && at.elapsed() < QUIET) {
+            told.1 += 1;
+            return;
+        }
+        let untold = std::mem::replace(&mut *told, (Some((why.to_string(), Instant::now())), 0)).1;
+        tracing::info!(%from, untold, "refused a connection: {why}");
+    }
 }
 
 type Streams = (quinn::SendStream, quinn::RecvStream);
@@ -66,8 +90,8 @@ pub async fn serve<SM: RaftStateMachine<TypeConfig>>(endpoint: quinn::Endpoint, 
             drop(permit);
             match met {
                 Ok(Ok((connection, node))) => attend(&server, &connection, node).await,
-                Ok(Err(why)) => tracing::info!(%from, "refused a connection: {why}"),
-                Err(_) => tracing::info!(%from, "refused a connection: no hello in time"),
+                Ok(Err(why)) => server.refusals.tell(from, &why),
+                Err(_) => server.refusals.tell(from, "no hello in time"),
             }
         });
     }
@@ -125,7 +149,11 @@ async fn read_tag(rx: &mut quinn::RecvStream) -> io::Result<u8> {
 }
 
 /// Serves the streams of a connection until it ends.
-async fn attend<SM: RaftStateMachine<TypeConfig>>(server: &Arc<Server<SM>>, connection: &quinn::Connection, node: NodeId) {
+async fn attend<SM: RaftStateMachine<TypeConfig>>(
+    server: &Arc<Server<SM>>,
+    connection: &quinn::Connection,
+    node: NodeId,
+) {
     while let Ok(streams) = connection.accept_bi().await {
         let (server, connection) = (server.clone(), connection.clone());
         tokio::spawn(async move {

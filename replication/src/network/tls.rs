@@ -37,7 +37,9 @@ pub enum TlsError {
         why: std::io::Error,
     },
     /// Others than the owner may read the key.
-    #[error("the key file {file} has mode {mode:o}: others may read it. set it to 600, and make a new key if it was exposed")]
+    #[error(
+        "the key file {file} has mode {mode:o}: others may read it. set it to 600, and make a new key if it was exposed"
+    )]
     Exposed {
         /// The file.
         file: String,
@@ -129,7 +131,9 @@ pub struct Handshake {
 /// # Errors
 /// [`TlsError::Bad`] names what cannot be used.
 pub fn handshake(identity: &TlsIdentity, node: NodeId, cluster: &[u8; 16]) -> Result<Handshake, TlsError> {
-    let parse = |what: &'static str, pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| bad(what, error));
+    let parse = |what: &'static str, pem: &str| {
+        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| bad(what, error))
+    };
     let ca = parse("the authority's certificate", &identity.ca)?;
     let cert = parse("this node's certificate", &identity.cert)?;
     check_name(&cert, node, cluster).map_err(|why| bad("this node's certificate", why))?;
@@ -183,7 +187,8 @@ pub fn check_name(cert: &CertificateDer<'_>, node: NodeId, cluster: &[u8; 16]) -
 /// Why it is not that node.
 pub fn check_peer(connection: &quinn::Connection, node: NodeId, cluster: &[u8; 16]) -> Result<(), String> {
     let identity = connection.peer_identity().ok_or("the peer showed no certificate")?;
-    let certs = identity.downcast::<Vec<CertificateDer<'static>>>().map_err(|_| "the peer's identity is no certificate")?;
+    let certs =
+        identity.downcast::<Vec<CertificateDer<'static>>>().map_err(|_| "the peer's identity is no certificate")?;
     let cert = certs.first().ok_or("the peer showed no certificate")?;
     check_name(cert, node, cluster).map_err(|why| format!("the peer's certificate is not that of {node}: {why}"))
 }

@@ -4,8 +4,8 @@
 use replicode_log::{Batch, BatchIndex, BootNo, ConnId, Digest, Input, LogicalTime, NodeId, Pid};
 use replicode_replication::network::tls::Authority;
 use replicode_replication::{
-    ClusterIdentity, Event, Fault, Leadership, Progress, Replica, ReplicaConfig, ReplicaError, TlsIdentity, Tuning, channel,
-    start,
+    ClusterIdentity, Event, Fault, Leadership, Progress, Replica, ReplicaConfig, ReplicaError, TlsIdentity, Tuning,
+    channel, start,
 };
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -95,12 +95,15 @@ impl ToyNode {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let me = config.node;
-        let (delivery, mut events) = channel(16, |from, question| {
-            let mut answer = format!("to {from}: ").into_bytes();
-            answer.extend_from_slice(question);
-            answer
-        });
         let shared = Arc::new((Mutex::new(Toy::default()), Condvar::new()));
+        let asked = shared.clone();
+        let (delivery, mut events) = channel(16, move |from, question| {
+            let toy = asked.0.lock().unwrap_or_else(|error| error.into_inner());
+            match question {
+                b"history" => history(&toy),
+                other => [format!("to {from}: ").as_bytes(), other].concat(),
+            }
+        });
         let handle: Arc<OnceLock<Replica>> = Arc::default();
         let (state, late) = (shared.clone(), handle.clone());
         let thread = std::thread::spawn(move || {
@@ -160,6 +163,12 @@ impl ToyNode {
     }
 }
 
+/// A toy's history in few bytes.
+pub fn history(toy: &Toy) -> Vec<u8> {
+    let digest = toy.batches.last().copied().unwrap_or_default();
+    format!("{} batches, {} inputs, {digest}", toy.batches.len(), toy.inputs.len()).into_bytes()
+}
+
 /// An input that carries a number.
 pub fn data(n: u64) -> Input {
     Input::Data { conn: ConnId::console(Pid(1)), offset: n, bytes: n.to_le_bytes().to_vec() }
@@ -211,7 +220,8 @@ impl Cluster {
         let authority = Authority::new(identity().cluster);
         let mut tls = BTreeMap::new();
         // All held until all are known, so that they differ.
-        let sockets: Vec<_> = (1..=nodes).filter_map(|n| Some((node(n), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?))).collect();
+        let sockets: Vec<_> =
+            (1..=nodes).filter_map(|n| Some((node(n), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?))).collect();
         let members: BTreeMap<_, _> =
             sockets.iter().filter_map(|(node, socket)| Some((*node, socket.local_addr().ok()?))).collect();
         for node in members.keys() {
@@ -221,6 +231,34 @@ impl Cluster {
         }
         assert_eq!(tls.len() as u64, nodes);
         Self { dir: Dir::new(name), members, tls }
+    }
+
+    /// Writes everything down for another process.
+    pub fn save(&self) -> std::io::Result<()> {
+        std::fs::create_dir_all(self.dir.path())?;
+        let mut members = String::new();
+        for (node, addr) in &self.members {
+            members += &format!("{} {addr}\n", node.get());
+            for (what, pem) in
+                [("ca", &self.tls[node].ca), ("cert", &self.tls[node].cert), ("key", &self.tls[node].key)]
+            {
+                std::fs::write(self.dir.path().join(format!("{}.{what}", node.get())), pem)?;
+            }
+        }
+        std::fs::write(self.dir.path().join("members"), members)
+    }
+
+    /// What another process wrote down; the directory stays its.
+    pub fn load(dir: &Path) -> Result<std::mem::ManuallyDrop<Self>, Box<dyn std::error::Error>> {
+        let mut cluster = Self { dir: Dir(dir.to_path_buf()), members: BTreeMap::new(), tls: BTreeMap::new() };
+        for line in std::fs::read_to_string(dir.join("members"))?.lines() {
+            let (number, addr) = line.split_once(' ').ok_or("a member has a number and an address")?;
+            let read = |what| std::fs::read_to_string(dir.join(format!("{number}.{what}")));
+            let identity = TlsIdentity { ca: read("ca")?, cert: read("cert")?, key: read("key")? };
+            cluster.members.insert(node(number.parse()?), addr.parse()?);
+            cluster.tls.insert(node(number.parse()?), identity);
+        }
+        Ok(std::mem::ManuallyDrop::new(cluster))
     }
 
     pub fn config(&self, n: u64) -> ReplicaConfig {

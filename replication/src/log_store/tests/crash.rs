@@ -39,7 +39,11 @@ fn workload(seed: u64, groups: usize) -> Vec<Vec<Item>> {
             match dice.roll() % 10 {
                 0 => {
                     term += 1;
-                    group.push(Item::Vote(VoteRecord { term, node: 1 + dice.roll() % 3, committed: dice.roll() % 2 == 0 }));
+                    group.push(Item::Vote(VoteRecord {
+                        term,
+                        node: 1 + dice.roll() % 3,
+                        committed: dice.roll() % 2 == 0,
+                    }));
                 }
                 1 if next > 0 => {
                     next -= 1 + dice.roll() % next.min(4);

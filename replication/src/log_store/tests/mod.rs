@@ -152,7 +152,10 @@ fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
     // The offline reader needs no lock and changes nothing.
     let reader = LogReader::open(&dir)?;
     let read: Vec<_> = reader.entries().collect::<Result<_, _>>()?;
-    assert_eq!(read.iter().map(|entry| (entry.raft_index, entry.batch.is_some())).collect::<Vec<_>>(), [(0, false), (1, true)]);
+    assert_eq!(
+        read.iter().map(|entry| (entry.raft_index, entry.batch.is_some())).collect::<Vec<_>>(),
+        [(0, false), (1, true)]
+    );
     assert_eq!(reader.owner(), Some(owner()));
     log.close();
     drop(log);
