@@ -187,6 +187,7 @@ mod tests {
             let Some(proposal) = batcher.next(at(5), || 9) else { unreachable!("there is room") };
             let Some(next) = tip.advance(&proposal.encoded) else { unreachable!("it chains") };
             assert_eq!((next.index, decode(&proposal).len()), (proposal.index, 1));
+            batcher.committed(next.index);
             tip = next;
         }
         assert_eq!(tip.time, at(7));
@@ -207,10 +208,38 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_sets_out_beside_others_once_it_is_as_heavy_as_they_are_together() {
+        let mut batcher = leader(3, 100);
+        let mut parcels = parcels(20, 1).into_iter();
+        // After how many more inputs the next batch is made, while none is committed.
+        let mut until_next = || {
+            let mut gathered = 0;
+            for parcel in parcels.by_ref() {
+                batcher.push(parcel);
+                gathered += 1;
+                if let Some(proposal) = batcher.next(at(1), || 0) {
+                    assert_eq!(decode(&proposal).len(), gathered);
+                    return Some(gathered);
+                }
+            }
+            None
+        };
+        assert_eq!([until_next(), until_next(), until_next()], [Some(1), Some(1), Some(2)]);
+        assert_eq!(until_next(), None, "the pipeline is full");
+        batcher.committed(BatchIndex(2));
+        assert!(batcher.next(at(2), || 0).is_some(), "sixteen are heavier than two");
+    }
+
+    #[test]
     fn caps_split_batches() {
         let mut batcher = leader(9, 5);
         parcels(12, 3).into_iter().for_each(|parcel| batcher.push(parcel));
-        let sizes: Vec<_> = std::iter::from_fn(|| batcher.next(at(1), || 0)).map(|p| decode(&p).len()).collect();
+        let mut next = || {
+            let proposal = batcher.next(at(1), || 0)?;
+            batcher.committed(proposal.index);
+            Some(decode(&proposal).len())
+        };
+        let sizes: Vec<_> = std::iter::from_fn(&mut next).collect();
         assert_eq!(sizes, [3, 3, 3, 3]);
     }
 

@@ -121,6 +121,9 @@ impl EventLoop {
 
     /// One round; `false` when it was the last.
     fn round(&mut self, events: &mut Events) -> Result<bool, GatewayError> {
+        // Clients that have just been answered speak again at once. When processors are scarce, letting them go first
+        // makes the next round, and so the next batch, larger; on an idle machine this costs less than a microsecond.
+        std::thread::yield_now();
         match self.poll.poll(events, self.patience()) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(GatewayError::Poll(error)),
             _ => {}

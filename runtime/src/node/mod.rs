@@ -18,6 +18,7 @@ pub mod main_program;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
 pub mod reports;
+pub mod scheduling;
 pub mod signals;
 pub mod stdin;
 pub mod vitals;
@@ -134,6 +135,8 @@ impl Node {
             // So that nodes that part can name the system call.
             machine.set_recording(Recording::Steps);
         }
+        // Before any thread of the node is started: they inherit it.
+        scheduling::prefer_throughput();
         let (inbox, queue) = inbox::inbox();
         let late_replica = Arc::new(OnceLock::new());
         let services: Vec<Service> = publish.iter().map(|(_, service)| service.clone()).collect();
