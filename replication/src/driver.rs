@@ -78,11 +78,8 @@ impl<D: Delivery> Driver<D> {
                     self.faults.raise("the consensus engine has stopped", "its state is no longer told");
                     return;
                 },
-                forwarded = self.inbox.recv(), if !self.batcher.is_full() => {
-                    if let Some(forwarded) = forwarded {
-                        self.receive(forwarded);
-                    }
-                }
+                // A cluster of one has nobody who could forward: its inbox is closed, and this branch rests.
+                Some(forwarded) = self.inbox.recv(), if !self.batcher.is_full() => self.receive(forwarded),
                 () = sleep_until(wake_at) => {}
             }
         }
