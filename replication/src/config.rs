@@ -88,7 +88,7 @@ impl Default for Tuning {
         Self {
             heartbeat: Duration::from_millis(100),
             election: (Duration::from_millis(300), Duration::from_millis(600)),
-            pipeline: std::env::var("PIPE").ok().and_then(|v| v.parse().ok()).unwrap_or(4),
+            pipeline: 4,
             batch_inputs: 65_536,
             batch_bytes: 1 << 20,
             segment_bytes: 16 << 20,

@@ -19,6 +19,18 @@ pub struct Load {
     pub p99: Duration,
 }
 
+impl Load {
+    /// Sums up `latencies`, each of which stands for `requests` requests, measured in `elapsed`.
+    #[must_use]
+    pub fn of(mut latencies: Vec<Duration>, requests: usize, elapsed: Duration) -> Self {
+        latencies.sort_unstable();
+        let last = latencies.len().saturating_sub(1) as f64;
+        let at = |part: f64| latencies.get((last * part) as usize).copied().unwrap_or_default();
+        let rate = (latencies.len() * requests) as f64 / elapsed.as_secs_f64();
+        Self { rate, p50: at(0.5), p99: at(0.99) }
+    }
+}
+
 fn varint(out: &mut BytesMut, mut n: usize) {
     while n >= 0x80 {
         out.put_u8((n as u8 & 0x7f) | 0x80);
@@ -93,9 +105,6 @@ pub fn put_load(ports: &[u16], clients: usize, size: usize, duration: Duration) 
         for task in tasks {
             latencies.extend(task.await??);
         }
-        let elapsed = start.elapsed();
-        latencies.sort_unstable();
-        let at = |part: f64| latencies.get(((latencies.len() as f64 - 1.0) * part) as usize).copied().unwrap_or_default();
-        Ok(Load { rate: latencies.len() as f64 / elapsed.as_secs_f64(), p50: at(0.5), p99: at(0.99) })
+        Ok(Load::of(latencies, 1, start.elapsed()))
     })
 }
