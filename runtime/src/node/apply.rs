@@ -346,13 +346,8 @@ impl ApplyLoop {
         let named: Vec<_> =
             minority.iter().map(|(node, digest)| format!("node {} ({})", node.get(), digest.short())).collect();
         let named = named.join(", ");
-        // The verdict is in the log and comes again at every replay. Whom it concerns today, today's digest says.
-        let own = self.machine.digest_of(index);
-        let concerned = match majority {
-            Some(majority) => own.is_some_and(|own| own != majority),
-            None => self.state.live,
-        };
-        if !concerned {
+        let accused = minority.iter().any(|(node, _)| *node == self.node);
+        if !concerned(self.machine.digest_of(index), majority, accused, self.state.live) {
             tracing::error!("nodes differ at batch {index}: in the minority: {named}; this node is not, and goes on");
             return Ok(());
         }
@@ -405,5 +400,34 @@ impl ApplyLoop {
         datadir::write_atomically(&path, report.as_bytes())?;
         self.digests.set_aside(&self.dir.file(&format!("divergence-{}.digests", index.0)))?;
         Ok(format!("{report}This report: {}", path.display()))
+    }
+}
+
+/// Whether a verdict is this node's affair. It is in the log and comes again at every replay, so that today's digest of
+/// the batch (`own`) says it if it is still remembered. A node that lags by more batches than it remembers believes the
+/// verdict, unless it replays it (not `live`): then the verdict is about what an earlier start computed.
+fn concerned(own: Option<Digest>, majority: Option<Digest>, accused: bool, live: bool) -> bool {
+    match (majority, own) {
+        (Some(majority), Some(own)) => own != majority,
+        (Some(_), None) => live && accused,
+        (None, _) => live,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_concerns_whoever_computes_or_is_named_otherwise() {
+        let (ours, theirs) = (Digest::of(b"ours"), Digest::of(b"theirs"));
+        for (accused, live) in [(false, false), (false, true), (true, false), (true, true)] {
+            assert!(concerned(Some(ours), Some(theirs), accused, live));
+            assert!(!concerned(Some(theirs), Some(theirs), accused, live));
+            // Too long ago to be remembered.
+            assert_eq!(concerned(None, Some(theirs), accused, live), accused && live);
+            // Nobody has a majority: all stop, once.
+            assert_eq!(concerned(Some(ours), None, accused, live), live);
+        }
     }
 }
