@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Passes all tests: builds the guests and the binary, then the tests of every crate, then those of the whole.
-# Real clusters want the machine for themselves, so the tests of the whole run one at a time.
+# Passes all tests: builds the guests and the binaries, then runs the tests of every crate and those of the whole.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh test
+# The build in which a nondeterminism can be planted, for tests/tests/divergence.rs.
+cargo build --release --locked --workspace --features replicode/planted-nondeterminism --bin replicode-planted
 
-cargo test --release --locked --workspace --exclude replicode-tests
-cargo test --release --locked -p replicode-tests -- --test-threads=1 --nocapture 2>&1 | tee target/whole.log
-# A cluster or a program that a failed test left behind would disturb the next run; say so instead of hiding it.
-if pgrep -x replicode >/dev/null; then
-    echo "run.sh: a replicode process is still running after the tests:" >&2
-    pgrep -ax replicode >&2
+mkdir -p target
+before=$(pgrep -x 'replicode|replicode-plan' | sort || true)
+# What runs beside these tests would disturb them, and they each other: clusters of real processes on few processors.
+RUST_TEST_THREADS=1 cargo test --release --locked --workspace --no-fail-fast -- --nocapture 2>&1 | tee target/tests.log
+# A process that a test left behind would disturb the next run: say so instead of hiding it.
+left=$(comm -13 <(echo "$before") <(pgrep -x 'replicode|replicode-plan' | sort || true))
+if [ -n "$left" ]; then
+    echo "run.sh: the tests left these processes behind:" $left >&2
     exit 1
 fi

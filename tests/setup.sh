@@ -39,4 +39,5 @@ fi
 command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust with rustup first" >&2; exit 1; }
 
 wasm_programs/build.sh
-cargo build --release --locked -p replicode
+# The whole workspace, always: building single crates resolves to other features and compiles the wasm engine again.
+cargo build --release --locked --workspace
