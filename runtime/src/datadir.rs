@@ -7,6 +7,7 @@
 //! node.toml              what may differ from node to node: addresses
 //! keys/                  ca.pem, node.pem, node.key (clusters only)
 //! log/                   the log's segments
+//! joined                 the node has taken part: its log must be there
 //! digests.bin            the state digest after each batch
 //! stdout.log stderr.log  what the programs wrote (nodes); node.log: what the node has to say
 //! lock, pid, admin.sock  while a node runs

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`apply`] | the machine thread: batches in, effects out |
 //! | [`inbox`] | its one queue |
+//! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
 //! | [`reports`] | when digests are compared with other nodes |
 //! | [`divergence`] | where two nodes parted |
@@ -14,6 +15,7 @@ pub mod apply;
 pub mod console;
 pub mod divergence;
 pub mod inbox;
+pub mod joined;
 pub mod main_program;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
@@ -34,6 +36,7 @@ use anyhow::{Context, Result, anyhow};
 use apply::{ApplyLoop, LoopState};
 use console::Console;
 use inbox::{Answered, Inbox, Query};
+use joined::Joined;
 use main_program::MainProgram;
 use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Published};
 use replicode_log::{Input, NodeId, Service};
@@ -78,12 +81,28 @@ pub struct NodeOptions {
 
 /// A node whose threads run.
 pub struct Node {
-    inbox: Inbox,
-    replica: Replica,
-    gateway: Option<Arc<Gateway>>,
+    running: Running,
     published: Vec<PublishedPort>,
     _admin: AdminServer,
     machine: std::thread::JoinHandle<Result<End>>,
+}
+
+/// The parts that run from the moment at which the replica does; dropping it stops them.
+struct Running {
+    inbox: Inbox,
+    replica: Replica,
+    gateway: Option<Arc<Gateway>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.inbox.close();
+        if let Some(gateway) = &self.gateway {
+            // Whoever is still there is reset: an end of file would look like the end of the data.
+            gateway.suspend();
+        }
+        self.replica.clone().shutdown();
+    }
 }
 
 /// Compiles the modules of a cell.
@@ -130,8 +149,9 @@ impl Node {
             options;
         let config = genesis.config;
         cell::check_engine(&config)?;
+        let alone = config.nodes.len() == 1;
         let mut machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
-        if config.nodes.len() > 1 {
+        if !alone {
             // So that nodes that part can name the system call.
             machine.set_recording(Recording::Steps);
         }
@@ -153,7 +173,7 @@ impl Node {
             .zip(services)
             .map(|(listen, service)| PublishedPort { listen: listen.to_string(), service: service.to_string() })
             .collect();
-        let witness = dir.file("digests.bin");
+        let joined = Joined::check(&dir, alone)?;
         let replica = ReplicaConfig {
             node,
             identity: ClusterIdentity { cluster: config.cluster, config: config.digest(), engine: config.engine },
@@ -161,20 +181,20 @@ impl Node {
             listen,
             peers: members,
             dir: dir.log(),
-            // The witness is written right after the first start: a directory that has it has taken part.
-            found: !witness.exists(),
+            found: joined.first,
             tls,
             tuning: Tuning::default(),
         };
-        let replica = replicode_replication::start(replica, inbox.clone()).context("cannot start the replica")?;
-        let _ = late_replica.set(replica.clone());
-        let digests = match DigestFile::open(&witness, config.digest()) {
-            Ok(digests) => digests,
+        let replica = match replicode_replication::start(replica, inbox.clone()) {
+            Ok(replica) => replica,
             Err(error) => {
-                replica.shutdown();
-                return Err(error);
+                joined.withdraw();
+                return Err(error).context("cannot start the replica");
             }
         };
+        let _ = late_replica.set(replica.clone());
+        let running = Running { inbox: inbox.clone(), replica: replica.clone(), gateway: gateway.clone() };
+        let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;
 
         let vitals = Arc::new(Vitals::new(config.digest()));
         let about = About {
@@ -186,7 +206,7 @@ impl Node {
             replica: replica.clone(),
             gateway: gateway.clone(),
             published: published.clone(),
-            inbox: inbox.clone(),
+            inbox,
         };
         let admin = server::serve(&dir.admin_socket(), move |request| about.answer(request))?;
         let mut machine_thread = ApplyLoop {
@@ -194,8 +214,8 @@ impl Node {
             dir,
             inbox: queue,
             machine,
-            replica: replica.clone(),
-            gateway: gateway.clone(),
+            replica,
+            gateway,
             console,
             digests,
             vitals,
@@ -205,13 +225,13 @@ impl Node {
         };
         let thread = std::thread::Builder::new().name("machine".into());
         let machine = thread.spawn(move || machine_thread.run()).context("cannot start the machine thread")?;
-        Ok(Self { inbox, replica, gateway, published, _admin: admin, machine })
+        Ok(Self { running, published, _admin: admin, machine })
     }
 
     /// Whom to tell that the node shall stop.
     #[must_use]
     pub fn inbox(&self) -> Inbox {
-        self.inbox.clone()
+        self.running.inbox.clone()
     }
 
     /// Where the gateway listens.
@@ -225,16 +245,12 @@ impl Node {
     /// # Errors
     /// What broke the node.
     pub fn wait(self) -> Result<End> {
+        // Whatever happens from here on: `running` is dropped, and with it every part stops.
         let end = self.machine.join().map_err(|panic| anyhow!("the machine thread panicked: {}", text_of(&*panic)))?;
-        self.inbox.close();
-        if let Some(gateway) = &self.gateway {
-            if matches!(end, Ok(End::Exited(_))) {
-                await_last_bytes(gateway);
-            }
-            // Whoever is still there is reset: an end of file would look like the end of the data.
-            gateway.suspend();
+        self.running.inbox.close();
+        if let (Some(gateway), Ok(End::Exited(_))) = (&self.running.gateway, &end) {
+            await_last_bytes(gateway);
         }
-        self.replica.shutdown();
         end
     }
 }
