@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The file is a witness, not a source of truth: it is written lazily and never synced, and a torn tail only means
-//! fewer witnesses. A node that starts again re-executes its log and compares what it gets with what stands here.
+//! fewer witnesses. A node that starts again re-executes its log and compares what it gets with what stands here, record
+//! by record: what it holds of the file in memory does not grow with the file.
 
 use anyhow::{Context, Result, ensure};
 use replicode_log::{BatchIndex, Digest};
@@ -19,44 +20,59 @@ const RECORD: usize = 40;
 /// Bytes gathered before they are handed to the operating system.
 const BUFFER: usize = 64 << 10;
 
-/// Reads the digests of a recording: element `i` is that of batch `i + 1`. A missing file has none.
+/// Reads the digests of a recording, all of them: element `i` is that of batch `i + 1`. A missing file has none.
 ///
 /// # Errors
 /// When the file belongs to another configuration, or cannot be read.
 pub fn load(path: &Path, config: Digest) -> Result<Vec<Digest>> {
-    let mut file = match File::open(path) {
-        Ok(file) => BufReader::new(file),
+    let file = match File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
     };
     let mut digests = Vec::new();
-    let mut record = [0; RECORD];
-    let mut next = |record: &mut [u8; RECORD]| match file.read_exact(record) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    if !next(&mut record)? {
-        return Ok(digests);
-    }
-    ensure!(record[..8] == *MAGIC, "{} is not a file of digests; remove it to go on without", path.display());
-    let (_, written_for) = split(&record);
-    ensure!(
-        written_for == config,
-        "{} belongs to another cluster configuration ({}, not {})",
-        path.display(),
-        written_for.short(),
-        config.short()
-    );
-    while next(&mut record)? {
-        let (index, digest) = split(&record);
-        // Anything but the next number is a tail that a crash of the machine tore.
-        if index != digests.len() as u64 + 1 {
-            break;
-        }
+    let Some(mut records) = Records::new(file, path, config)? else { return Ok(digests) };
+    while let Some(digest) = records.next(digests.len() as u64 + 1, path)? {
         digests.push(digest);
     }
     Ok(digests)
+}
+
+/// The records of a file, one after the other.
+#[derive(Debug)]
+struct Records(BufReader<File>);
+
+impl Records {
+    /// Reads the header; `None` when not even that is complete.
+    fn new(file: File, path: &Path, config: Digest) -> Result<Option<Self>> {
+        let mut records = Self(BufReader::with_capacity(BUFFER, file));
+        let Some(header) = records.read(path)? else { return Ok(None) };
+        ensure!(header[..8] == *MAGIC, "{} is not a file of digests; remove it to go on without", path.display());
+        let (_, written_for) = split(&header);
+        ensure!(
+            written_for == config,
+            "{} belongs to another cluster configuration ({}, not {})",
+            path.display(),
+            written_for.short(),
+            config.short()
+        );
+        Ok(Some(records))
+    }
+
+    /// The record of the batch that is due; `None` at the end, which a crash of the machine may have torn.
+    fn next(&mut self, due: u64, path: &Path) -> Result<Option<Digest>> {
+        let record = self.read(path)?.map(|record| split(&record));
+        Ok(record.filter(|(index, _)| *index == due).map(|(_, digest)| digest))
+    }
+
+    fn read(&mut self, path: &Path) -> Result<Option<[u8; RECORD]>> {
+        let mut record = [0; RECORD];
+        match self.0.read_exact(&mut record) {
+            Ok(()) => Ok(Some(record)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
 }
 
 fn split(record: &[u8; RECORD]) -> (u64, Digest) {
@@ -96,29 +112,31 @@ pub struct NotReproduced {
 pub struct DigestFile {
     path: PathBuf,
     file: File,
-    recorded: Vec<Digest>,
+    /// Records that this start has not come to yet; none once it writes records itself.
+    recorded: Option<Records>,
     buffer: Vec<u8>,
     next: u64,
 }
 
 impl DigestFile {
-    /// Opens or makes the file, and cuts a torn tail off.
+    /// Opens or makes the file.
     ///
     /// # Errors
-    /// As for [`load`].
+    /// When the file belongs to another configuration, or the disk fails.
     pub fn open(path: &Path, config: Digest) -> Result<Self> {
-        let recorded = load(path, config)?;
         let mut options = OpenOptions::new();
         let mut file = crate::datadir::private_file(options.read(true).write(true).create(true).truncate(false), path)?;
         let prepare = |file: &mut File| {
             if file.metadata()?.len() < RECORD as u64 {
                 file.set_len(0)?;
                 file.write_all(&join(*MAGIC, config))?;
+                file.rewind()?;
             }
-            file.set_len(((recorded.len() + 1) * RECORD) as u64)?;
-            file.seek(SeekFrom::End(0)).map(|_| ())
+            // A descriptor of its own, but the position is shared: nobody writes before everything has been read.
+            file.try_clone()
         };
-        prepare(&mut file).with_context(|| format!("cannot write {}", path.display()))?;
+        let reader = prepare(&mut file).with_context(|| format!("cannot write {}", path.display()))?;
+        let recorded = Records::new(reader, path, config)?;
         Ok(Self { path: path.into(), file, recorded, buffer: Vec::new(), next: 1 })
     }
 
@@ -129,20 +147,26 @@ impl DigestFile {
     pub fn put(&mut self, index: BatchIndex, digest: Digest) -> Result<()> {
         ensure!(index.0 == self.next, "batch {index} came where batch #{} was due", self.next);
         self.next += 1;
-        match self.recorded.get(index.0 as usize - 1) {
-            Some(recorded) if *recorded == digest => Ok(()),
-            Some(recorded) => {
-                Err(NotReproduced { index, recorded: *recorded, computed: digest, path: self.path.clone() }.into())
-            }
-            None => {
-                if !self.recorded.is_empty() {
-                    // Everything recorded has been compared; the memory is not needed any more.
-                    self.recorded = Vec::new();
+        if let Some(records) = &mut self.recorded {
+            match records.next(index.0, &self.path)? {
+                Some(recorded) if recorded == digest => return Ok(()),
+                Some(recorded) => {
+                    return Err(NotReproduced { index, recorded, computed: digest, path: self.path.clone() }.into());
                 }
-                self.buffer.extend_from_slice(&join(index.0.to_le_bytes(), digest));
-                if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+                None => self.end_of_records(index)?,
             }
         }
+        self.buffer.extend_from_slice(&join(index.0.to_le_bytes(), digest));
+        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    /// Everything recorded has been compared: cuts a torn tail off, and goes on writing with the record of `index`.
+    fn end_of_records(&mut self, index: BatchIndex) -> Result<()> {
+        self.recorded = None;
+        // The header is as long as a record.
+        let end = index.0 * RECORD as u64;
+        let cut = self.file.set_len(end).and_then(|()| self.file.seek(SeekFrom::Start(end)));
+        cut.map(|_| ()).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// Puts the file aside: its content is doubtful, and the next start shall begin a new one.
@@ -214,6 +238,22 @@ mod tests {
         // A hole of zeros, as a file system may leave after a power cut.
         OpenOptions::new().write(true).open(&path)?.set_len(400)?;
         assert_eq!(load(&path, Digest::ZERO)?.len(), 3);
+        write(&path, 1..=5)?;
+        assert_eq!(load(&path, Digest::ZERO)?, (1..=5).map(digest).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    #[test]
+    fn records_that_a_start_did_not_come_to_stay() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let path = tmp.path().join("digests.bin");
+        // More than is read at once.
+        write(&path, 1..=5000)?;
+        write(&path, 1..=2)?;
+        write(&path, 1..=0)?;
+        assert_eq!(load(&path, Digest::ZERO)?.len(), 5000);
+        write(&path, 1..=5001)?;
+        assert_eq!(load(&path, Digest::ZERO)?.last(), Some(&digest(5001)));
         Ok(())
     }
 
