@@ -9,6 +9,7 @@
 
 use super::LogError;
 use super::disk::{Disk, DiskFile};
+use super::head::{HEAD, Head};
 use super::index::{Index, Offsets, Place};
 use super::record::{self, Body, Entry, EntryId, Item, VoteRecord};
 use super::recover;
@@ -110,6 +111,8 @@ pub(super) struct Recovered {
     pub(super) bytes: u64,
     /// Where remains of a group that was cut short end, in the last segment.
     pub(super) torn: Option<u64>,
+    /// The newest segment by the head; 0 if there is none yet.
+    pub(super) head: u64,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -126,7 +129,7 @@ pub(super) fn read_all(file: &dyn DiskFile, name: &str) -> Result<Bytes, LogErro
     Ok(Bytes::from(bytes))
 }
 
-/// The headers of all segments, in order, proven to follow each other without a gap.
+/// The headers of all segments, in order, proven to follow each other without a gap up to the one that the head names.
 pub(super) fn headers(disk: &dyn Disk, owner: Option<&Owner>) -> Result<Vec<Header>, LogError> {
     let names = disk.list().map_err(|why| LogError::io(format!("list {}", disk.place()), why))?;
     let mut generations: Vec<u64> = names.iter().filter_map(|name| segment::parse_name(name)).collect();
@@ -165,6 +168,15 @@ pub(super) fn headers(disk: &dyn Disk, owner: Option<&Owner>) -> Result<Vec<Head
         let what = "the log does not begin where a log begins".to_string();
         return Err(LogError::Damage { file: segment::name(1), offset: 0, what });
     }
+    if let Some(head) = Head::read(disk)? {
+        if headers.last().is_none_or(|newest| newest.generation < head.generation) {
+            return Err(LogError::Missing { file: segment::name(head.generation) });
+        }
+        if headers.first().is_some_and(|first| first.incarnation != head.incarnation) {
+            let what = "it belongs to another log than the segments beside it".to_string();
+            return Err(LogError::Damage { file: HEAD.to_string(), offset: 0, what });
+        }
+    }
     Ok(headers)
 }
 
@@ -201,6 +213,11 @@ pub(super) fn recover(
         end = Some((header, file, bytes.len() as u64, scan));
     }
     let Some((header, file, capacity, scan)) = end else { return Err(LogError::NoLog(disk.place())) };
+    let head = Head::read(disk)?.map_or(0, |head| head.generation);
+    // Only a log that was made a moment before a crash has no head: nothing has been written to it.
+    if head == 0 && (header.generation > 1 || scan.group > 0) {
+        return Err(LogError::Missing { file: HEAD.to_string() });
+    }
     let first = latest.purged.map_or(0, |id| id.index + 1);
     if let Some(oldest) = headers.first().filter(|oldest| oldest.generation > 1 && oldest.next_index > first) {
         return Err(LogError::Missing { file: segment::name(oldest.generation - 1) });
@@ -208,7 +225,7 @@ pub(super) fn recover(
     let (position, next_index) = (scan.end as u64, index.next().max(first));
     let tail =
         Tail { header: *header, file, capacity, position, group: scan.group, chain: scan.chain, next_index, latest };
-    Ok(Recovered { tail, index, bytes: total, torn: scan.torn.map(|end| end as u64) })
+    Ok(Recovered { tail, index, bytes: total, torn: scan.torn.map(|end| end as u64), head })
 }
 
 /// Overwrites the remains of a group that was cut short, and makes sure that what was read is durable: it may have come
@@ -227,7 +244,10 @@ fn settle(disk: &dyn Disk, recovered: &Recovered) -> Result<(), LogError> {
         tail.file.write_at(&zeros, tail.position).map_err(failed)?;
     }
     tail.file.sync().map_err(failed)?;
-    disk.sync_dir().map_err(failed)
+    disk.sync_dir().map_err(failed)?;
+    // The crash came between a new segment and the head's naming it.
+    let Header { incarnation, generation, .. } = tail.header;
+    if recovered.head < generation { Head { incarnation, generation }.write(disk) } else { Ok(()) }
 }
 
 /// Opens a log for writing, or makes one: everything but the thread.

@@ -1,7 +1,7 @@
 //! The log on disk: one sequence of records in pre-zeroed segments, written in groups, read back with proof.
 //!
 //! ```text
-//! directory   lock  000000000001.log  000000000002.log  ..  spare
+//! directory   lock  head  000000000001.log  000000000002.log  ..  spare
 //! segment     header (4096 bytes: whose log, generation, end of the chain before) | record | record | .. | zeros
 //! record      checksum, length, link to the chain, group, kind | payload, padded to 8 bytes
 //! ```
@@ -11,6 +11,7 @@
 //! - a group (what one `fdatasync` made durable) is read back whole or not at all;
 //! - a group that was cut short by a crash can only be the last one; damage anywhere else is told with file and
 //!   offset, and nothing is served from such a log;
+//! - a segment that is missing, the newest included, is noticed;
 //! - a log of another cluster, node, configuration or engine is refused.
 //!
 //! One kind of damage cannot be told from a crash: to the very last group. It is cut as if it had never been synced.
@@ -19,6 +20,7 @@
 //! |---|---|
 //! | [`record`] | the bytes of a record, and its checksum |
 //! | [`segment`] | the bytes of a segment's header, file names |
+//! | [`head`] | the file that says which segment is the newest |
 //! | [`recover`] | what a segment's bytes amount to: whole, torn at the end, or damaged (pure) |
 //! | [`disk`], [`file_disk`], [`sim_disk`] | what is asked of a disk; the real one; one that crashes on demand |
 //! | [`writer`] | the only one that writes |
@@ -29,6 +31,7 @@
 
 pub mod disk;
 pub mod file_disk;
+pub mod head;
 pub mod index;
 pub mod log;
 pub mod reader;
@@ -60,18 +63,18 @@ pub enum LogError {
     },
     /// A record that had been made durable is not there any more, or not the same.
     #[error(
-        "log segment {file} is damaged at offset {offset}: {what}. nothing was changed; rebuild this node from its peers"
+        "log file {file} is damaged at offset {offset}: {what}. nothing was changed; rebuild this node from its peers"
     )]
     Damage {
-        /// The segment's file name.
+        /// The file's name.
         file: String,
         /// Where, in bytes from the start of the file.
         offset: u64,
         /// What is wrong there.
         what: String,
     },
-    /// A segment is gone.
-    #[error("log segment {file} is missing: put it back, or rebuild this node from its peers")]
+    /// A segment, or the file that names the newest one, is gone.
+    #[error("log file {file} is missing: put it back, or rebuild this node from its peers")]
     Missing {
         /// The file's name.
         file: String,

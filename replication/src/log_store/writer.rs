@@ -2,6 +2,7 @@
 
 use super::LogError;
 use super::disk::{Disk, DiskFile};
+use super::head::Head;
 use super::record::{Chain, EntryId, GroupBuilder, Item, VoteRecord};
 use super::segment::{self, Header, Owner, SPARE};
 use std::io;
@@ -143,6 +144,8 @@ fn begin(disk: &dyn Disk, header: &Header) -> Result<Arc<dyn DiskFile>, LogError
     file.sync().map_err(failed)?;
     disk.rename(SPARE, &name).map_err(failed)?;
     disk.sync_dir().map_err(failed)?;
+    // Before anything in it can be acknowledged: should it be lost one day, that must be noticed.
+    Head { incarnation: header.incarnation, generation: header.generation }.write(disk)?;
     Ok(file)
 }
 

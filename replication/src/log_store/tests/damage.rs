@@ -2,6 +2,7 @@
 
 use super::{durably, entry, items, no_fault, open, options, owner};
 use crate::log_store::disk::Disk;
+use crate::log_store::head::{HEAD, Head};
 use crate::log_store::log::{headers, open_writer, recover};
 use crate::log_store::sim_disk::SimDisk;
 use crate::log_store::{Log, LogError, segment};
@@ -17,7 +18,7 @@ fn whole() -> SimDisk {
     for index in 0..24 {
         assert!(writer.write(items(&[entry(1, index, 500)]).iter(), &mut Vec::new()).is_ok());
     }
-    assert!(shared.list().is_ok_and(|names| names.len() == 3));
+    assert_eq!(headers(&*shared, None).map(|headers| headers.len()).ok(), Some(3));
     disk
 }
 
@@ -115,12 +116,32 @@ fn headers_are_proven() {
 
 #[test]
 fn a_missing_segment_is_named() {
-    for generation in [1, 2] {
+    for generation in 1..=3 {
         let disk = whole();
         assert!(disk.remove(&segment::name(generation)).is_ok());
         let result = verdict(&disk);
         assert!(matches!(&result, Err(LogError::Missing { file }) if *file == segment::name(generation)), "{result:?}");
     }
+}
+
+#[test]
+fn a_log_that_lost_all_segments_is_not_made_anew() {
+    let disk = whole();
+    for generation in 1..=3 {
+        assert!(disk.remove(&segment::name(generation)).is_ok());
+    }
+    assert!(matches!(verdict(&disk), Err(LogError::Missing { file }) if file == segment::name(3)));
+}
+
+#[test]
+fn a_head_that_is_missing_or_of_another_log_is_named() {
+    let disk = whole();
+    assert!(disk.remove(HEAD).is_ok());
+    assert!(matches!(verdict(&disk), Err(LogError::Missing { file }) if file == HEAD));
+    assert!(Head { incarnation: [6; 16], generation: 3 }.write(&disk).is_ok());
+    assert!(matches!(verdict(&disk), Err(LogError::Damage { file, .. }) if file == HEAD));
+    let disk = damaged(HEAD, |bytes| bytes[25] ^= 1);
+    assert!(matches!(verdict(&disk), Err(LogError::Damage { file, .. }) if file == HEAD));
 }
 
 #[test]
