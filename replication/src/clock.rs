@@ -21,13 +21,23 @@ impl LeaderClock {
     /// The time now, given the wall clock (since the Unix epoch) and the monotonic clock (since any fixed moment).
     pub fn now(&mut self, wall: Duration, monotonic: Duration) -> LogicalTime {
         let wall = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX).saturating_sub(self.epoch_unix_ns);
-        let carried = self.last.map_or(0, |(time, at)| {
-            let passed = monotonic.saturating_sub(at).as_nanos();
-            time.plus(u64::try_from(passed).unwrap_or(u64::MAX)).nanos()
-        });
-        let now = LogicalTime::from_nanos(wall.max(carried));
+        let now = self.carried(monotonic).max(LogicalTime::from_nanos(wall));
         self.last = Some((now, monotonic));
         now
+    }
+
+    /// The history that this leader continues has reached `time`: the clock goes on from there if it is behind. Without
+    /// this, timers would stand still until this host's wall clock has caught up with the former leader's.
+    pub fn raise(&mut self, time: LogicalTime, monotonic: Duration) {
+        self.last = Some((self.carried(monotonic).max(time), monotonic));
+    }
+
+    /// The last time told, carried on at the pace of the monotonic clock.
+    fn carried(&self, monotonic: Duration) -> LogicalTime {
+        self.last.map_or(LogicalTime::GENESIS, |(time, at)| {
+            let passed = monotonic.saturating_sub(at).as_nanos();
+            time.plus(u64::try_from(passed).unwrap_or(u64::MAX))
+        })
     }
 }
 
@@ -44,6 +54,19 @@ mod tests {
         assert_eq!(now(at(6_050, 150)), 5_050);
         assert_eq!(now(at(2_000, 250)), 5_150, "set back: goes on with the monotonic clock");
         assert_eq!(now(at(9_000, 300)), 8_000, "set forward: follows");
+    }
+
+    #[test]
+    fn a_leader_whose_wall_clock_is_behind_goes_on_from_where_history_is() {
+        let (mut clock, wall) = (LeaderClock::new(1_000), Duration::from_nanos(6_000));
+        assert_eq!(clock.now(wall, Duration::from_nanos(100)).nanos(), 5_000);
+        clock.raise(LogicalTime::from_nanos(9_000), Duration::from_nanos(150));
+        assert_eq!(clock.now(wall, Duration::from_nanos(170)).nanos(), 9_020, "time passes at once");
+        clock.raise(LogicalTime::from_nanos(8_000), Duration::from_nanos(180));
+        assert_eq!(clock.now(wall, Duration::from_nanos(190)).nanos(), 9_040, "never back");
+        let mut fresh = LeaderClock::new(1_000);
+        fresh.raise(LogicalTime::from_nanos(70), Duration::from_nanos(5));
+        assert_eq!(fresh.now(Duration::ZERO, Duration::from_nanos(6)).nanos(), 71);
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl<D: Delivery> Driver<D> {
             // Entries of earlier terms come before the first one of this term: once that is applied, the tip is known.
             if !self.batcher.leads() && applied.term == self.term() {
                 self.batcher.lead(applied.tip);
+                self.clock.raise(applied.tip.time, self.started.elapsed());
             }
             self.batcher.committed(applied.tip.index);
             if let Some(progress) = self.shared.progress() {
