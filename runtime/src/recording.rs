@@ -5,8 +5,9 @@ use crate::datadir::{DataDir, Genesis};
 use crate::digests;
 use crate::node;
 use anyhow::{Context, Result, bail};
-use replicode_log::{Batch, BatchHeader, BatchIndex, ClusterConfig, Digest, LogicalTime};
+use replicode_log::{Batch, ClusterConfig, Digest};
 use replicode_machine::Machine;
+use replicode_replication::chain::Tip;
 use replicode_replication::log_store::LogReader;
 use replicode_replication::log_store::reader::Entries;
 use replicode_wasm::WasmLoader;
@@ -66,7 +67,7 @@ impl Recording {
     pub fn batches(&self) -> Batches<'_> {
         Batches {
             entries: self.log.entries(),
-            chain: Chain::new(&self.config),
+            tip: Tip::genesis(self.config.digest()),
             alone: self.config.nodes.len() == 1,
             committed: self.log.committed(),
             witnessed: self.witnesses.len() as u64,
@@ -92,35 +93,11 @@ impl Recording {
     }
 }
 
-/// Which batches make one history: consecutive, each naming the one before, time moving forward. A batch that does not
-/// fit was proposed by a leader that had lost its place; all nodes skip it alike.
-#[derive(Clone, Copy, Debug)]
-struct Chain {
-    index: BatchIndex,
-    content: Digest,
-    time: LogicalTime,
-}
-
-impl Chain {
-    fn new(config: &ClusterConfig) -> Self {
-        Self { index: BatchIndex(0), content: config.digest(), time: LogicalTime::GENESIS }
-    }
-
-    fn continues(&self, header: &BatchHeader) -> bool {
-        header.index == self.index.next()
-            && header.parent == self.content
-            && (header.time > self.time || self.index == BatchIndex(0))
-    }
-
-    fn accept(&mut self, header: &BatchHeader, content: Digest) {
-        *self = Self { index: header.index, content, time: header.time };
-    }
-}
-
 /// See [`Recording::batches`].
 pub struct Batches<'a> {
     entries: Entries<'a>,
-    chain: Chain,
+    /// A batch that does not continue the history is skipped, here as on every node that ran.
+    tip: Tip,
     alone: bool,
     committed: Option<u64>,
     witnessed: u64,
@@ -138,46 +115,17 @@ impl Iterator for Batches<'_> {
                 Err(error) => return Some(Err(error.into())),
             };
             let Some(encoded) = entry.batch else { continue };
-            let header = match BatchHeader::peek(&encoded) {
-                Ok(header) if self.chain.continues(&header) => header,
-                _ => continue,
-            };
+            let Some(tip) = self.tip.advance(&encoded) else { continue };
             let known = self.alone
                 || self.committed.is_some_and(|committed| entry.raft_index <= committed)
-                || header.index.0 <= self.witnessed;
+                || tip.index.0 <= self.witnessed;
             if !known {
                 self.uncommitted += 1;
                 continue;
             }
-            let content = Digest::of(&encoded);
-            self.chain.accept(&header, content);
-            let batch =
-                Batch::decode(&encoded).with_context(|| format!("batch {} in the log is malformed", header.index));
-            return Some(batch.map(|batch| Recorded { batch, bytes: encoded.len(), content }));
+            self.tip = tip;
+            let batch = Batch::decode(&encoded).with_context(|| format!("batch {} in the log is malformed", tip.index));
+            return Some(batch.map(|batch| Recorded { batch, bytes: encoded.len(), content: tip.content }));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_history_is_consecutive_linked_and_moves_forward() {
-        let header = |index, time, parent| BatchHeader {
-            index: BatchIndex(index),
-            time: LogicalTime::from_nanos(time),
-            seed: 0,
-            parent,
-        };
-        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        let mut chain = Chain { index: BatchIndex(0), content: a, time: LogicalTime::GENESIS };
-        assert!(!chain.continues(&header(1, 0, b)));
-        assert!(chain.continues(&header(1, 0, a)));
-        chain.accept(&header(1, 5, a), b);
-        assert!(chain.continues(&header(2, 6, b)));
-        assert!(!chain.continues(&header(3, 6, b)));
-        assert!(!chain.continues(&header(2, 5, b)));
-        assert!(!chain.continues(&header(2, 6, a)));
     }
 }
