@@ -139,9 +139,7 @@ impl<L: GuestLoader> Machine<L> {
         if found != config.image {
             return Err(MachineError::Image { found, named: config.image });
         }
-        let mut kernel = Kernel::new(config.limits.clone(), config.epoch_unix_ns, image)?;
-        // A node that is told that it has parted from the others must be able to say at which call.
-        kernel.set_recording(Recording::Steps);
+        let kernel = Kernel::new(config.limits.clone(), config.epoch_unix_ns, image)?;
         let config_digest = config.digest();
         Ok(Self {
             config: config.clone(),
@@ -254,8 +252,8 @@ impl<L> Machine<L> {
         self.nat.rows()
     }
 
-    /// Chooses what is kept of each system call from now on; [`Recording::Steps`] unless told otherwise. It influences
-    /// nothing that nodes compare.
+    /// Chooses what is kept of each system call from now on; nothing unless told otherwise. It influences nothing that
+    /// nodes compare.
     pub fn set_recording(&mut self, recording: Recording) {
         if let Some(kernel) = &mut self.kernel {
             kernel.set_recording(recording);

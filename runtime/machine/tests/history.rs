@@ -184,7 +184,8 @@ fn the_steps_of_recent_batches_can_be_compared() {
     let steps = one.machine.steps_of(BatchIndex(1)).unwrap();
     assert!(steps.len() >= 8, "{steps:?}");
     assert_eq!(Some(steps), two.machine.steps_of(BatchIndex(1)));
-    let quiet = run(Recording::Off);
+    let mut quiet = Cell::new(&[("echo", ECHO), ("ping", PING)]);
+    quiet.batch(Vec::new());
     assert_eq!(quiet.machine.steps_of(BatchIndex(1)), None);
     assert_eq!(quiet.machine.digest(), one.machine.digest(), "recording changes nothing");
 }
