@@ -24,6 +24,8 @@ const ROUND_BYTES: usize = 4 << 20;
 const ROUND_CLIENTS: usize = 256;
 /// How long nobody is accepted after the node ran out of descriptors or memory. Clients wait in the queue meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How soon a congested log is asked again.
+const CONGESTION_PAUSE: Duration = Duration::from_millis(2);
 
 const WAKER: Token = Token(0);
 
@@ -48,6 +50,8 @@ pub(crate) struct EventLoop {
     boot: Option<BootNo>,
     next_counter: u32,
     accept_again: Option<Instant>,
+    /// What the sink said in this round.
+    congested: bool,
     clients: Slots,
     to_read: Vec<Slot>,
     to_write: Vec<Slot>,
@@ -86,6 +90,7 @@ impl EventLoop {
             boot: None,
             next_counter: 0,
             accept_again: None,
+            congested: false,
             clients: Slots::default(),
             to_read: Vec::new(),
             to_write: Vec::new(),
@@ -136,7 +141,10 @@ impl EventLoop {
         }
         // What the log says goes out before anything new is read.
         self.write();
-        self.accept();
+        self.congested = self.sink.congested();
+        if !self.congested {
+            self.accept();
+        }
         self.read();
         self.write();
         self.expire();
@@ -150,11 +158,18 @@ impl EventLoop {
 
     /// How long the next round may wait for an event.
     fn patience(&self) -> Option<Duration> {
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        if self.congested {
+            // Neither who wants to be read from nor who wants to be taken matters now.
+            let pause = if self.to_write.is_empty() { CONGESTION_PAUSE } else { Duration::ZERO };
+            return Some(
+                deadline.map_or(pause, |deadline| pause.min(deadline.saturating_duration_since(Instant::now()))),
+            );
+        }
         let accepting = self.accept_again.is_none() && self.listeners.iter().any(|listener| listener.ready);
         if accepting || !self.to_read.is_empty() || !self.to_write.is_empty() {
             return Some(Duration::ZERO);
         }
-        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let next = [deadline, self.accept_again].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -342,7 +357,8 @@ impl EventLoop {
     }
 
     /// Reads once from each client on the list. Who has more comes again in the next round, behind those who had to
-    /// wait in this one.
+    /// wait in this one. While the log is congested only those are read from whose bytes it does not get: a closing
+    /// client's end is found by reading.
     fn read(&mut self) {
         let mut list = std::mem::replace(&mut self.to_read, std::mem::take(&mut self.spare));
         let mut bytes = 0;
@@ -351,6 +367,10 @@ impl EventLoop {
             let slot = list[served];
             served += 1;
             let Some(client) = self.clients.get_mut(slot).filter(|client| client.to_read) else { continue };
+            if self.congested && !client.is_closing() {
+                self.to_read.push(slot);
+                continue;
+            }
             client.to_read = false;
             let conn = client.conn();
             match client.read(&mut self.scratch) {

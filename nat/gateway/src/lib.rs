@@ -20,6 +20,8 @@
 //! 2. **Bytes are read only against credit.** What lies in the log unread by the program is bounded per connection.
 //! 3. **Bytes not yet written are bounded** by the send window, whose credit returns through [`Input::Acked`].
 //! 4. **One offer per round** of the event loop: everything that the clients did meanwhile travels together.
+//! 5. **Nothing new while the log is congested** ([`InputSink::congested`]): clients wait in their sockets, where TCP
+//!    slows them down, and not in this node's memory.
 //!
 //! | module | it is |
 //! |---|---|
@@ -53,6 +55,13 @@ pub trait InputSink: Send {
     /// Takes all inputs out of `inputs`, in order. Called once per round of the event loop, on the gateway's thread,
     /// with at least one input; it must not block for long, as no client is served meanwhile.
     fn offer(&mut self, inputs: &mut Vec<Input>);
+
+    /// Whether the log has more to do than it can take. While it says so, no client is taken and none is read from, so
+    /// that waiting is theirs; what the log says is still carried out. Asked once per round, and every few
+    /// milliseconds while it says so.
+    fn congested(&self) -> bool {
+        false
+    }
 
     /// The gateway's thread cannot go on and ends. Its clients have been reset; the node should stop.
     fn failed(&mut self, why: GatewayError) {

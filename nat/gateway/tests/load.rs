@@ -2,7 +2,11 @@
 
 mod common;
 
-use common::{Rig, exchange, pattern};
+use common::{Rig, conn, connect, exchange, pattern, rest};
+use replicode_log::{Input, Output};
+use std::io::{Read, Write};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::TryRecvError;
 use std::thread;
 
 #[test]
@@ -42,4 +46,40 @@ fn two_hundred_clients_at_once_get_their_own_bytes() {
     while !gateway.clients().is_empty() {
         thread::yield_now();
     }
+}
+
+#[test]
+fn a_congested_log_gets_nothing_new_until_it_is_not() {
+    let rig = Rig::new(100, 100);
+    let (mut reader, read) = rig.client();
+    let (mut closing, closed) = rig.client();
+    rig.congested.store(true, Ordering::Release);
+    // The round that answers has asked the sink.
+    rig.settle();
+    reader.write_all(b"more").expect("the socket has room");
+    let _late = connect(rig.addr);
+    for _ in 0..50 {
+        rig.settle();
+    }
+    assert_eq!(rig.inputs.try_recv(), Err(TryRecvError::Empty));
+
+    // What the log says is carried out all the same, to a connection's end.
+    rig.send(read, 0, b"answer");
+    let mut answer = [0; 6];
+    reader.read_exact(&mut answer).expect("answered");
+    closing.write_all(b"unread").expect("the socket has room");
+    rig.send(closed, 0, b"last words");
+    rig.say(Output::Closed { conn: closed });
+    assert_eq!(rest(&mut closing), (b"last words".to_vec(), Ok(())));
+    drop(closing);
+    while rig.gateway.clients().len() > 1 {
+        thread::yield_now();
+    }
+    assert_eq!(rig.inputs.try_recv(), Err(TryRecvError::Empty));
+
+    // Nothing but the clock tells the gateway that it may go on.
+    rig.congested.store(false, Ordering::Release);
+    let (first, second) = (rig.next(), rig.next());
+    assert!(matches!(first, Input::Open { conn: late, .. } if late == conn(2)), "{first:?}");
+    assert_eq!(second, Input::Data { conn: read, offset: 0, bytes: b"more".to_vec() });
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const BOOT: BootNo = BootNo(1);
 
-struct Tape(Sender<Input>);
+struct Tape(Sender<Input>, Arc<AtomicBool>);
 
 impl InputSink for Tape {
     fn offer(&mut self, inputs: &mut Vec<Input>) {
@@ -25,11 +26,16 @@ impl InputSink for Tape {
             let _ = self.0.send(input);
         }
     }
+
+    fn congested(&self) -> bool {
+        self.1.load(Ordering::Acquire)
+    }
 }
 
 pub struct Rig {
     pub gateway: Arc<Gateway>,
     pub inputs: Receiver<Input>,
+    pub congested: Arc<AtomicBool>,
     pub addr: SocketAddr,
 }
 
@@ -56,9 +62,11 @@ impl Rig {
     /// A gateway that is not admitted yet.
     pub fn waiting(config: GatewayConfig) -> Self {
         let (sender, inputs) = mpsc::channel();
-        let gateway = replicode_gateway::start(config, Tape(sender)).expect("port 0 is always free");
+        let congested = Arc::new(AtomicBool::new(false));
+        let gateway =
+            replicode_gateway::start(config, Tape(sender, Arc::clone(&congested))).expect("port 0 is always free");
         let addr = gateway.local_addrs()[0];
-        Self { gateway: Arc::new(gateway), inputs, addr }
+        Self { gateway: Arc::new(gateway), inputs, congested, addr }
     }
 
     pub fn new(recv_window: u32, send_window: u32) -> Self {
