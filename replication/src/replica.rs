@@ -15,7 +15,7 @@ use crate::network::client::Network;
 use crate::network::peer::{Lane, Peer, Peers};
 use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
-use crate::network::{endpoint, frame, tag};
+use crate::network::{endpoint, frame, tag, watch};
 use crate::outgoing::Outgoing;
 use crate::raft::{self, TypeConfig};
 use crate::state_machine::{AppliedCell, StateMachine};
@@ -94,6 +94,13 @@ impl Shared {
 
     pub(crate) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// The term in which this node leads, by the engine.
+    fn leads_in(&self) -> Option<u64> {
+        let metrics = self.metrics.get()?.borrow_watched();
+        let leads = metrics.state == ServerState::Leader && metrics.current_leader == Some(self.node.get());
+        leads.then_some(metrics.current_term)
     }
 }
 
@@ -236,6 +243,7 @@ impl<D: Delivery> Life<D> {
             tokio::spawn(serve(endpoint, Arc::new(server)))
         });
         let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
+        let watching = endpoint.is_some().then(|| tokio::spawn(keep_watch(shared.clone())));
         let asking = tokio::spawn(ask_around(shared.peers.clone(), self.asked));
         let Tuning { pipeline, batch_inputs, batch_bytes, .. } = self.config.tuning;
         match secret() {
@@ -262,7 +270,7 @@ impl<D: Delivery> Life<D> {
         hand_over(&raft, &shared).await;
         // The engine's own task may have panicked: it is stopped either way.
         let _ = raft.shutdown().await;
-        for task in [Some(forming), Some(asking), serving].into_iter().flatten() {
+        for task in [Some(forming), Some(asking), watching, serving].into_iter().flatten() {
             task.abort();
         }
         shared.peers.close().await;
@@ -301,7 +309,8 @@ async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared
         let matched = metrics.replication.iter().flatten().filter(|(node, _)| **node != shared.node.get());
         matched
             .filter(|(node, _)| {
-                shared.peers.get(**node).is_some_and(|peer| shared.peers.silence(peer) < Duration::from_secs(1))
+                let contact = shared.peers.get(**node).and_then(|peer| peer.health().0);
+                contact.is_some_and(|ago| ago < Duration::from_secs(1))
             })
             .max_by_key(|(_, matched)| matched.as_ref().map(|id| id.index()))
             .map(|(node, _)| *node)
@@ -318,6 +327,14 @@ async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared
         };
         // In vain: an election will do it.
         let _ = tokio::time::timeout(HAND_OVER, over).await;
+    }
+}
+
+/// Keeps the watch over silent peers, on the thread that hears them: see [`crate::network::watch`].
+async fn keep_watch(shared: Arc<Shared>) {
+    loop {
+        shared.peers.look(shared.leads_in());
+        tokio::time::sleep(watch::LOOK).await;
     }
 }
 
@@ -453,17 +470,13 @@ impl Replica {
         matched.map(|(node, id)| (*node, id.as_ref().map(|id| id.index()))).collect()
     }
 
-    /// On the leader: members that have not answered, and for how long. Empty on other nodes.
+    /// On the leader: for how long each member has not answered, counted from when this node began to lead at the
+    /// earliest, and anew after a pause of this node's own. Empty on other nodes.
     #[must_use]
     pub fn silent_peers(&self) -> Vec<(NodeId, Duration)> {
-        let leads = self.shared.metrics.get().is_some_and(|metrics| {
-            let metrics = metrics.borrow_watched();
-            metrics.state == ServerState::Leader && metrics.current_leader == Some(self.shared.node.get())
-        });
-        if !leads {
-            return Vec::new();
-        }
-        self.shared.peers.iter().map(|peer| (peer.node, self.shared.peers.silence(peer))).collect()
+        let peers = &self.shared.peers;
+        let Some(term) = self.shared.leads_in() else { return Vec::new() };
+        peers.iter().map(|peer| (peer.node, peers.silence(peer, term))).collect()
     }
 
     /// Asks another node something ([`Delivery::answer`]) and waits for the answer, at most `timeout`.

@@ -20,6 +20,7 @@ pub mod hello;
 pub mod peer;
 pub mod server;
 pub mod tls;
+pub mod watch;
 
 /// First byte of each kind of stream.
 pub(crate) mod tag {

@@ -2,6 +2,7 @@
 
 use super::endpoint::HANDSHAKE;
 use super::hello::{Hello, Welcome};
+use super::watch::Watch;
 use super::{frame, tag, tls};
 use crate::log_store::segment::Owner;
 use futures::FutureExt;
@@ -103,7 +104,7 @@ pub struct Peers {
     incarnation: [u8; 16],
     endpoint: OnceLock<quinn::Endpoint>,
     table: BTreeMap<u64, Arc<Peer>>,
-    started: Instant,
+    watch: Mutex<Watch>,
 }
 
 impl Peers {
@@ -121,7 +122,7 @@ impl Peers {
             incarnation,
             endpoint: OnceLock::new(),
             table: others.map(peer).collect(),
-            started: Instant::now(),
+            watch: Mutex::new(Watch::new(Instant::now())),
         }
     }
 
@@ -148,10 +149,17 @@ impl Peers {
         self.table.values()
     }
 
-    /// For how long a peer has not answered; since the start if it never did.
+    /// To be called every [`super::watch::LOOK`] by the thread that hears the peers. `leads`: the term in which this node
+    /// leads.
+    pub fn look(&self, leads: Option<u64>) {
+        locked(&self.watch).look(Instant::now(), leads);
+    }
+
+    /// For how long a peer has not answered this node, which leads in `term`: see [`super::watch`].
     #[must_use]
-    pub fn silence(&self, peer: &Peer) -> Duration {
-        peer.health().0.unwrap_or_else(|| self.started.elapsed())
+    pub fn silence(&self, peer: &Peer, term: u64) -> Duration {
+        let contact = locked(&peer.health).last_contact;
+        locked(&self.watch).silence(Instant::now(), term, contact)
     }
 
     /// This node's words to another.
