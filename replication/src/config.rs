@@ -74,6 +74,8 @@ pub struct Tuning {
     pub batch_inputs: usize,
     /// Most bytes of one batch; a single heavier input still goes, alone.
     pub batch_bytes: usize,
+    /// Bytes of this node's inputs that are not yet applied above which [`crate::Replica::congested`] says so.
+    pub outgoing_bytes: usize,
     /// Bytes of a log segment. A heavier record gets a segment of its own size.
     pub segment_bytes: u64,
     /// Bytes of recent log entries kept in memory for followers; older ones are read from disk.
@@ -91,6 +93,7 @@ impl Default for Tuning {
             pipeline: 4,
             batch_inputs: 65_536,
             batch_bytes: 1 << 20,
+            outgoing_bytes: 64 << 20,
             segment_bytes: 16 << 20,
             cache_bytes: 32 << 20,
         }

@@ -55,6 +55,8 @@ pub struct Progress {
 pub(crate) struct Shared {
     pub(crate) node: NodeId,
     outgoing: Mutex<Outgoing>,
+    /// See [`Replica::congested`].
+    outgoing_bound: usize,
     progress: Mutex<Option<Progress>>,
     pub(crate) applied: Arc<AppliedCell>,
     pub(crate) wake: Arc<Notify>,
@@ -141,10 +143,11 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
 
     let wake = Arc::new(Notify::new());
     let (questions, asked) = mpsc::unbounded_channel();
-    let Tuning { batch_inputs, batch_bytes, .. } = config.tuning;
+    let Tuning { batch_inputs, batch_bytes, outgoing_bytes, .. } = config.tuning;
     let shared = Arc::new(Shared {
         node: config.node,
         outgoing: Mutex::new(Outgoing::new(config.node, batch_inputs, batch_bytes)),
+        outgoing_bound: outgoing_bytes,
         progress: Mutex::default(),
         applied: Arc::new(AppliedCell::new(Tip::genesis(config.identity.config), wake.clone())),
         wake,
@@ -391,6 +394,14 @@ impl Replica {
         if refused > 0 {
             tracing::error!(refused, "dropped inputs that no batch can carry");
         }
+    }
+
+    /// Whether so much has been offered that is not yet applied ([`Tuning::outgoing_bytes`]) that whoever has more should
+    /// wait: while there is no leader or no quorum, nothing else bounds what gathers. Costs a lock and a comparison;
+    /// [`Replica::offer`] takes inputs all the same.
+    #[must_use]
+    pub fn congested(&self) -> bool {
+        self.shared.outgoing().bytes() > self.shared.outgoing_bound
     }
 
     /// Asks the log for a boot number, again and again until [`Replica::booted`]. Inputs of an earlier boot that are not
