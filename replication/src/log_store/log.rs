@@ -622,7 +622,8 @@ impl State {
 
 /// The log's thread.
 fn run(shared: &Shared, mut writer: Writer, on_fault: OnFault) {
-    let (mut jobs, mut written) = (Vec::new(), Vec::new());
+    let mut written = Vec::new();
+    let mut ending = Ending { shared, jobs: Vec::new(), on_fault: Some(on_fault) };
     loop {
         {
             let mut queue = locked(&shared.queue);
@@ -634,9 +635,10 @@ fn run(shared: &Shared, mut writer: Writer, on_fault: OnFault) {
                 queue.stopped = Some("it was closed".to_string());
                 return;
             }
-            std::mem::swap(&mut jobs, &mut queue.jobs);
+            std::mem::swap(&mut ending.jobs, &mut queue.jobs);
         }
-        let result = writer.write(jobs.iter().flat_map(|job| &job.items), &mut written).and_then(|()| {
+        let items = ending.jobs.iter().flat_map(|job| &job.items);
+        let result = writer.write(items, &mut written).and_then(|()| {
             let unused = {
                 let mut state = locked(&shared.state);
                 state.status.fsyncs = writer.syncs();
@@ -645,10 +647,11 @@ fn run(shared: &Shared, mut writer: Writer, on_fault: OnFault) {
             writer.recycle(&unused)
         });
         if let Err(error) = result {
-            stop(shared, jobs, &error, on_fault);
-            return;
+            return ending.stop(&error.to_string());
         }
-        for job in jobs.drain(..) {
+        // Each leaves the list before it is told: if telling one panics, the others are still told something.
+        ending.jobs.reverse();
+        while let Some(job) = ending.jobs.pop() {
             if let Some(done) = job.done {
                 done(Ok(()));
             }
@@ -656,17 +659,39 @@ fn run(shared: &Shared, mut writer: Writer, on_fault: OnFault) {
     }
 }
 
-/// Ends everything: nothing is acknowledged any more, now or later.
-fn stop(shared: &Shared, mut jobs: Vec<Job>, error: &LogError, on_fault: OnFault) {
-    {
-        let mut queue = locked(&shared.queue);
-        queue.stopped = Some(error.to_string());
-        jobs.append(&mut queue.jobs);
+/// Makes sure that the thread does not end without a word, be it by a panic: whoever waits for the log would wait for
+/// ever.
+struct Ending<'a> {
+    shared: &'a Shared,
+    /// Taken off the queue, not yet told.
+    jobs: Vec<Job>,
+    on_fault: Option<OnFault>,
+}
+
+impl Ending<'_> {
+    /// Ends everything: nothing is acknowledged any more, now or later.
+    fn stop(&mut self, why: &str) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        {
+            let mut queue = locked(&self.shared.queue);
+            queue.stopped = Some(why.to_string());
+            jobs.append(&mut queue.jobs);
+        }
+        if let Some(on_fault) = self.on_fault.take() {
+            on_fault(Fault { what: "the log cannot be written".to_string(), why: why.to_string() });
+        }
+        for job in jobs {
+            if let Some(done) = job.done {
+                done(Err(io::Error::other(why.to_string())));
+            }
+        }
     }
-    on_fault(Fault { what: "the log cannot be written".to_string(), why: error.to_string() });
-    for job in jobs {
-        if let Some(done) = job.done {
-            done(Err(io::Error::other(error.to_string())));
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop("the thread that writes the log has panicked");
         }
     }
 }

@@ -136,6 +136,31 @@ fn an_error_of_the_disk_ends_everything() {
 }
 
 #[test]
+fn a_panic_of_the_logs_thread_is_a_fault_and_leaves_nobody_waiting() {
+    let (faults, fault) = mpsc::channel();
+    let on_fault: OnFault = Box::new(move |fault| drop(faults.send(fault)));
+    let log = Log::open(Arc::new(SimDisk::new()), owner(), options(1 << 20, 1 << 20), on_fault);
+    let Ok(log) = log else { unreachable!("the log opens") };
+    let (tx, rx) = mpsc::channel();
+    let (go, wait) = mpsc::channel();
+    // The second job is queued before the first one's panic: it is told, too.
+    let first = log.append(
+        vec![entry(1, 0, 10)],
+        Box::new(move |_| {
+            let () = wait.recv().unwrap_or_default();
+            unreachable!("a panic, on purpose")
+        }),
+    );
+    assert!(first.is_ok());
+    let second = log.append(vec![entry(1, 1, 10)], Box::new(move |result| drop(tx.send(result))));
+    assert!(second.is_ok() && go.send(()).is_ok());
+    assert!(fault.recv().is_ok_and(|fault| fault.why.contains("panicked")));
+    assert!(rx.recv().is_ok_and(|result| result.is_err()));
+    assert!(log.append(vec![entry(1, 2, 10)], Box::new(|result| assert!(result.is_err()))).is_err());
+    log.close();
+}
+
+#[test]
 fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
     use super::file_disk::FileDisk;
     use super::{LogError, LogReader};
