@@ -84,6 +84,12 @@ impl Batcher {
         self.queued_bytes >= 4 * self.max_bytes
     }
 
+    /// Whether nothing waits for a batch and no batch is on its way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.on_their_way.is_empty()
+    }
+
     /// Batches up to this one have been committed.
     pub fn committed(&mut self, index: BatchIndex) {
         let Some(tip) = self.tip else { return };

@@ -10,6 +10,7 @@ use crate::network::forward::Route;
 use crate::network::server::Forwarded;
 use crate::raft::{Payload, TypeConfig};
 use crate::replica::{Faults, Shared};
+use crate::stall::Stall;
 use crate::state_machine::StateMachine;
 use openraft::Raft;
 use openraft::alias::WatchReceiverOf;
@@ -39,6 +40,7 @@ pub(crate) struct Driver<D: Delivery> {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) route: Option<Route>,
     pub(crate) retry_at: Option<Instant>,
+    pub(crate) stall: Stall,
 }
 
 /// Numbers that nobody can guess: the hash of a secret and a counter.
@@ -67,6 +69,7 @@ impl<D: Delivery> Driver<D> {
                 return;
             }
             self.follow_leadership(&mut metrics);
+            self.mend();
             if let Err(why) = self.pump().await {
                 self.faults.raise("the consensus engine has stopped", &why);
                 return;
@@ -102,6 +105,20 @@ impl<D: Delivery> Driver<D> {
         self.retry_at = None;
         self.shared.outgoing().rewind();
         self.delivery.leadership(now);
+    }
+
+    /// What was sent and has led to nothing for seconds is sent again, in case it was lost without anybody's noticing.
+    fn mend(&mut self) {
+        let leader = self.leadership.and_then(|now| now.leader);
+        // A leader knows what is on its way: it waits for a quorum, and more of the same would not help.
+        let lost_sight = leader.is_some() && (!self.leads() || self.batcher.is_idle());
+        let oldest = lost_sight.then(|| self.shared.outgoing().awaited()).flatten();
+        if self.stall.is_overdue(oldest, self.started.elapsed()) {
+            tracing::debug!(?oldest, "inputs are not applied for a long time; they are sent again");
+            // With the route goes what still waits in it: repeats must not pile up there.
+            self.route = None;
+            self.shared.outgoing().rewind();
+        }
     }
 
     fn leads(&self) -> bool {
@@ -195,7 +212,8 @@ impl<D: Delivery> Driver<D> {
             // A clock set forward must be noticed: no sleep is longer than this.
             Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
         });
-        [tick, self.retry_at].into_iter().flatten().min()
+        let stalled = self.stall.deadline().map(|deadline| self.started + deadline);
+        [tick, self.retry_at, stalled].into_iter().flatten().min()
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`config`], [`error`], [`status`] | what a replica is started with, what can go wrong, what it tells about itself |
 //! | [`delivery`] | the door to the floor above |
 //! | [`outgoing`] | this node's inputs: numbered, sent, sent again, forgotten once applied (pure) |
+//! | [`stall`] | when to send them again although nothing seems lost (pure) |
 //! | [`batcher`], [`clock`] | what the leader puts into a batch, and when (pure) |
 //! | [`log_store`] | segments on disk, group commit, recovery, the offline reader |
 //! | [`network`] | peers: certificates, hello, frames, streams |
@@ -36,6 +37,7 @@ pub mod network;
 pub mod outgoing;
 pub mod raft;
 pub mod replica;
+pub mod stall;
 pub mod state_machine;
 pub mod status;
 

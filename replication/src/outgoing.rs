@@ -53,6 +53,15 @@ impl Parcel {
     }
 }
 
+/// Names the oldest input that was sent and is not applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The boot in which it is numbered; 0 for the request of a boot number.
+    pub boot: BootNo,
+    /// Its sequence number.
+    pub first_seq: u64,
+}
+
 /// Inputs that have no numbers yet, behind room for a section's head.
 #[derive(Debug)]
 struct Chunk {
@@ -205,6 +214,16 @@ impl Outgoing {
         }
     }
 
+    /// The oldest input that was sent and is not applied; `None` while none is.
+    #[must_use]
+    pub fn awaited(&self) -> Option<Awaited> {
+        let first_seq = match &self.asking {
+            Some((parcel, sent)) => sent.then_some(parcel.first_seq),
+            None => self.sent.front().map(|parcel| parcel.first_seq),
+        };
+        first_seq.map(|first_seq| Awaited { boot: self.boot, first_seq })
+    }
+
     /// The current boot; 0 while none is granted.
     #[must_use]
     pub const fn boot(&self) -> BootNo {
@@ -275,8 +294,12 @@ mod tests {
         outgoing.booted(BootNo(1));
         outgoing.offer(&mut (0..5).map(data).collect());
         assert_eq!(numbers(&sections(&mut outgoing)), [(1, 1, 2), (1, 3, 2), (1, 5, 1)]);
+        let awaited = |first_seq| Some(Awaited { boot: BootNo(1), first_seq });
+        assert_eq!(outgoing.awaited(), awaited(1));
         outgoing.applied(4);
+        assert_eq!(outgoing.awaited(), awaited(3), "half of it is");
         outgoing.rewind();
+        assert_eq!(outgoing.awaited(), None);
         outgoing.offer(&mut vec![data(9)]);
         assert_eq!(numbers(&sections(&mut outgoing)), [(1, 3, 2), (1, 5, 1), (1, 6, 1)]);
         outgoing.rewind();

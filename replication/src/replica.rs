@@ -18,6 +18,7 @@ use crate::network::tls::{self, Handshake};
 use crate::network::{endpoint, frame, tag, watch};
 use crate::outgoing::Outgoing;
 use crate::raft::{self, TypeConfig};
+use crate::stall::Stall;
 use crate::state_machine::{AppliedCell, StateMachine};
 use crate::status::{PeerStatus, ReplicaStatus, Role};
 use bytes::Bytes;
@@ -264,6 +265,7 @@ impl<D: Delivery> Life<D> {
                     leadership: None,
                     route: None,
                     retry_at: None,
+                    stall: Stall::default(),
                 };
                 driver.run().await;
             }
