@@ -28,6 +28,8 @@ use replicode_log::Digest;
 
 /// Bytes before a record's payload.
 pub const HEADER: usize = 24;
+/// No record takes less.
+pub const LEAST: usize = HEADER + ALIGN;
 /// Records start at multiples of this.
 pub const ALIGN: usize = 8;
 /// Flag: last record of its group.
@@ -339,6 +341,20 @@ pub fn length_of(header: &[u8]) -> Option<usize> {
     Some(HEADER + len.next_multiple_of(ALIGN))
 }
 
+/// The group that a record with this header belongs to. `header` has at least [`HEADER`] bytes.
+#[must_use]
+pub fn group_of(header: &[u8]) -> u32 {
+    u32::from_le_bytes([header[16], header[17], header[18], header[19]])
+}
+
+/// Whether the record at `position` with this header, `len` bytes in all, has the checksum that it says, where
+/// `content` is the plain CRC-32C of all its bytes from 4 on.
+#[must_use]
+pub fn checksum_fits(seed: Seed, position: u64, header: &[u8], len: usize, content: u32) -> bool {
+    let crc = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
+    crc32c::crc32c_combine(seed.checksum(position, &[]), content, len - 4) == crc
+}
+
 /// The record at `at` in `bytes`, where `bytes[0]` lies at `base` in its segment; `None` if none verifies there.
 #[must_use]
 pub fn verify(seed: Seed, bytes: &Bytes, at: usize, base: u64) -> Option<Verified> {
@@ -354,8 +370,7 @@ pub fn verify(seed: Seed, bytes: &Bytes, at: usize, base: u64) -> Option<Verifie
     let mut link = [0; 8];
     link.copy_from_slice(&record[8..16]);
     let item = Item::take(record[20], bytes.slice(at + HEADER..at + HEADER + payload_len))?;
-    let group = u32::from_le_bytes([record[16], record[17], record[18], record[19]]);
-    Some(Verified { group, end_of_group: record[21] == END_OF_GROUP, link, item, header, len })
+    Some(Verified { group: group_of(record), end_of_group: record[21] == END_OF_GROUP, link, item, header, len })
 }
 
 #[cfg(test)]
