@@ -41,6 +41,7 @@ pub mod stall;
 pub mod state_machine;
 pub mod status;
 
+pub use chain::Tip;
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};
 pub use delivery::{Committed, Delivery, Event, Events, Fault, Leadership, channel};
 pub use error::{AskError, ReplicaError};

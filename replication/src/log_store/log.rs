@@ -11,7 +11,7 @@ use super::LogError;
 use super::disk::{Disk, DiskFile};
 use super::head::{HEAD, Head};
 use super::index::{Index, Offsets, Place};
-use super::record::{self, Body, Entry, EntryId, Item, VoteRecord};
+use super::record::{self, Entry, EntryId, Item, VoteRecord};
 use super::recover;
 use super::segment::{self, Header, Owner, SPARE};
 use super::writer::{self, Latest, Tail, Writer, Written};
@@ -693,14 +693,5 @@ impl Drop for Ending<'_> {
         if std::thread::panicking() {
             self.stop("the thread that writes the log has panicked");
         }
-    }
-}
-
-/// Whether an entry carries a batch, and its bytes.
-#[must_use]
-pub fn batch_of(entry: &Entry) -> Option<&Bytes> {
-    match &entry.body {
-        Body::Batch(bytes) => Some(bytes),
-        Body::Blank | Body::Membership(_) => None,
     }
 }
