@@ -1,10 +1,10 @@
-//! What a call moved and learned, folded into its step's hash.
+//! What a call moved, was given and told, folded into its step's hash.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::StepHash;
 
-/// Bytes moved so far by a call, and a hash of them and of every value it handed to the guest. A call that waits keeps
-/// it, so that a long send is hashed as a whole.
+/// Bytes moved so far by a call, and a hash of them, of what the guest gave it through pointers, and of every value it
+/// handed to the guest. A call that waits keeps it, so that a long send is hashed as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Moved {
     pub(crate) bytes: u64,
@@ -12,13 +12,16 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// Bytes that went into or came out of the guest.
+    /// Bytes that went into or came out of the guest. None at all leave no mark: an attempt that moved nothing and goes
+    /// on waiting is as if it had not been made.
     pub(crate) fn data(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.note_bytes(bytes);
+        if !bytes.is_empty() {
+            self.bytes += bytes.len() as u64;
+            self.note_bytes(bytes);
+        }
     }
 
-    /// A structure that the guest was told; it does not count as moved.
+    /// A structure that the guest gave or was told; it does not count as moved.
     pub(crate) fn note_bytes(&mut self, bytes: &[u8]) {
         self.note(StepHash::of(bytes).0);
     }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 type Bytes = (u32, u32);
 
 /// Bytes of a name at most: RFC 1035 has 255 on the wire, which are 253 in writing. Programs have shorter ones.
-const MAX_NAME: usize = 253;
+pub(super) const MAX_NAME: usize = 253;
 
 /// The address of a process inside the cell.
 pub(crate) fn address_of(pid: Pid) -> [u8; 4] {

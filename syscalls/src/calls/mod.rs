@@ -9,6 +9,7 @@ mod console;
 mod descriptors;
 mod dispatch;
 mod files;
+mod given;
 mod paths;
 mod poll;
 mod process;
@@ -78,7 +79,7 @@ pub(crate) struct Ctx<'a> {
     pub(crate) since: LogicalTime,
     /// Whether it waited already and is made again.
     pub(crate) resumed: bool,
-    /// What it has moved, earlier attempts included.
+    /// What it has moved, was given and has told, earlier attempts included.
     pub(crate) moved: Moved,
 }
 
@@ -187,6 +188,9 @@ impl Ctx<'_> {
 
     /// Carries out a call.
     pub(crate) fn run(&mut self, call: Call) -> Answer {
+        if !self.resumed {
+            self.note_given(call);
+        }
         self.dispatch(call)
     }
 }

@@ -3,6 +3,7 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::memory;
+use crate::moved::Moved;
 
 /// Bytes that a list of C strings takes.
 fn total(strings: &[Vec<u8>]) -> usize {
@@ -16,11 +17,11 @@ fn small(n: usize) -> Result<u32, Errno> {
 
 impl Ctx<'_> {
     pub(super) fn args_get(&mut self, argv: u32, buf: u32) -> Answer {
-        strings(self.memory, &self.process.args, argv, buf)
+        strings(self.memory, &mut self.moved, &self.process.args, argv, buf)
     }
 
     pub(super) fn environ_get(&mut self, environ: u32, buf: u32) -> Answer {
-        strings(self.memory, &self.process.env, environ, buf)
+        strings(self.memory, &mut self.moved, &self.process.env, environ, buf)
     }
 
     pub(super) fn args_sizes_get(&mut self, count: u32, size: u32) -> Answer {
@@ -63,10 +64,10 @@ impl Ctx<'_> {
 }
 
 /// Writes an array of pointers at `list` and the strings that they point to at `buf`.
-fn strings(memory: &mut [u8], strings: &[Vec<u8>], list: u32, buf: u32) -> Answer {
+fn strings(memory: &mut [u8], moved: &mut Moved, strings: &[Vec<u8>], list: u32, buf: u32) -> Answer {
     let list_len = small(strings.len())?.checked_mul(4).ok_or(Errno::Fault)?;
-    memory::range(memory, list, list_len)?;
-    memory::range(memory, buf, small(total(strings))?)?;
+    let list_range = memory::range(memory, list, list_len)?;
+    let buf_range = memory::range(memory, buf, small(total(strings))?)?;
     let (mut entry, mut at) = (list, buf);
     for string in strings {
         memory::write_u32(memory, entry, at)?;
@@ -76,5 +77,7 @@ fn strings(memory: &mut [u8], strings: &[Vec<u8>], list: u32, buf: u32) -> Answe
         at += 1;
         entry += 4;
     }
+    moved.note_bytes(&memory[list_range]);
+    moved.note_bytes(&memory[buf_range]);
     Ok(0)
 }

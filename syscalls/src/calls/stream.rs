@@ -195,6 +195,7 @@ impl Ctx<'_> {
         self.turn()?;
         let n = self.recv(slot, nonblocking, want, flags)?;
         memory::write(self.memory, roflags, &[0; 2])?;
+        self.moved.note(0);
         self.tell_u32(nread, n)
     }
 
