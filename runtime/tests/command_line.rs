@@ -69,6 +69,21 @@ fn eventually<T>(mut attempt: impl FnMut() -> Option<T>) -> Result<T, Box<dyn Er
 }
 
 #[test]
+fn a_lost_log_is_not_replaced_by_an_empty_one() -> Tested {
+    let tmp = tempfile::tempdir()?;
+    let data = tmp.path().join("data");
+    let start = || run(replicode().arg("run").arg(guest("hello")).arg("--data").arg(&data), b"");
+    assert_eq!(start()?.status.code(), Some(0));
+    std::fs::remove_dir_all(data.join("log"))?;
+    // What a divergence does, too.
+    std::fs::remove_file(data.join("digests.bin"))?;
+    let output = start()?;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("to begin anew"), "{}", text(&output.stderr));
+    Ok(())
+}
+
+#[test]
 fn a_program_that_had_ended_is_started_anew_on_its_recording() -> Tested {
     let tmp = tempfile::tempdir()?;
     let data = tmp.path().join("data");

@@ -134,6 +134,10 @@ impl InputSink for Sink {
         inputs.clear();
     }
 
+    fn congested(&self) -> bool {
+        self.replica.get().is_some_and(Replica::congested)
+    }
+
     fn failed(&mut self, why: GatewayError) {
         self.inbox.fatal(Fault { what: "the gateway cannot go on".into(), why: why.to_string() });
     }
