@@ -69,10 +69,12 @@ impl<D: Delivery> Driver<D> {
                 return;
             }
             self.follow_leadership(&mut metrics);
-            self.mend();
             if let Err(why) = self.pump().await {
                 self.faults.raise("the consensus engine has stopped", &why);
                 return;
+            }
+            if self.mend() {
+                continue;
             }
             let wake_at = self.wake_at();
             tokio::select! {
@@ -107,18 +109,21 @@ impl<D: Delivery> Driver<D> {
         self.delivery.leadership(now);
     }
 
-    /// What was sent and has led to nothing for seconds is sent again, in case it was lost without anybody's noticing.
-    fn mend(&mut self) {
+    /// What was sent and has led to nothing for seconds is to be sent again, in case it was lost without anybody's
+    /// noticing. Answers whether it is.
+    fn mend(&mut self) -> bool {
         let leader = self.leadership.and_then(|now| now.leader);
         // A leader knows what is on its way: it waits for a quorum, and more of the same would not help.
         let lost_sight = leader.is_some() && (!self.leads() || self.batcher.is_idle());
         let oldest = lost_sight.then(|| self.shared.outgoing().awaited()).flatten();
-        if self.stall.is_overdue(oldest, self.started.elapsed()) {
+        let overdue = self.stall.is_overdue(oldest, self.started.elapsed());
+        if overdue {
             tracing::debug!(?oldest, "inputs are not applied for a long time; they are sent again");
             // With the route goes what still waits in it: repeats must not pile up there.
             self.route = None;
             self.shared.outgoing().rewind();
         }
+        overdue
     }
 
     fn leads(&self) -> bool {
