@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::Subscriber;
@@ -31,8 +31,11 @@ fn filter(default: &str) -> EnvFilter {
 
 /// Errors only, to standard error, unless `REPLICODE_LOG` asks for more.
 pub fn to_stderr() {
+    // What breaks the consensus engine ends the command, which says so itself.
+    let builder = Subscriber::builder().with_env_filter(filter("error,openraft=off"));
+    let colours = std::io::stderr().is_terminal();
     // A second call changes nothing: the first decided.
-    let _ = Subscriber::builder().with_env_filter(filter("error")).with_writer(std::io::stderr).finish().try_init();
+    let _ = builder.with_ansi(colours).with_writer(std::io::stderr).finish().try_init();
 }
 
 /// To a file, appending, from level `info` on unless `REPLICODE_LOG` says otherwise.
@@ -45,8 +48,9 @@ pub fn to_file(path: &Path) -> Result<()> {
         fs::rename(path, &aside).with_context(|| format!("cannot put {} aside", path.display()))?;
     }
     let file = crate::datadir::private_file(OpenOptions::new().append(true).create(true), path)?;
-    // The consensus engine tells a story at 'info'; what matters of it comes from our own crates.
-    let filter = filter("info,openraft=warn,quinn=warn");
+    // The consensus engine tells a story at 'info', and at 'warn' twenty lines a second while a peer is away; what
+    // matters of it comes from our own crates, once.
+    let filter = filter("info,openraft=error,quinn=warn");
     let file = std::sync::Mutex::new(file);
     let _ = Subscriber::builder().with_env_filter(filter).with_ansi(false).with_writer(file).finish().try_init();
     Ok(())
