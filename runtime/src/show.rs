@@ -69,7 +69,7 @@ pub fn log(args: &LogArgs, json: bool) -> Result<u8> {
     let target = args.node.target();
     let rows: Vec<BatchRow> = match AdminClient::connect(&target) {
         Ok(mut client) => client.ask(&Request::Log { from: args.from, limit: args.limit })?,
-        Err(no_node) if target.is_dir() => offline(&Recording::open(&target).context(no_node)?, args.from, args.limit)?,
+        Err(_) if target.is_dir() => offline(&Recording::open(&target)?, args.from, args.limit)?,
         Err(no_node) => return Err(no_node),
     };
     if json {
@@ -138,7 +138,8 @@ fn status_text(status: &Status) -> String {
     };
     let leader = status.leader.map_or("nobody leads".to_string(), |leader| format!("node {leader} leads"));
     line("node", format!("{} of '{}', process {}", status.node, status.name, status.pid));
-    line("role", format!("{}; {leader} in term {}", status.role, status.term));
+    let alone = if status.leads_alone() { ", but no majority answers: nothing can be agreed on" } else { "" };
+    line("role", format!("{}; {leader} in term {}{alone}", status.role, status.term));
     line(
         "batches",
         format!("{} committed, {} applied, {:.0}/s", status.commit_index, status.applied_index, status.batches_per_s),
@@ -158,9 +159,14 @@ fn status_text(status: &Status) -> String {
         line("published", format!("{} -> {}", port.listen, port.service));
     }
     for peer in &status.peers {
-        let heard = peer.last_contact_ms.map_or("never heard".to_string(), |ms| format!("heard {ms} ms ago"));
+        // Only a leader asks its peers all the time; when a follower last needed an answer says nothing.
+        let answered = match peer.last_contact_ms {
+            _ if status.role != "leader" => String::new(),
+            Some(ms) => format!(", answered {ms} ms ago"),
+            None => ", has not answered yet".to_string(),
+        };
         let trouble = peer.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        line("peer", format!("{} at {}, {heard}{trouble}", peer.node, peer.addr));
+        line("peer", format!("{} at {}{answered}{trouble}", peer.node, peer.addr));
     }
     line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")));
     out
@@ -236,6 +242,7 @@ pub fn finish(result: std::io::Result<()>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Peer;
 
     #[test]
     fn tables_are_aligned() {
@@ -255,5 +262,18 @@ mod tests {
         let status = Status { node: 2, name: "kv".into(), role: "follower".into(), ..Status::default() };
         let text = status_text(&status);
         assert!(text.contains("2 of 'kv'") && text.contains("follower; nobody leads in term 0"), "{text}");
+    }
+
+    #[test]
+    fn a_leader_without_a_majority_is_told_apart() {
+        let peer = |node, last_contact_ms| Peer { node, last_contact_ms, ..Peer::default() };
+        let status = |role: &str, a, b| {
+            let (role, peers) = (role.to_string(), vec![peer(2, a), peer(3, b)]);
+            status_text(&Status { node: 1, leader: Some(1), role, peers, ..Status::default() })
+        };
+        assert!(status("leader", Some(60_000), None).contains("no majority answers"));
+        assert!(status("leader", Some(60_000), None).contains("3 at , has not answered yet"));
+        assert!(!status("leader", Some(60_000), Some(9)).contains("no majority answers"));
+        assert!(!status("follower", Some(60_000), None).contains("answer"), "a follower need not ask");
     }
 }

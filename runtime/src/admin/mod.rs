@@ -110,6 +110,21 @@ pub struct Status {
     pub executing: Option<Executing>,
 }
 
+/// Milliseconds without an answer after which a leader no longer counts a peer: many heartbeats, and longer than an
+/// election takes.
+const SILENCE_MS: u64 = 2_000;
+
+impl Status {
+    /// Whether this node takes itself for the leader although no majority answers it. A leader that has lost its
+    /// followers is not told so by anybody; whoever looks at it should see it.
+    #[must_use]
+    pub fn leads_alone(&self) -> bool {
+        let answers = |peer: &&Peer| peer.last_contact_ms.is_some_and(|ms| ms < SILENCE_MS);
+        let reached = 1 + self.peers.iter().filter(answers).count();
+        self.role == "leader" && 2 * reached <= 1 + self.peers.len()
+    }
+}
+
 /// A batch that takes long: some program computes without making a system call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Executing {
@@ -120,7 +135,7 @@ pub struct Executing {
 }
 
 /// Another member, seen from a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Peer {
     /// Its number.
     pub node: u64,

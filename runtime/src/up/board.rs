@@ -178,7 +178,8 @@ impl Board {
             }
             News::Serves { node, pid, by_hand, published } => {
                 let who = if by_hand { ", started by hand," } else { "" };
-                let text = format!("node {}{who} runs as process {pid}: {}", node.get(), published.join(", "));
+                let ports = if published.is_empty() { String::new() } else { format!(": {}", published.join(", ")) };
+                let text = format!("node {}{who} runs as process {pid}{ports}", node.get());
                 self.tell(
                     &text,
                     &json!({"event": "serves", "node": node, "pid": pid, "by_hand": by_hand, "published": published}),
@@ -269,7 +270,8 @@ impl Board {
             ));
             return;
         }
-        write_out("stopped\n");
+        // The terminal has shown `^C` at the start of this line.
+        write_out(if self.style == Style::Live { "\r\x1b[2Kstopped\n" } else { "stopped\n" });
         for (node, pid) in left {
             write_out(&format!("node {} (process {pid}) was started by hand and goes on\n", node.get()));
         }
@@ -303,7 +305,7 @@ fn row(node: NodeId, view: &View) -> [String; 10] {
     [
         node.get().to_string(),
         status.pid.to_string(),
-        status.role.clone(),
+        if status.leads_alone() { "leader, no majority".to_string() } else { status.role.clone() },
         status.term.to_string(),
         status.commit_index.to_string(),
         applied,
