@@ -14,11 +14,13 @@ Examples:
   replicode run hello.wasm -- one two              run a program once; exit with its code
   replicode run kv.wasm --publish 6379             a server on one node; its log is kept in ./replicode-data/kv
   replicode up kv.wasm --nodes 3 --publish 6379    three nodes on this machine, on ports 6379, 6380, 6381
+  replicode init DIR kv.wasm --nodes A:7000,B:7000,C:7000 --publish 6379      three nodes on machines of their own
   replicode status --admin DIR/node-1 --json       what a running node says about itself
   replicode replay DIR/node-1 --trace              execute a recorded run again and print every system call
 
 Exit codes: 0 success, 1 failure, 2 wrong usage; 'run' exits with the program's own code, 134 when it trapped.
-Set REPLICODE_LOG (for example REPLICODE_LOG=info) to see what the runtime does, on standard error.";
+Set REPLICODE_LOG (for example REPLICODE_LOG=info) to see what the runtime does, on standard error; nodes write theirs
+to node.log in their directory, at level info without being asked.";
 
 /// Runs ordinary server programs, compiled to WebAssembly, on several machines in lockstep.
 ///
@@ -94,9 +96,12 @@ pub struct CellArgs {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub listen_fd: Vec<u16>,
     /// Change a limit of the cell, for example `memory_bytes=256M`. May be repeated.
+    ///
+    /// K, M and G may follow the number (powers of 1024). Limits are the same on all nodes and for the whole life of the
+    /// cell. A name that does not exist lists those that do; docs/operations.md says what happens at each.
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<LimitSetting>,
-    /// Arguments for the program.
+    /// Arguments for the program, which is always given its name as the first one.
     #[arg(last = true, value_name = "ARG")]
     pub args: Vec<String>,
 }
@@ -136,7 +141,7 @@ pub struct UpArgs {
     /// What to run.
     #[command(flatten)]
     pub cell: CellArgs,
-    /// How many nodes.
+    /// How many nodes, 1 to 9.
     #[arg(long, short, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=9))]
     pub nodes: u8,
     /// Directory of all nodes; ./replicode-data/NAME-up by default. Used again if it holds the same configuration.
@@ -190,7 +195,7 @@ pub struct AdminArgs {
     /// Directory of the node (or its admin.sock).
     #[arg(long, value_name = "DIR", required_unless_present = "dir", conflicts_with = "dir")]
     pub admin: Option<PathBuf>,
-    /// The same, without the flag's name.
+    /// The same as --admin DIR.
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -117,12 +117,13 @@ pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
         format!("made a cluster of {} nodes for '{}' in {}\n", nodes.len(), genesis.config.name, args.dir.display());
     for (node, address) in nodes.iter().zip(&addresses) {
         text.push_str(&format!(
-            "  node {}: copy {} to {}\n",
+            "  node {} at {}: {}\n",
             node.get(),
-            node_dir(&args.dir, *node).display(),
-            address.peer
+            address.peer,
+            node_dir(&args.dir, *node).display()
         ));
     }
-    text.push_str("keep the copies private: each holds its node's key. Start each with: replicode node --data DIR\n");
+    text.push_str("move each directory to its machine, unread by others: it holds the node's key. ");
+    text.push_str("start it there with: replicode node --data DIR\n");
     show::print(&text)
 }

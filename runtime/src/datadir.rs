@@ -139,7 +139,7 @@ impl DataDir {
         }
         let bytes = read_bounded(&path, ClusterConfig::MAX_ENCODED)?;
         let config: ClusterConfig = codec::decode("genesis.bin", &bytes, ClusterConfig::MAX_ENCODED)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+            .with_context(|| format!("{} is damaged or of another replicode version", path.display()))?;
         config.validate().with_context(|| format!("{} contradicts itself", path.display()))?;
         Ok(config)
     }

@@ -1,9 +1,9 @@
 //! The owner's end of the admin socket.
 
 use super::{Answer, MAX_ANSWER, Request, server};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::de::DeserializeOwned;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,10 +22,12 @@ impl AdminClient {
     /// When no node runs there.
     pub fn connect(dir: &Path) -> Result<Self> {
         let path = if dir.is_dir() { dir.join("admin.sock") } else { dir.to_path_buf() };
-        let stream = server::connect(&path).with_context(|| {
-            let hint =
-                if dir.join("node-1").is_dir() { "; it holds several nodes: name one, such as node-1" } else { "" };
-            format!("no node answers on {}: is one running there?{hint}", path.display())
+        let stream = server::connect(&path).map_err(|error| match error.kind() {
+            _ if dir.join("node-1").is_dir() => {
+                anyhow!("{} holds several nodes: name one of them, such as node-1", dir.display())
+            }
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow!("no node runs in {}", dir.display()),
+            _ => anyhow!(error).context(format!("cannot ask the node at {}", path.display())),
         })?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.set_write_timeout(Some(Duration::from_secs(5)))?;

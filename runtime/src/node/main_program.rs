@@ -88,7 +88,8 @@ impl MainProgram {
             }
             Output::Refused { why: Refusal::Spawn, .. } if live => {
                 bail!(
-                    "'{}' cannot be started again: the cell has as many processes as the limit 'processes' allows",
+                    "'{}' cannot be started: the cell has as many processes as the limit 'processes' allows; make a new \
+                     cell with a higher one",
                     self.recorded.name
                 );
             }
