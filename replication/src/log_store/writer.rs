@@ -11,8 +11,9 @@ use std::thread::JoinHandle;
 
 /// What the first segment is made with, so that starting is quick and small logs stay small.
 const FIRST_SEGMENT: u64 = 1 << 20;
-/// Zeros are written in pieces of this size.
-const ZEROS: usize = 1 << 20;
+/// Zeros are written, and synced, in pieces of this size: a group that is to be made durable meanwhile waits behind one
+/// piece at most, and not behind a whole segment.
+const ZEROS: usize = 256 << 10;
 
 /// What a write has led to, once it is durable.
 #[derive(Clone)]
@@ -112,6 +113,7 @@ fn fill(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
     while at < to {
         let piece = zeros.len().min((to - at) as usize);
         file.write_at(&zeros[..piece], at)?;
+        file.sync()?;
         at += piece as u64;
     }
     Ok(())
