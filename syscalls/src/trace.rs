@@ -11,13 +11,18 @@ const PREVIEW: usize = 32;
 /// The most bytes of a path that a trace shows.
 const PATH: usize = 256;
 
+/// The most steps that are kept between two [`crate::Kernel::take_steps`]: the first ones. A program that makes calls
+/// in an endless loop, all of which finish, never ends its batch, and must not use up the host's memory meanwhile. How
+/// many steps a batch had is counted in its trail in any case.
+pub const STEPS_KEPT: usize = 200_000;
+
 /// What is kept of each call besides the hash of the batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recording {
     /// Nothing.
     #[default]
     Off,
-    /// One [`StepRecord`] per call.
+    /// One [`StepRecord`] per call, for the first [`STEPS_KEPT`] of a batch.
     Steps,
     /// One [`TraceRecord`] per call.
     Trace,
@@ -63,6 +68,16 @@ pub(crate) struct Recorder {
     pub(crate) mode: Recording,
     pub(crate) steps: Vec<StepRecord>,
     pub(crate) trace: Vec<TraceRecord>,
+}
+
+impl Recorder {
+    /// Keeps a step, as long as there is room.
+    #[inline]
+    pub(crate) fn step(&mut self, step: StepRecord) {
+        if self.steps.len() < STEPS_KEPT {
+            self.steps.push(step);
+        }
+    }
 }
 
 impl TraceRecord {

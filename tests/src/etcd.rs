@@ -66,10 +66,8 @@ async fn client(port: u16, id: usize, size: usize, until: Instant) -> Result<Vec
     while Instant::now() < until {
         n += 1;
         let start = Instant::now();
-        let request = http::Request::post(&uri)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())?;
+        let request =
+            http::Request::post(&uri).header("content-type", "application/grpc").header("te", "trailers").body(())?;
         send = send.ready().await?;
         let (response, mut body) = send.send_request(request, false)?;
         let key = format!("key:{:012}", (n * 7919 + id as u64 * 104_729) % 100_000);
@@ -98,9 +96,8 @@ pub fn put_load(ports: &[u16], clients: usize, size: usize, duration: Duration) 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let start = Instant::now();
-        let tasks: Vec<_> = (0..clients)
-            .map(|id| tokio::spawn(client(ports[id % ports.len()], id, size, start + duration)))
-            .collect();
+        let tasks: Vec<_> =
+            (0..clients).map(|id| tokio::spawn(client(ports[id % ports.len()], id, size, start + duration))).collect();
         let mut latencies = Vec::new();
         for task in tasks {
             latencies.extend(task.await??);

@@ -44,7 +44,8 @@ impl Resp {
     /// When nobody accepts.
     pub fn connect(port: u16, timeout: Duration) -> Result<Self> {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let stream = TcpStream::connect_timeout(&address, timeout).with_context(|| format!("connecting to {address}"))?;
+        let stream =
+            TcpStream::connect_timeout(&address, timeout).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(timeout))?;
         stream.set_write_timeout(Some(timeout))?;

@@ -57,11 +57,7 @@ fn broken_modules_are_named() -> Result<()> {
     // (import "env" "fork" (func)): an import that nobody serves.
     let unknown = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02\x0c\x01\x03env\x04fork\0\0";
     refused(replicode(&["run"]).arg(module(d, "unknown.wasm", unknown)?), 1, &["env", "fork"])?;
-    refused(
-        replicode(&["run"]).arg(guest("kv")).args(["--limit", "module_bytes=1000"]),
-        1,
-        &["module_bytes", "1000"],
-    )?;
+    refused(replicode(&["run"]).arg(guest("kv")).args(["--limit", "module_bytes=1000"]), 1, &["module_bytes", "1000"])?;
     refused(replicode(&["run"]).arg(guest("kv")).args(["--limit", "descriptors=1"]), 2, &["descriptors"])?;
     refused(replicode(&["run"]).arg(guest("kv")).args(["--limit", "nonsense=1"]), 2, &["nonsense"])
 }

@@ -22,7 +22,14 @@ fn list() -> String {
             .map(|p| format!("{}{}", p.name, if p.ty == ValType::I64 { ": i64" } else { "" }))
             .collect();
         let waits = if import.may_wait { "yes" } else { "" };
-        let _ = writeln!(out, "| `{}({})` | {} | {waits} | {} |", import.name, params.join(", "), import.class, import.note);
+        let _ = writeln!(
+            out,
+            "| `{}({})` | {} | {waits} | {} |",
+            import.name,
+            params.join(", "),
+            import.class,
+            import.note
+        );
     }
     out.push('\n');
     out
@@ -39,5 +46,8 @@ fn the_page_lists_what_the_kernel_serves() {
         std::fs::write(path, format!("{head}{BEGIN}{wanted}{END}{tail}")).expect("writing the page");
         return;
     }
-    assert_eq!(found, wanted, "docs/determinism.md is not what the kernel serves: bless it (see the head of this test)");
+    assert_eq!(
+        found, wanted,
+        "docs/determinism.md is not what the kernel serves: bless it (see the head of this test)"
+    );
 }

@@ -65,7 +65,10 @@ fn fifty_rounds_of_kill_minus_nine_lose_and_double_nothing() -> Result<()> {
         if node == 1 {
             outages.sort();
             let median = outages.get(outages.len() / 2);
-            println!("{acknowledged} acknowledged, {unknown} unknown; service back after {median:?} (median), {:?} (worst)", outages.last());
+            println!(
+                "{acknowledged} acknowledged, {unknown} unknown; service back after {median:?} (median), {:?} (worst)",
+                outages.last()
+            );
         }
     }
     cluster.stop()
@@ -131,7 +134,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Log segments, oldest first.
 fn segments(data: &Path) -> Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(data.join("log"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(data.join("log"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|path| path.is_file() && fs::metadata(path).is_ok_and(|meta| meta.len() > 4096));
     files.sort();
     Ok(files)
@@ -150,7 +154,11 @@ fn start_again(data: &Path) -> Result<Server> {
 fn must_refuse(data: &Path, words: &[&str]) -> Result<()> {
     let module = guest("kv");
     let mut command = replicode(&["run"]);
-    command.arg(&module).args(["--publish", &format!("{}:6379", replicode_tests::free_ports(1))]).arg("--data").arg(data);
+    command
+        .arg(&module)
+        .args(["--publish", &format!("{}:6379", replicode_tests::free_ports(1))])
+        .arg("--data")
+        .arg(data);
     let output = run(&mut command, b"", Duration::from_secs(60))?;
     let text = String::from_utf8_lossy(&output.stderr).to_lowercase();
     assert_eq!(output.status.code(), Some(1), "{text}");

@@ -68,7 +68,8 @@ fn rooms_have_their_walls() {
     for (name, row) in plan.iter().filter(|(name, row)| row.floor <= 2 && *name != "replicode-stm") {
         let wall = std::fs::read_to_string(format!("{root}/{}/clippy.toml", row.folder))
             .unwrap_or_else(|error| panic!("{name} has no clippy.toml: {error}"));
-        for banned in ["std::collections::HashMap", "std::time::Instant", "std::time::SystemTime", "std::thread::spawn"] {
+        for banned in ["std::collections::HashMap", "std::time::Instant", "std::time::SystemTime", "std::thread::spawn"]
+        {
             assert!(wall.contains(banned), "{name}: the wall does not ban {banned}");
         }
     }

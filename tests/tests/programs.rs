@@ -123,7 +123,9 @@ fn kv_answers_as_redis_does() -> Result<()> {
     let server = Server::run_kv(&guest("kv"), 6379, &dir.path().join("kv"), &[])?;
     let redis_port = free_ports(1);
     let _redis = Process::start(
-        Command::new("redis-server").args(["--port", &redis_port.to_string(), "--save", "", "--databases", "1", "--dir"]).arg(dir.path()),
+        Command::new("redis-server")
+            .args(["--port", &redis_port.to_string(), "--save", "", "--databases", "1", "--dir"])
+            .arg(dir.path()),
         &dir.path().join("redis.log"),
     )?;
     eventually("redis-server", TIMEOUT, || replicode_tests::cluster::ping(redis_port))?;
@@ -228,7 +230,13 @@ fn clock_and_random_come_from_the_log() -> Result<()> {
     // Replayed tomorrow it prints the same times: the trace shows what was written.
     let trace = run(&mut replicode(&["replay", &data, "--trace"]), b"", TIMEOUT)?;
     let again = run(&mut replicode(&["replay", &data, "--trace"]), b"", TIMEOUT)?;
-    let calls = |output: &Output| text(&output.stdout).lines().filter(|l| l.contains(" wasi ") || l.contains(" sock ")).map(str::to_string).collect::<Vec<_>>();
+    let calls = |output: &Output| {
+        text(&output.stdout)
+            .lines()
+            .filter(|l| l.contains(" wasi ") || l.contains(" sock "))
+            .map(str::to_string)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(calls(&trace), calls(&again));
     let shown = text(&trace.stdout);
     for call in ["clock_time_get", "random_get", "fd_write", "proc_exit"] {

@@ -63,7 +63,7 @@ pub enum LogError {
     },
     /// A record that had been made durable is not there any more, or not the same.
     #[error(
-        "log file {file} is damaged at offset {offset}: {what}. nothing was changed; rebuild this node from its peers"
+        "log file {file} is damaged at offset {offset}: {what}. nothing was changed; leave this node stopped, the others go on (docs/operations.md)"
     )]
     Damage {
         /// The file's name.
@@ -74,7 +74,7 @@ pub enum LogError {
         what: String,
     },
     /// A segment, or the file that names the newest one, is gone.
-    #[error("log file {file} is missing: put it back, or rebuild this node from its peers")]
+    #[error("log file {file} is missing: put it back, or leave this node stopped, the others go on")]
     Missing {
         /// The file's name.
         file: String,

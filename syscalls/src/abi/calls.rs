@@ -24,7 +24,6 @@ trait Raw: Copy {
     const TYPE: ValType;
     fn from_word(word: u64) -> Self;
     fn to_word(self) -> u64;
-    fn put(self, out: &mut [u8; Call::MAX_BYTES], at: &mut usize);
 }
 
 impl Raw for u32 {
@@ -35,10 +34,6 @@ impl Raw for u32 {
     fn to_word(self) -> u64 {
         self.into()
     }
-    fn put(self, out: &mut [u8; Call::MAX_BYTES], at: &mut usize) {
-        out[*at..*at + 4].copy_from_slice(&self.to_le_bytes());
-        *at += 4;
-    }
 }
 
 impl Raw for u64 {
@@ -48,10 +43,6 @@ impl Raw for u64 {
     }
     fn to_word(self) -> u64 {
         self
-    }
-    fn put(self, out: &mut [u8; Call::MAX_BYTES], at: &mut usize) {
-        out[*at..*at + 8].copy_from_slice(&self.to_le_bytes());
-        *at += 8;
     }
 }
 
@@ -72,8 +63,6 @@ macro_rules! imports {
         impl Call {
             /// The most arguments of any call.
             pub const MAX_ARGS: usize = 9;
-            /// The most bytes of arguments of any call.
-            pub(crate) const MAX_BYTES: usize = 48;
 
             /// Position of the call's description in [`IMPORTS`].
             #[must_use]
@@ -102,14 +91,20 @@ macro_rules! imports {
                 }
             }
 
-            /// Lays the arguments out for hashing; answers how many bytes they take.
-            #[allow(unused_variables, unused_mut, reason = "some calls have no arguments")]
-            pub(crate) fn lay_out(self, out: &mut [u8; Self::MAX_BYTES]) -> usize {
-                let mut at = 0;
-                match self {
-                    $(Self::$call { $($arg),* } => { $($arg.put(out, &mut at);)* })*
+            /// Lays the arguments out for hashing, each as a little-endian `u64`, from position `at` on; answers where
+            /// they end.
+            ///
+            /// They are written as what the hash function reads, whole words: reading a word back that was written in
+            /// halves costs a processor more than the hash does.
+            #[allow(unused_variables, reason = "some calls have no arguments")]
+            #[inline]
+            pub(crate) fn lay_out<const N: usize>(&self, out: &mut [u8; N], at: usize) -> usize {
+                match *self {
+                    $(Self::$call { $($arg),* } => {
+                        $(out[at..at + 8].copy_from_slice(&$arg.to_word().to_le_bytes()); let at = at + 8;)*
+                        at
+                    })*
                 }
-                at
             }
         }
 

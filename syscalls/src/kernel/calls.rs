@@ -4,7 +4,7 @@ use super::{Entry, Kernel, index_of};
 use crate::abi::{Call, Errno, Returns};
 use crate::calls::{Ctx, Stop};
 use crate::moved::Moved;
-use crate::process::{Pending, Process, Run};
+use crate::process::{Pending, Run};
 use crate::trace::{Recording, StepRecord, describe};
 use replicode_log::{LogicalTime, Pid, StepHash};
 
@@ -40,7 +40,11 @@ impl Kernel {
         }
         let now = process.now(self.now);
         let wait = self.schedule.number_wait();
-        let earlier = process.pending.take().filter(|pending| pending.call == call);
+        // Nearly always there is none, and taking it would move a large hole.
+        let earlier = match process.pending {
+            Some(_) => process.pending.take().filter(|pending| pending.call == call),
+            None => None,
+        };
         let (since, moved, first_wait) = match earlier {
             Some(pending) => (pending.since, pending.moved, pending.first_wait),
             None => (now, Moved::default(), wait),
@@ -63,9 +67,13 @@ impl Kernel {
         };
         let answer = ctx.run(call);
         let moved = ctx.moved;
-        let result = match answer {
-            Ok(value) => value,
-            Err(Stop::Error(errno)) => error(call, errno),
+        let (result, step) = match answer {
+            Ok(value) => (value, Step::Done(value)),
+            Err(Stop::Error(errno)) => {
+                let result = error(call, errno);
+                (result, Step::Done(result))
+            }
+            Err(Stop::Exit(code)) => (code.cast_signed(), Step::Exit(code)),
             Err(Stop::Wait(until)) => {
                 process.wait = wait;
                 process.pending = Some(Pending { call, since, first_wait, until, moved });
@@ -77,34 +85,20 @@ impl Kernel {
                 self.schedule.give_up_turn(process);
                 return Step::Wait;
             }
-            Err(Stop::Exit(code)) => {
-                self.finish(pid, now, memory, call, code.cast_signed(), moved);
-                return Step::Exit(code);
-            }
         };
-        self.finish(pid, now, memory, call, result, moved);
-        Step::Done(result)
-    }
-
-    /// Counts, hashes and records a finished call.
-    fn finish(&mut self, pid: Pid, time: LogicalTime, memory: &[u8], call: Call, result: i32, moved: Moved) {
-        let hash = hash(pid, call, result, moved);
+        let hash = hash(pid, &call, result, moved);
         self.trail.step(hash);
-        let Some(process) = self.process_mut(pid) else { return };
         process.calls += 1;
         process.turn.calls += 1;
         match self.recorder.mode {
             Recording::Off => {}
-            Recording::Steps => self.recorder.steps.push(StepRecord { pid, call: call.number(), hash }),
-            Recording::Trace => self.record_trace(pid, time, memory, call, result, moved),
+            Recording::Steps => self.recorder.step(StepRecord { pid, call: call.number(), hash }),
+            Recording::Trace => {
+                let name = process.name.clone();
+                self.recorder.trace.push(describe(now, pid, name, memory, call, result, moved.bytes));
+            }
         }
-    }
-
-    #[cold]
-    fn record_trace(&mut self, pid: Pid, time: LogicalTime, memory: &[u8], call: Call, result: i32, moved: Moved) {
-        let Some(Process { name, .. }) = self.process_mut(pid) else { return };
-        let name = name.clone();
-        self.recorder.trace.push(describe(time, pid, name, memory, call, result, moved.bytes));
+        step
     }
 }
 
@@ -116,21 +110,22 @@ fn error(call: Call, errno: Errno) -> i32 {
     }
 }
 
-/// Hash of a finished call.
+/// Hash of a finished call: XXH3 of these words, little-endian.
 ///
 /// ```text
-/// pid u32 | call u16 | 0 u16 | result u32 | 0 u32 | moved bytes u64 | hash of what moved u64 | arguments
+/// pid (low half), call (high half) | result | moved bytes | hash of what moved | each argument
 /// ```
-fn hash(pid: Pid, call: Call, result: i32, moved: Moved) -> StepHash {
+///
+/// How many arguments there are follows from the call, so no two different steps have the same words.
+#[inline]
+fn hash(pid: Pid, call: &Call, result: i32, moved: Moved) -> StepHash {
     const HEAD: usize = 32;
-    let mut step = [0; HEAD + Call::MAX_BYTES];
-    step[0..4].copy_from_slice(&pid.0.to_le_bytes());
-    step[4..6].copy_from_slice(&call.number().to_le_bytes());
-    step[8..12].copy_from_slice(&result.to_le_bytes());
-    step[16..24].copy_from_slice(&moved.bytes.to_le_bytes());
-    step[24..32].copy_from_slice(&moved.hash.to_le_bytes());
-    let mut args = [0; Call::MAX_BYTES];
-    let len = call.lay_out(&mut args);
-    step[HEAD..].copy_from_slice(&args);
-    StepHash::of(&step[..HEAD + len])
+    let mut step = [0; HEAD + 8 * Call::MAX_ARGS];
+    let head =
+        [u64::from(pid.0) | u64::from(call.number()) << 32, u64::from(result.cast_unsigned()), moved.bytes, moved.hash];
+    for (place, word) in step.chunks_exact_mut(8).zip(head) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    let end = call.lay_out(&mut step, HEAD);
+    StepHash::of(&step[..end])
 }
