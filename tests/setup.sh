@@ -28,15 +28,16 @@ if [ -n "$missing" ]; then
     missing=$(tr ' ' '\n' <<<"$missing" | sort -u | tr '\n' ' ')
     sudo=""
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || { echo "setup: please install:$missing" >&2; exit 1; }
+        command -v sudo >/dev/null || { echo "setup: please install, as root: $missing" >&2; exit 1; }
         sudo=sudo
     fi
     echo "setup: installing $missing"
     $sudo apt-get update -qq
-    # A server that starts by itself would take its default port.
-    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    # A server that starts by itself would take its default port. `env`, because sudo drops variables.
+    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
-command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust with rustup first" >&2; exit 1; }
+command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust first, with rustup (https://rustup.rs)" >&2; exit 1; }
 
 wasm_programs/build.sh
 # The whole workspace, always: building single crates resolves to other features and compiles the wasm engine again.
