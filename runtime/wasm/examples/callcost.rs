@@ -1,11 +1,12 @@
-//! What a system call costs, and how fast guests compute: the figures in `docs/`.
+//! What a system call costs, and how fast guests compute: our side of the measurement `calls` of `tests/bench.sh`.
 //!
 //! ```text
-//! cargo run --release -p replicode-wasm --example callcost -- wasm_programs/build [CALLS]
+//! cargo run --release -p replicode-wasm --example callcost -- wasm_programs/build CALLS [clock|write1|read1k|cpu|hello ...]
 //! ```
 //!
-//! Runs `sysbench` (each call CALLS times) and `cpu` on the kernel, without consensus, and prints
-//! nanoseconds per call. `runtime/wasm/stock` runs the same programs on Wasmtime with its own WASI and prints the same.
+//! Runs `sysbench` (each call CALLS times), `cpu` and `hello` on the kernel, without consensus, and prints a line
+//! `NAME NANOSECONDS` for each: per call for calls, from start to end for programs. `runtime/wasm/stock` runs the same
+//! programs on Wasmtime with its own WASI and prints the same.
 
 use replicode_log::{
     Batch, BatchHeader, ClusterConfig, ConsoleStream, Digest, ExitStatus, FsImage, Limits, LogicalTime, ModuleEntry,
@@ -20,22 +21,23 @@ use std::time::{Duration, Instant};
 /// The best of this many runs counts: the others were disturbed.
 const RUNS: usize = 3;
 
+const ALL: [&str; 5] = ["clock", "write1", "read1k", "cpu", "hello"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [dir, rest @ ..] = args.as_slice() else {
-        return Err("usage: callcost DIRECTORY-OF-WASM-FILES [CALLS]".into());
+    let [dir, calls, only @ ..] = args.as_slice() else {
+        return Err(format!("usage: callcost DIRECTORY-OF-WASM-FILES CALLS [{} ...]", ALL.join("|")).into());
     };
+    let n: u32 = calls.parse()?;
     let dir = Path::new(dir);
-    let calls: u32 = rest.first().map_or(Ok(3_000_000), |calls| calls.parse())?;
-    for call in ["clock", "write1", "read1k"] {
-        let calls_text = calls.to_string();
-        let took = best(&dir.join("sysbench.wasm"), &["sysbench", call, &calls_text])?;
-        println!("{call:8} {:8.1} ns per call", took.as_nanos() as f64 / f64::from(calls));
+    for name in ALL.into_iter().filter(|name| only.is_empty() || only.iter().any(|only| only == name)) {
+        let (took, per) = match name {
+            "cpu" => (best(&dir.join("cpu.wasm"), &["cpu", "10"])?, 1),
+            "hello" => (best(&dir.join("hello.wasm"), &["hello"])?, 1),
+            call => (best(&dir.join("sysbench.wasm"), &["sysbench", call, calls])?, n),
+        };
+        println!("{name} {:.1}", took.as_nanos() as f64 / f64::from(per));
     }
-    let took = best(&dir.join("cpu.wasm"), &["cpu", "10"])?;
-    println!("{:8} {:8.1} ms", "cpu 10", took.as_secs_f64() * 1e3);
-    let took = best(&dir.join("hello.wasm"), &["hello"])?;
-    println!("{:8} {:8.1} us from start to end", "hello", took.as_secs_f64() * 1e6);
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | bit patterns of NaN | made canonical after each instruction that can give one |
 //! | relaxed SIMD | the deterministic lowering |
-//! | code that depends on the CPU at hand | compiled for the plain architecture, whatever the host's CPU can do more |
+//! | code that depends on the CPU at hand | compiled for one fixed set of CPU features, whatever the host's CPU can do more |
 //! | depth of recursion | a fixed number of bytes of wasm stack, counted in frames of that same code |
 //! | `memory.grow` | decided by the configured cap; a host that cannot follow stops the node |
 //! | threads, shared memory | not compiled into the engine |
@@ -15,6 +15,7 @@
 //!
 //! Tail calls and standard exceptions are on: `setjmp`, C++ and some Rust programs are compiled to them.
 
+use crate::features;
 use crate::host::Host;
 use crate::linker;
 use crate::module::{CompiledModule, ModuleError};
@@ -44,6 +45,17 @@ pub enum EngineError {
         /// The operating system.
         os: &'static str,
     },
+    /// The processor lacks an instruction set that guests are compiled for.
+    #[error(
+        "guests are compiled for processors with {wanted}, and this one lacks {lacking}: run the node on x86-64-v3 \
+         (Intel Haswell, AMD Zen or newer), or let the virtual machine pass its host's features on"
+    )]
+    Processor {
+        /// All features that guests are compiled for.
+        wanted: String,
+        /// Those that this host does not have.
+        lacking: String,
+    },
     /// Wasmtime refused the settings.
     #[error("the wasm engine cannot be set up: {0}")]
     Settings(String),
@@ -61,9 +73,12 @@ impl WasmEngine {
     /// An engine under these limits.
     ///
     /// # Errors
-    /// When the host is of a kind that has no code generator.
+    /// When the host is of a kind that has no code generator, or its processor lacks what guests are compiled for.
     pub fn new(limits: &Limits) -> Result<Self, EngineError> {
         let settings = |error: wasmtime::Error| EngineError::Settings(format!("{error:#}"));
+        if let Some(lacking) = features::lacking() {
+            return Err(EngineError::Processor { wanted: features::names(), lacking });
+        }
         let engine = Engine::new(&config(limits)?).map_err(settings)?;
         let linker = linker::build(&engine).map_err(settings)?;
         Ok(Self { engine, linker, limits: limits.clone() })
@@ -81,7 +96,8 @@ impl WasmEngine {
     pub fn fingerprint_text(limits: &Limits) -> String {
         let target = target().unwrap_or("none");
         let stack = limits.stack_bytes;
-        let mut text = format!("wasmtime {WASMTIME_VERSION}\ncompiler cranelift, speed\ntarget {target}, baseline\n");
+        let features = features::names();
+        let mut text = format!("wasmtime {WASMTIME_VERSION}\ncompiler cranelift, speed\ntarget {target}, {features}\n");
         let settings = [
             "nan canonical",
             "relaxed-simd deterministic",
@@ -131,10 +147,8 @@ fn config(limits: &Limits) -> Result<Config, EngineError> {
     let target = target().ok_or(EngineError::Platform { arch: std::env::consts::ARCH, os: std::env::consts::OS })?;
     let stack = limits.stack_bytes as usize;
 
-    let mut config = Config::new();
-    // Naming the target turns off what Wasmtime would otherwise learn from the CPU at hand, so that all nodes, and a
-    // laptop that replays what a server recorded, run the same machine code with the same stack frames.
-    config.target(target).map_err(settings)?;
+    // All nodes, and a laptop that replays what a server recorded, run the same machine code.
+    let mut config = features::config(target).map_err(settings)?;
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
     config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
     config.consume_fuel(false).epoch_interruption(false);

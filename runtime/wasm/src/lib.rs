@@ -9,6 +9,7 @@
 //! | module | it is |
 //! |---|---|
 //! | [`engine`] | every source of nondeterminism and its switch; the fingerprint |
+//! | `features` | the instructions that guests are compiled to |
 //! | [`module`] | accepts or refuses a module |
 //! | [`guest`] | one process: its stack, its suspension |
 //! | [`loader`] | modules by digest; the machine's way to start processes |
@@ -22,6 +23,7 @@
 
 mod cap;
 pub mod engine;
+mod features;
 pub mod guest;
 mod hatch;
 mod host;

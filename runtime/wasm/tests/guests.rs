@@ -74,6 +74,31 @@ fn a_trap_says_where_it_happened() {
     assert!(applied.notes[0].text.contains("culprit"), "{}", applied.notes[0].text);
 }
 
+/// With x = 1 + 2^-12 the product x * x is no f32: only a fused x * x - (1 + 2^-11) has something left.
+#[test]
+fn a_product_and_a_sum_are_fused_where_the_program_says_so_and_nowhere_else() {
+    let fields = r#"
+        (data (i32.const 512) "\00\08\80\3f\00\10\80\bf\01\00\a0\ff")
+        (func $scalar (param f32 f32 f32) (result i32)
+            (i32.reinterpret_f32 (f32.add (f32.mul (local.get 0) (local.get 1)) (local.get 2))))
+        (func $relaxed (param f32 f32 f32) (result i32)
+            (i32x4.extract_lane 3 (f32x4.relaxed_madd
+                (f32x4.splat (local.get 0)) (f32x4.splat (local.get 1)) (f32x4.splat (local.get 2)))))
+        (func $x (result f32) (f32.load (i32.const 512)))
+        (func $minus (result f32) (f32.load (i32.const 516)))
+        (func $nan (result f32) (f32.load (i32.const 520)))
+        (func $must (param i32 i32) (if (i32.ne (local.get 0) (local.get 1)) (then unreachable)))"#;
+    let body = r#"
+        (call $must (call $scalar (call $x) (call $x) (call $minus)) (i32.const 0))
+        (call $must (call $relaxed (call $x) (call $x) (call $minus)) (i32.const 0x33800000))
+        ;; The NaN of the program has a sign and a payload.
+        (call $must (call $relaxed (call $x) (call $nan) (call $minus)) (i32.const 0x7fc00000))
+        (call $must (call $scalar (call $x) (call $nan) (call $minus)) (i32.const 0x7fc00000))
+        (call $print (i32.const 64) (i32.const 6))"#;
+    let applied = Cell::run_one(&program(fields, body));
+    assert_eq!((stdout(&applied, 1).as_str(), ending(&applied, 1)), ("hello\n", Some(ExitStatus::Code(0))));
+}
+
 #[test]
 fn exceptions_are_caught() {
     let fields = "(tag $t (param i32)) (func $risky (throw $t (i32.const 7)))";

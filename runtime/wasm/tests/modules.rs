@@ -123,6 +123,9 @@ fn the_fingerprint_names_the_engine_and_what_matters() {
     let text = WasmEngine::fingerprint_text(&limits);
     assert!(text.starts_with("wasmtime 48.0.8\n"), "{text}");
     assert!(text.contains(&format!("stack {}\n", limits.stack_bytes)), "{text}");
+    if cfg!(target_arch = "x86_64") {
+        assert!(text.contains(", sse3 ssse3 sse4.1 sse4.2 popcnt avx avx2 bmi1 bmi2 lzcnt fma\n"), "{text}");
+    }
     let deeper = Limits { stack_bytes: limits.stack_bytes * 2, ..limits.clone() };
     assert_ne!(WasmEngine::fingerprint(&limits), WasmEngine::fingerprint(&deeper));
     assert_eq!(WasmEngine::fingerprint(&limits), WasmEngine::fingerprint(&limits.clone()));

@@ -1,8 +1,8 @@
-//! What a system call costs on Wasmtime with its own WASI, in the settings of its command line: the other column of the
-//! example `callcost`.
+//! What a system call costs on Wasmtime with its own WASI, in the settings of its command line: the other side of the
+//! measurement `calls` of `tests/bench.sh`. Arguments and output are those of the example `callcost`.
 //!
 //! ```text
-//! cd runtime/wasm/stock && cargo run --release -- ../../../wasm_programs/build [CALLS]
+//! cd runtime/wasm/stock && cargo run --release -- ../../../wasm_programs/build CALLS [clock|write1|read1k|cpu|hello ...]
 //! ```
 
 use std::error::Error;
@@ -15,23 +15,26 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 /// The best of this many runs counts, as in `callcost`.
 const RUNS: usize = 3;
 
+const ALL: [&str; 5] = ["clock", "write1", "read1k", "cpu", "hello"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [dir, rest @ ..] = args.as_slice() else {
-        return Err("usage: stock DIRECTORY-OF-WASM-FILES [CALLS]".into());
+    let [dir, calls, only @ ..] = args.as_slice() else {
+        return Err(format!("usage: stock DIRECTORY-OF-WASM-FILES CALLS [{} ...]", ALL.join("|")).into());
     };
+    let n: u32 = calls.parse()?;
     let dir = Path::new(dir);
-    let calls: u32 = rest.first().map_or(Ok(300_000), |calls| calls.parse())?;
+    // Its file system is a directory of the host; ours is in memory, as a guest of replicode sees no other.
     let files = std::env::temp_dir().join(format!("replicode-stock-{}", std::process::id()));
     std::fs::create_dir_all(&files)?;
-    for call in ["clock", "write1", "read1k"] {
-        let took = best(&dir.join("sysbench.wasm"), &["sysbench", call, &calls.to_string()], &files)?;
-        println!("{call:8} {:8.1} ns per call", took.as_nanos() as f64 / f64::from(calls));
+    for name in ALL.into_iter().filter(|name| only.is_empty() || only.iter().any(|only| only == name)) {
+        let (took, per) = match name {
+            "cpu" => (best(&dir.join("cpu.wasm"), &["cpu", "10"], &files)?, 1),
+            "hello" => (best(&dir.join("hello.wasm"), &["hello"], &files)?, 1),
+            call => (best(&dir.join("sysbench.wasm"), &["sysbench", call, calls], &files)?, n),
+        };
+        println!("{name} {:.1}", took.as_nanos() as f64 / f64::from(per));
     }
-    let took = best(&dir.join("cpu.wasm"), &["cpu", "10"], &files)?;
-    println!("{:8} {:8.1} ms", "cpu 10", took.as_secs_f64() * 1e3);
-    let took = best(&dir.join("hello.wasm"), &["hello"], &files)?;
-    println!("{:8} {:8.1} us from start to end", "hello", took.as_secs_f64() * 1e6);
     std::fs::remove_dir_all(&files)?;
     Ok(())
 }
