@@ -4,7 +4,7 @@
 mod common;
 use common::{ADDR, BUF, Guest, OUT, PATH};
 use replicode_log::{LogicalTime, StepHash};
-use replicode_syscalls::{Call, Recording, abi::IMPORTS};
+use replicode_syscalls::{Call, Recording, abi::IMPORTS, trace::STEPS_KEPT};
 
 #[test]
 fn a_trace_reads_like_strace() {
@@ -83,6 +83,21 @@ fn steps_are_kept_when_asked_for_and_differ_by_what_moved() {
     assert_ne!(a[0].hash, StepHash::default());
     assert_ne!(trail_a, trail_b);
     assert_eq!((trail_a.steps, steps(b"one").1), (3, trail_a));
+}
+
+/// A loop over calls that all finish holds its batch for ever; what the host keeps of it must not grow with it.
+#[test]
+fn an_endless_loop_leaves_a_bounded_record() {
+    let mut guest = Guest::new();
+    guest.kernel.set_recording(Recording::Steps);
+    let calls = STEPS_KEPT + 1_000;
+    for _ in 0..calls {
+        guest.ok(Call::FdFdstatGet { fd: 3, stat: BUF });
+    }
+    assert_eq!(guest.kernel.trail().take().steps, calls as u64);
+    assert_eq!(guest.kernel.take_steps().len(), STEPS_KEPT);
+    guest.ok(Call::FdFdstatGet { fd: 3, stat: BUF });
+    assert_eq!(guest.kernel.take_steps().len(), 1);
 }
 
 /// What the guest is told is in the hash, even when it is the only difference.
