@@ -52,7 +52,7 @@ pub enum AskError {
     #[error("node {0} is not a member of the cluster")]
     Unknown(NodeId),
     /// It cannot be reached, or broke the exchange off.
-    #[error("node {node} cannot be asked: {why}")]
+    #[error("{node} cannot be asked: {why}")]
     Unreachable {
         /// The node.
         node: NodeId,

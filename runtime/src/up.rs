@@ -77,7 +77,7 @@ pub fn run(args: &UpArgs, json: bool) -> Result<u8> {
         let _ = signals.wait();
         let _ = stop.send(Event::Stop);
         // A second signal while nodes are being stopped: their pipes close with this process, so they still stop.
-        let _ = signals.wait();
+        let _ = signals.wait_for_another();
         say("stopped at once by a second signal");
         std::process::exit(1);
     })?;

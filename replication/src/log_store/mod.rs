@@ -103,7 +103,7 @@ pub enum LogError {
     },
     /// There is no log, and none may be made.
     #[error(
-        "there is no log in {0}: if it was lost, this node must be rebuilt from its peers under a new number, not started empty"
+        "there is no log in {0}: if it was lost, leave this node stopped (an empty log under an old number could take back what it promised)"
     )]
     NoLog(String),
     /// Another process has it.

@@ -5,10 +5,13 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A node that has not stopped after so long is ended the hard way.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A signal that follows another one so soon is the same wish: a terminal and `timeout` tell the whole group.
+const ECHO: Duration = Duration::from_millis(300);
 
 /// Signals that ask for the end, taken from the threads so that one of them can wait for them.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +41,18 @@ impl Signals {
         }
     }
 
+    /// Waits for a signal that is a wish of its own, not an echo of the one just seen.
+    #[must_use]
+    pub fn wait_for_another(&self) -> Signal {
+        let seen = Instant::now();
+        loop {
+            let signal = self.wait();
+            if seen.elapsed() > ECHO {
+                return signal;
+            }
+        }
+    }
+
     /// Starts a thread that tells the node of the first signal, and ends the process at the second, or when the node
     /// does not stop in time: a program may be computing without end.
     ///
@@ -54,7 +69,7 @@ impl Signals {
             if let Err(error) = hard {
                 tracing::warn!("cannot watch the end: {error}");
             }
-            let _ = self.wait();
+            let _ = self.wait_for_another();
             end_now("stopped at once by a second signal");
         })?;
         Ok(())

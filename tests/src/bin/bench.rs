@@ -50,7 +50,8 @@ fn redis_benchmark(port: u16, test: &str, clients: usize, pipeline: usize, reque
     // "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"
     let line = text.lines().rfind(|line| !line.starts_with("\"test\"")).context("redis-benchmark printed nothing")?;
     let cells: Vec<&str> = line.split(',').map(|cell| cell.trim_matches('"')).collect();
-    let number = |i: usize| -> Result<f64> { Ok(cells.get(i).with_context(|| format!("short line: {line}"))?.parse()?) };
+    let number =
+        |i: usize| -> Result<f64> { Ok(cells.get(i).with_context(|| format!("short line: {line}"))?.parse()?) };
     let millis = |i| -> Result<Duration> { Ok(Duration::from_secs_f64(number(i)? / 1000.0)) };
     Ok(Load { rate: number(1)?, p50: millis(4)?, p99: millis(6)? })
 }
@@ -261,12 +262,18 @@ fn main() -> Result<()> {
             .iter()
             .map(|row| js!({"what": row.what, "replicode": load(&row.ours), "peer": row.peer_name, "peer_load": load(&row.peer), "ratio": row.ours.rate / row.peer.rate, "wanted": row.wanted}))
             .collect();
-        println!("{}", js!({"rows": rows, "replay": replayed.map(|(live, replay, batches)| js!({"live_s": live, "replay_s": replay, "batches": batches, "ratio": live / replay}))}));
+        println!(
+            "{}",
+            js!({"rows": rows, "replay": replayed.map(|(live, replay, batches)| js!({"live_s": live, "replay_s": replay, "batches": batches, "ratio": live / replay}))})
+        );
         return Ok(());
     }
     print!("{}", table(&rows));
     if let Some((live, replay, batches)) = replayed {
-        println!("replay of a recorded kv run, {batches} batches\n  run {live:.2} s, replay {replay:.2} s\n  ratio {:.2} (wanted: at least 3)", live / replay);
+        println!(
+            "replay of a recorded kv run, {batches} batches\n  run {live:.2} s, replay {replay:.2} s\n  ratio {:.2} (wanted: at least 3)",
+            live / replay
+        );
     }
     Ok(())
 }
