@@ -1,8 +1,26 @@
 #!/usr/bin/env bash
-# Measures replicode beside etcd and redis on this machine and prints ratios; see docs/performance.md.
+# Measures replicode beside etcd, redis and Wasmtime on this machine and prints ratios; see docs/performance.md.
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|calls ...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh bench >&2
-cargo build --release --locked -p replicode-tests --bins >&2
+# The whole workspace, as everywhere: building single crates resolves to other features.
+cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2
+
+# Wasmtime with its own WASI is a package of its own, and takes some minutes the first time: only where it is asked for.
+measurements=""
+value=0
+for arg in "$@"; do
+    if [ "$value" = 1 ]; then value=0; continue; fi
+    case $arg in
+    --seconds | --rounds) value=1 ;;
+    -*) ;;
+    *) measurements+=" $arg" ;;
+    esac
+done
+case "$measurements " in
+" " | *" calls "*)
+    cargo build --release --locked --manifest-path runtime/wasm/stock/Cargo.toml --target-dir target/stock >&2
+    ;;
+esac
 exec target/release/bench "$@"
