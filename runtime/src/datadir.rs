@@ -21,6 +21,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// A node's directory. Holds the path only; nothing is opened until asked for.
 #[derive(Clone, Debug)]
@@ -203,7 +204,16 @@ impl DataDir {
         let path = self.file("lock");
         let file = private_file(OpenOptions::new().read(true).write(true).create(true).truncate(false), &path)?;
         let pid = self.file("pid");
-        match file.try_lock() {
+        // A process that was killed holds its lock until the last of its threads is gone, some milliseconds after it
+        // looks dead from outside: whoever starts it again at once must not be turned away.
+        let until = Instant::now() + LOCK_PATIENCE;
+        let locked = loop {
+            match file.try_lock() {
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_PATIENCE / 100),
+                locked => break locked,
+            }
+        };
+        match locked {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
                 let holder = fs::read_to_string(&pid).unwrap_or_default();
@@ -219,6 +229,9 @@ impl DataDir {
         Ok(DirLock { _file: file, pid })
     }
 }
+
+/// How long to wait for a directory's lock.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Makes a directory that only its owner can enter, and its parents; an existing one is left as it is.
 ///

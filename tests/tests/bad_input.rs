@@ -101,7 +101,7 @@ fn wrong_configuration_keys_and_broken_files_are_named() -> Result<()> {
     refused(replicode(&["node", "--data"]).arg(&node), 1, &["genesis.bin"])?;
     fs::write(node.join("genesis.bin"), &genesis)?;
     refused(replicode(&["node", "--data"]).arg(dir.path().join("nowhere")), 1, &["nowhere"])?;
-    refused(replicode(&["status", "--admin"]).arg(&node), 1, &["admin.sock"])?;
+    refused(replicode(&["status", "--admin"]).arg(&node), 1, &["node-1"])?;
     refused(replicode(&["replay"]).arg(dir.path().join("nowhere")), 1, &["nowhere"])
 }
 

@@ -114,7 +114,7 @@ pub fn compile(genesis: &Genesis) -> Result<WasmLoader> {
     let mut loader = WasmLoader::new();
     for (digest, wasm) in &genesis.modules {
         let name = genesis.config.modules.iter().find(|entry| entry.digest == *digest).map_or("?", |entry| &entry.name);
-        loader.add(engine.compile(wasm).with_context(|| format!("module '{name}' cannot be run"))?);
+        loader.add(engine.compile(wasm).with_context(|| format!("module '{name}.wasm' cannot be run"))?);
     }
     Ok(loader)
 }
