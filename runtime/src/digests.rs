@@ -250,7 +250,7 @@ mod tests {
         // More than is read at once.
         write(&path, 1..=5000)?;
         write(&path, 1..=2)?;
-        write(&path, 1..=0)?;
+        write(&path, std::ops::RangeInclusive::new(1, 0))?;
         assert_eq!(load(&path, Digest::ZERO)?.len(), 5000);
         write(&path, 1..=5001)?;
         assert_eq!(load(&path, Digest::ZERO)?.last(), Some(&digest(5001)));
