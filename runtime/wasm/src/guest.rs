@@ -2,7 +2,7 @@
 //!
 //! Each guest has a stack of its own, which Wasmtime gives to any guest whose host functions may suspend. Here that
 //! stack is one future that owns the guest's store, and this file is its whole executor: it polls the future, once, and
-//! hands the kernel in and out through the [`Hatch`]. There is no other thread, no timer and no waker; what makes a
+//! hands the kernel in and out through the `hatch`. There is no other thread, no timer and no waker; what makes a
 //! guest ready is the kernel's business.
 
 use crate::hatch::Hatch;
