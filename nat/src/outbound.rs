@@ -1,7 +1,7 @@
 //! What programs did to their sockets, and what it means for the other end: a client, or another socket of the cell.
 
 use crate::flow::{End, Far};
-use crate::services::{Destination, Listener, address_of};
+use crate::services::{Destination, Listener};
 use crate::table::Rest;
 use crate::{Intake, Nat, Outflow, Sides};
 use replicode_log::{Egress, FlowPort, HostAddr, Ingress, Output, Pid, Refused, SockId};
@@ -75,7 +75,7 @@ impl Nat {
     ) -> Result<(), Refused> {
         let (target, peer) = match Destination::of(to) {
             Destination::Own => (pid, HostAddr::V4([127, 0, 0, 1], flow_port)),
-            Destination::Process(target) => (target, address_of(pid, flow_port)),
+            Destination::Process(target) => (target, HostAddr::V4(pid.cell_address(), flow_port)),
             Destination::Outside => return Err(Refused::Unreachable),
         };
         let listener = self.services.listener(target, to.port()).ok_or(Refused::NoListener)?;

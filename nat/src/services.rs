@@ -98,8 +98,7 @@ impl Destination {
     pub(crate) fn of(addr: HostAddr) -> Self {
         match addr {
             HostAddr::V4([127, ..] | [0, 0, 0, 0], _) => Self::Own,
-            HostAddr::V4([10, 77, high, low], _) => Self::Process(Pid(u16::from_be_bytes([high, low]).into())),
-            HostAddr::V4(..) => Self::Outside,
+            HostAddr::V4(address, _) => Pid::of_cell_address(address).map_or(Self::Outside, Self::Process),
             // ::ffff:a.b.c.d, the IPv4-mapped addresses of RFC 4291, 2.5.5.2.
             HostAddr::V6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d], port) => {
                 Self::of(HostAddr::V4([a, b, c, d], port))
@@ -110,20 +109,13 @@ impl Destination {
     }
 }
 
-/// The address by which the processes of a cell know each other. Processes beyond number 65535 cannot be addressed
-/// and show the network's own address instead.
-pub(crate) fn address_of(pid: Pid, port: u16) -> HostAddr {
-    let [high, low] = u16::try_from(pid.0).unwrap_or(0).to_be_bytes();
-    HostAddr::V4([10, 77, high, low], port)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn addresses_lead_to_processes() {
-        assert_eq!(Destination::of(address_of(Pid(0x1234), 80)), Destination::Process(Pid(0x1234)));
+        assert_eq!(Destination::of(HostAddr::V4(Pid(0x1234).cell_address(), 80)), Destination::Process(Pid(0x1234)));
         assert_eq!(Destination::of(HostAddr::V4([127, 1, 2, 3], 80)), Destination::Own);
         assert_eq!(Destination::of(HostAddr::V4([0; 4], 80)), Destination::Own);
         assert_eq!(Destination::of(HostAddr::V4([10, 78, 0, 1], 80)), Destination::Outside);

@@ -71,6 +71,25 @@ number!(
     SockId(u64), "s"
 );
 
+impl Pid {
+    /// The IPv4 address by which the processes of a cell know this one: 10.77.(pid / 256).(pid % 256). Kernel and NAT
+    /// table both go by it. Processes beyond number 65535 cannot be addressed and show the network's own address.
+    #[must_use]
+    pub fn cell_address(self) -> [u8; 4] {
+        let [high, low] = u16::try_from(self.0).unwrap_or(0).to_be_bytes();
+        [10, 77, high, low]
+    }
+
+    /// The process that an address of the cell stands for; `None` for any other address.
+    #[must_use]
+    pub fn of_cell_address(address: [u8; 4]) -> Option<Self> {
+        match address {
+            [10, 77, high, low] => Some(Self(u16::from_be_bytes([high, low]).into())),
+            _ => None,
+        }
+    }
+}
+
 /// A member of the cluster, 1 to 255. Zero is not a node: it marks what no node holds.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
@@ -221,6 +240,14 @@ mod tests {
         assert_eq!(conn.to_string(), "n3.7.9");
         assert_eq!(ConnId::new(NodeId::new(3)?, BootNo(1 << 24), 0), Err(IdError::Boot(1 << 24)));
         Ok(())
+    }
+
+    #[test]
+    fn cell_addresses_lead_to_processes() {
+        assert_eq!(Pid(0x1234).cell_address(), [10, 77, 0x12, 0x34]);
+        assert_eq!(Pid::of_cell_address([10, 77, 0x12, 0x34]), Some(Pid(0x1234)));
+        assert_eq!(Pid::of_cell_address([10, 78, 0, 1]), None);
+        assert_eq!(Pid(65_536).cell_address(), [10, 77, 0, 0]);
     }
 
     #[test]

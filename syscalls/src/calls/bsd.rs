@@ -16,13 +16,6 @@ type Bytes = (u32, u32);
 /// Bytes of a name at most: RFC 1035 has 255 on the wire, which are 253 in writing. Programs have shorter ones.
 pub(super) const MAX_NAME: usize = 253;
 
-/// The address of a process inside the cell.
-pub(crate) fn address_of(pid: Pid) -> [u8; 4] {
-    // Processes beyond number 65535 have no address of their own and show the network's.
-    let [high, low] = u16::try_from(pid.0).unwrap_or(0).to_be_bytes();
-    [10, 77, high, low]
-}
-
 /// A non-negative number as the answer of a call.
 fn value(n: u32) -> Answer {
     i32::try_from(n).map_err(|_| Errno::Overflow.into())
@@ -65,7 +58,7 @@ impl Ctx<'_> {
     pub(super) fn bsd_bind(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
         let (ip, port) = self.read_address(addr)?;
-        let own = address_of(self.process.pid);
+        let own = self.process.pid.cell_address();
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         if socket.state != State::Idle || socket.held_port.is_some() {
             return Err(Errno::Inval.into());
@@ -127,7 +120,7 @@ impl Ctx<'_> {
         let (slot, nonblocking) = self.socket(fd, 0)?;
         let (ip, port) = self.read_address(addr)?;
         self.turn()?;
-        let own = address_of(self.process.pid);
+        let own = self.process.pid.cell_address();
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match socket.state {
             State::Connected if socket.connect_news => {
@@ -327,7 +320,7 @@ impl Ctx<'_> {
         } else {
             let first = self.names.range((name.to_string(), Pid(0))..).next();
             match first {
-                Some((found, pid)) if found == name => address_of(*pid),
+                Some((found, pid)) if found == name => pid.cell_address(),
                 _ => return Err(Stop::Error(Errno::NoEnt)),
             }
         };

@@ -15,8 +15,6 @@ mod poll;
 mod process;
 mod stream;
 
-pub(crate) use bsd::address_of;
-
 use crate::abi::{Call, Errno};
 use crate::descriptor::{Descriptor, Object};
 use crate::fs::Fs;

@@ -2,7 +2,6 @@
 
 use super::Kernel;
 use crate::abi::Errno;
-use crate::calls::address_of;
 use crate::process::Run;
 use crate::socket::{Socket, State, interest};
 use crate::sockets::Slot;
@@ -85,7 +84,7 @@ impl Kernel {
             return Err(Refused::Backlog);
         }
         let (pid, port) = (socket.pid, socket.local_port);
-        let local_ip = if let HostAddr::V4([127, ..], _) = peer { [127, 0, 0, 1] } else { address_of(pid) };
+        let local_ip = if let HostAddr::V4([127, ..], _) = peer { [127, 0, 0, 1] } else { pid.cell_address() };
         let slot = self.sockets.insert(|id| {
             let mut socket = Socket::new(id, pid, self.limits.recv_window);
             socket.connect(send_window);
