@@ -93,6 +93,7 @@ impl<T: Value> TxBag<T> {
     /// A stop to be passed on.
     pub fn push(&self, tx: &mut Tx<'_>, item: T) -> TxResult<()> {
         tx.charge(self.engine)?;
+        tx.admit(&item)?;
         match &mut tx.mode {
             Mode::Direct(d) => {
                 if let Some(bag) = d.store.part_mut::<BagPart<T>>(self.part) {

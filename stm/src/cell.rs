@@ -55,6 +55,7 @@ impl<T: Value> TxCell<T> {
     #[inline]
     pub fn set(&self, tx: &mut Tx<'_>, value: T) -> TxResult<()> {
         tx.charge(self.engine)?;
+        tx.admit(&value)?;
         match &mut tx.mode {
             Mode::Direct(d) => d.write(self.id, value),
             Mode::Spec(s) => s.write(self.id, value)?,

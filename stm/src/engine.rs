@@ -7,6 +7,7 @@ use crate::chain::Rec;
 use crate::chaos::Chaos;
 use crate::direct::{Direct, Undo};
 use crate::error::{BuildError, Fatal, Outcome, Stopped, TxResult};
+use crate::limits::Limits;
 use crate::map::{Key, MapIndex, TxMap};
 use crate::park::Parking;
 use crate::pool::{Clock, Pool, spawn_all};
@@ -71,6 +72,8 @@ pub struct Builder {
     audit: bool,
     trace: bool,
     watchdog: Option<Watchdog>,
+    /// Sizes of keys and values; the setters are in `limits`.
+    pub(crate) limits: Limits,
 }
 
 /// Most workers of one engine.
@@ -185,7 +188,7 @@ impl Builder {
         }
         let helpers = if matches!(self.executor, Executor::Parallel { .. }) { workers - 1 } else { 0 };
         Ok(Stm {
-            store: Store::new(),
+            store: Store::new(self.limits.clone()),
             recs: Arena::new(1),
             log: Arena::new(1),
             slots: Vec::new(),
@@ -253,6 +256,7 @@ impl Stm {
             audit: false,
             trace: false,
             watchdog: None,
+            limits: Limits::default(),
         }
     }
 

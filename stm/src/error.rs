@@ -50,7 +50,9 @@ impl Revert {
     pub const PANIC: u32 = u32::MAX;
     /// Code of a frame nested deeper than [`crate::MAX_DEPTH`].
     pub const DEPTH: u32 = u32::MAX - 1;
-    /// Code of a transaction with more than [`crate::MAX_ACCESSES`] reads or writes.
+    /// Code of a transaction with more than [`crate::MAX_ACCESSES`] reads or writes, with a key or value above the
+    /// engine's limit ([`crate::Builder::max_key_bytes`], [`crate::Builder::max_value_bytes`]), or for whose new keys
+    /// the engine has no cells left.
     pub const LIMIT: u32 = u32::MAX - 2;
     /// Code of an index beyond the end of a vector.
     pub const BOUNDS: u32 = u32::MAX - 3;

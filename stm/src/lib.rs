@@ -145,6 +145,7 @@
 //! | zero threads, absurd windows | [`BuildError`] |
 //! | frames deeper than [`MAX_DEPTH`] | the frame counts as reverted, [`Revert::DEPTH`] |
 //! | more than [`MAX_ACCESSES`] reads and writes | the transaction reverts, [`Revert::LIMIT`] |
+//! | a key or value above the engine's limit ([`Builder::max_key_bytes`], [`Builder::max_value_bytes`]) | the transaction reverts, [`Revert::LIMIT`]; nothing of it is stored |
 //! | an element beyond the end | the transaction reverts, [`Revert::BOUNDS`] |
 //! | a closure that swallows a retry | nothing: the run is discarded anyway |
 //! | a closure that is no function of its reads | outcomes may differ between runs; the engine stays sound |
@@ -166,6 +167,7 @@ mod direct;
 mod engine;
 mod error;
 mod hints;
+mod limits;
 mod map;
 #[cfg(all(test, loom))]
 mod models;
@@ -190,6 +192,7 @@ pub use bag::TxBag;
 pub use cell::{TxCell, TxCounter};
 pub use engine::{Builder, Executor, MAX_BATCH, MAX_THREADS, MAX_WINDOW, Mode, Stm};
 pub use error::{BuildError, Fatal, FatalCause, Outcome, Revert, Stop, Stopped, TxResult};
+pub use limits::{DEFAULT_MAX_KEY, DEFAULT_MAX_VALUE};
 pub use map::{Key, TxMap};
 pub use stats::Stats;
 pub use tx::{MAX_ACCESSES, MAX_DEPTH, Tx};

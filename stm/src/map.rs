@@ -175,6 +175,7 @@ impl<K: Key, V: Value> TxMap<K, V> {
     #[inline]
     fn cell(&self, tx: &mut Tx<'_>, key: &K) -> TxResult<u32> {
         tx.charge(self.engine)?;
+        tx.admit_key(key)?;
         let store: &Store = match &tx.mode {
             Mode::Direct(d) => d.store,
             Mode::Spec(s) => s.shared.store,
@@ -217,6 +218,7 @@ impl<K: Key, V: Value> TxMap<K, V> {
     #[inline]
     pub fn insert(&self, tx: &mut Tx<'_>, key: K, value: V) -> TxResult<()> {
         let id = self.cell(tx, &key)?;
+        tx.admit(&value)?;
         match &mut tx.mode {
             Mode::Direct(d) => d.write(id, value),
             Mode::Spec(s) => s.write(id, value)?,

@@ -137,7 +137,7 @@ fn a_block_with_token_hand_over() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = model.preemption_bound.or(Some(2));
     model.check(|| {
-        let mut store = Store::new();
+        let mut store = Store::new(Default::default());
         store.cells.reserve(2);
         let engine = store.engine;
         let id = store.new_cell_mut(0, 0).unwrap_or_default();

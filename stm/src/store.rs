@@ -6,6 +6,7 @@
 
 use crate::arena::Arena;
 use crate::chain::{self, Cell, Kind, Rec};
+use crate::limits::Limits;
 use crate::sync::{Mutex, Relaxed, lock};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub(crate) trait Part: Any + Send + Sync {
 
 pub(crate) struct Store {
     pub(crate) engine: u32,
+    pub(crate) limits: Limits,
     pub(crate) cells: Arena<Cell>,
     parts: Vec<Box<dyn Part>>,
     free: Mutex<Vec<u32>>,
@@ -50,10 +52,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         static NEXT: IdCounter = IdCounter::new(1);
         Store {
             engine: NEXT.fetch_add(1, Ordering::Relaxed),
+            limits,
             cells: Arena::new(1),
             parts: Vec::new(),
             free: Mutex::new(Vec::new()),

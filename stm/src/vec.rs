@@ -164,6 +164,7 @@ impl<T: Value> TxVec<T> {
     #[inline]
     pub fn set(&self, tx: &mut Tx<'_>, at: u64, value: T) -> TxResult<()> {
         tx.charge(self.engine)?;
+        tx.admit(&value)?;
         let there = match self.existing(tx, at)? {
             Some(id) => {
                 let there = match &mut tx.mode {
@@ -196,6 +197,7 @@ impl<T: Value> TxVec<T> {
     /// A revert with [`Revert::LIMIT`] when the engine is out of cells; or a stop to be passed on.
     pub fn push(&self, tx: &mut Tx<'_>, value: T) -> TxResult<u64> {
         let len = self.len(tx)?;
+        tx.admit(&value)?;
         let id = self.grown(tx, len)?;
         match &mut tx.mode {
             Mode::Direct(d) => {

@@ -187,6 +187,57 @@ fn too_many_accesses_revert() {
 }
 
 #[test]
+fn keys_and_values_at_the_limit_pass_and_one_byte_more_reverts() {
+    let limited = |b: replicode_stm::Builder| b.max_key_bytes(8).max_value_bytes(16).build().unwrap();
+    let spec = Stm::builder().mode(Mode::Speculative);
+    for (name, mut stm) in [
+        ("sequential", limited(Stm::builder().sequential())),
+        ("two threads", limited(spec.clone().threads(2))),
+        ("seeded", limited(spec.seeded(3, 2))),
+    ] {
+        let map = stm.map::<String, String>();
+        let (cell, list, bag) = (stm.cell(Vec::<u8>::new()), stm.vec([[0u8; 4].to_vec()]), stm.bag::<Box<str>>());
+        let text = |n: usize| "x".repeat(n);
+        let limit = |tx: &mut Tx<'_>, what: usize, n: usize| match what {
+            0 => map.insert(tx, text(n), String::new()),
+            1 => map.get(tx, &text(n)).map(|_| ()),
+            2 => map.contains_key(tx, &text(n)).map(|_| ()),
+            3 => map.remove(tx, &text(n)),
+            4 => map.insert(tx, String::new(), text(n)),
+            5 => cell.set(tx, vec![7; n]),
+            6 => cell.update(tx, |_| vec![7; n]).map(|_| ()),
+            7 => list.set(tx, 0, vec![7; n]),
+            8 => list.push(tx, vec![7; n]).map(|_| ()),
+            _ => bag.push(tx, text(n).into_boxed_str()),
+        };
+        let jobs: Vec<(usize, usize)> =
+            (0..10).flat_map(|what| [0, 1].map(|more| (what, if what < 4 { 8 } else { 16 } + more))).collect();
+        let out = stm.execute(&jobs, |tx, (what, n)| limit(tx, *what, *n)).unwrap();
+        for (job, pair) in jobs.chunks(2).zip(out.chunks(2)) {
+            assert!(pair[0].is_committed(), "{name}: {job:?}");
+            let why = pair[1].reverted().unwrap();
+            let (kind, n) = if job[0].0 < 4 { ("key", 8) } else { ("value", 16) };
+            let want = format!("a {kind} of {} bytes: this engine's limit is {n}", n + 1);
+            assert_eq!((why.code(), why.reason()), (Revert::LIMIT, want.as_str()), "{name}: {job:?}");
+        }
+        // A frame may catch it, and words are never too large.
+        let (word, tiny) = (stm.cell(1u64), stm.cell(2u64));
+        let out = stm
+            .execute(&[()], |tx, ()| {
+                word.set(tx, u64::MAX)?;
+                Ok(tx.frame(|tx| {
+                    tiny.set(tx, 3)?;
+                    cell.set(tx, vec![0; 17])
+                })?)
+            })
+            .unwrap();
+        assert_eq!(out[0].clone().committed().unwrap().unwrap_err().code(), Revert::LIMIT, "{name}");
+        let left = stm.run(|tx| Ok((tiny.get(tx)?, map.range(tx, ..)?.len(), list.len(tx)?, bag.items(tx)?.len())));
+        assert_eq!(left.unwrap(), Outcome::Committed((2, 1, 2, 1)), "{name}: nothing of the refused ones is left");
+    }
+}
+
+#[test]
 fn transactions_may_read_their_way_to_further_cells() {
     for (name, mut stm) in engines() {
         // A linked list: each cell holds the index of the next one and a value.
