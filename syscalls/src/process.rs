@@ -59,7 +59,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Whether the turn is used up. Then the next call that may wait does so until the next batch.
+    /// Whether the turn is used up. Then the next call waits for the next batch.
     pub(crate) const fn is_over(&self, limits: &Limits) -> bool {
         self.fruitless >= limits.fruitless_calls
             || self.looks >= limits.clock_calls

@@ -11,9 +11,9 @@ const PREVIEW: usize = 32;
 /// The most bytes of a path that a trace shows.
 const PATH: usize = 256;
 
-/// The most steps that are kept between two [`crate::Kernel::take_steps`]: the first ones. A program that makes calls
-/// in an endless loop, all of which finish, never ends its batch, and must not use up the host's memory meanwhile. How
-/// many steps a batch had is counted in its trail in any case.
+/// The most steps that are kept between two [`crate::Kernel::take_steps`]: the first ones. A turn may have as many as
+/// the limit `turn_calls` says, for each process, and they must not use up the host's memory. How many steps a batch
+/// had is counted in its trail in any case.
 pub const STEPS_KEPT: usize = 200_000;
 
 /// What is kept of each call besides the hash of the batch.

@@ -85,7 +85,7 @@ fn steps_are_kept_when_asked_for_and_differ_by_what_moved() {
     assert_eq!((trail_a.steps, steps(b"one").1), (3, trail_a));
 }
 
-/// A loop over calls that all finish holds its batch for ever; what the host keeps of it must not grow with it.
+/// A loop over calls that all finish is ended by `turn_calls`; what the host keeps of it must not grow with that.
 #[test]
 fn an_endless_loop_leaves_a_bounded_record() {
     let mut guest = Guest::new();

@@ -116,6 +116,21 @@ fn a_process_that_always_finds_something_to_do() {
     gives_up_after(6, guest, Call::FdWrite { fd, iovs: common::IOV, iovs_len, nwritten: OUT });
 }
 
+/// Nobody can tell such a program from one that computes, but its calls are counted.
+#[test]
+fn a_loop_of_calls_that_never_wait() {
+    for call in [
+        Call::FdTell { fd: 3, position: OUT },
+        Call::FdClose { fd: 99 },
+        Call::RandomGet { buf: BUF, buf_len: 8 },
+        Call::ClockResGet { id: 0, resolution: OUT },
+        // Looks that fail are not counted as looks.
+        Call::ClockTimeGet { id: 99, precision: 0, time: OUT },
+    ] {
+        gives_up_after(8, Guest::with(Limits { turn_calls: 8, ..limits() }), call);
+    }
+}
+
 /// By default one turn prints 4 MiB, in pieces that fit a message.
 #[test]
 fn output_comes_in_pieces() {

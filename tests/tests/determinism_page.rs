@@ -14,17 +14,16 @@ fn list() -> String {
     for import in IMPORTS {
         if import.module != module {
             module = import.module;
-            let _ = write!(out, "\n### `{module}`\n\n| function | class | may wait | how |\n|---|---|---|---|\n");
+            let _ = write!(out, "\n### `{module}`\n\n| function | class | how |\n|---|---|---|\n");
         }
         let params: Vec<String> = import
             .params
             .iter()
             .map(|p| format!("{}{}", p.name, if p.ty == ValType::I64 { ": i64" } else { "" }))
             .collect();
-        let waits = if import.may_wait { "yes" } else { "" };
         let _ = writeln!(
             out,
-            "| `{}({})` | {} | {waits} | {} |",
+            "| `{}({})` | {} | {} |",
             import.name,
             params.join(", "),
             import.class,

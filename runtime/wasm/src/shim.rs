@@ -1,18 +1,19 @@
 //! A small module that stands between a guest and the host: it turns "you would have to wait" into waiting.
 //!
 //! A host function that can suspend its caller is a future in Wasmtime, and making one costs an allocation per call,
-//! also when nothing has to wait. So the functions that may wait are plain ones that answer [`WAIT`], and this wrapper,
-//! one per such import, suspends the guest and calls again with the same arguments:
+//! also when nothing has to wait. So the functions are plain ones that answer [`WAIT`], and this wrapper, one per import,
+//! suspends the guest and calls again with the same arguments:
 //!
 //! ```text
 //! loop { r = fast(args); if r != WAIT { return r }; wait() }
 //! ```
 //!
-//! All other functions are handed through as they are. The module's exports are numbered as the guest's imports are,
-//! so that an instance of the guest is made from them in order, without looking up a name.
+//! Every call may have to wait, if only because the process's turn is used up; a function that never returns is handed
+//! through as it is. The module's exports are numbered as the guest's imports are, so that an instance of the guest is
+//! made from them in order, without looking up a name.
 
 use crate::host::WAIT;
-use replicode_syscalls::abi::{Import, ValType};
+use replicode_syscalls::abi::{Import, Returns, ValType};
 use std::fmt::Write as _;
 
 /// Names of the one function that suspends.
@@ -29,10 +30,9 @@ pub fn text(imports: &[&Import]) -> String {
         let _ = writeln!(text, "  (import \"{module}\" \"{name}\" (func $fast{i}{signature}))");
     }
     for (i, import) in imports.iter().enumerate() {
-        if import.may_wait {
-            let _ = write!(text, "{}", wrapper(i, import));
-        } else {
-            let _ = writeln!(text, "  (export \"{i}\" (func $fast{i}))");
+        match import.returns {
+            Returns::Never => _ = writeln!(text, "  (export \"{i}\" (func $fast{i}))"),
+            Returns::Errno | Returns::Value => _ = write!(text, "{}", wrapper(i, import)),
         }
     }
     text.push_str(")\n");

@@ -183,6 +183,27 @@ fn a_guest_that_polls_without_end_gives_up_its_turn() {
     }
 }
 
+/// None of these calls has anything to wait for, and yet the batch ends and the cell's other process gets its turn.
+#[test]
+fn a_guest_that_makes_calls_without_end_gives_up_its_turn() {
+    let fields = r#"(import "wasi_snapshot_preview1" "fd_tell" (func $fd_tell (param i32 i32) (result i32)))"#;
+    let text = common::PRELUDE.replacen("(import", &format!("{fields} (import"), 1);
+    let text = format!(
+        r#"(module {text} (func (export "_start") (loop (drop (call $fd_tell (i32.const 3) (i32.const 8))) (br 0))))"#
+    );
+    let looping = wat::parse_str(text).unwrap();
+    let other = program("", &format!("(call $sleep (i64.const 1000)) {HELLO}"));
+    let mut cell =
+        Cell::new(Limits { turn_calls: 1000, ..Limits::default() }, &[("loop", &looping), ("other", &other)]);
+    let first = cell.batch(1, Vec::new());
+    assert!(first.next_deadline.is_some());
+    let second = cell.batch(5_000_000, Vec::new());
+    assert_eq!((stdout(&second, 2).as_str(), ending(&second, 2)), ("hello\n", Some(ExitStatus::Code(0))));
+    let calls: Vec<u64> = cell.machine.processes().map(|process| process.calls).collect();
+    assert_eq!(calls[0], 2000);
+    assert_eq!(second.next_deadline, Some(LogicalTime::from_nanos(5_000_000).plus(Limits::default().spin_quantum_ns)));
+}
+
 #[test]
 fn the_same_batches_give_the_same_digests() {
     let body = format!("{HELLO} (call $sleep (i64.const 1000)) {HELLO} unreachable");

@@ -48,7 +48,7 @@ impl Raw for u64 {
 
 macro_rules! imports {
     ($($module:literal $name:literal $call:ident($($arg:ident: $ty:ident = $meaning:expr),*)
-       -> $returns:ident, $class:ident, waits $waits:literal, $note:literal;)*) => {
+       -> $returns:ident, $class:ident, $note:literal;)*) => {
         /// A call of a guest with its raw arguments, which nobody has checked yet.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
         #[allow(missing_docs, reason = "the variants and their fields are described by IMPORTS")]
@@ -114,7 +114,6 @@ macro_rules! imports {
             name: $name,
             params: &[$(Param { name: stringify!($arg), ty: <$ty as Raw>::TYPE, arg: $meaning }),*],
             returns: Returns::$returns,
-            may_wait: $waits,
             class: Class::$class,
             note: $note,
             make: |raw| {
@@ -128,210 +127,210 @@ macro_rules! imports {
 
 imports! {
     "wasi_snapshot_preview1" "args_get" ArgsGet(argv: u32 = Arg::Out, argv_buf: u32 = Arg::Out)
-        -> Errno, Normalised, waits false, "from the log's configuration, never from the host";
+        -> Errno, Normalised, "from the log's configuration, never from the host";
     "wasi_snapshot_preview1" "args_sizes_get" ArgsSizesGet(argc: u32 = Arg::OutU32, argv_buf_size: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits false, "from the log's configuration, never from the host";
+        -> Errno, Normalised, "from the log's configuration, never from the host";
     "wasi_snapshot_preview1" "environ_get" EnvironGet(environ: u32 = Arg::Out, environ_buf: u32 = Arg::Out)
-        -> Errno, Normalised, waits false, "from the log's configuration, never from the host";
+        -> Errno, Normalised, "from the log's configuration, never from the host";
     "wasi_snapshot_preview1" "environ_sizes_get" EnvironSizesGet(
         count: u32 = Arg::OutU32, buf_size: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits false, "from the log's configuration, never from the host";
+        -> Errno, Normalised, "from the log's configuration, never from the host";
     "wasi_snapshot_preview1" "clock_res_get" ClockResGet(
         id: u32 = Arg::Flags(FlagSet::Clock), resolution: u32 = Arg::OutU64)
-        -> Errno, Normalised, waits false, "always the limit `clock_step_ns`";
+        -> Errno, Normalised, "always the limit `clock_step_ns`";
     "wasi_snapshot_preview1" "clock_time_get" ClockTimeGet(
         id: u32 = Arg::Flags(FlagSet::Clock), precision: u64 = Arg::Size, time: u32 = Arg::OutU64)
-        -> Errno, Recorded, waits true,
+        -> Errno, Recorded,
         "time of the batch, plus `clock_step_ns` per look within it; too many looks in one turn end it";
     "wasi_snapshot_preview1" "fd_advise" FdAdvise(
         fd: u32 = Arg::Fd, offset: u64 = Arg::Size, len: u64 = Arg::Size, advice: u32 = Arg::Flags(FlagSet::Advice))
-        -> Errno, Eliminated, waits false, "checked and otherwise ignored";
+        -> Errno, Eliminated, "checked and otherwise ignored";
     "wasi_snapshot_preview1" "fd_allocate" FdAllocate(
         fd: u32 = Arg::Fd, offset: u64 = Arg::Size, len: u64 = Arg::Size)
-        -> Errno, Normalised, waits true,
+        -> Errno, Normalised,
         "space is bounded by the limits `file_bytes` and `file_size`, never by a disk";
     "wasi_snapshot_preview1" "fd_close" FdClose(fd: u32 = Arg::Fd)
-        -> Errno, Ordered, waits false, "sends what closing a socket sends, in the order of the calls";
+        -> Errno, Ordered, "sends what closing a socket sends, in the order of the calls";
     "wasi_snapshot_preview1" "fd_datasync" FdDatasync(fd: u32 = Arg::Fd)
-        -> Errno, Eliminated, waits false, "success without effect: what a program sees is as durable as the log";
+        -> Errno, Eliminated, "success without effect: what a program sees is as durable as the log";
     "wasi_snapshot_preview1" "fd_fdstat_get" FdFdstatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::Out)
-        -> Errno, Eliminated, waits false, "the kernel's own table; padding is zero";
+        -> Errno, Eliminated, "the kernel's own table; padding is zero";
     "wasi_snapshot_preview1" "fd_fdstat_set_flags" FdFdstatSetFlags(
         fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Fd))
-        -> Errno, Eliminated, waits false, "the kernel's own table; the sync flags are kept without effect";
+        -> Errno, Eliminated, "the kernel's own table; the sync flags are kept without effect";
     "wasi_snapshot_preview1" "fd_fdstat_set_rights" FdFdstatSetRights(
         fd: u32 = Arg::Fd, base: u64 = Arg::Rights, inheriting: u64 = Arg::Rights)
-        -> Errno, Eliminated, waits false, "rights can be given up, never regained";
+        -> Errno, Eliminated, "rights can be given up, never regained";
     "wasi_snapshot_preview1" "fd_filestat_get" FdFilestatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::Out)
-        -> Errno, Normalised, waits true, "device and inode numbers and times come from the kernel; padding is zero";
+        -> Errno, Normalised, "device and inode numbers and times come from the kernel; padding is zero";
     "wasi_snapshot_preview1" "fd_filestat_set_size" FdFilestatSetSize(fd: u32 = Arg::Fd, size: u64 = Arg::Size)
-        -> Errno, Normalised, waits true,
+        -> Errno, Normalised,
         "space is bounded by the limits `file_bytes` and `file_size`, never by a disk";
     "wasi_snapshot_preview1" "fd_filestat_set_times" FdFilestatSetTimes(
         fd: u32 = Arg::Fd, atim: u64 = Arg::Size, mtim: u64 = Arg::Size, flags: u32 = Arg::Flags(FlagSet::Times))
-        -> Errno, Normalised, waits false, "`now` is the process's clock";
+        -> Errno, Normalised, "`now` is the process's clock";
     "wasi_snapshot_preview1" "fd_pread" FdPread(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nread: u32 = Arg::OutU32)
-        -> Errno, Eliminated, waits true,
+        -> Errno, Eliminated,
         "files live in memory; never short but at the end or at the limit `call_bytes`";
     "wasi_snapshot_preview1" "fd_prestat_dir_name" FdPrestatDirName(
         fd: u32 = Arg::Fd, path: u32 = Arg::Out, path_len: u32 = Arg::Size)
-        -> Errno, Normalised, waits false, "the root directory at descriptor 3, the same on all nodes";
+        -> Errno, Normalised, "the root directory at descriptor 3, the same on all nodes";
     "wasi_snapshot_preview1" "fd_prestat_get" FdPrestatGet(fd: u32 = Arg::Fd, prestat: u32 = Arg::Out)
-        -> Errno, Normalised, waits false, "the root directory at descriptor 3, the same on all nodes";
+        -> Errno, Normalised, "the root directory at descriptor 3, the same on all nodes";
     "wasi_snapshot_preview1" "fd_pwrite" FdPwrite(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nwritten: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits true,
+        -> Errno, Normalised,
         "space is bounded by the limits `file_bytes` and `file_size`, never by a disk";
     "wasi_snapshot_preview1" "fd_read" FdRead(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, nread: u32 = Arg::OutU32)
-        -> Errno, Recorded, waits true,
+        -> Errno, Recorded,
         "bytes of sockets and standard input come out of the log; files live in memory";
     "wasi_snapshot_preview1" "fd_readdir" FdReaddir(
         fd: u32 = Arg::Fd, buf: u32 = Arg::Out, buf_len: u32 = Arg::Size, cookie: u64 = Arg::Size,
         used: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits true,
+        -> Errno, Normalised,
         "sorted by name, from a snapshot that the descriptor keeps; a cookie is a position in it";
     "wasi_snapshot_preview1" "fd_renumber" FdRenumber(fd: u32 = Arg::Fd, to: u32 = Arg::Fd)
-        -> Errno, Eliminated, waits false, "the kernel's own table";
+        -> Errno, Eliminated, "the kernel's own table";
     "wasi_snapshot_preview1" "fd_seek" FdSeek(
         fd: u32 = Arg::Fd, offset: u64 = Arg::Int, whence: u32 = Arg::Flags(FlagSet::Whence),
         position: u32 = Arg::OutU64)
-        -> Errno, Eliminated, waits false, "the kernel's own table";
+        -> Errno, Eliminated, "the kernel's own table";
     "wasi_snapshot_preview1" "fd_sync" FdSync(fd: u32 = Arg::Fd)
-        -> Errno, Eliminated, waits false, "success without effect: what a program sees is as durable as the log";
+        -> Errno, Eliminated, "success without effect: what a program sees is as durable as the log";
     "wasi_snapshot_preview1" "fd_tell" FdTell(fd: u32 = Arg::Fd, position: u32 = Arg::OutU64)
-        -> Errno, Eliminated, waits false, "the kernel's own table";
+        -> Errno, Eliminated, "the kernel's own table";
     "wasi_snapshot_preview1" "fd_write" FdWrite(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, nwritten: u32 = Arg::OutU32)
-        -> Errno, Ordered, waits true,
+        -> Errno, Ordered,
         "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "wasi_snapshot_preview1" "path_create_directory" PathCreateDirectory(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
-        -> Errno, Normalised, waits true, "inode numbers are counted, times are the process's clock";
+        -> Errno, Normalised, "inode numbers are counted, times are the process's clock";
     "wasi_snapshot_preview1" "path_filestat_get" PathFilestatGet(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
         path_len: u32 = Arg::Len, stat: u32 = Arg::Out)
-        -> Errno, Normalised, waits true, "device and inode numbers and times come from the kernel; padding is zero";
+        -> Errno, Normalised, "device and inode numbers and times come from the kernel; padding is zero";
     "wasi_snapshot_preview1" "path_filestat_set_times" PathFilestatSetTimes(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
         path_len: u32 = Arg::Len, atim: u64 = Arg::Size, mtim: u64 = Arg::Size,
         flags: u32 = Arg::Flags(FlagSet::Times))
-        -> Errno, Normalised, waits true, "`now` is the process's clock";
+        -> Errno, Normalised, "`now` is the process's clock";
     "wasi_snapshot_preview1" "path_link" PathLink(
         old_fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), old_path: u32 = Arg::Path,
         old_path_len: u32 = Arg::Len, new_fd: u32 = Arg::Fd, new_path: u32 = Arg::Path, new_path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits true,
+        -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_open" PathOpen(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
         path_len: u32 = Arg::Len, oflags: u32 = Arg::Flags(FlagSet::Open), base: u64 = Arg::Rights,
         inheriting: u64 = Arg::Rights, flags: u32 = Arg::Flags(FlagSet::Fd), opened: u32 = Arg::OutU32)
-        -> Errno, Normalised, waits true, "the lowest free descriptor; inode numbers are counted";
+        -> Errno, Normalised, "the lowest free descriptor; inode numbers are counted";
     "wasi_snapshot_preview1" "path_readlink" PathReadlink(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len, buf: u32 = Arg::Out,
         buf_len: u32 = Arg::Size, used: u32 = Arg::OutU32)
-        -> Errno, Eliminated, waits true,
+        -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_remove_directory" PathRemoveDirectory(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits true,
+        -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_rename" PathRename(
         fd: u32 = Arg::Fd, old_path: u32 = Arg::Path, old_path_len: u32 = Arg::Len, new_fd: u32 = Arg::Fd,
         new_path: u32 = Arg::Path, new_path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits true,
+        -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "path_symlink" PathSymlink(
         target: u32 = Arg::Path, target_len: u32 = Arg::Len, fd: u32 = Arg::Fd, path: u32 = Arg::Path,
         path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits true, "resolved inside the tree only, whatever the target says";
+        -> Errno, Eliminated, "resolved inside the tree only, whatever the target says";
     "wasi_snapshot_preview1" "path_unlink_file" PathUnlinkFile(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len)
-        -> Errno, Eliminated, waits true,
+        -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "poll_oneoff" PollOneoff(
         subscriptions: u32 = Arg::Subscriptions, events: u32 = Arg::Out, count: u32 = Arg::Size,
         ready: u32 = Arg::OutU32)
-        -> Errno, Ordered, waits true,
+        -> Errno, Ordered,
         "readiness follows from the log; events stand in the order of the subscriptions";
     "wasi_snapshot_preview1" "proc_exit" ProcExit(code: u32 = Arg::Size)
-        -> Never, Eliminated, waits false, "closes the descriptors in ascending order";
+        -> Never, Eliminated, "closes the descriptors in ascending order";
     "wasi_snapshot_preview1" "proc_raise" ProcRaise(signal: u32 = Arg::Size)
-        -> Errno, Refused, waits false, "`ENOTSUP`: there are no signals";
+        -> Errno, Refused, "`ENOTSUP`: there are no signals";
     "wasi_snapshot_preview1" "random_get" RandomGet(buf: u32 = Arg::Buffer, buf_len: u32 = Arg::Len)
-        -> Errno, Recorded, waits false,
+        -> Errno, Recorded,
         "a generator per process, seeded from the log: known to all nodes, so no secret from them";
     "wasi_snapshot_preview1" "sched_yield" SchedYield()
-        -> Errno, Ordered, waits true, "counts as a call that found nothing to do; too many in a row end the turn";
+        -> Errno, Ordered, "counts as a call that found nothing to do; too many in a row end the turn";
     "wasi_snapshot_preview1" "sock_accept" SockAccept(
         fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Fd), accepted: u32 = Arg::OutU32)
-        -> Errno, Recorded, waits true, "connections queue in the order of the log; the lowest free descriptor";
+        -> Errno, Recorded, "connections queue in the order of the log; the lowest free descriptor";
     "wasi_snapshot_preview1" "sock_recv" SockRecv(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Recv),
         nread: u32 = Arg::OutU32, roflags: u32 = Arg::Out)
-        -> Errno, Recorded, waits true, "bytes come out of the log";
+        -> Errno, Recorded, "bytes come out of the log";
     "wasi_snapshot_preview1" "sock_send" SockSend(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Size,
         nwritten: u32 = Arg::OutU32)
-        -> Errno, Ordered, waits true,
+        -> Errno, Ordered,
         "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "wasi_snapshot_preview1" "sock_shutdown" SockShutdown(fd: u32 = Arg::Fd, how: u32 = Arg::Flags(FlagSet::Shutdown))
-        -> Errno, Ordered, waits false, "sends the end of the stream, in the order of the calls";
+        -> Errno, Ordered, "sends the end of the stream, in the order of the calls";
     "replicode_sock_v1" "open" BsdOpen(
         domain: u32 = Arg::Size, kind: u32 = Arg::Flags(FlagSet::Sock), protocol: u32 = Arg::Size)
-        -> Value, Normalised, waits false, "IPv4 streams only; the lowest free descriptor";
+        -> Value, Normalised, "IPv4 streams only; the lowest free descriptor";
     "replicode_sock_v1" "bind" BsdBind(fd: u32 = Arg::Fd, addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
-        -> Value, Normalised, waits false,
+        -> Value, Normalised,
         "a port space per process; port 0 takes the next of the process's own counter";
     "replicode_sock_v1" "listen" BsdListen(fd: u32 = Arg::Fd, backlog: u32 = Arg::Size)
-        -> Value, Ordered, waits true,
+        -> Value, Ordered,
         "the NAT table gives the listener its consensus port, in the order of the calls";
     "replicode_sock_v1" "accept" BsdAccept(
         fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Sock), addr: u32 = Arg::OutAddress,
         addr_len: u32 = Arg::Out)
-        -> Value, Recorded, waits true,
+        -> Value, Recorded,
         "connections queue in the order of the log; descriptor and port are given back when none is there";
     "replicode_sock_v1" "connect" BsdConnect(fd: u32 = Arg::Fd, addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
-        -> Value, Ordered, waits true, "processes of the cell only, reached through the NAT table";
+        -> Value, Ordered, "processes of the cell only, reached through the NAT table";
     "replicode_sock_v1" "send" BsdSend(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg))
-        -> Value, Ordered, waits true,
+        -> Value, Ordered,
         "leaves with the batch; how much a socket takes follows from windows and acknowledgements in the log";
     "replicode_sock_v1" "recv" BsdRecv(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg))
-        -> Value, Recorded, waits true, "bytes come out of the log";
+        -> Value, Recorded, "bytes come out of the log";
     "replicode_sock_v1" "sendto" BsdSendto(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
-        -> Value, Ordered, waits true, "as `send`: a stream ignores the address";
+        -> Value, Ordered, "as `send`: a stream ignores the address";
     "replicode_sock_v1" "recvfrom" BsdRecvfrom(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, waits true, "as `recv`, with the peer's address";
+        -> Value, Recorded, "as `recv`, with the peer's address";
     "replicode_sock_v1" "shutdown" BsdShutdown(fd: u32 = Arg::Fd, how: u32 = Arg::Flags(FlagSet::Shutdown))
-        -> Value, Ordered, waits false, "sends the end of the stream, in the order of the calls";
+        -> Value, Ordered, "sends the end of the stream, in the order of the calls";
     "replicode_sock_v1" "close" BsdClose(fd: u32 = Arg::Fd)
-        -> Value, Ordered, waits false, "sends what closing a socket sends, in the order of the calls";
+        -> Value, Ordered, "sends what closing a socket sends, in the order of the calls";
     "replicode_sock_v1" "getsockname" BsdGetsockname(
         fd: u32 = Arg::Fd, addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Normalised, waits false, "addresses of the cell: 10.77.0.0/16, by process number";
+        -> Value, Normalised, "addresses of the cell: 10.77.0.0/16, by process number";
     "replicode_sock_v1" "getpeername" BsdGetpeername(
         fd: u32 = Arg::Fd, addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, waits true, "the client's address as the log has it";
+        -> Value, Recorded, "the client's address as the log has it";
     "replicode_sock_v1" "getsockopt" BsdGetsockopt(
         fd: u32 = Arg::Fd, level: u32 = Arg::Size, option: u32 = Arg::Size, value: u32 = Arg::Out,
         value_len: u32 = Arg::Out)
-        -> Value, Normalised, waits true, "buffer sizes are the limits `recv_window` and `send_window`";
+        -> Value, Normalised, "buffer sizes are the limits `recv_window` and `send_window`";
     "replicode_sock_v1" "setsockopt" BsdSetsockopt(
         fd: u32 = Arg::Fd, level: u32 = Arg::Size, option: u32 = Arg::Size, value: u32 = Arg::Buffer,
         value_len: u32 = Arg::Len)
-        -> Value, Normalised, waits false,
+        -> Value, Normalised,
         "time-outs follow the log's clock; what has no meaning here is kept and ignored";
     "replicode_sock_v1" "resolve" BsdResolve(
         name: u32 = Arg::Path, name_len: u32 = Arg::Len, addrs: u32 = Arg::Out, max: u32 = Arg::Size)
-        -> Value, Normalised, waits true,
+        -> Value, Normalised,
         "names of the cell's processes, `localhost` and numbers; nobody else is asked";
 }

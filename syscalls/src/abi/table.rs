@@ -158,9 +158,6 @@ pub struct Import {
     pub params: &'static [Param],
     /// What the wasm result means.
     pub returns: Returns,
-    /// Whether [`crate::Step::Wait`] is a possible answer: the call may wait for an event, or for the next batch when the
-    /// process's turn is used up.
-    pub may_wait: bool,
     /// How it is made deterministic.
     pub class: Class,
     /// One line about how.
@@ -194,7 +191,7 @@ mod tests {
             assert_eq!(call.args().as_slice().len(), entry.params.len(), "{}", entry.name);
             assert!(!entry.note.is_empty() && !entry.note.ends_with('.'), "{}", entry.name);
         }
-        assert!(import("wasi_snapshot_preview1", "fd_read").is_some_and(|i| i.may_wait));
+        assert!(import("wasi_snapshot_preview1", "fd_read").is_some());
         assert!(import("env", "fd_read").is_none());
     }
 

@@ -83,7 +83,6 @@ impl Ctx<'_> {
     /// A backlog of 0 still lets one connection wait; one beyond the limit is the limit, and so is a negative one.
     pub(super) fn bsd_listen(&mut self, fd: u32, backlog: u32) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
-        self.turn()?;
         let backlog = backlog.clamp(1, self.limits.backlog);
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match &mut socket.state {
@@ -119,7 +118,6 @@ impl Ctx<'_> {
     pub(super) fn bsd_connect(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, nonblocking) = self.socket(fd, 0)?;
         let (ip, port) = self.read_address(addr)?;
-        self.turn()?;
         let own = self.process.pid.cell_address();
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match socket.state {
@@ -183,7 +181,6 @@ impl Ctx<'_> {
         if flags & !(c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
             return Err(Errno::NotSup.into());
         }
-        self.turn()?;
         let n = self.send(slot, nonblocking || flags & c::MSG_DONTWAIT != 0, want)?;
         value(n)
     }
@@ -195,7 +192,6 @@ impl Ctx<'_> {
         if flags & !(RECV_PEEK | RECV_WAITALL | c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
             return Err(Errno::NotSup.into());
         }
-        self.turn()?;
         let n = self.recv(slot, nonblocking || flags & c::MSG_DONTWAIT != 0, want, flags)?;
         let peer = self.sockets.get(slot).and_then(|socket| socket.peer);
         self.write_address(addr, room, peer)?;
@@ -213,7 +209,6 @@ impl Ctx<'_> {
     pub(super) fn bsd_getpeername(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
         let room = self.address_room(addr)?;
-        self.turn()?;
         let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
         if !socket.is_connected() || socket.reset {
             return Err(Errno::NotConn.into());
@@ -247,7 +242,6 @@ impl Ctx<'_> {
         let (slot, _) = self.socket(fd, 0)?;
         let room = memory::read_u32(self.memory, len)?;
         self.check_out(out, room.min(16))?;
-        self.turn()?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         let options = &socket.options;
         let timeout = match name {
@@ -309,7 +303,6 @@ impl Ctx<'_> {
     /// Addresses for a name, four bytes each in network order; answers how many. `ENOENT` for a name that nobody has,
     /// or can have.
     pub(super) fn bsd_resolve(&mut self, name: Bytes, out: u32, max: u32) -> Answer {
-        self.turn()?;
         let name = memory::bytes(self.memory, name.0, name.1)?;
         self.check_out(out, max.min(1) * 4)?;
         let name = str::from_utf8(name).ok().filter(|name| name.len() <= MAX_NAME).ok_or(Errno::NoEnt)?;

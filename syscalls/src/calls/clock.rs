@@ -19,7 +19,6 @@ impl Ctx<'_> {
             return Err(Errno::Inval.into());
         }
         self.check_out(out, 8)?;
-        self.turn()?;
         self.process.turn.looks += 1;
         let now = self.process.look(self.batch, self.limits.clock_step_ns);
         let shown = match id {

@@ -15,7 +15,6 @@ impl Ctx<'_> {
         let object = descriptor.object;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nread, 4)?;
-        self.turn()?;
         let n = match object {
             Object::Socket(slot) => self.recv(slot, nonblocking, want, 0)?,
             Object::Stdin => self.read_stdin(want, nonblocking)?,
@@ -43,7 +42,6 @@ impl Ctx<'_> {
         let object = descriptor.object;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nwritten, 4)?;
-        self.turn()?;
         let n = match object {
             Object::Socket(slot) => self.send(slot, nonblocking, want)?,
             Object::Console(stream) => self.write_console(stream)?,
@@ -66,7 +64,6 @@ impl Ctx<'_> {
         if i64::try_from(offset).is_err() {
             return Err(Errno::Inval.into());
         }
-        self.turn()?;
         let n = self.read_file(ino, offset)?;
         self.tell_u32(nread, n)
     }
@@ -78,7 +75,6 @@ impl Ctx<'_> {
         if i64::try_from(offset).is_err() {
             return Err(Errno::Inval.into());
         }
-        self.turn()?;
         let n = self.write_file(ino, offset)?;
         self.tell_u32(nwritten, n)
     }
@@ -152,7 +148,6 @@ impl Ctx<'_> {
 
     pub(super) fn fd_allocate(&mut self, fd: u32, offset: u64, len: u64) -> Answer {
         let ino = self.file(fd, rights::FD_ALLOCATE)?;
-        self.turn()?;
         let now = self.now();
         self.fs.allocate(ino, offset, len, now)?;
         Ok(0)
@@ -175,7 +170,6 @@ impl Ctx<'_> {
 
     pub(super) fn fd_filestat_get(&mut self, fd: u32, out: u32) -> Answer {
         self.check_out(out, layout::FILESTAT)?;
-        self.turn()?;
         let stat = match self.descriptor(fd, rights::FD_FILESTAT_GET)?.object {
             Object::File { ino, .. } | Object::Directory { ino, .. } => {
                 layout::filestat(&self.fs.stat(ino)?, self.epoch)
@@ -191,7 +185,6 @@ impl Ctx<'_> {
             Object::File { .. } => self.file(fd, rights::FD_FILESTAT_SET_SIZE)?,
             _ => return Err(Errno::Inval.into()),
         };
-        self.turn()?;
         let now = self.now();
         self.fs.truncate(ino, size, now)?;
         Ok(0)
@@ -235,7 +228,6 @@ impl Ctx<'_> {
         };
         self.check_out(used, 4)?;
         let out = memory::range(self.memory, buf, len)?;
-        self.turn()?;
         let listing = &mut self.process.descriptors.get_mut(fd)?.listing;
         self.fs.seek_listing(ino, listing, cookie)?;
         let out = &mut self.memory[out];

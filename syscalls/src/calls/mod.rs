@@ -87,13 +87,6 @@ impl Ctx<'_> {
         self.process.now(self.batch)
     }
 
-    /// Stops here if the process's turn is used up. Every call through which a program can see what others do, or that
-    /// leaves something for the network or the console, asks this before it does anything, and starts afresh in the
-    /// next batch: no loop over such calls holds a batch for ever.
-    fn turn(&self) -> Result<(), Stop> {
-        if self.process.turn.is_over(self.limits) { Err(Stop::Yield) } else { Ok(()) }
-    }
-
     /// The call found nothing to do.
     const fn fruitless(&mut self) {
         self.process.turn.fruitless = self.process.turn.fruitless.saturating_add(1);
@@ -185,9 +178,15 @@ impl Ctx<'_> {
     }
 
     /// Carries out a call.
+    ///
+    /// When the process's turn is used up, whatever it asks for waits for the next batch, before anything is done or
+    /// checked: so no loop over calls, of whatever kind, holds a batch for ever. It may end itself at any time.
     pub(crate) fn run(&mut self, call: Call) -> Answer {
         if !self.resumed {
             self.note_given(call);
+        }
+        if self.process.turn.is_over(self.limits) && !matches!(call, Call::ProcExit { .. }) {
+            return Err(Stop::Yield);
         }
         self.dispatch(call)
     }

@@ -31,7 +31,6 @@ impl Ctx<'_> {
 
     pub(super) fn path_create_directory(&mut self, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd, rights::PATH_CREATE_DIRECTORY)?;
-        self.turn()?;
         let now = self.now();
         self.fs.mkdir(dir, memory::bytes(self.memory, path.0, path.1)?, now)?;
         Ok(0)
@@ -39,7 +38,6 @@ impl Ctx<'_> {
 
     pub(super) fn path_remove_directory(&mut self, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd, rights::PATH_REMOVE_DIRECTORY)?;
-        self.turn()?;
         let now = self.now();
         self.fs.rmdir(dir, memory::bytes(self.memory, path.0, path.1)?, now)?;
         Ok(0)
@@ -47,7 +45,6 @@ impl Ctx<'_> {
 
     pub(super) fn path_unlink_file(&mut self, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd, rights::PATH_UNLINK_FILE)?;
-        self.turn()?;
         let now = self.now();
         self.fs.unlink(dir, memory::bytes(self.memory, path.0, path.1)?, now)?;
         Ok(0)
@@ -56,7 +53,6 @@ impl Ctx<'_> {
     pub(super) fn path_rename(&mut self, fd: u32, old: Bytes, new_fd: u32, new: Bytes) -> Answer {
         let old_dir = self.directory(fd, rights::PATH_RENAME_SOURCE)?;
         let new_dir = self.directory(new_fd, rights::PATH_RENAME_TARGET)?;
-        self.turn()?;
         let now = self.now();
         let old = memory::bytes(self.memory, old.0, old.1)?;
         let new = memory::bytes(self.memory, new.0, new.1)?;
@@ -68,7 +64,6 @@ impl Ctx<'_> {
         let old_dir = self.directory(old_fd, rights::PATH_LINK_SOURCE)?;
         let new_dir = self.directory(new_fd, rights::PATH_LINK_TARGET)?;
         let follow = follows(lookup)?;
-        self.turn()?;
         let now = self.now();
         let old = memory::bytes(self.memory, old.0, old.1)?;
         let new = memory::bytes(self.memory, new.0, new.1)?;
@@ -78,7 +73,6 @@ impl Ctx<'_> {
 
     pub(super) fn path_symlink(&mut self, target: Bytes, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd, rights::PATH_SYMLINK)?;
-        self.turn()?;
         let now = self.now();
         let target = memory::bytes(self.memory, target.0, target.1)?;
         let path = memory::bytes(self.memory, path.0, path.1)?;
@@ -91,7 +85,6 @@ impl Ctx<'_> {
         let dir = self.directory(fd, rights::PATH_READLINK)?;
         self.check_out(buf.0, buf.1)?;
         self.check_out(used, 4)?;
-        self.turn()?;
         let target = self.fs.readlink(dir, memory::bytes(self.memory, path.0, path.1)?)?;
         let target = &target[..target.len().min(buf.1 as usize)];
         memory::write(self.memory, buf.0, target)?;
@@ -104,7 +97,6 @@ impl Ctx<'_> {
         let dir = self.directory(fd, rights::PATH_FILESTAT_GET)?;
         self.check_out(out, layout::FILESTAT)?;
         let follow = follows(lookup)?;
-        self.turn()?;
         let ino = self.fs.lookup(dir, memory::bytes(self.memory, path.0, path.1)?, follow)?;
         let stat = layout::filestat(&self.fs.stat(ino)?, self.epoch);
         self.tell(out, &stat)
@@ -121,7 +113,6 @@ impl Ctx<'_> {
     ) -> Answer {
         let dir = self.directory(fd, rights::PATH_FILESTAT_SET_TIMES)?;
         let follow = follows(lookup)?;
-        self.turn()?;
         let ino = self.fs.lookup(dir, memory::bytes(self.memory, path.0, path.1)?, follow)?;
         self.set_times(ino, atim, mtim, flags)
     }
@@ -154,7 +145,6 @@ impl Ctx<'_> {
         }
         self.check_out(out, 4)?;
         let path = memory::bytes(self.memory, path.0, path.1)?;
-        self.turn()?;
         let new_fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let how = OpenHow {
             create: open & oflags::CREAT != 0,

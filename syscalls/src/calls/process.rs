@@ -46,7 +46,6 @@ impl Ctx<'_> {
     }
 
     pub(super) fn sched_yield(&mut self) -> Answer {
-        self.turn()?;
         self.fruitless();
         Ok(0)
     }

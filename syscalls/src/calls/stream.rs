@@ -143,7 +143,6 @@ impl Ctx<'_> {
     /// Descriptor and port are looked for before the queue is touched, so that a connection stays where it is when one
     /// of them cannot be had.
     pub(super) fn accept(&mut self, fd: u32, flags: u32) -> Result<(u32, Slot), Stop> {
-        self.turn()?;
         let (listener, nonblocking) = self.socket(fd, rights::SOCK_ACCEPT)?;
         let new_fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let socket = self.sockets.get_mut(listener).ok_or(Errno::BadF)?;
@@ -192,7 +191,6 @@ impl Ctx<'_> {
         if flags & !(RECV_PEEK | RECV_WAITALL) != 0 {
             return Err(Errno::NotSup.into());
         }
-        self.turn()?;
         let n = self.recv(slot, nonblocking, want, flags)?;
         memory::write(self.memory, roflags, &[0; 2])?;
         self.moved.note(0);
@@ -206,7 +204,6 @@ impl Ctx<'_> {
         if flags != 0 {
             return Err(Errno::NotSup.into());
         }
-        self.turn()?;
         let n = self.send(slot, nonblocking, want)?;
         self.tell_u32(nwritten, n)
     }
