@@ -240,6 +240,9 @@ pub struct World {
     texts: TxMap<u32, String>,
     list: TxVec<u64>,
     bag: TxBag<String>,
+    /// Not 0: transactions give up the processor before every eighth step or so, chosen by this number. On a machine
+    /// with fewer processors than workers nothing else makes short transactions overlap. Never visible in results.
+    pub jitter: u64,
 }
 
 impl World {
@@ -253,6 +256,7 @@ impl World {
             texts: stm.map(),
             list: stm.vec(s.list),
             bag: stm.bag(),
+            jitter: 0,
         }
     }
 
@@ -331,7 +335,10 @@ impl World {
 
     pub fn transaction(&self, tx: &mut replicode_stm::Tx<'_>, i: usize, ops: &[Op]) -> TxResult<u64> {
         let mut acc = i as u64;
-        for op in ops {
+        for (k, op) in ops.iter().enumerate() {
+            if self.jitter != 0 && mix(self.jitter ^ i as u64, k as u64) & 7 == 0 {
+                std::thread::yield_now();
+            }
             self.step(tx, op, &mut acc)?;
         }
         Ok(acc)
@@ -367,7 +374,14 @@ pub fn execute(p: &Program, builder: &Builder, batches: usize) -> (Result, repli
         std::process::abort();
     });
     let mut stm = watched.build().unwrap();
-    let w = World::new(&mut stm, p.keys);
+    let got = execute_on(&mut stm, p, batches, 0);
+    (got, stm.stats())
+}
+
+/// The same on an engine that may have run other programs before: it gets a world of its own in there.
+pub fn execute_on(stm: &mut Stm, p: &Program, batches: usize, jitter: u64) -> Result {
+    let mut w = World::new(stm, p.keys);
+    w.jitter = jitter;
     let jobs: Vec<(usize, &Vec<Op>)> = p.txs.iter().enumerate().collect();
     let mut outcomes = Vec::new();
     let mut fatal_at = None;
@@ -387,8 +401,8 @@ pub fn execute(p: &Program, builder: &Builder, batches: usize) -> (Result, repli
             break;
         }
     }
-    let state = w.state(&mut stm);
-    (Result { outcomes, fatal_at, state }, stm.stats())
+    let state = w.state(stm);
+    Result { outcomes, fatal_at, state }
 }
 
 /// A small generator for the command-line tools: no dependency, all from one seed.
