@@ -11,6 +11,7 @@
 
 use replicode_stm::{Mode, Stm, TxCell, TxCounter};
 use std::cell::Cell;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -160,6 +161,41 @@ fn sequential(txs: &[Transfer], accounts: usize) -> ((f64, f64), Vec<u64>) {
         }
     }
     (t.stop(), state)
+}
+
+/// A hasher of one multiplication: the cheapest sequential code that finds its accounts by key.
+#[derive(Default)]
+struct Multiply(u64);
+
+impl Hasher for Multiply {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.write_u64(u64::from(*b)));
+    }
+    fn write_u64(&mut self, x: u64) {
+        self.0 = (self.0.rotate_left(5) ^ x).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+/// As [`sequential`], over a hash map.
+#[allow(clippy::disallowed_types, reason = "a yardstick: nothing iterates over it")]
+fn hashed(txs: &[Transfer], accounts: usize) -> (f64, f64) {
+    type Map = std::collections::HashMap<u64, u64, BuildHasherDefault<Multiply>>;
+    let mut state: Map = (0..accounts as u64).map(|k| (k, START)).collect();
+    let t = Watch::start();
+    for tx in txs {
+        let (f, g) = (state[&(tx.from as u64)], state[&(tx.to as u64)]);
+        black_box(work(tx.work, f));
+        if f >= tx.amount {
+            state.insert(tx.from as u64, f - tx.amount);
+            state.insert(tx.to as u64, g + tx.amount);
+        }
+    }
+    let took = t.stop();
+    black_box(&state);
+    took
 }
 
 struct Bank {
@@ -312,6 +348,7 @@ fn memory_bound(n: usize, threads: &[usize], passes: usize, patience: &Patience)
 fn main() {
     let (mut n, mut passes, mut threads, mut only) = (10_000usize, 9usize, vec![1usize, 2], String::new());
     let mut works = vec![0.0, 1_000.0, 10_000.0];
+    let mut kinds: Vec<String> = Vec::new();
     let mut seconds = 0.0;
     let mut args = std::env::args().skip(1);
     while let Some(a) = args.next() {
@@ -320,6 +357,7 @@ fn main() {
             "--passes" => passes = args.next().unwrap().parse().unwrap(),
             "--threads" => threads = args.next().unwrap().split(',').map(|t| t.parse().unwrap()).collect(),
             "--work" => works = args.next().unwrap().split(',').map(|t| t.parse().unwrap()).collect(),
+            "--kinds" => kinds = args.next().unwrap().split(',').map(String::from).collect(),
             "--patience" => seconds = args.next().unwrap().parse().unwrap(),
             "--only" => only = args.next().unwrap(),
             "--quick" => (n, passes) = (2_000, 3),
@@ -333,7 +371,9 @@ fn main() {
         "{n} transfers, best of {passes}, ns per transaction; one work step {step:.3} ns; core share of {most} threads {:.2}",
         core_share(most)
     );
-    println!("case                seq | executor: reused (ratio to seq), all-in (ratio), executions per transaction");
+    println!(
+        "case                seq  hashed | executor: reused (ratio to seq), all-in (ratio), executions per transaction"
+    );
     for (name, accounts) in [("independent", 2 * n), ("1000", 1000), ("100", 100), ("10", 10), ("2", 2)] {
         if !only.is_empty() && only != name {
             continue;
@@ -346,8 +386,12 @@ fn main() {
                 want = state;
                 took
             });
-            print!("{name:11} {nanos:6.0} {:7.1}", seq * 1e9 / n as f64);
+            let map = patience.best(passes, || hashed(&txs, accounts));
+            print!("{name:11} {nanos:6.0} {:7.1} {:7.1}", seq * 1e9 / n as f64, map * 1e9 / n as f64);
             let show = |what: &str, threads: usize, mode: Mode| {
+                if !kinds.is_empty() && !kinds.iter().any(|k| what.contains(k.as_str())) {
+                    return;
+                }
                 let (reused, all_in, executions) = measure(&txs, accounts, threads, mode, passes, &want, &patience);
                 print!(
                     " | {what} {:.0} (x{:.2}), {:.0} (x{:.2}), {executions:.2}",
@@ -364,6 +408,9 @@ fn main() {
             show(&format!("{most} auto"), most, Mode::Auto);
             println!("  [clean passes {}]", patience.fewest());
         }
+    }
+    if !only.is_empty() {
+        return;
     }
     for nanos in works.iter().copied().filter(|w| *w > 0.0) {
         counters(n, (nanos / step) as u32, &threads, passes, &patience);

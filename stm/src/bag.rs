@@ -1,7 +1,6 @@
 //! `TxBag`: append-only list whose pushes commute and land in transaction order.
 
 use crate::arena::{Arena, Run};
-use crate::direct::Undo;
 use crate::error::{Stop, TxResult};
 use crate::store::Part;
 use crate::tx::{Mode, Tx};
@@ -98,7 +97,7 @@ impl<T: Value> TxBag<T> {
             Mode::Direct(d) => {
                 if let Some(bag) = d.store.part_mut::<BagPart<T>>(self.part) {
                     bag.items.push(item);
-                    d.undo.push(Undo::Item { part: self.part });
+                    d.undo.item(self.part);
                 }
             }
             Mode::Spec(s) => {

@@ -38,7 +38,7 @@ impl<T: Value> TxCell<T> {
     ///
     /// # Errors
     /// A stop to be passed on: a retry, or misuse (a cell of another engine).
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, tx: &mut Tx<'_>) -> TxResult<T> {
         tx.charge(self.engine)?;
         let value = match &mut tx.mode {
@@ -52,7 +52,7 @@ impl<T: Value> TxCell<T> {
     ///
     /// # Errors
     /// A stop to be passed on.
-    #[inline]
+    #[inline(always)]
     pub fn set(&self, tx: &mut Tx<'_>, value: T) -> TxResult<()> {
         tx.charge(self.engine)?;
         tx.admit(&value)?;

@@ -5,24 +5,51 @@
 
 use crate::error::{Stop, TxResult};
 use crate::read_set::within;
+use crate::spec::Savepoint;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use crate::value::{Column, Value, from_word, is_word, word_of};
 
-/// How to take back one step.
-pub(crate) enum Undo {
-    /// The cell had this base word and meta.
-    Cell { id: u32, base: u64, meta: u32 },
-    /// The newest write of this part.
+/// The journal of a running transaction: how to take back what it did, newest last.
+///
+/// Plain words, the common case, have a list of their own that a commit simply forgets. The two lists are about
+/// different cells, so their order against each other does not matter.
+#[derive(Default)]
+pub(crate) struct Undo {
+    words: Vec<WordUndo>,
+    others: Vec<Other>,
+}
+
+/// The cell had this base word and meta.
+struct WordUndo {
+    base: u64,
+    id: u32,
+    meta: u32,
+}
+
+/// A step that a part of the store remembers.
+enum Other {
+    /// The newest write of this part; the cell had this meta and keeps this place.
     Part { id: u32, meta: u32, base: u64, part: u32 },
     /// The newest item of this bag.
     Item { part: u32 },
 }
 
+impl Undo {
+    /// A point to roll back to.
+    pub(crate) fn mark(&self) -> Savepoint {
+        (self.words.len(), self.others.len(), 0)
+    }
+    /// An item was appended to the bag `part`.
+    pub(crate) fn item(&mut self, part: u32) {
+        self.others.push(Other::Item { part });
+    }
+}
+
 /// The context of a transaction in direct mode.
 pub(crate) struct Direct<'a> {
     pub(crate) store: &'a mut Store,
-    pub(crate) undo: &'a mut Vec<Undo>,
+    pub(crate) undo: &'a mut Undo,
 }
 
 impl Direct<'_> {
@@ -53,7 +80,7 @@ impl Direct<'_> {
         let cell = self.store.cells.get(id);
         let (base, meta) = (cell.base.load(Relaxed), cell.meta.load(Relaxed));
         if let Some(word) = word_of(&value) {
-            self.undo.push(Undo::Cell { id, base, meta });
+            self.undo.words.push(WordUndo { base, id, meta });
             cell.base.store(word, Relaxed);
             cell.meta.store(meta | 1, Relaxed);
         } else {
@@ -65,7 +92,7 @@ impl Direct<'_> {
         let cell = self.store.cells.get(id);
         let (base, meta) = (cell.base.load(Relaxed), cell.meta.load(Relaxed));
         if is_word::<T>() {
-            self.undo.push(Undo::Cell { id, base, meta });
+            self.undo.words.push(WordUndo { base, id, meta });
             cell.meta.store(meta & !1, Relaxed);
         } else if meta & 1 == 1 {
             self.overwrite::<T>(id, base, meta, None);
@@ -81,7 +108,7 @@ impl Direct<'_> {
             cell.base.store(at, Relaxed);
             cell.set_meta(part, present);
             // The place stays with the cell: a new place that is undone is simply an empty one.
-            self.undo.push(Undo::Part { id, meta, base: at, part });
+            self.undo.others.push(Other::Part { id, meta, base: at, part });
         }
     }
 
@@ -91,7 +118,7 @@ impl Direct<'_> {
 
     pub(crate) fn set_sum(&mut self, id: u32, value: u64) {
         let cell = self.store.cells.get(id);
-        self.undo.push(Undo::Cell { id, base: cell.base.load(Relaxed), meta: cell.meta.load(Relaxed) });
+        self.undo.words.push(WordUndo { base: cell.base.load(Relaxed), id, meta: cell.meta.load(Relaxed) });
         cell.base.store(value, Relaxed);
     }
 
@@ -105,22 +132,24 @@ impl Direct<'_> {
     }
 
     /// Takes back everything after `mark`.
-    pub(crate) fn roll_back(&mut self, mark: usize) {
-        while self.undo.len() > mark {
-            match self.undo.pop() {
-                Some(Undo::Cell { id, base, meta }) => {
-                    let cell = self.store.cells.get(id);
-                    cell.base.store(base, Relaxed);
-                    cell.meta.store(meta, Relaxed);
-                }
-                Some(Undo::Part { id, meta, base, part }) => {
+    #[cold]
+    pub(crate) fn roll_back(&mut self, mark: Savepoint) {
+        while self.undo.words.len() > mark.0 {
+            let Some(WordUndo { base, id, meta }) = self.undo.words.pop() else { break };
+            let cell = self.store.cells.get(id);
+            cell.base.store(base, Relaxed);
+            cell.meta.store(meta, Relaxed);
+        }
+        while self.undo.others.len() > mark.1 {
+            match self.undo.others.pop() {
+                Some(Other::Part { id, meta, base, part }) => {
                     self.store.undo_part(part);
                     let cell = self.store.cells.get(id);
                     cell.base.store(base, Relaxed);
                     cell.meta.store(meta, Relaxed);
                 }
-                Some(Undo::Item { part }) => self.store.undo_part(part),
-                None => return,
+                Some(Other::Item { part }) => self.store.undo_part(part),
+                None => break,
             }
         }
     }
@@ -128,10 +157,17 @@ impl Direct<'_> {
     /// Everything so far is final.
     #[inline(always)]
     pub(crate) fn commit(&mut self) {
-        for u in self.undo.drain(..) {
-            if let Undo::Part { part, .. } | Undo::Item { part } = u {
-                self.store.forget_undo(part);
-            }
+        self.undo.words.clear();
+        if !self.undo.others.is_empty() {
+            self.forget_others();
+        }
+    }
+
+    #[cold]
+    fn forget_others(&mut self) {
+        for u in self.undo.others.drain(..) {
+            let (Other::Part { part, .. } | Other::Item { part }) = u;
+            self.store.forget_undo(part);
         }
     }
 }

@@ -30,12 +30,12 @@ impl Stop {
     /// Stops the whole stream at this transaction: all lower ones are committed, this one and all higher ones have no
     /// effect. Takes effect only if this run turns out to be the committed one.
     pub fn fatal(reason: impl Into<Cow<'static, str>>) -> Stop {
-        Stop(StopKind::Fatal(Fatal(Box::new(FatalInner { cause: FatalCause::Stopped, reason: reason.into() }))))
+        Stop(StopKind::Fatal(Fatal::new(FatalCause::Stopped, reason)))
     }
 
     #[cold]
     pub(crate) fn misuse(reason: impl Into<Cow<'static, str>>) -> Stop {
-        Stop(StopKind::Fatal(Fatal(Box::new(FatalInner { cause: FatalCause::Misuse, reason: reason.into() }))))
+        Stop(StopKind::Fatal(Fatal::new(FatalCause::Misuse, reason)))
     }
 
     pub(crate) const RETRY: Stop = Stop(StopKind::Retry);
@@ -123,6 +123,24 @@ pub enum FatalCause {
     Stopped,
     /// The engine was used wrongly, for example with a cell of another engine.
     Misuse,
+    /// The engine itself could not go on: a worker was lost or its memory is used up. The outcome of the batch is
+    /// unknown, and the engine refuses all later ones with the same reason. A node that replays a log stops here.
+    Fault,
+}
+
+/// Payload of the unwinding by which the engine itself gives up, so that it is not taken for a panic of a closure.
+pub(crate) struct Broken(pub(crate) String);
+
+/// Gives up. The worker's frame turns this into [`FatalCause::Fault`].
+#[cold]
+pub(crate) fn give_up(why: String) -> ! {
+    std::panic::resume_unwind(Box::new(Broken(why)))
+}
+
+/// What a stop is that its run cannot have made.
+#[cold]
+pub(crate) fn foreign_stop() -> Fatal {
+    Fatal::new(FatalCause::Misuse, "a closure returned a stop that belongs to another run")
 }
 
 /// Reason of a stopped stream.
@@ -136,6 +154,13 @@ struct FatalInner {
 }
 
 impl Fatal {
+    pub(crate) fn new(cause: FatalCause, reason: impl Into<Cow<'static, str>>) -> Fatal {
+        Fatal(Box::new(FatalInner { cause, reason: reason.into() }))
+    }
+    #[cold]
+    pub(crate) fn fault(reason: impl Into<Cow<'static, str>>) -> Fatal {
+        Fatal::new(FatalCause::Fault, reason)
+    }
     /// Who stopped the stream.
     #[must_use]
     pub fn cause(&self) -> FatalCause {

@@ -159,6 +159,8 @@
 
 mod arena;
 mod bag;
+mod batch;
+mod builder;
 mod cell;
 mod certify;
 mod chain;
@@ -167,6 +169,7 @@ mod direct;
 mod engine;
 mod error;
 mod hints;
+mod inplace;
 mod limits;
 mod map;
 #[cfg(all(test, loom))]
@@ -178,6 +181,7 @@ mod pool;
 mod read_set;
 mod run;
 mod seeded;
+mod segment;
 mod slot;
 mod spec;
 mod stats;
@@ -189,8 +193,9 @@ mod vec;
 mod watchdog;
 
 pub use bag::TxBag;
+pub use builder::{Builder, Executor, MAX_BATCH, MAX_THREADS, MAX_WINDOW, Mode};
 pub use cell::{TxCell, TxCounter};
-pub use engine::{Builder, Executor, MAX_BATCH, MAX_THREADS, MAX_WINDOW, Mode, Stm};
+pub use engine::Stm;
 pub use error::{BuildError, Fatal, FatalCause, Outcome, Revert, Stop, Stopped, TxResult};
 pub use limits::{DEFAULT_MAX_KEY, DEFAULT_MAX_VALUE};
 pub use map::{Key, TxMap};

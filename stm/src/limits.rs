@@ -4,7 +4,7 @@
 //! value, before anything is stored, so a key that is too long leaves no trace in an index. A breach is a revert like
 //! any other: a function of the job and of what was read, hence the same on every executor with the same limits.
 
-use crate::engine::Builder;
+use crate::builder::Builder;
 use crate::error::{Revert, Stop, TxResult};
 use crate::tx::{Mode, Tx};
 use crate::value::{Value, is_word};

@@ -9,7 +9,7 @@
 use crate::arena::{Arena, Run};
 use crate::chain::{self, Kind, Rec};
 use crate::chaos::{Chaos, Trick};
-use crate::error::{Fatal, Outcome, Revert, Stop, StopKind, TxResult, panic_revert};
+use crate::error::{Fatal, Outcome, Revert, Stop, StopKind, TxResult, foreign_stop, panic_revert};
 use crate::park::Parking;
 use crate::read_set::View;
 use crate::seeded::Baton;
@@ -149,13 +149,7 @@ impl<R> Done<R> {
             Ok(Ok(r)) => Done::Ok(r),
             Ok(Err(Stop(StopKind::Revert(why)))) => Done::Reverted(why),
             Ok(Err(Stop(StopKind::Fatal(why)))) => Done::Fatal(why),
-            Ok(Err(Stop(StopKind::Retry))) => {
-                match Stop::misuse("a closure returned a stop that belongs to another run").0 {
-                    StopKind::Fatal(why) => Done::Fatal(why),
-                    StopKind::Revert(why) => Done::Reverted(why),
-                    StopKind::Retry => Done::Reverted(Revert::new(Revert::PANIC, "foreign stop")),
-                }
-            }
+            Ok(Err(Stop(StopKind::Retry))) => Done::Fatal(foreign_stop()),
             Err(payload) => Done::Reverted(panic_revert(&*payload)),
         }
     }

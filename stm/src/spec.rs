@@ -204,7 +204,7 @@ impl Spec<'_> {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn read<T: Value>(&mut self, id: u32) -> TxResult<Option<T>> {
         if let Some(w) = self.own(id) {
             return self.own_value(w);
@@ -273,7 +273,7 @@ impl Spec<'_> {
         Ok(there)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn write<T: Value>(&mut self, id: u32, value: T) -> TxResult<()> {
         let word = match word_of(&value) {
             Some(w) => w,

@@ -43,6 +43,29 @@ impl<'a> Tx<'a> {
         Tx { mode, engine, depth: 0, left: MAX_ACCESSES }
     }
 
+    /// The next transaction of the same stretch begins.
+    #[inline(always)]
+    pub(crate) fn restart(&mut self) {
+        self.depth = 0;
+        self.left = MAX_ACCESSES;
+    }
+
+    /// Direct mode: the effects so far are final.
+    #[inline(always)]
+    pub(crate) fn direct_commit(&mut self) {
+        if let Mode::Direct(d) = &mut self.mode {
+            d.commit();
+        }
+    }
+
+    /// Direct mode: there were no effects.
+    #[cold]
+    pub(crate) fn direct_roll_back(&mut self) {
+        if let Mode::Direct(d) = &mut self.mode {
+            d.roll_back((0, 0, 0));
+        }
+    }
+
     /// Reverts unless `condition` holds.
     ///
     /// # Errors
@@ -66,7 +89,7 @@ impl<'a> Tx<'a> {
         }
         self.depth += 1;
         let mark = match &mut self.mode {
-            Mode::Direct(d) => (d.undo.len(), 0, 0),
+            Mode::Direct(d) => d.undo.mark(),
             Mode::Spec(s) => s.savepoint(),
         };
         let result = f(self);
@@ -75,7 +98,7 @@ impl<'a> Tx<'a> {
             Ok(r) => Ok(Ok(r)),
             Err(Stop(StopKind::Revert(why))) => {
                 match &mut self.mode {
-                    Mode::Direct(d) => d.roll_back(mark.0),
+                    Mode::Direct(d) => d.roll_back(mark),
                     Mode::Spec(s) => s.roll_back(mark),
                 }
                 Ok(Err(why))

@@ -1,0 +1,166 @@
+//! A stretch of a batch in speculative mode: what it needs, who works on it, and how its outcome is settled.
+
+use crate::arena::STEP;
+use crate::builder::Executor;
+use crate::chaos::Chaos;
+use crate::engine::Stm;
+use crate::error::{Fatal, Outcome, TxResult};
+use crate::park::Parking;
+use crate::pool::spawn_all;
+use crate::run::{Audited, Done, Segment, Shared, Worker, ring};
+use crate::seeded::Baton;
+use crate::slot::{NONE, Slot, Status};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, SeqCst, lock};
+use crate::tx::Tx;
+use crate::watchdog::Watchdog;
+use std::marker::PhantomData;
+
+impl Stm {
+    /// Runs jobs `from..to` speculatively. Returns where it stopped: `to`, or earlier if nearly all conflict.
+    pub(crate) fn speculate<J, R, F>(
+        &mut self,
+        jobs: &[J],
+        from: usize,
+        to: usize,
+        f: &F,
+        may_switch: bool,
+        out: &mut Vec<Outcome<R>>,
+    ) -> Result<usize, (usize, Fatal)>
+    where
+        J: Sync,
+        R: Send,
+        F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
+    {
+        if from == to {
+            return Ok(to);
+        }
+        self.round += 1;
+        self.prepare(to, (to - from).min(1 << 18));
+        let baton = match self.settings.executor {
+            Executor::Seeded { seed, workers } => Some(Baton::new(seed ^ self.round << 32, workers)),
+            _ => None,
+        };
+        let chaos = self.settings.chaos.map(|s| Chaos::new(s.wrapping_add(self.round), self.workers));
+        let audit = self.settings.audit.then(|| Mutex::new(Vec::<Audited>::new()));
+        let clock = self.clock;
+        let now = move || clock.nanos();
+        let shared = Shared {
+            store: &self.store,
+            recs: &self.recs,
+            log: &self.log,
+            slots: &self.slots,
+            window: self.window,
+            n: to as u32,
+            next: Padded(AtomicU32::new(from as u32)),
+            commit: Padded(AtomicU32::new(from as u32)),
+            end: AtomicU32::new(to as u32),
+            fatal: AtomicBool::new(false),
+            token: Padded(AtomicBool::new(false)),
+            heat: Padded(AtomicU32::new(self.heat)),
+            again: (0..self.slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
+            group: crate::certify::Group::new(self.settings.group.unwrap_or(self.workers >= 8)),
+            park: Parking::new(),
+            arrived: AtomicU32::new(0),
+            workers: self.workers as u32,
+            baton: baton.as_ref(),
+            chaos: chaos.as_ref(),
+            meter: Padded(AtomicU64::new(0)),
+            may_switch,
+            places: &self.places,
+            audit: audit.as_ref(),
+            clock: if self.settings.trace { Some(&now) } else { None },
+        };
+        let segment = Segment { shared: &shared, jobs, f, of: PhantomData };
+        let mut workers: Vec<Worker<R>> = self
+            .idle
+            .drain(..)
+            .enumerate()
+            .map(|(id, (buf, scratch))| Worker { id, buf, scratch, outcomes: Vec::new() })
+            .collect();
+        if let Some(w) = workers.first_mut() {
+            w.outcomes.reserve(to - from);
+        }
+        let progress = || u64::from(shared.commit.load(SeqCst));
+        Watchdog::watch(self.settings.watchdog.as_ref(), &progress, &|| shared.dump(), || {
+            if baton.is_some() {
+                spawn_all(&mut workers, |w| segment.work(w));
+            } else {
+                self.pool.run(&mut workers, |w| segment.work(w));
+            }
+        });
+        let end = shared.end.load(SeqCst);
+        self.heat = shared.heat.load(Relaxed);
+        if let Some(audit) = &audit {
+            self.stats.audit_failures += check(&shared, &lock(audit), end);
+            self.stats.audited += u64::from(end) - from as u64;
+        }
+        let fatal = shared.fatal.load(SeqCst);
+        self.finish(workers, from, end, fatal, out)
+    }
+
+    /// Sizes and empties what a segment needs.
+    fn prepare(&mut self, to: usize, n: usize) {
+        if self.slots.is_empty() {
+            self.slots = ring(self.window, self.workers);
+        }
+        for s in &self.slots {
+            s.status.store(Status::new(u32::MAX, 0, NONE).0, Relaxed);
+        }
+        if self.places.len() < to {
+            self.places.resize_with(to, || AtomicU64::new(u64::MAX));
+        }
+        self.recs.reserve(2 * n + STEP as usize * self.workers + 1);
+    }
+
+    /// Moves the outcome of a segment into the committed state.
+    fn finish<R>(
+        &mut self,
+        workers: Vec<Worker<R>>,
+        from: usize,
+        end: u32,
+        fatal: bool,
+        out: &mut Vec<Outcome<R>>,
+    ) -> Result<usize, (usize, Fatal)> {
+        let mut piles = Vec::with_capacity(workers.len());
+        for mut w in workers {
+            let s = &mut w.scratch;
+            self.store.settle_cells(&self.recs, &s.touched, end);
+            s.touched.clear();
+            s.run = crate::arena::Run::default();
+            self.stats.add(&std::mem::take(&mut s.counts));
+            self.trace.extend(s.trace.drain(..).map(|e| (w.id, e)));
+            self.idle.push((w.buf, w.scratch));
+            piles.push(w.outcomes);
+        }
+        self.recs.rewind();
+        self.log.rewind();
+        self.store.settle_parts();
+        let mut take = |k: usize| -> Option<Done<R>> {
+            let place = self.places.get(k)?.load(Relaxed);
+            piles.get_mut((place >> 32) as usize)?.get_mut(place as u32 as usize)?.take()
+        };
+        for k in from..end as usize {
+            match take(k).map(Done::outcome) {
+                Some(Ok(outcome)) => out.push(outcome),
+                // The commit turn sets `end` to a fatal transaction, so there is none below.
+                _ => unreachable!("committed transaction {k} has no outcome"),
+            }
+        }
+        match fatal.then(|| take(end as usize).map(Done::outcome)) {
+            Some(Some(Err(why))) => Err((end as usize, why)),
+            _ => Ok(end as usize),
+        }
+    }
+}
+
+/// The committed-read audit: every observation of a committed run must hold for the committed prefix below it.
+fn check(shared: &Shared<'_>, audited: &[Audited], end: u32) -> u64 {
+    let scratch = Slot::default();
+    let mut bad = 0;
+    for (txn, words, ranges) in audited {
+        scratch.put_reads(shared.log, words);
+        scratch.put_ranges(&mut ranges.clone());
+        bad += u64::from(*txn < end && shared.view().stale(&scratch, *txn, None).is_some());
+    }
+    bad
+}
