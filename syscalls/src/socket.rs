@@ -204,15 +204,25 @@ impl Socket {
         }
     }
 
-    /// The receive limit, when it has moved far enough to be told: a quarter of the window.
+    /// The receive limit, when it has moved far enough to be told.
     pub(crate) fn window_news(&mut self, recv_window: u32) -> Option<u64> {
-        let limit = self.arrived - self.recv.len() as u64 + u64::from(recv_window);
-        let due = !self.recv_over && limit - self.window_told >= u64::from(recv_window / 4).max(1);
-        due.then(|| {
-            self.window_told = limit;
-            limit
-        })
+        if self.recv_over {
+            return None;
+        }
+        window_news(&mut self.window_told, self.arrived - self.recv.len() as u64, recv_window)
     }
+}
+
+/// The limit up to which bytes may arrive, `recv_window` beyond what the program has taken, when it lies far enough
+/// beyond the one that was told last: a quarter of the window, so that a program that takes single bytes does not cause
+/// news with each. The same rule for sockets and standard inputs.
+pub(crate) fn window_news(told: &mut u64, taken: u64, recv_window: u32) -> Option<u64> {
+    let limit = taken + u64::from(recv_window);
+    let due = limit - *told >= u64::from(recv_window / 4).max(1);
+    due.then(|| {
+        *told = limit;
+        limit
+    })
 }
 
 #[cfg(test)]
@@ -254,6 +264,14 @@ mod tests {
         socket.recv.take(&mut [0; 35]);
         socket.recv_over = true;
         assert_eq!(socket.window_news(100), None);
+    }
+
+    #[test]
+    fn a_window_too_small_for_quarters_moves_byte_by_byte() {
+        let mut told = 3;
+        assert_eq!(window_news(&mut told, 0, 3), None);
+        assert_eq!(window_news(&mut told, 1, 3), Some(4));
+        assert_eq!((window_news(&mut told, 1, 3), told), (None, 4));
     }
 
     /// Readiness in each state: readable, writable, hung up.

@@ -2,6 +2,7 @@
 
 use super::{Ctx, Stop};
 use crate::moved::Moved;
+use crate::socket::window_news;
 use replicode_log::{ConsoleStream, LogicalTime};
 
 impl Ctx<'_> {
@@ -27,9 +28,10 @@ impl Ctx<'_> {
             let n = stdin.bytes.take(part);
             self.moved.data(&part[..n]);
         }
-        let limit = stdin.arrived - stdin.bytes.len() as u64 + u64::from(self.limits.recv_window);
-        if !stdin.over && limit - stdin.window_told >= u64::from(self.limits.recv_window / 4).max(1) {
-            stdin.window_told = limit;
+        let taken = stdin.arrived - stdin.bytes.len() as u64;
+        if !stdin.over
+            && let Some(limit) = window_news(&mut stdin.window_told, taken, self.limits.recv_window)
+        {
             self.outbox.stdin_window(self.process.pid, limit);
         }
         self.fruitful();
