@@ -1,15 +1,15 @@
 //! What a recording of system calls holds, and how a call reads for people.
 
-use crate::abi::layout;
-use crate::abi::{Arg, Call, Errno, FlagSet, Import, Returns};
+mod words;
+
+use crate::abi::{Arg, Call, Errno, Import, Returns};
 use crate::memory;
-use replicode_log::{HostAddr, LogicalTime, Pid, StepHash};
+use replicode_log::{LogicalTime, Pid, StepHash};
 use std::fmt::{self, Write as _};
+use words::{AddressAt, Events, Fdstat, Filestat, Flags, Iovecs, OptionName, OptionValue, PathAt, Subscriptions};
 
 /// The most bytes of data that a trace shows.
 const PREVIEW: usize = 32;
-/// The most bytes of a path that a trace shows.
-const PATH: usize = 256;
 
 /// The most steps that are kept between two [`crate::Kernel::take_steps`]: the first ones. A turn may have as many as
 /// the limit `turn_calls` says, for each process, and they must not use up the host's memory. How many steps a batch
@@ -153,11 +153,13 @@ pub(crate) fn describe(
     };
     let succeeded = record.error().is_none();
     for (n, (param, &value)) in import.params.iter().zip(raw).enumerate() {
-        let (ptr, next) = (value as u32, raw.get(n + 1).map_or(0, |next| *next as u32));
+        let word = |at: usize| raw.get(at).map_or(0, |word| *word as u32);
+        let (before, ptr, next) = (word(n.wrapping_sub(1)), value as u32, word(n + 1));
         let args = &mut record.args;
         // A String takes whatever is written to it.
         let _ = match param.arg {
-            Arg::Len | Arg::Out | Arg::OutU32 | Arg::OutU64 | Arg::OutAddress => Ok(()),
+            Arg::Len | Arg::Out | Arg::OutU32 | Arg::OutU64 | Arg::OutAddress | Arg::OutText => Ok(()),
+            Arg::OutFdstat | Arg::OutFilestat | Arg::OutOption | Arg::OutEvents => Ok(()),
             Arg::Data => argument(args, "len", &next),
             Arg::Buffer => argument(args, "len", &next),
             Arg::Fd | Arg::Size => argument(args, param.name, &value),
@@ -167,7 +169,9 @@ pub(crate) fn describe(
             Arg::Path => argument(args, param.name, &PathAt(memory, ptr, next)),
             Arg::Iovecs => argument(args, param.name, &Iovecs(memory, ptr, next)),
             Arg::Address => argument(args, param.name, &AddressAt(memory, ptr, next)),
-            Arg::Subscriptions => Ok(()),
+            Arg::Option => argument(args, param.name, &OptionName { level: before, option: ptr }),
+            Arg::OptionValue => argument(args, param.name, &OptionValue(memory, ptr, next)),
+            Arg::Subscriptions => argument(args, param.name, &Subscriptions(memory, ptr, word(n + 2))),
         };
         if !succeeded {
             continue;
@@ -184,6 +188,23 @@ pub(crate) fn describe(
                 Err(_) => Ok(()),
             },
             Arg::OutAddress if ptr != 0 => argument(told, param.name, &AddressAt(memory, ptr, 16)),
+            Arg::OutText => {
+                // A length that is told is that of the text; one that is given may be longer.
+                let told = raw.get(n + 2).and_then(|len| memory::read_u32(memory, *len as u32).ok());
+                let len = told.unwrap_or(next).min(next);
+                argument(&mut record.told, param.name, &PathAt(memory, ptr, len))
+            }
+            Arg::OutFdstat => argument(told, param.name, &Fdstat(memory, ptr)),
+            Arg::OutFilestat => argument(told, param.name, &Filestat(memory, ptr)),
+            Arg::OutOption => {
+                let len = memory::read_u32(memory, next).unwrap_or(0);
+                argument(told, param.name, &OptionValue(memory, ptr, len))
+            }
+            Arg::OutEvents => {
+                let ready = memory::read_u32(memory, word(n + 2)).unwrap_or(0);
+                let asked = Subscriptions(memory, before, next);
+                argument(told, param.name, &Events { memory, at: ptr, count: ready, asked })
+            }
             _ => Ok(()),
         };
         match param.arg {
@@ -215,98 +236,4 @@ fn gather(out: &mut Vec<u8>, memory: &[u8], ptr: u32, len: u32, moved: u64) {
 fn argument(list: &mut String, name: &str, value: &dyn fmt::Display) -> fmt::Result {
     let comma = if list.is_empty() { "" } else { ", " };
     write!(list, "{comma}{name}={value}")
-}
-
-struct PathAt<'a>(&'a [u8], u32, u32);
-
-impl fmt::Display for PathAt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match memory::bytes(self.0, self.1, self.2) {
-            Ok(path) if path.len() <= PATH => write!(f, "\"{}\"", path.escape_ascii()),
-            Ok(path) => write!(f, "\"{}\"...", path[..PATH].escape_ascii()),
-            Err(_) => write!(f, "{:#x}", self.1),
-        }
-    }
-}
-
-struct Iovecs<'a>(&'a [u8], u32, u32);
-
-impl fmt::Display for Iovecs<'_> {
-    /// The lengths of the buffers, as far as they can be read.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for n in 0..self.2.min(8) {
-            let at = self.1.saturating_add(n * 8).saturating_add(4);
-            let comma = if n > 0 { ", " } else { "" };
-            match memory::read_u32(self.0, at) {
-                Ok(len) => write!(f, "{comma}{len}")?,
-                Err(_) => write!(f, "{comma}?")?,
-            }
-        }
-        f.write_str(if self.2 > 8 { ", ...]" } else { "]" })
-    }
-}
-
-struct AddressAt<'a>(&'a [u8], u32, u32);
-
-impl fmt::Display for AddressAt<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match memory::bytes(self.0, self.1, self.2.min(16)).and_then(layout::parse_sockaddr) {
-            Ok((ip, port)) => write!(f, "{}", HostAddr::V4(ip, port)),
-            Err(_) => write!(f, "{:#x}", self.1),
-        }
-    }
-}
-
-/// Named bits, or a named number.
-struct Flags(FlagSet, u32);
-
-impl Flags {
-    /// The names of the bits from the lowest up, or of the numbers from 0 up.
-    const fn names(&self) -> (bool, &'static [(u32, &'static str)]) {
-        match self.0 {
-            FlagSet::Fd => (true, &[(1, "APPEND"), (2, "DSYNC"), (4, "NONBLOCK"), (8, "RSYNC"), (16, "SYNC")]),
-            FlagSet::Open => (true, &[(1, "CREAT"), (2, "DIRECTORY"), (4, "EXCL"), (8, "TRUNC")]),
-            FlagSet::Lookup => (true, &[(1, "FOLLOW")]),
-            FlagSet::Times => (true, &[(1, "ATIM"), (2, "ATIM_NOW"), (4, "MTIM"), (8, "MTIM_NOW")]),
-            FlagSet::Recv => (true, &[(1, "PEEK"), (2, "WAITALL")]),
-            FlagSet::Msg => (true, &[(1, "PEEK"), (2, "WAITALL"), (0x40, "DONTWAIT"), (0x4000, "NOSIGNAL")]),
-            FlagSet::Shutdown => (true, &[(1, "RD"), (2, "WR")]),
-            FlagSet::Sock => (true, &[(6, "STREAM"), (0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
-            FlagSet::Clock => {
-                (false, &[(0, "REALTIME"), (1, "MONOTONIC"), (2, "PROCESS_CPUTIME"), (3, "THREAD_CPUTIME")])
-            }
-            FlagSet::Whence => (false, &[(0, "SET"), (1, "CUR"), (2, "END")]),
-            FlagSet::Advice => (
-                false,
-                &[(0, "NORMAL"), (1, "SEQUENTIAL"), (2, "RANDOM"), (3, "WILLNEED"), (4, "DONTNEED"), (5, "NOREUSE")],
-            ),
-        }
-    }
-}
-
-impl fmt::Display for Flags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bits, names) = self.names();
-        if !bits {
-            return match names.iter().find(|(number, _)| *number == self.1) {
-                Some((_, name)) => f.write_str(name),
-                None => write!(f, "{}", self.1),
-            };
-        }
-        let mut rest = self.1;
-        let mut bar = "";
-        for (bit, name) in names {
-            if rest & bit == *bit {
-                write!(f, "{bar}{name}")?;
-                bar = "|";
-                rest &= !bit;
-            }
-        }
-        match (rest, bar) {
-            (0, "") => f.write_str("0"),
-            (0, _) => Ok(()),
-            _ => write!(f, "{bar}{rest:#x}"),
-        }
-    }
 }

@@ -39,17 +39,18 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
         Arg::Fd => fd,
         Arg::Path => PATH.into(),
         Arg::Iovecs => IOV.into(),
-        Arg::Data | Arg::Buffer => BUF.into(),
+        Arg::Data | Arg::Buffer | Arg::OptionValue => BUF.into(),
         Arg::Address | Arg::OutAddress => ADDR.into(),
         Arg::Subscriptions => SUBS.into(),
+        Arg::OutEvents => EVENTS.into(),
         Arg::Out | Arg::OutU32 | Arg::OutU64 => OUT.into(),
-        Arg::Len | Arg::Size => 1,
+        Arg::OutText | Arg::OutFdstat | Arg::OutFilestat | Arg::OutOption => OUT.into(),
+        Arg::Len | Arg::Size | Arg::Option => 1,
         Arg::Int | Arg::Rights | Arg::Flags(_) => 0,
     };
     let mut args: Vec<u64> = import.params.iter().map(|param| sensible(param.arg)).collect();
     for (n, param) in import.params.iter().enumerate() {
         match param.name {
-            "events" => args[n] = EVENTS.into(),
             "addr_len" if param.arg == Arg::Out => args[n] = ADDR_LEN.into(),
             "addr_len" => args[n] = 16,
             "value_len" if param.arg == Arg::Len => args[n] = 4,
@@ -64,8 +65,8 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
 }
 
 const fn is_pointer(arg: Arg) -> bool {
-    use Arg::{Address, Buffer, Data, Iovecs, Out, OutAddress, OutU32, OutU64, Path, Subscriptions};
-    matches!(arg, Path | Iovecs | Data | Buffer | Address | OutAddress | Subscriptions | Out | OutU32 | OutU64)
+    use Arg::{Fd, Flags, Int, Len, Option, Rights, Size};
+    !matches!(arg, Fd | Int | Size | Rights | Flags(_) | Len | Option)
 }
 
 /// The error of a finished call, if it failed.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
-use common::{ADDR, BUF, Guest, OUT, PATH};
+use common::{ADDR, BUF, EVENTS, Guest, OUT, PATH, PATH2, SUBS};
 use replicode_log::{LogicalTime, StepHash};
 use replicode_syscalls::{Call, Recording, abi::IMPORTS, trace::STEPS_KEPT};
 
@@ -34,10 +34,62 @@ fn a_trace_reads_like_strace() {
         r#"0.000001000 [1 main] wasi path_open(fd=3, lookup=FOLLOW, path="conf", oflags=CREAT, base=0x40, inheriting=0xffffffffffffffff, flags=0) = 0 [opened=6]"#,
         r#"0.000001000 [1 main] wasi fd_seek(fd=6, offset=-1, whence=END) = -1 ENOTCAPABLE"#,
         r#"0.000001000 [1 main] wasi clock_time_get(id=MONOTONIC, precision=1) = 0 [time=1000]"#,
-        "0.000001000 [1 main] sock open(domain=1, kind=STREAM, protocol=0) = 7",
+        "0.000001000 [1 main] sock open(domain=INET, kind=STREAM, protocol=0) = 7",
         "0.000001000 [1 main] sock bind(fd=7, addr=127.0.0.1:80) = 0",
         r#"0.000001000 [1 main] sock resolve(name="\xff", max=4) = -1 ENOENT"#,
         "0.000001000 [1 main] wasi proc_exit(code=3) = 3",
+    ];
+    assert_eq!(lines, want);
+}
+
+#[test]
+fn options_polls_and_files_have_names() {
+    let mut guest = Guest::new();
+    let (fd, sock) = guest.connection();
+    let file = guest.open("file", 1, u64::MAX, 4).unwrap();
+    guest.write(file, b"four");
+    guest.kernel.set_recording(Recording::Trace);
+    let (value, value_len) = (BUF, 4);
+    guest.put(BUF, &1_u32.to_le_bytes());
+    for (level, option) in [(0x7fff_ffff, 2), (6, 1), (6, 77)] {
+        guest.call(Call::BsdSetsockopt { fd, level, option, value, value_len });
+    }
+    guest.put(BUF, &[2_u64.to_le_bytes(), 500_000_u64.to_le_bytes()].concat());
+    guest.ok(Call::BsdSetsockopt { fd, level: 0x7fff_ffff, option: 66, value, value_len: 16 });
+    guest.put(OUT, &4_u32.to_le_bytes());
+    guest.ok(Call::BsdGetsockopt { fd, level: 0x7fff_ffff, option: 4, value, value_len: OUT });
+    guest.ok(Call::FdFdstatGet { fd: file, stat: BUF });
+    guest.ok(Call::FdFilestatGet { fd: file, stat: BUF });
+    guest.ok(Call::FdPrestatDirName { fd: 3, path: BUF, path_len: 1 });
+    let target_len = guest.put(PATH, b"file");
+    let path_len = guest.put(PATH2, b"link");
+    guest.ok(Call::PathSymlink { target: PATH, target_len, fd: 3, path: PATH2, path_len });
+    guest.ok(Call::PathReadlink { fd: 3, path: PATH2, path_len, buf: BUF, buf_len: 32, used: OUT });
+    guest.data(sock, b"x");
+    let mut subscriptions = [0; 3 * 48];
+    for (n, (kind, fd)) in [(1, fd), (1, 77), (0, 1)].into_iter().enumerate() {
+        subscriptions[n * 48] = 7 + n as u8;
+        subscriptions[n * 48 + 8] = kind;
+        subscriptions[n * 48 + 16..][..4].copy_from_slice(&fd.to_le_bytes());
+    }
+    subscriptions[2 * 48 + 24..][..8].copy_from_slice(&1_500_000_000_u64.to_le_bytes());
+    guest.put(SUBS, &subscriptions);
+    guest.ok(Call::PollOneoff { subscriptions: SUBS, events: EVENTS, count: 3, ready: OUT });
+    let lines: Vec<String> = guest.kernel.take_trace().iter().map(ToString::to_string).collect();
+    let lines: Vec<&str> = lines.iter().map(|line| line.split_once("[1 main] ").unwrap().1).collect();
+    let want = [
+        "sock setsockopt(fd=5, level=SOL_SOCKET, option=SO_REUSEADDR, value=1) = 0",
+        "sock setsockopt(fd=5, level=IPPROTO_TCP, option=TCP_NODELAY, value=1) = 0",
+        "sock setsockopt(fd=5, level=IPPROTO_TCP, option=77, value=1) = -1 ENOPROTOOPT",
+        "sock setsockopt(fd=5, level=SOL_SOCKET, option=SO_RCVTIMEO, value=2.500000) = 0",
+        "sock getsockopt(fd=5, level=SOL_SOCKET, option=SO_ERROR) = 0 [value=0]",
+        "wasi fd_fdstat_get(fd=6) = 0 [stat=REGULAR_FILE NONBLOCK]",
+        "wasi fd_filestat_get(fd=6) = 0 [stat=REGULAR_FILE ino=2 size=4]",
+        "wasi fd_prestat_dir_name(fd=3, path_len=1) = 0 [path=\"/\"]",
+        "wasi path_symlink(target=\"file\", fd=3, path=\"link\") = 0",
+        "wasi path_readlink(fd=3, path=\"link\", buf_len=32) = 0 [buf=\"file\", used=4]",
+        "wasi poll_oneoff(subscriptions=[5 read, 77 read, MONOTONIC in 1.500000000], count=3) = 0 \
+         [events=[5 read, 77 read EBADF], ready=2]",
     ];
     assert_eq!(lines, want);
 }

@@ -153,7 +153,7 @@ imports! {
         -> Errno, Ordered, "sends what closing a socket sends, in the order of the calls";
     "wasi_snapshot_preview1" "fd_datasync" FdDatasync(fd: u32 = Arg::Fd)
         -> Errno, Eliminated, "success without effect: what a program sees is as durable as the log";
-    "wasi_snapshot_preview1" "fd_fdstat_get" FdFdstatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::Out)
+    "wasi_snapshot_preview1" "fd_fdstat_get" FdFdstatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::OutFdstat)
         -> Errno, Eliminated, "the kernel's own table; padding is zero";
     "wasi_snapshot_preview1" "fd_fdstat_set_flags" FdFdstatSetFlags(
         fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Fd))
@@ -161,7 +161,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_fdstat_set_rights" FdFdstatSetRights(
         fd: u32 = Arg::Fd, base: u64 = Arg::Rights, inheriting: u64 = Arg::Rights)
         -> Errno, Eliminated, "rights can be given up, never regained";
-    "wasi_snapshot_preview1" "fd_filestat_get" FdFilestatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::Out)
+    "wasi_snapshot_preview1" "fd_filestat_get" FdFilestatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::OutFilestat)
         -> Errno, Normalised, "device and inode numbers and times come from the kernel; padding is zero";
     "wasi_snapshot_preview1" "fd_filestat_set_size" FdFilestatSetSize(fd: u32 = Arg::Fd, size: u64 = Arg::Size)
         -> Errno, Normalised,
@@ -175,7 +175,7 @@ imports! {
         -> Errno, Eliminated,
         "files live in memory; never short but at the end or at the limit `call_bytes`";
     "wasi_snapshot_preview1" "fd_prestat_dir_name" FdPrestatDirName(
-        fd: u32 = Arg::Fd, path: u32 = Arg::Out, path_len: u32 = Arg::Size)
+        fd: u32 = Arg::Fd, path: u32 = Arg::OutText, path_len: u32 = Arg::Size)
         -> Errno, Normalised, "the root directory at descriptor 3, the same on all nodes";
     "wasi_snapshot_preview1" "fd_prestat_get" FdPrestatGet(fd: u32 = Arg::Fd, prestat: u32 = Arg::Out)
         -> Errno, Normalised, "the root directory at descriptor 3, the same on all nodes";
@@ -212,7 +212,7 @@ imports! {
         -> Errno, Normalised, "inode numbers are counted, times are the process's clock";
     "wasi_snapshot_preview1" "path_filestat_get" PathFilestatGet(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
-        path_len: u32 = Arg::Len, stat: u32 = Arg::Out)
+        path_len: u32 = Arg::Len, stat: u32 = Arg::OutFilestat)
         -> Errno, Normalised, "device and inode numbers and times come from the kernel; padding is zero";
     "wasi_snapshot_preview1" "path_filestat_set_times" PathFilestatSetTimes(
         fd: u32 = Arg::Fd, lookup: u32 = Arg::Flags(FlagSet::Lookup), path: u32 = Arg::Path,
@@ -230,7 +230,7 @@ imports! {
         inheriting: u64 = Arg::Rights, flags: u32 = Arg::Flags(FlagSet::Fd), opened: u32 = Arg::OutU32)
         -> Errno, Normalised, "the lowest free descriptor; inode numbers are counted";
     "wasi_snapshot_preview1" "path_readlink" PathReadlink(
-        fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len, buf: u32 = Arg::Out,
+        fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len, buf: u32 = Arg::OutText,
         buf_len: u32 = Arg::Size, used: u32 = Arg::OutU32)
         -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
@@ -252,7 +252,7 @@ imports! {
         -> Errno, Eliminated,
         "one tree in memory, shared by the cell's processes, which run in a fixed order";
     "wasi_snapshot_preview1" "poll_oneoff" PollOneoff(
-        subscriptions: u32 = Arg::Subscriptions, events: u32 = Arg::Out, count: u32 = Arg::Size,
+        subscriptions: u32 = Arg::Subscriptions, events: u32 = Arg::OutEvents, count: u32 = Arg::Size,
         ready: u32 = Arg::OutU32)
         -> Errno, Ordered,
         "readiness follows from the log; events stand in the order of the subscriptions";
@@ -280,7 +280,8 @@ imports! {
     "wasi_snapshot_preview1" "sock_shutdown" SockShutdown(fd: u32 = Arg::Fd, how: u32 = Arg::Flags(FlagSet::Shutdown))
         -> Errno, Ordered, "sends the end of the stream, in the order of the calls";
     "replicode_sock_v1" "open" BsdOpen(
-        domain: u32 = Arg::Size, kind: u32 = Arg::Flags(FlagSet::Sock), protocol: u32 = Arg::Size)
+        domain: u32 = Arg::Flags(FlagSet::Domain), kind: u32 = Arg::Flags(FlagSet::Sock),
+        protocol: u32 = Arg::Flags(FlagSet::Protocol))
         -> Value, Normalised, "IPv4 streams only; the lowest free descriptor";
     "replicode_sock_v1" "bind" BsdBind(fd: u32 = Arg::Fd, addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
         -> Value, Normalised,
@@ -321,11 +322,11 @@ imports! {
         fd: u32 = Arg::Fd, addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
         -> Value, Recorded, "the client's address as the log has it";
     "replicode_sock_v1" "getsockopt" BsdGetsockopt(
-        fd: u32 = Arg::Fd, level: u32 = Arg::Size, option: u32 = Arg::Size, value: u32 = Arg::Out,
+        fd: u32 = Arg::Fd, level: u32 = Arg::Flags(FlagSet::Level), option: u32 = Arg::Option, value: u32 = Arg::OutOption,
         value_len: u32 = Arg::Out)
         -> Value, Normalised, "buffer sizes are the limits `recv_window` and `send_window`";
     "replicode_sock_v1" "setsockopt" BsdSetsockopt(
-        fd: u32 = Arg::Fd, level: u32 = Arg::Size, option: u32 = Arg::Size, value: u32 = Arg::Buffer,
+        fd: u32 = Arg::Fd, level: u32 = Arg::Flags(FlagSet::Level), option: u32 = Arg::Option, value: u32 = Arg::OptionValue,
         value_len: u32 = Arg::Len)
         -> Value, Normalised,
         "time-outs follow the log's clock; what has no meaning here is kept and ignored";

@@ -97,6 +97,14 @@ pub enum FlagSet {
     Whence,
     /// `advice`, a number.
     Advice,
+    /// `filetype`, a number.
+    FileType,
+    /// `AF_*`, a number.
+    Domain,
+    /// `IPPROTO_*`, a number.
+    Protocol,
+    /// The level of a socket option, a number.
+    Level,
 }
 
 /// What a parameter means. Used only for traces: the kernel's own decoding does not look at it.
@@ -124,7 +132,11 @@ pub enum Arg {
     Iovecs,
     /// Pointer to a `sockaddr` that is read; its length follows as [`Arg::Len`].
     Address,
-    /// Pointer to subscriptions; their number follows later as a plain size.
+    /// A socket option's number, its level before it.
+    Option,
+    /// Pointer to a socket option's value that is read; its length follows as [`Arg::Len`].
+    OptionValue,
+    /// Pointer to subscriptions; [`Arg::OutEvents`] and their number follow.
     Subscriptions,
     /// Pointer to something that is written, not shown.
     Out,
@@ -134,6 +146,17 @@ pub enum Arg {
     OutU64,
     /// Pointer to an address that is written, its length behind the next parameter; shown after success.
     OutAddress,
+    /// Pointer to a text that is written, then the room for it, and possibly a pointer to its length; shown after success.
+    OutText,
+    /// Pointer to an `fdstat` that is written; shown after success.
+    OutFdstat,
+    /// Pointer to a `filestat` that is written; shown after success.
+    OutFilestat,
+    /// Pointer to a socket option's value that is written, its length behind the next parameter; shown after success.
+    OutOption,
+    /// Pointer to events that are written, between the subscriptions and their number, with a pointer to the events'
+    /// number last; shown after success.
+    OutEvents,
 }
 
 /// One parameter of an import.
