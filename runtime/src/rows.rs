@@ -1,25 +1,40 @@
 //! The machine's tables as rows for people and scripts.
 
-use crate::admin::{NatLine, ProcessRow};
+use crate::admin::{Ending, NatLine, ProcessRow};
 use replicode_log::LogicalTime;
 use replicode_machine::Machine;
 use replicode_nat::{NatRow, RowKind};
 use replicode_syscalls::{ProcessInfo, ProcessState};
 
-/// All processes, those that have ended included.
-pub fn processes<L: replicode_machine::GuestLoader>(machine: &Machine<L>) -> Vec<ProcessRow> {
-    machine.processes().map(process).collect()
+/// All processes, those that have ended included. `ended`: what is known about those beyond their number.
+pub fn processes<L: replicode_machine::GuestLoader>(machine: &Machine<L>, ended: &[Ending]) -> Vec<ProcessRow> {
+    let ending = |info: &ProcessInfo| ended.iter().find(|ending| ending.pid == info.pid.0).cloned();
+    machine.processes().map(|info| (ending(&info), info)).map(|(ended, info)| process(info, ended)).collect()
 }
 
-fn process(info: ProcessInfo) -> ProcessRow {
+fn process(info: ProcessInfo, ended: Option<Ending>) -> ProcessRow {
     let state = match info.state {
         ProcessState::Ready => "ready".to_string(),
         ProcessState::Waiting { call, until: LogicalTime::NEVER } => format!("waits in {call}"),
         ProcessState::Waiting { call, until } => format!("waits in {call} until {until}"),
         ProcessState::Yielded => "spins".to_string(),
-        ProcessState::Exited(status) => format!("ended: {status}"),
+        ProcessState::Exited(status) => match &ended {
+            Some(ending) => format!("ended in batch #{}: {status}", ending.batch),
+            None => format!("ended: {status}"),
+        },
     };
-    ProcessRow { pid: info.pid.0, name: info.name, state, calls: info.calls, fds: info.descriptors as u64 }
+    ProcessRow { pid: info.pid.0, name: info.name, state, calls: info.calls, fds: info.descriptors as u64, ended }
+}
+
+/// What to say when a client was led to a port on which nobody listens.
+pub fn nobody_listens<L>(machine: &Machine<L>) -> String {
+    let listeners = machine.nat_rows().filter(|row| matches!(row.kind, RowKind::Listener));
+    let mut ports: Vec<(String, u16)> = listeners.filter_map(|row| Some((row.process, row.port?))).collect();
+    ports.sort();
+    let text = "a client was reset: nobody listens on the port of the cell to which it was led";
+    let Some((_, port)) = ports.first() else { return format!("{text}, nor on any other") };
+    let all: Vec<String> = ports.iter().map(|(process, port)| format!("{process}:{port}")).collect();
+    format!("{text}. Open are {}; '--publish HOSTPORT:{port}' leads to the first of them", all.join(", "))
 }
 
 /// The NAT table.

@@ -28,11 +28,20 @@ pub fn ps(args: &AdminArgs, json: bool) -> Result<u8> {
     if json {
         return print_json(&rows);
     }
+    print(&ps_text(rows))
+}
+
+fn ps_text(rows: Vec<ProcessRow>) -> String {
     let mut table = Table::new(["PID", "NAME", "CALLS", "FDS", "STATE"]);
+    let mut texts = String::new();
     for row in rows {
+        // What the engine said about a trap has lines of its own.
+        if let Some(text) = row.ended.and_then(|ending| ending.text) {
+            texts.push_str(&format!("\nprocess {}: {}\n", row.pid, text.trim_end()));
+        }
         table.row([row.pid.to_string(), row.name, row.calls.to_string(), row.fds.to_string(), row.state]);
     }
-    print(&table.to_string())
+    format!("{table}{texts}")
 }
 
 /// `replicode nat`.
@@ -168,7 +177,13 @@ fn status_text(status: &Status) -> String {
         let trouble = peer.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         line("peer", format!("{} at {}{answered}{trouble}", peer.node, peer.addr));
     }
-    line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")));
+    line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")).trim_end().to_string());
+    for ending in &status.ended {
+        line("ended", ending.sentence());
+    }
+    if let Some(hint) = &status.hint {
+        line("hint", hint.clone());
+    }
     out
 }
 
@@ -242,7 +257,7 @@ pub fn finish(result: std::io::Result<()>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::Peer;
+    use crate::admin::{Ending, Peer};
 
     #[test]
     fn tables_are_aligned() {
@@ -262,6 +277,29 @@ mod tests {
         let status = Status { node: 2, name: "kv".into(), role: "follower".into(), ..Status::default() };
         let text = status_text(&status);
         assert!(text.contains("2 of 'kv'") && text.contains("follower; nobody leads in term 0"), "{text}");
+    }
+
+    #[test]
+    fn how_processes_ended_is_shown() {
+        let ended = Ending {
+            pid: 1,
+            process: "kv".into(),
+            batch: 7,
+            code: None,
+            how: "trap: Unreachable".into(),
+            text: Some("error\nCaused by:\n    wasm trap: unreachable\n".into()),
+        };
+        let text = status_text(&Status { ended: vec![ended.clone()], hint: Some("look".into()), ..Status::default() });
+        assert!(
+            text.contains("ended      process 1 'kv' ended in batch #7: trap: Unreachable (wasm trap: unreachable)"),
+            "{text}"
+        );
+        assert!(text.ends_with("hint       look\n"), "{text}");
+        let state = "ended in batch #7: trap: Unreachable".to_string();
+        let row = ProcessRow { pid: 1, name: "kv".into(), state, calls: 2, fds: 0, ended: Some(ended) };
+        let text = ps_text(vec![row]);
+        assert!(text.contains("1    kv    2      0    ended in batch #7"), "{text}");
+        assert!(text.contains("\nprocess 1: error\nCaused by:\n    wasm trap: unreachable\n"), "{text}");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 pub mod client;
 pub mod server;
 
+use replicode_log::{BatchIndex, ExitStatus, Pid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -108,6 +109,53 @@ pub struct Status {
     pub fsyncs: u64,
     /// The batch being executed, when that takes longer than a moment.
     pub executing: Option<Executing>,
+    /// The processes that have ended, the last ones of many. The same on all nodes but for [`Ending::text`].
+    pub ended: Vec<Ending>,
+    /// What is wrong in the way the cell is used, as far as this node can tell.
+    pub hint: Option<String>,
+}
+
+/// How a process has ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Number in the cell.
+    pub pid: u32,
+    /// Name.
+    pub process: String,
+    /// The batch in which it did.
+    pub batch: u64,
+    /// The code with which it exited; none when it was stopped.
+    pub code: Option<u32>,
+    /// How it ended, in words: `exit 1`, `trap: OutOfBounds`, `killed`.
+    pub how: String,
+    /// For a trap, what happened where, as the engine tells it.
+    pub text: Option<String>,
+}
+
+impl Ending {
+    /// The end of a process, with the engine's text about it.
+    #[must_use]
+    pub fn new(pid: Pid, process: String, batch: BatchIndex, status: ExitStatus, text: Option<String>) -> Self {
+        let code = if let ExitStatus::Code(code) = status { Some(code) } else { None };
+        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text }
+    }
+
+    /// A sentence about it; of the engine's text, the reason of the trap.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        // The engine begins with where it happened and ends with why.
+        let why = self.text.iter().flat_map(|text| text.lines().rev()).map(str::trim).find(|line| !line.is_empty());
+        let why = why
+            .map(|why| format!(" ({})", why.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(": ")));
+        format!(
+            "process {} '{}' ended in batch #{}: {}{}",
+            self.pid,
+            self.process,
+            self.batch,
+            self.how,
+            why.unwrap_or_default()
+        )
+    }
 }
 
 /// Milliseconds without an answer after which a leader no longer counts a peer: many heartbeats, and longer than an
@@ -141,7 +189,7 @@ pub struct Peer {
     pub node: u64,
     /// Where it is reached.
     pub addr: String,
-    /// Milliseconds since it last answered.
+    /// Milliseconds since it last answered (leader only: nobody else asks all the time). `None`: never since the start.
     pub last_contact_ms: Option<u64>,
     /// Up to which entry its log is known to equal ours (leader only).
     pub matched: Option<u64>,
@@ -171,6 +219,8 @@ pub struct ProcessRow {
     pub calls: u64,
     /// Open descriptors.
     pub fds: u64,
+    /// How it ended, once it has.
+    pub ended: Option<Ending>,
 }
 
 /// A row of the NAT table.

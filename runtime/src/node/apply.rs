@@ -16,14 +16,15 @@ use super::main_program::MainProgram;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
 use super::reports::Reports;
+use super::silences::{Sight, Silences};
 use super::vitals::{Recent, Vitals};
 use crate::datadir::{self, DataDir};
 use crate::digests::{DigestFile, NotReproduced};
-use crate::rows;
+use crate::{rows, telemetry};
 use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use replicode_gateway::Gateway;
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output};
+use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, Refusal};
 use replicode_machine::Machine;
 use replicode_replication::{Committed, Progress, Replica, Role};
 use replicode_wasm::WasmLoader;
@@ -34,8 +35,6 @@ use std::time::{Duration, Instant};
 const GROUP: usize = 32;
 /// How often a leader looks for nodes that have fallen silent.
 const WATCH: Duration = Duration::from_millis(500);
-/// A declared-down node is declared again if the log has not said so after this time.
-const DECLARE_AGAIN: Duration = Duration::from_secs(5);
 
 /// How a node ends when nothing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +77,7 @@ pub struct LoopState {
     /// The last batch that the replica has not heard of.
     unsettled: bool,
     watched: Option<Instant>,
-    declared: Vec<(NodeId, BootNo, Instant)>,
+    silences: Silences,
     #[cfg(feature = "planted-nondeterminism")]
     plant: Plant,
 }
@@ -162,12 +161,15 @@ impl ApplyLoop {
             tracing::warn!("batch {} took {:?}: a program computes without system calls", committed.index, now - began);
         }
         for note in &applied.notes {
-            tracing::warn!("process {}: {}", note.pid, note.text);
+            self.vitals.note(note.pid, &note.text);
         }
         if let Err(error) = self.digests.put(applied.index, applied.digest) {
             return Err(self.not_reproduced(error));
         }
         let exited = self.outputs(applied.index, applied.outputs)?;
+        for note in applied.notes {
+            self.warn(&format!("process {}: {}", note.pid.0, note.text.trim_end()));
+        }
         if let Some(main) = &mut self.main {
             main.after();
         }
@@ -185,10 +187,16 @@ impl ApplyLoop {
         let new = self.state.live || admitted;
         let mut exited = None;
         for output in outputs {
+            self.vitals.follow(index, &output);
             if let Some(main) = &mut self.main
                 && let Some(status) = main.output(&output, new, &self.replica)?
             {
                 exited = Some(status);
+            }
+            if let Output::Refused { conn, why: Refusal::NoListener } = &output
+                && conn.node() == Some(self.node)
+            {
+                self.nobody_listens();
             }
             match output {
                 Output::Booted { node, boot, nonce } if (node, nonce) == (self.node, self.state.nonce) => {
@@ -292,25 +300,40 @@ impl ApplyLoop {
         }
     }
 
-    /// As leader: declares nodes down that have been silent for too long.
+    /// As leader: looks after nodes that have fallen silent.
     fn watch(&mut self, now: Instant) {
-        if self.replica.status().role != Role::Leader {
-            self.state.declared.clear();
-            return;
+        let status = self.replica.status();
+        if status.role != Role::Leader {
+            return self.state.silences.forget();
         }
-        self.state.declared.retain(|(.., at)| now < *at + DECLARE_AGAIN);
         for (node, silence) in self.replica.silent_peers() {
-            let live = self.machine.live_boots().find(|(live, _)| *live == node);
-            let Some((_, boot)) = live.filter(|_| silence >= self.node_down_after) else { continue };
-            if self.state.declared.iter().any(|(n, b, _)| (*n, *b) == (node, boot)) {
-                continue;
+            let contact = status.peers.iter().find(|peer| peer.node == node).and_then(|peer| peer.last_contact);
+            let boot = self.machine.live_boots().find(|(live, _)| *live == node).map(|(_, boot)| boot);
+            let sight = Sight { silence, contact, boot };
+            let verdict = self.state.silences.look(node, sight, self.node_down_after, now);
+            if let Some(text) = verdict.say {
+                tracing::warn!("{text}");
             }
-            tracing::warn!(
-                "node {} has been silent for {silence:?}: its clients' connections are given up",
-                node.get()
-            );
-            self.state.declared.push((node, boot, now));
-            self.replica.offer(&mut vec![Input::NodeDown { node, boot }]);
+            if let Some(boot) = verdict.declare {
+                self.replica.offer(&mut vec![Input::NodeDown { node, boot }]);
+            }
+        }
+    }
+
+    /// Something that whoever started the program should know. What earlier starts have lived through they were told.
+    fn warn(&self, text: &str) {
+        if self.main.is_some() && self.state.live {
+            telemetry::say(text);
+        } else {
+            tracing::warn!("{text}");
+        }
+    }
+
+    /// A client of this node came to a published port behind which there is nobody: most likely it is the wrong one.
+    fn nobody_listens(&self) {
+        let hint = rows::nobody_listens(&self.machine);
+        if self.vitals.hint(hint.clone()) {
+            self.warn(&hint);
         }
     }
 
@@ -323,7 +346,7 @@ impl ApplyLoop {
     fn answer(&self, query: Query) -> Result<Answered, String> {
         let json = |rows: serde_json::Result<serde_json::Value>| rows.map(Answered::Json).map_err(|e| e.to_string());
         match query {
-            Query::Processes => json(serde_json::to_value(rows::processes(&self.machine))),
+            Query::Processes => json(serde_json::to_value(rows::processes(&self.machine, &self.vitals.ended()))),
             Query::Nat => json(serde_json::to_value(rows::nat(&self.machine))),
             Query::Batches { from, limit } => match self.state.recent.rows(from, limit) {
                 Ok(rows) => json(serde_json::to_value(rows)),

@@ -87,7 +87,7 @@ impl Own {
         let digests = digests(machine, agreed.next(), index);
         let steps =
             digests.iter().filter_map(|(n, _)| Some((*n, machine.steps_of(*n)?.iter().map(plain).collect()))).collect();
-        Self { node, agreed, index, digests, steps, processes: rows::processes(machine) }
+        Self { node, agreed, index, digests, steps, processes: rows::processes(machine, &[]) }
     }
 
     /// Asks the peers, in order, until one can say where the histories part; the text of the report.

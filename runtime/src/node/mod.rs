@@ -7,6 +7,7 @@
 //! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
 //! | [`reports`] | when digests are compared with other nodes |
+//! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
 //! | [`signals`] | how a node is told to stop |
@@ -22,6 +23,7 @@ pub mod plant;
 pub mod reports;
 pub mod scheduling;
 pub mod signals;
+pub mod silences;
 pub mod stdin;
 pub mod vitals;
 
@@ -41,7 +43,7 @@ use main_program::MainProgram;
 use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Published};
 use replicode_log::{Input, NodeId, Service};
 use replicode_machine::Machine;
-use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, TlsIdentity, Tuning};
+use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, TlsIdentity, Tuning};
 use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
 use std::collections::BTreeMap;
@@ -306,10 +308,12 @@ impl About {
     fn status(&self) -> Status {
         let replica = self.replica.status();
         let (state, batches_per_s, executing) = self.vitals.look(Instant::now());
+        let leads = replica.role == Role::Leader;
         let peers = replica.peers.into_iter().map(|peer| Peer {
             node: peer.node.get(),
             addr: peer.addr.to_string(),
-            last_contact_ms: peer.last_contact.map(|silence| silence.as_millis() as u64),
+            // A follower asks its peers only now and then, so that this would tell nothing about them.
+            last_contact_ms: peer.last_contact.filter(|_| leads).map(|silence| silence.as_millis() as u64),
             matched: peer.matched,
             trouble: peer.trouble,
         });
@@ -341,6 +345,8 @@ impl About {
             log_bytes: replica.log.bytes,
             fsyncs: replica.log.fsyncs,
             executing,
+            ended: state.ended.into(),
+            hint: state.hint,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What the machine thread leaves on the table for others to look at without disturbing it: how far it is, and what the
 //! last batches held. So `status` answers even while a program computes for minutes.
 
-use crate::admin::{BatchRow, Executing};
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, Input, LogicalTime};
-use std::collections::VecDeque;
+use crate::admin::{BatchRow, Ending, Executing};
+use replicode_log::{Batch, BatchIndex, BootNo, Digest, Input, LogicalTime, Output, Pid};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(2);
 /// A batch that takes longer than this is shown as being executed.
 const MOMENT: Duration = Duration::from_millis(500);
+
+/// Ended processes that are remembered.
+const ENDINGS: usize = 64;
 
 /// How far the machine thread is.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ pub struct State {
     pub boot: BootNo,
     /// Batches applied since start.
     pub batches: u64,
+    /// The processes that have ended, the last [`ENDINGS`] of them.
+    pub ended: VecDeque<Ending>,
+    /// What is wrong in the way the cell is used.
+    pub hint: Option<String>,
+    /// Names of the processes that run, and what was noted about them.
+    running: BTreeMap<Pid, (String, Option<String>)>,
     executing: Option<(BatchIndex, Instant)>,
     window: (Instant, u64),
     rate: f64,
@@ -44,6 +53,9 @@ impl Vitals {
             digest: genesis,
             boot: BootNo(0),
             batches: 0,
+            ended: VecDeque::new(),
+            hint: None,
+            running: BTreeMap::new(),
             executing: None,
             window: (Instant::now(), 0),
             rate: 0.0,
@@ -75,6 +87,45 @@ impl Vitals {
             state.rate = (state.batches - before) as f64 / elapsed.as_secs_f64();
             state.window = (now, state.batches);
         }
+    }
+
+    /// Something was noted about a process: if it ends in this batch, that is why.
+    pub fn note(&self, pid: Pid, text: &str) {
+        if let Some((_, noted)) = self.lock().running.get_mut(&pid) {
+            *noted = Some(text.to_string());
+        }
+    }
+
+    /// Looks at an output for what tells of processes.
+    pub fn follow(&self, index: BatchIndex, output: &Output) {
+        match output {
+            Output::Started { pid, name } => {
+                self.lock().running.insert(*pid, (name.clone(), None));
+            }
+            Output::Exited { pid, status } => {
+                let mut state = self.lock();
+                let (process, text) = state.running.remove(pid).unwrap_or_default();
+                if state.ended.len() == ENDINGS {
+                    state.ended.pop_front();
+                }
+                state.ended.push_back(Ending::new(*pid, process, index, *status, text));
+            }
+            _ => {}
+        }
+    }
+
+    /// Something is wrong in the way the cell is used. Answers whether that is news.
+    pub fn hint(&self, hint: String) -> bool {
+        let mut state = self.lock();
+        let news = state.hint.as_ref() != Some(&hint);
+        state.hint = Some(hint);
+        news
+    }
+
+    /// The processes that have ended, as far as they are remembered.
+    #[must_use]
+    pub fn ended(&self) -> Vec<Ending> {
+        self.lock().ended.iter().cloned().collect()
     }
 
     /// The node's boot was granted, or is over (0).
@@ -203,7 +254,7 @@ impl Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replicode_log::{BatchBuilder, BatchHeader, ConnId, NodeId, Pid};
+    use replicode_log::{BatchBuilder, BatchHeader, ConnId, ExitStatus, NodeId};
 
     fn batch(index: u64) -> Batch {
         let mut builder = BatchBuilder::new(10, 1000);
@@ -245,6 +296,42 @@ mod tests {
         assert_eq!(indexes(Some(6), 2), Ok(vec![6, 7]));
         assert_eq!(indexes(Some(last + 1), 2), Ok(vec![]));
         assert_eq!(indexes(Some(5), 2), Err(6));
+    }
+
+    #[test]
+    fn how_processes_ended_is_remembered() {
+        let vitals = Vitals::new(Digest::ZERO);
+        let started = |pid: u32| Output::Started { pid: Pid(pid), name: format!("p{pid}") };
+        let exited = |pid, status| Output::Exited { pid: Pid(pid), status };
+        for pid in 1..=3 {
+            vitals.follow(BatchIndex(1), &started(pid));
+        }
+        vitals.follow(BatchIndex(4), &exited(2, ExitStatus::Code(3)));
+        vitals.note(
+            Pid(1),
+            "error while executing\n  0: main\n\nCaused by:\n    0: at 0xff\n    1: wasm trap: unreachable\n",
+        );
+        vitals.follow(BatchIndex(5), &exited(1, ExitStatus::Trap(replicode_log::TrapKind::Unreachable)));
+        let told: Vec<_> = vitals.ended().iter().map(Ending::sentence).collect();
+        assert_eq!(
+            told,
+            [
+                "process 2 'p2' ended in batch #4: exit 3",
+                "process 1 'p1' ended in batch #5: trap: Unreachable (wasm trap: unreachable)"
+            ]
+        );
+        assert_eq!(vitals.ended().iter().map(|ending| ending.code).collect::<Vec<_>>(), [Some(3), None]);
+        for pid in 10..100 {
+            vitals.follow(BatchIndex(6), &started(pid));
+            vitals.follow(BatchIndex(6), &exited(pid, ExitStatus::Killed));
+        }
+        assert_eq!((vitals.ended().len(), vitals.ended().last().map(|ending| ending.pid)), (ENDINGS, Some(99)));
+    }
+
+    #[test]
+    fn a_hint_is_news_once() {
+        let vitals = Vitals::new(Digest::ZERO);
+        assert!(vitals.hint("a".into()) && !vitals.hint("a".into()) && vitals.hint("b".into()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `up` shows: a live table on a terminal, lines elsewhere, lines of JSON for scripts.
 
 use crate::admin::client::AdminClient;
-use crate::admin::{Request, Status};
+use crate::admin::{Ending, Request, Status};
 use crate::show::Table;
 use anyhow::Result;
 use replicode_log::NodeId;
@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Clients' addresses shown per node.
 const CLIENTS: usize = 4;
+/// Ended processes shown below the table.
+const ENDED: usize = 4;
 /// Lines of news kept below the table.
 const NEWS: usize = 6;
 
@@ -51,6 +53,10 @@ pub enum News {
     },
     /// A node does not answer although its process lives.
     Silent(NodeId),
+    /// A process has ended, on all nodes alike.
+    Ended(Ending),
+    /// Something is wrong in the way the cell is used.
+    Hint(String),
     /// Somebody leads.
     Leads {
         /// The leader.
@@ -83,6 +89,9 @@ pub struct Board {
     style: Style,
     views: BTreeMap<NodeId, View>,
     leader: Option<(u64, u64)>,
+    /// The processes that have ended.
+    ended: BTreeMap<u32, Ending>,
+    hint: Option<String>,
     news: Vec<String>,
     /// Lines of the table on the terminal now.
     drawn: usize,
@@ -102,7 +111,19 @@ impl Board {
         let view = |node| (node, View { status: None, child: None, announced: None, died: None });
         let views = nodes.into_iter().map(view).collect();
         let (name, root) = (name.to_string(), root.to_path_buf());
-        Self { name, root, style, views, leader: None, news: vec![], drawn: 0, shown: String::new(), served: false }
+        Self {
+            name,
+            root,
+            style,
+            views,
+            leader: None,
+            ended: BTreeMap::new(),
+            hint: None,
+            news: vec![],
+            drawn: 0,
+            shown: String::new(),
+            served: false,
+        }
     }
 
     /// Says what is started.
@@ -142,6 +163,8 @@ impl Board {
         self.served = true;
         let published = status.published.iter().map(|port| format!("{} -> {}", port.listen, port.service)).collect();
         let (pid, leads) = (status.pid, status.leader.map(|leader| (status.term, leader)));
+        let ended: Vec<_> = status.ended.iter().filter(|it| !self.ended.contains_key(&it.pid)).cloned().collect();
+        let hint = status.hint.clone().filter(|hint| self.hint.as_ref() != Some(hint));
         if view.announced != Some(pid) {
             view.announced = Some(pid);
             let by_hand = child.is_some_and(|child| child != pid) || child.is_none();
@@ -152,6 +175,14 @@ impl Board {
         {
             self.leader = Some((term, leader));
             self.news(News::Leads { node: leader, term });
+        }
+        for ending in ended {
+            self.ended.insert(ending.pid, ending.clone());
+            self.news(News::Ended(ending));
+        }
+        if let Some(hint) = hint {
+            self.hint = Some(hint.clone());
+            self.news(News::Hint(hint));
         }
     }
 
@@ -189,6 +220,13 @@ impl Board {
                 let text = format!("node {} does not answer", node.get());
                 self.tell(&text, &json!({"event": "silent", "node": node}));
             }
+            News::Ended(ending) => {
+                // In the live picture it stands in a place of its own.
+                if self.style != Style::Live {
+                    self.tell(&ending.sentence(), &json!({"event": "ended", "ended": ending}));
+                }
+            }
+            News::Hint(hint) => self.tell(&hint, &json!({"event": "hint", "hint": hint})),
             News::Leads { node, term } => {
                 let text = format!("node {node} leads in term {term}");
                 self.tell(&text, &json!({"event": "leader", "node": node, "term": term}));
@@ -243,6 +281,10 @@ impl Board {
             table.row(row(*node, view));
         }
         let mut text = format!("replicode up: '{}' in {}\n{table}", self.name, self.root.display());
+        for ending in self.ended.values().rev().take(ENDED).rev() {
+            text.push_str(&ending.sentence());
+            text.push('\n');
+        }
         for line in &self.news {
             text.push_str(line);
             text.push('\n');
@@ -351,6 +393,21 @@ mod tests {
         assert!(lines[2].ends_with("6 127.0.0.1:0 127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 …"), "{picture}");
         assert!(lines[3].contains("dead: signal: 9"), "{picture}");
         assert!(picture.contains("node 1 leads in term 3") && picture.contains("replicode node --data data/node-2"));
+    }
+
+    #[test]
+    fn a_program_that_ended_stays_in_the_picture() {
+        let mut board = live();
+        let (process, how) = ("kv".to_string(), "exit 3".to_string());
+        let ended = vec![Ending { pid: 1, process, batch: 9, code: Some(3), how, text: None }];
+        for n in [1, 2, 1] {
+            board.seen(node(n), Some(n as u32), Some(Status { ended: ended.clone(), ..status(n, n as u32) }));
+        }
+        let told = "\nprocess 1 'kv' ended in batch #9: exit 3\n";
+        assert_eq!(board.picture().matches(told).count(), 1, "{}", board.picture());
+        board.seen(node(1), None, None);
+        board.seen(node(2), None, None);
+        assert!(board.picture().contains(told), "{}", board.picture());
     }
 
     #[test]
