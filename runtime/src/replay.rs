@@ -3,12 +3,13 @@
 //! Two kinds of witnesses stand against the replay: `digests.bin`, in which the recording node noted what it got, and
 //! the reports in the log, in which all nodes said what they got.
 
-use crate::admin::BatchRow;
+use crate::admin::{BatchRow, Ending};
 use crate::args::ReplayArgs;
 use crate::recording::Recording;
 use crate::{show, telemetry};
 use anyhow::{Context, Result};
-use replicode_log::{Batch, BatchIndex, Digest, Input, LogicalTime, NodeId};
+use replicode_log::{Batch, BatchIndex, Digest, Input, LogicalTime, NodeId, Output, Pid};
+use replicode_machine::Applied;
 use replicode_syscalls::Recording as Keep;
 use replicode_syscalls::abi::IMPORTS;
 use serde::Serialize;
@@ -68,7 +69,7 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut progress = Progress::new(!args.trace && !json);
     let mut found = Findings { torn: recording.torn(), digest: machine.digest().to_string(), ..Findings::default() };
-    let mut reports = Reports::default();
+    let (mut reports, mut endings) = (Reports::default(), Endings::default());
     let (mut first, mut last) = (None, LogicalTime::GENESIS);
     let began = Instant::now();
     let mut batches = recording.batches();
@@ -85,6 +86,9 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
         if args.trace {
             for record in machine.take_trace() {
                 trace_call(&mut out, &record, json)?;
+            }
+            for ending in endings.of(&applied) {
+                trace_ending(&mut out, applied.time, &ending, json)?;
             }
         }
         found.applied_index = index.0;
@@ -138,7 +142,12 @@ fn text(found: &Findings, recording: &Recording) -> String {
         let _ = writeln!(out, "the log ends in a write that a crash cut short: {torn}");
     }
     if found.uncommitted > 0 {
-        let _ = writeln!(out, "batches left out at the end, not known to be committed: {}", found.uncommitted);
+        let (n, s) = (found.uncommitted, if found.uncommitted == 1 { "" } else { "es" });
+        let _ = writeln!(
+            out,
+            "left out: {n} batch{s} at the end that this node wrote, but did not know to be agreed on when it stopped; it \
+             told nobody of their effects. The cluster settles what becomes of such batches at its next start"
+        );
     }
     for (node, batch) in &found.other_nodes {
         let _ = writeln!(out, "node {node} reported another digest for batch {batch}: it had diverged");
@@ -183,9 +192,42 @@ fn trace_call(out: &mut impl Write, record: &replicode_syscalls::TraceRecord, js
     let value = serde_json::json!({
         "time_ns": record.time.nanos(), "pid": record.pid.0, "process": &*record.process, "call": call,
         "args": record.args, "result": record.result, "moved": record.moved,
-        "data": String::from_utf8_lossy(&record.data),
+        "data": String::from_utf8_lossy(&record.data), "told": record.told,
+        "error": record.error().map(|errno| errno.to_string()),
     });
     show::finish(writeln!(out, "{value}"))
+}
+
+fn trace_ending(out: &mut impl Write, time: LogicalTime, ending: &Ending, json: bool) -> Result<()> {
+    if json {
+        return show::finish(writeln!(out, "{}", serde_json::json!({"ended": ending})));
+    }
+    show::finish(writeln!(out, "{time} [{} {}] +++ {} +++", ending.pid, ending.process, ending.how))?;
+    let text = ending.text.as_deref().unwrap_or_default();
+    text.lines().filter(|line| !line.is_empty()).try_for_each(|line| show::finish(writeln!(out, "    {line}")))
+}
+
+/// Follows which processes there are, so that those that end have names.
+#[derive(Default)]
+struct Endings(BTreeMap<Pid, String>);
+
+impl Endings {
+    /// The processes that have ended in a batch.
+    fn of(&mut self, applied: &Applied) -> Vec<Ending> {
+        let mut ended = Vec::new();
+        for output in &applied.outputs {
+            match output {
+                Output::Started { pid, name } => _ = self.0.insert(*pid, name.clone()),
+                Output::Exited { pid, status } => {
+                    let text = applied.notes.iter().find(|note| note.pid == *pid).map(|note| note.text.clone());
+                    let process = self.0.remove(pid).unwrap_or_default();
+                    ended.push(Ending::new(*pid, process, applied.index, *status, text));
+                }
+                _ => {}
+            }
+        }
+        ended
+    }
 }
 
 /// What nodes said in the log about their digests, against what the replay gives.
