@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 
 /// What a session asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Told {
     Counted,
     /// The counter would have left the range of `i64`: it does not count.
     Overflow,
+    /// The server holds as many keys as it may: it does not count.
+    NoRoom,
     /// The value of the counter.
     Value(i64),
 }
@@ -34,6 +36,9 @@ pub enum Told {
 pub enum Failure {
     /// The server refused the request itself; repeating cannot help.
     Refused(Box<tonic::Status>),
+    /// The session is forgotten, or was never opened: the increments that were not answered may have counted or not,
+    /// and nobody knows any more. Open another one.
+    Lost(String),
     /// The server's answer makes no sense.
     Broken(String),
     /// No server within the patience.
@@ -43,7 +48,8 @@ pub enum Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Failure::Refused(why) => write!(f, "the server refused: {}", why.message()),
+            Failure::Refused(why) => write!(f, "the server refused: {}", reason(why)),
+            Failure::Lost(why) => write!(f, "the session is lost: {why}"),
             Failure::Broken(why) => write!(f, "the server's answer makes no sense: {why}"),
             Failure::Unreachable(why) => write!(f, "no server: {why}"),
         }
@@ -61,25 +67,67 @@ struct Link {
     receive: Streaming<proto::BatchReply>,
 }
 
+/// Codes that say that the request itself is wrong, not the moment.
+fn is_refusal(code: tonic::Code) -> bool {
+    use tonic::Code;
+    matches!(
+        code,
+        Code::InvalidArgument
+            | Code::ResourceExhausted
+            | Code::OutOfRange
+            | Code::FailedPrecondition
+            | Code::NotFound
+            | Code::Unimplemented
+    )
+}
+
+/// Pause between attempts to reach a server.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// One writer: a session on a stream, reconnected as often as needed.
 ///
 /// Several batches may be on their way; answers come in order. After a failure all unanswered batches are sent again,
-/// in order, with their old sequence numbers: those that had been counted are recognised.
+/// in order, unchanged, with their old sequence numbers: those that had been counted are recognised.
 pub struct Session {
     address: String,
     id: u64,
     next: u64,
     unanswered: VecDeque<Batch>,
     link: Option<Link>,
-    /// Attempts before giving up, 20 ms apart.
+    /// Attempts before giving up, [`PAUSE`] apart.
     patience: u32,
+    /// Attempts since the last answer.
+    attempts: u32,
 }
 
 impl Session {
-    /// A session `id` (unique per writer) with the server at `address`, such as `http://127.0.0.1:4000`.
+    /// Opens a session with the server at `address`, such as `http://127.0.0.1:4000`; waits up to half a minute for one.
+    ///
+    /// # Errors
+    /// No server can be reached, or it refuses.
+    pub async fn open(address: String) -> Result<Self, Failure> {
+        let mut last = String::new();
+        for _ in 0..1500 {
+            match open_once(&address).await {
+                Ok(id) => return Ok(Session::resume(address, id, 1)),
+                Err(why) if is_refusal(why.code()) => return Err(Failure::Refused(Box::new(why))),
+                Err(why) => last = why.message().to_string(),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(Failure::Unreachable(last))
+    }
+
+    /// A session that was opened before, whose next new increment has the number `next`.
     #[must_use]
-    pub fn new(address: String, id: u64) -> Self {
-        Session { address, id, next: 1, unanswered: VecDeque::new(), link: None, patience: 1500 }
+    pub fn resume(address: String, id: u64, next: u64) -> Self {
+        Session { address, id, next, unanswered: VecDeque::new(), link: None, patience: 1500, attempts: 0 }
+    }
+
+    /// The number that the server gave it.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Batches on their way.
@@ -127,24 +175,32 @@ impl Session {
     }
 
     async fn connect(&mut self) -> Result<(), Failure> {
-        let mut last = String::new();
-        for _ in 0..self.patience {
-            match self.try_connect().await {
+        loop {
+            let why = match self.try_connect().await {
                 Ok(link) => {
                     self.link = Some(link);
                     return Ok(());
                 }
-                Err(why) => last = why,
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(why) => why,
+            };
+            self.pause(why).await?;
         }
-        Err(Failure::Unreachable(last))
+    }
+
+    /// After a failed attempt: waits a moment, or gives up.
+    async fn pause(&mut self, why: String) -> Result<(), Failure> {
+        self.attempts += 1;
+        if self.attempts >= self.patience {
+            return Err(Failure::Unreachable(why));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
     }
 
     async fn try_connect(&self) -> Result<Link, String> {
         let endpoint = Endpoint::from_shared(self.address.clone()).map_err(|e| e.to_string())?;
-        let channel = endpoint.connect_timeout(Duration::from_secs(1)).connect().await.map_err(|e| e.to_string())?;
-        let mut client = CounterClient::new(channel);
+        let channel = endpoint.connect_timeout(Duration::from_secs(1)).connect().await.map_err(|e| deepest(&e))?;
+        let mut client = CounterClient::new(channel).max_decoding_message_size(crate::rpc::MAX_MESSAGE);
         let (send, outgoing) = mpsc::channel(self.unanswered.len() + 64);
         for batch in &self.unanswered {
             send.send(batch.request.clone()).await.map_err(|e| e.to_string())?;
@@ -168,13 +224,18 @@ impl Session {
                     let Some(batch) = self.unanswered.pop_front() else {
                         return Err(Failure::Broken("an answer to no request".to_string()));
                     };
+                    self.attempts = 0;
                     return told(&batch.request, &reply);
                 }
-                Ok(None) => self.link = None,
-                Err(why) if matches!(why.code(), tonic::Code::InvalidArgument | tonic::Code::ResourceExhausted) => {
-                    return Err(Failure::Refused(Box::new(why)));
+                Ok(None) => {
+                    self.link = None;
+                    self.pause("the server ended the stream".to_string()).await?;
                 }
-                Err(_) => self.link = None,
+                Err(why) if is_refusal(why.code()) => return Err(Failure::Refused(Box::new(why))),
+                Err(why) => {
+                    self.link = None;
+                    self.pause(why.message().to_string()).await?;
+                }
             }
         }
     }
@@ -205,6 +266,12 @@ fn told(request: &proto::BatchRequest, reply: &proto::BatchReply) -> Result<Vec<
         Some(answer::Kind::Increment(i)) => match i.status() {
             IncrementStatus::Applied | IncrementStatus::Duplicate => Ok(Told::Counted),
             IncrementStatus::Overflow => Ok(Told::Overflow),
+            IncrementStatus::NoRoom => Ok(Told::NoRoom),
+            IncrementStatus::ExpiredSession => Err(Failure::Lost("the server has forgotten it".to_string())),
+            IncrementStatus::UnknownSession => Err(Failure::Lost("the server never opened it".to_string())),
+            IncrementStatus::Forgotten => {
+                Err(Failure::Lost("a number was decided so long ago that the answer is forgotten".to_string()))
+            }
             other => Err(Failure::Broken(format!("an increment was answered by {other:?}"))),
         },
         None => Err(Failure::Broken("an empty answer".to_string())),
@@ -212,13 +279,53 @@ fn told(request: &proto::BatchRequest, reply: &proto::BatchReply) -> Result<Vec<
     reply.answers.iter().map(one).collect()
 }
 
+async fn open_once(address: &str) -> Result<u64, tonic::Status> {
+    let endpoint = Endpoint::from_shared(address.to_string())
+        .map_err(|e| tonic::Status::invalid_argument(format!("{address} is no address: {e}")))?;
+    let unavailable = |e: tonic::transport::Error| tonic::Status::unavailable(format!("{address}: {}", deepest(&e)));
+    let channel = endpoint.connect_timeout(Duration::from_secs(1)).connect().await.map_err(unavailable)?;
+    Ok(CounterClient::new(channel).open(proto::OpenRequest {}).await?.into_inner().session)
+}
+
+/// What a status says, and below it the lowest layer.
+#[must_use]
+pub fn reason(status: &tonic::Status) -> String {
+    match std::error::Error::source(status) {
+        Some(cause) => format!("{}: {}", status.message(), deepest(cause)),
+        None => status.message().to_string(),
+    }
+}
+
+/// What the lowest layer says: `transport error` helps nobody.
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// A connection for single calls.
+///
+/// # Errors
+/// No server.
+pub async fn connect(address: &str) -> Result<CounterClient<Channel>, Failure> {
+    let endpoint = Endpoint::from_shared(address.to_string())
+        .map_err(|e| Failure::Unreachable(format!("{address} is no address: {e}")))?;
+    let channel = endpoint
+        .connect_timeout(Duration::from_secs(5))
+        .connect()
+        .await
+        .map_err(|e| Failure::Unreachable(format!("{address}: {}", deepest(&e))))?;
+    Ok(CounterClient::new(channel).max_decoding_message_size(crate::rpc::MAX_MESSAGE))
+}
+
 /// The server's state digest and the number of logged blocks it covers.
 ///
 /// # Errors
 /// No server, or it failed.
 pub async fn root(address: &str) -> Result<(Vec<u8>, u64), Failure> {
-    let mut client =
-        CounterClient::connect(address.to_string()).await.map_err(|e| Failure::Unreachable(e.to_string()))?;
+    let mut client = connect(address).await?;
     let reply = client.root(proto::RootRequest {}).await.map_err(|e| Failure::Refused(Box::new(e)))?.into_inner();
     Ok((reply.root, reply.blocks))
 }

@@ -1,11 +1,12 @@
 //! A counting service on Block-STM: requests are gathered in blocks, logged durably, run in parallel, answered.
 //!
-//! * [`log`]: what is kept on disk and how a torn tail is told from rot.
-//! * [`counters`]: the transactions; a function of the log, on any number of threads.
+//! * [`limits`]: what clients can make the server hold.
+//! * [`log`]: segments and a snapshot in a folder; [`segment`], [`snapshot`], [`state`]: their bytes; [`recover`]: how a
+//!   torn tail is told from rot; [`disk`]: the verbs that all of it is written against.
+//! * [`counters`]: the transactions; a function of the log, on any number of threads. [`sessions`]: who may count.
 //! * [`gather`]: one thread that turns requests into blocks: log, sync, run, answer.
-//! * [`rpc`]: the gRPC surface.
-//! * [`check`]: whether what clients saw has an explanation.
-//! * [`client`]: a client that counts each increment exactly once across crashes of the server.
+//! * [`rpc`]: the gRPC surface. [`client`]: a client that counts each increment exactly once across crashes.
+//! * [`check`]: whether what clients saw has an explanation. [`command`]: what the three programs share.
 //!
 //! An increment is acknowledged after its block is on disk and executed. The session's sequence number travels in the
 //! log and lives in the same transactional state as the counters, so a repetition after a crash is recognised by the
@@ -16,10 +17,18 @@
 
 pub mod check;
 pub mod client;
+pub mod command;
 pub mod counters;
+pub mod disk;
 pub mod gather;
+pub mod limits;
 pub mod log;
+pub mod recover;
 pub mod rpc;
+pub mod segment;
+pub mod sessions;
+pub mod snapshot;
+pub mod state;
 
 /// Generated from `proto/counter.proto`.
 #[allow(missing_docs, clippy::unwrap_used, clippy::pedantic)]

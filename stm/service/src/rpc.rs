@@ -1,7 +1,8 @@
 //! The gRPC surface: checks what clients send, hands it to the block thread, translates the answers.
 
-use crate::counters::{Answer, Increment, MAX_KEY, MAX_KEYS, Operation};
+use crate::counters::{Answer, Increment, Operation};
 use crate::gather::Request as Work;
+use crate::limits::Admission;
 use crate::proto::counter_server::Counter;
 use crate::proto::{self, IncrementStatus, answer, operation};
 use std::pin::Pin;
@@ -9,52 +10,94 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 
-/// Most operations of one request.
-pub const MAX_BATCH: usize = 4096;
 /// Requests of one stream that are on their way at a time.
 const PIPELINE: usize = 64;
+/// Largest message that is taken: the largest batch of the longest keys fits.
+pub const MAX_MESSAGE: usize = 16 << 20;
+const _: () = assert!(crate::limits::HARD_MAX_BATCH * (crate::limits::HARD_MAX_KEY + 64) <= MAX_MESSAGE);
 
 /// The service: a door to the block thread.
 #[derive(Clone)]
 pub struct Service {
     work: mpsc::Sender<Work>,
+    limits: Admission,
+    max_sessions: u64,
 }
 
-fn key(key: String) -> Result<String, Status> {
-    if key.is_empty() || key.len() > MAX_KEY {
-        return Err(Status::invalid_argument(format!("a key of {} bytes: at least 1, at most {MAX_KEY}", key.len())));
+impl Admission {
+    fn key(&self, key: String) -> Result<String, Status> {
+        if key.is_empty() || key.len() > self.max_key_bytes {
+            let (n, most) = (key.len(), self.max_key_bytes);
+            return Err(Status::invalid_argument(format!("a key of {n} bytes: at least 1, at most {most}")));
+        }
+        Ok(key)
     }
-    Ok(key)
-}
 
-fn increment(r: proto::IncrementRequest) -> Result<Operation, Status> {
-    if r.sequence == 0 {
-        return Err(Status::invalid_argument("sequence number 0: a session counts from 1"));
+    fn increment(&self, r: proto::IncrementRequest) -> Result<Operation, Status> {
+        if r.sequence == 0 {
+            return Err(Status::invalid_argument("sequence number 0: a session counts from 1"));
+        }
+        if r.session == 0 {
+            return Err(Status::invalid_argument(
+                "an increment without a session: call Open first, and name what it returns",
+            ));
+        }
+        let key = self.key(r.key)?;
+        Ok(Operation::Increment(Increment { key, by: r.by, session: r.session, sequence: r.sequence }))
     }
-    Ok(Operation::Increment(Increment { key: key(r.key)?, by: r.by, session: r.session, sequence: r.sequence }))
-}
 
-fn operations(request: proto::BatchRequest) -> Result<Vec<Operation>, Status> {
-    let n = request.operations.len();
-    if n > MAX_BATCH {
-        return Err(Status::invalid_argument(format!("a batch of {n} operations: at most {MAX_BATCH}")));
+    fn operations(&self, request: proto::BatchRequest) -> Result<Vec<Operation>, Status> {
+        let n = request.operations.len();
+        if n > self.max_batch {
+            let most = self.max_batch;
+            return Err(Status::invalid_argument(format!("a batch of {n} operations: at most {most}")));
+        }
+        let one = |op: proto::Operation| match op.kind {
+            Some(operation::Kind::Increment(r)) => self.increment(r),
+            Some(operation::Kind::Get(r)) => Ok(Operation::Get(self.key(r.key)?)),
+            None => Err(Status::invalid_argument("an operation that is neither an increment nor a get")),
+        };
+        request.operations.into_iter().map(one).collect()
     }
-    let one = |op: proto::Operation| match op.kind {
-        Some(operation::Kind::Increment(r)) => increment(r),
-        Some(operation::Kind::Get(r)) => Ok(Operation::Get(key(r.key)?)),
-        None => Err(Status::invalid_argument("an operation that is neither an increment nor a get")),
-    };
-    request.operations.into_iter().map(one).collect()
 }
 
+/// The status of an increment within a batch.
 fn status(answer: Answer) -> Result<IncrementStatus, Status> {
-    match answer {
-        Answer::Applied => Ok(IncrementStatus::Applied),
-        Answer::Duplicate => Ok(IncrementStatus::Duplicate),
-        Answer::Gap => Ok(IncrementStatus::Gap),
-        Answer::Overflow => Ok(IncrementStatus::Overflow),
-        Answer::NoRoom => Err(Status::resource_exhausted(format!("no room for another key: at most {MAX_KEYS}"))),
-        Answer::Value(_) => Err(Status::internal("an increment was answered by a value")),
+    Ok(match answer {
+        Answer::Applied => IncrementStatus::Applied,
+        Answer::Duplicate => IncrementStatus::Duplicate,
+        Answer::Gap => IncrementStatus::Gap,
+        Answer::Overflow => IncrementStatus::Overflow,
+        Answer::NoRoom => IncrementStatus::NoRoom,
+        Answer::UnknownSession => IncrementStatus::UnknownSession,
+        Answer::ExpiredSession => IncrementStatus::ExpiredSession,
+        Answer::Forgotten => IncrementStatus::Forgotten,
+        Answer::Value(_) | Answer::Opened(_) => {
+            return Err(Status::internal("an increment was answered by something else"));
+        }
+    })
+}
+
+/// The same for a call of its own: an increment that does not count is an error.
+fn single(status: IncrementStatus, max_sessions: u64) -> Result<IncrementStatus, Status> {
+    match status {
+        IncrementStatus::Applied | IncrementStatus::Duplicate => Ok(status),
+        IncrementStatus::Gap => {
+            Err(Status::failed_precondition("an earlier sequence number of this session is missing; send that first"))
+        }
+        IncrementStatus::Overflow => {
+            Err(Status::out_of_range("not counted: the counter would leave the range of a 64-bit integer"))
+        }
+        IncrementStatus::NoRoom => Err(Status::resource_exhausted("not counted: no room for another key")),
+        IncrementStatus::UnknownSession => Err(Status::not_found("not counted: no such session; call Open first")),
+        IncrementStatus::ExpiredSession => Err(Status::failed_precondition(format!(
+            "this session has expired: {max_sessions} others were used since; whether earlier tries of this increment \
+             counted is forgotten. Open another session"
+        ))),
+        IncrementStatus::Forgotten => {
+            Err(Status::failed_precondition("this number was decided long ago and its answer is forgotten"))
+        }
+        IncrementStatus::Unspecified => Err(Status::internal("an increment without a status")),
     }
 }
 
@@ -75,10 +118,11 @@ fn gone<T>(_: T) -> Status {
 }
 
 impl Service {
-    /// A service in front of the block thread that reads from the other end of `work`.
+    /// A service in front of the block thread that reads from the other end of `work`. `max_sessions` is what clients
+    /// are told; the log decides.
     #[must_use]
-    pub fn new(work: mpsc::Sender<Work>) -> Self {
-        Service { work }
+    pub fn new(work: mpsc::Sender<Work>, limits: Admission, max_sessions: u64) -> Self {
+        Service { work, limits, max_sessions }
     }
 
     async fn submit(&self, ops: Vec<Operation>) -> Result<oneshot::Receiver<Vec<Answer>>, Status> {
@@ -95,23 +139,31 @@ impl Service {
 
 #[tonic::async_trait]
 impl Counter for Service {
+    async fn open(&self, _: Request<proto::OpenRequest>) -> Result<Response<proto::OpenReply>, Status> {
+        match self.one(Operation::Open).await? {
+            Answer::Opened(session) => Ok(Response::new(proto::OpenReply { session, remembered: self.max_sessions })),
+            _ => Err(Status::internal("an opening was not answered by a session")),
+        }
+    }
+
     async fn increment(
         &self,
         request: Request<proto::IncrementRequest>,
     ) -> Result<Response<proto::IncrementReply>, Status> {
-        let answer = self.one(increment(request.into_inner())?).await?;
-        Ok(Response::new(proto::IncrementReply { status: status(answer)? as i32 }))
+        let answer = self.one(self.limits.increment(request.into_inner())?).await?;
+        let status = single(status(answer)?, self.max_sessions)?;
+        Ok(Response::new(proto::IncrementReply { status: status as i32 }))
     }
 
     async fn get(&self, request: Request<proto::GetRequest>) -> Result<Response<proto::GetReply>, Status> {
-        match self.one(Operation::Get(key(request.into_inner().key)?)).await? {
+        match self.one(Operation::Get(self.limits.key(request.into_inner().key)?)).await? {
             Answer::Value(value) => Ok(Response::new(proto::GetReply { value })),
             _ => Err(Status::internal("a get was not answered by a value")),
         }
     }
 
     async fn batch(&self, request: Request<proto::BatchRequest>) -> Result<Response<proto::BatchReply>, Status> {
-        let answers = self.submit(operations(request.into_inner())?).await?.await.map_err(gone)?;
+        let answers = self.submit(self.limits.operations(request.into_inner())?).await?.await.map_err(gone)?;
         Ok(Response::new(reply(answers)?))
     }
 
@@ -127,7 +179,7 @@ impl Counter for Service {
         tokio::spawn(async move {
             loop {
                 let next = match requests.message().await {
-                    Ok(Some(batch)) => match operations(batch) {
+                    Ok(Some(batch)) => match service.limits.operations(batch) {
                         Ok(ops) => service.submit(ops).await,
                         Err(why) => Err(why),
                     },
