@@ -204,9 +204,10 @@ struct Bank {
 }
 
 impl Bank {
-    fn new(threads: usize, mode: Mode, accounts: usize) -> Bank {
+    fn new(threads: usize, mode: Mode, ahead: bool, accounts: usize) -> Bank {
         let mut stm = if threads == 0 { Stm::builder().sequential() } else { Stm::builder().threads(threads) }
             .mode(mode)
+            .run_ahead(ahead)
             .build()
             .unwrap();
         let cells = (0..accounts).map(|_| stm.cell(START)).collect();
@@ -244,11 +245,12 @@ fn measure(
     accounts: usize,
     threads: usize,
     mode: Mode,
+    ahead: bool,
     passes: usize,
     want: &[u64],
     patience: &Patience,
 ) -> (f64, f64, f64) {
-    let mut bank = Bank::new(threads, mode, accounts);
+    let mut bank = Bank::new(threads, mode, ahead, accounts);
     let reused = patience.best(passes, || {
         bank.reset();
         bank.stm.reset_stats();
@@ -259,9 +261,12 @@ fn measure(
         took
     });
     let executions = bank.stm.stats().executions_per_transaction();
+    if std::env::var("STATS").is_ok() {
+        eprintln!("{}", bank.stm.stats());
+    }
     let all_in = patience.best(passes.div_ceil(2), || {
         let t = Watch::start();
-        let mut fresh = Bank::new(threads, mode, accounts);
+        let mut fresh = Bank::new(threads, mode, ahead, accounts);
         fresh.pass(txs);
         let took = t.stop();
         assert!(fresh.state() == want, "result differs from the sequential loop");
@@ -388,11 +393,12 @@ fn main() {
             });
             let map = patience.best(passes, || hashed(&txs, accounts));
             print!("{name:11} {nanos:6.0} {:7.1} {:7.1}", seq * 1e9 / n as f64, map * 1e9 / n as f64);
-            let show = |what: &str, threads: usize, mode: Mode| {
+            let show = |what: &str, threads: usize, mode: Mode, ahead: bool| {
                 if !kinds.is_empty() && !kinds.iter().any(|k| what.contains(k.as_str())) {
                     return;
                 }
-                let (reused, all_in, executions) = measure(&txs, accounts, threads, mode, passes, &want, &patience);
+                let (reused, all_in, executions) =
+                    measure(&txs, accounts, threads, mode, ahead, passes, &want, &patience);
                 print!(
                     " | {what} {:.0} (x{:.2}), {:.0} (x{:.2}), {executions:.2}",
                     reused * 1e9 / n as f64,
@@ -401,11 +407,12 @@ fn main() {
                     seq / all_in
                 );
             };
-            show("Sequential", 0, Mode::Auto);
+            show("Sequential", 0, Mode::Auto, true);
             for &t in &threads {
-                show(&format!("{t} speculative"), t, Mode::Speculative);
+                show(&format!("{t} pure"), t, Mode::Speculative, false);
+                show(&format!("{t} speculative"), t, Mode::Speculative, true);
             }
-            show(&format!("{most} auto"), most, Mode::Auto);
+            show(&format!("{most} auto"), most, Mode::Auto, true);
             println!("  [clean passes {}]", patience.fewest());
         }
     }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 /// Elements of the first level; level `l` holds `FIRST << l`.
 const FIRST: usize = if cfg!(any(loom, shuttle)) { 8 } else { 1 << 12 };
 /// Indices that a worker claims at a time.
-pub(crate) const STEP: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 64 };
+pub(crate) const STEP: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 128 };
 /// Enough levels for every `u32` index.
 const LEVELS: usize = 20;
 
@@ -22,6 +22,8 @@ pub(crate) struct Arena<E> {
     levels: [OnceLock<Box<[E]>>; LEVELS],
     next: Padded<AtomicUsize>,
     first: usize,
+    /// No index reaches this.
+    pub(crate) limit: usize,
 }
 
 impl<E: Default> Arena<E> {
@@ -32,6 +34,7 @@ impl<E: Default> Arena<E> {
             levels: [const { OnceLock::new() }; LEVELS],
             next: Padded(AtomicUsize::new(first as usize)),
             first: first as usize,
+            limit: u32::MAX as usize,
         }
     }
 
@@ -65,11 +68,19 @@ impl<E: Default> Arena<E> {
     pub(crate) fn claim(&self, n: usize) -> u32 {
         let start = self.next.fetch_add(n, Relaxed);
         // Beyond u32 the process has tens of gigabytes of versions in one block; stop before an index can repeat.
-        assert!(
-            start + n < u32::MAX as usize,
-            "arena full: {start} entries in one block, at most 2^32 are possible; use smaller blocks"
-        );
+        if start + n >= self.limit {
+            self.full(start);
+        }
         start as u32
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn full(&self, start: usize) -> ! {
+        crate::error::give_up(format!(
+            "version memory is full: {start} entries in one block, at most {} are possible; use smaller blocks",
+            self.limit
+        ))
     }
 
     /// Entries claimed so far, counted from index 0.
@@ -132,24 +143,56 @@ impl<E: Default> Arena<E> {
     }
 }
 
-/// A worker's private run of indices of one arena.
-#[derive(Default, Clone, Copy)]
+/// A worker's private indices of one arena, claimed in runs of [`STEP`].
+///
+/// Between blocks it can start again on the runs it has ([`Run::rewind`]) instead of claiming new ones: then a worker
+/// meets the same memory in every block, and does not have to fetch it from another core's cache.
+#[derive(Default)]
 pub(crate) struct Run {
     at: u32,
     end: u32,
+    /// First index of each run, in the order of claiming, and how many of them are in use in this block.
+    runs: Vec<u32>,
+    used: usize,
 }
 
 impl Run {
-    /// The next private index, claiming another run of `step` when this one is used up.
+    /// The next private index.
     #[inline(always)]
-    pub(crate) fn take<E: Default>(&mut self, arena: &Arena<E>, step: u32) -> u32 {
+    pub(crate) fn take<E: Default>(&mut self, arena: &Arena<E>) -> u32 {
         if self.at == self.end {
-            self.at = arena.claim(step as usize);
-            self.end = self.at + step;
+            self.refill(arena);
         }
         let i = self.at;
         self.at += 1;
         i
+    }
+
+    /// The index that [`Run::take`] will give next, if it is claimed already.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Option<u32> {
+        (self.at != self.end).then_some(self.at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill<E: Default>(&mut self, arena: &Arena<E>) {
+        if self.used == self.runs.len() {
+            self.runs.push(arena.claim(STEP as usize));
+        }
+        self.at = self.runs[self.used];
+        self.end = self.at + STEP;
+        self.used += 1;
+    }
+
+    /// Everything may be used again. Between blocks only, and only if the arena is never rewound.
+    pub(crate) fn rewind(&mut self) {
+        (self.at, self.end, self.used) = (0, 0, 0);
+    }
+
+    /// Indices that need no further claim.
+    pub(crate) fn room(&self) -> usize {
+        (self.runs.len() - self.used) * STEP as usize + (self.end - self.at) as usize
     }
 }
 
@@ -163,7 +206,7 @@ mod tests {
         let mut a: Arena<AtomicU32> = Arena::new(1);
         for round in 1..4u32 {
             let mut run = Run::default();
-            let got: Vec<u32> = (0..20_000).map(|_| run.take(&a, 64)).collect();
+            let got: Vec<u32> = (0..20_000).map(|_| run.take(&a)).collect();
             for &i in &got {
                 a.get(i).store(i * round, Relaxed);
             }

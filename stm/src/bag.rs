@@ -1,6 +1,6 @@
 //! `TxBag`: append-only list whose pushes commute and land in transaction order.
 
-use crate::arena::{Arena, Run};
+use crate::arena::Arena;
 use crate::error::{Stop, TxResult};
 use crate::store::Part;
 use crate::tx::{Mode, Tx};
@@ -21,7 +21,7 @@ impl<T: Value> BagPart<T> {
     }
 
     fn link(&self, item: T, before: u64) -> u64 {
-        let at = Run::default().take(&self.pending, 1);
+        let at = self.pending.claim(1);
         let _ = self.pending.get(at).set((item, before));
         u64::from(at)
     }

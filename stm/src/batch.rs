@@ -22,9 +22,13 @@ impl Stm {
     /// # Errors
     /// The stop, if the transaction asked for one or misused a handle.
     pub fn run<R>(&mut self, f: impl Fn(&mut Tx<'_>) -> TxResult<R>) -> Result<Outcome<R>, Stopped<R>> {
+        if let Some(fatal) = self.refusal() {
+            return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
+        }
         let mut out = Vec::with_capacity(1);
         let done = self.direct(&[()], 0, 1, &|tx: &mut Tx<'_>, (): &()| f(tx), &mut out);
         self.store.settle_parts();
+        self.busy = false;
         match (done, out.pop()) {
             (Ok(()), Some(outcome)) => Ok(outcome),
             (Err((at, fatal)), _) => Err(Stopped { outcomes: out, at, fatal }),
@@ -48,6 +52,9 @@ impl Stm {
         F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
     {
         assert!(jobs.len() <= MAX_BATCH, "a batch of {} jobs is too long: at most {MAX_BATCH}", jobs.len());
+        if let Some(fatal) = self.refusal() {
+            return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
+        }
         let mut out = Vec::with_capacity(jobs.len());
         self.store.cells.settle();
         let result = match (self.settings.executor, self.settings.mode) {
@@ -59,10 +66,20 @@ impl Stm {
             }
         };
         self.store.settle_parts();
+        self.busy = false;
         match result {
             Ok(()) => Ok(out),
             Err((at, fatal)) => Err(Stopped { outcomes: out, at, fatal }),
         }
+    }
+
+    /// Begins a batch, unless an earlier one has left the engine in pieces.
+    fn refusal(&mut self) -> Option<Fatal> {
+        if self.busy && self.broken.is_none() {
+            self.broken = Some(Fatal::fault("an earlier batch was cut short by a panic outside a closure"));
+        }
+        self.busy = true;
+        self.broken.clone()
     }
 
     fn alternate<J, R, F>(

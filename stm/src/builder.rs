@@ -51,6 +51,7 @@ pub struct Builder {
     pub(crate) chaos: Option<u64>,
     pub(crate) audit: bool,
     pub(crate) trace: bool,
+    pub(crate) run_ahead: bool,
     pub(crate) watchdog: Option<Watchdog>,
     /// Sizes of keys and values; the setters are in `limits`.
     pub(crate) limits: Limits,
@@ -61,7 +62,7 @@ pub const MAX_THREADS: usize = 64;
 /// Widest window above the commit index.
 pub const MAX_WINDOW: usize = 1 << 14;
 /// Most transactions of one batch.
-pub const MAX_BATCH: usize = (1 << 31) - 1 - MAX_THREADS;
+pub const MAX_BATCH: usize = (1 << 31) - 1 - MAX_THREADS * 64;
 
 impl Builder {
     /// Block-STM on `n` threads (the calling one included). Default: as many as the machine has, at most 64.
@@ -130,6 +131,14 @@ impl Builder {
     #[must_use]
     pub fn trace(mut self, on: bool) -> Self {
         self.trace = on;
+        self
+    }
+    /// Lets speculative mode run ahead on one core where transactions are tiny or nearly all conflict (default: on).
+    /// [`Stats::run_ahead`](crate::Stats::run_ahead) counts them. Off: every transaction is claimed, certified and
+    /// committed the long way, whatever it costs; for measurements.
+    #[must_use]
+    pub fn run_ahead(mut self, on: bool) -> Self {
+        self.run_ahead = on;
         self
     }
     /// Calls `alarm` with a dump whenever no transaction has committed for `patience`: with the window's states, and

@@ -13,16 +13,19 @@
 //! first invalid one are those that one-by-one certification would give.
 
 use crate::chain;
+use crate::chaos::Trick;
 use crate::error::TxResult;
 use crate::run::{STOP, Segment, Shared, Worker};
 use crate::slot::{ABORTED, COMMITTED, EXECUTED, FROZEN, Slot, Status};
-use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Padded, Relaxed, Release, SeqCst, fence, lock};
+use crate::sync::{
+    AcqRel, Acquire, AtomicU32, AtomicU64, Padded, Relaxed, Release, SeqCst, after_seq_cst, fence, lock,
+};
 use crate::tx::Tx;
 
-/// Conflict look-back of the switch to direct mode.
-const METER: u64 = 128;
+/// Look-back, in commits, of everything that adapts to conflicts.
+const METER: u32 = 128;
 /// Leave for direct mode when more than this share (per 128) of commits needed another run.
-const SERIAL: u64 = 100;
+const SERIAL: u32 = 100;
 /// Commits without conflict until readers are no longer registered.
 const COOL: u32 = 64;
 /// The commit index is shown to the other workers after this many commits, and before anything slow.
@@ -37,7 +40,7 @@ impl Shared<'_> {
     pub(crate) fn actionable(&self, c: u32) -> bool {
         let s = self.slot(c).load();
         if s.txn() != c || c >= self.n {
-            return false;
+            return self.may_run_ahead(c);
         }
         #[cfg(feature = "mutants")]
         if crate::mutants::on(crate::mutants::Mutant::EarlyCommit)
@@ -59,9 +62,9 @@ impl Shared<'_> {
         self.view().stale(slot, txn, None)
     }
 
-    /// The commit of `c`, apart from the status word. True if the stream stops here.
+    /// The commit of `c`, apart from the status word. `extra` runs were thrown away. True if the stream stops here.
     #[inline(always)]
-    fn seal(&self, c: u32, conflict: bool) -> bool {
+    pub(crate) fn seal(&self, c: u32, extra: u32) -> bool {
         let slot = self.slot(c);
         let flags = slot.flags.load(Relaxed);
         if let Some(place) = self.places.get(c as usize) {
@@ -77,21 +80,29 @@ impl Shared<'_> {
             lock(audit).push((c, words, ranges));
         }
         let heat = self.heat.load(Relaxed);
-        if conflict {
+        if extra > 0 {
             self.heat.store(COOL, Relaxed);
+            let meter = self.meter.load(Relaxed);
+            self.meter.store(meter + (1 << 32) + u64::from(extra), Relaxed);
         } else if heat > 0 {
             self.heat.store(heat - 1, Relaxed);
         }
         if flags & 1 != 0 {
-            self.next.fetch_or(STOP, AcqRel);
-            self.fatal.store(true, Relaxed);
-            self.end.store(c, SeqCst);
+            self.stop_at(c);
             return true;
         }
-        if self.may_switch {
-            self.measure(conflict);
+        if c.is_multiple_of(METER) {
+            self.measure();
         }
         false
+    }
+
+    /// Token holder: the stream stops at transaction `c`, which has no effect.
+    #[cold]
+    pub(crate) fn stop_at(&self, c: u32) {
+        self.next.fetch_or(STOP, AcqRel);
+        self.fatal.store(true, Relaxed);
+        self.end.store(c, SeqCst);
     }
 
     #[cold]
@@ -103,18 +114,28 @@ impl Shared<'_> {
         }
     }
 
-    /// Token holder: when nearly everything conflicts, stop claiming; the engine goes on in direct mode.
-    fn measure(&self, conflict: bool) {
+    /// Token holder: looks back on the last few commits. When nearly all conflicted, it leaves for direct mode or runs
+    /// ahead; when many runs were thrown away it narrows the window, when few were it widens it again.
+    #[cold]
+    fn measure(&self) {
         let meter = self.meter.load(Relaxed);
-        let (seen, bad) = (meter & 0xffff_ffff, meter >> 32);
-        let (seen, bad) = (seen + 1, bad + u64::from(conflict));
-        if seen < METER {
-            self.meter.store(bad << 32 | seen, Relaxed);
-            return;
-        }
         self.meter.store(0, Relaxed);
+        let (bad, extra) = ((meter >> 32) as u32, meter as u32);
         if bad >= SERIAL {
-            self.drain();
+            if self.may_switch {
+                self.drain();
+            } else if self.ahead.measured {
+                self.ahead.contention();
+            }
+        } else if bad < METER / 8 {
+            self.ahead.calm();
+        }
+        // Executions per transaction: 1 + extra / METER.
+        let window = self.window.load(Relaxed);
+        if extra > METER / 2 {
+            self.window.store((window / 2).max(self.narrowest), Relaxed);
+        } else if extra < METER / 8 {
+            self.window.store((window * 2).min(self.widest), Relaxed);
         }
     }
 
@@ -148,6 +169,9 @@ where
             if sh.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
                 return progress;
             }
+            if (!sh.contended() && !sh.group.on) || sh.chaos_hit(w.id, Trick::Seal) {
+                progress |= self.commit_sealed(w);
+            }
             progress |= self.commit_run(w);
             sh.token.store(false, Release);
             fence(SeqCst);
@@ -158,6 +182,46 @@ where
                 return progress;
             }
         }
+    }
+
+    /// Commits what needs no second run while no hint can interfere: then certification alone decides, no status word
+    /// has to be swapped, and the loads of several transactions overlap.
+    ///
+    /// The seal is a Dekker pattern with [`Shared::abort`]: we say SEALED, then look for aborters; an aborter announces
+    /// itself, then looks for the seal and for the commit index. So either it finds the door shut (and the hint is
+    /// dropped, as hints may be), or it finds its transaction committed, or we find it and leave everything to the
+    /// compare-and-swap of [`Segment::commit_run`]. Statuses of what is committed here stay EXECUTED: below the commit
+    /// index nobody looks at them, and nobody may abort them.
+    #[inline(always)]
+    fn commit_sealed(&self, w: &mut Worker<R>) -> bool {
+        let sh = self.shared;
+        sh.sealed.swap(true, SeqCst);
+        after_seq_cst();
+        if sh.aborters.load(SeqCst) != 0 {
+            sh.sealed.store(false, Release);
+            return false;
+        }
+        let first = sh.commit.load(Relaxed);
+        let mut c = first;
+        while !sh.finished(c) {
+            sh.pause(w.id);
+            let slot = sh.slot(c);
+            let s = slot.load();
+            if !s.is(c, EXECUTED) || sh.certify(slot, c).is_some() {
+                break;
+            }
+            if sh.seal(c, s.incarnation()) {
+                break;
+            }
+            c += 1;
+            if c.is_multiple_of(PUBLISH) {
+                sh.commit.store(c, Release);
+            }
+        }
+        sh.commit.store(c, Release);
+        sh.sealed.store(false, Release);
+        w.scratch.counts.commits += u64::from(c - first);
+        c != first
     }
 
     #[inline(always)]
@@ -179,15 +243,24 @@ where
             let slot = sh.slot(c);
             let s = slot.load();
             if s.txn() != c {
-                break;
+                if !sh.may_run_ahead(c) {
+                    break;
+                }
+                let upto = self.run_ahead(c, w);
+                if upto == c {
+                    break;
+                }
+                progress = true;
+                c = upto;
+                continue;
             }
-            let conflict = match s.state() {
+            let extra = match s.state() {
                 EXECUTED => match sh.certify(slot, c) {
                     None => {
                         if !slot.change(s, s.with(COMMITTED)) {
                             continue; // a hint was faster; look again
                         }
-                        s.incarnation() > 0
+                        s.incarnation()
                     }
                     Some(cell) => {
                         sh.show(c);
@@ -196,8 +269,8 @@ where
                         }
                         sh.store.cells.get(cell).heat.fetch_add(1, Relaxed);
                         w.scratch.counts.failed_certifications += 1;
-                        self.execute(w, s.again(), true);
-                        true
+                        self.again(w, s.again(), true);
+                        s.again().incarnation()
                     }
                 },
                 ABORTED => {
@@ -206,20 +279,20 @@ where
                     }
                     sh.show(c);
                     w.scratch.counts.takeovers += 1;
-                    self.execute(w, s.again(), true);
-                    true
+                    self.again(w, s.again(), true);
+                    s.again().incarnation()
                 }
                 #[cfg(feature = "mutants")]
                 crate::slot::RUNNING
                     if crate::mutants::on(crate::mutants::Mutant::EarlyCommit) && s.incarnation() > 0 =>
                 {
-                    true
+                    s.incarnation()
                 }
                 _ => break,
             };
             progress = true;
             w.scratch.counts.commits += 1;
-            if sh.seal(c, conflict) {
+            if sh.seal(c, extra) {
                 break;
             }
             c += 1;
@@ -274,7 +347,7 @@ impl Shared<'_> {
     #[cold]
     #[inline(never)]
     fn group_commit<R>(&self, c: u32, w: &mut Worker<R>) -> u32 {
-        let limit = (c + GROUP_MAX.min(self.window)).min(self.end.load(Acquire));
+        let limit = (c + GROUP_MAX.min(self.widest)).min(self.end.load(Acquire));
         let executed = (c..limit).take_while(|&i| self.slot(i).load().is(i, EXECUTED)).count() as u32;
         if executed < GROUP_MIN {
             return c;
@@ -297,6 +370,9 @@ impl Shared<'_> {
         while self.group.done.load(Acquire) < n {
             self.pause(w.id);
             std::hint::spin_loop();
+            if self.broken.load(Relaxed) {
+                return c; // a helper is lost
+            }
         }
         self.group.work.store(0, Release);
         let good = self.group.bad.load(Relaxed).min(c + n);
@@ -311,7 +387,7 @@ impl Shared<'_> {
             slot.status.store(s.with(COMMITTED).0, Release);
             w.scratch.counts.commits += 1;
             w.scratch.counts.group_commits += 1;
-            if !self.seal(s.txn(), s.incarnation() > 0) {
+            if !self.seal(s.txn(), s.incarnation()) {
                 at = s.txn() + 1;
             }
         }

@@ -16,7 +16,7 @@
 //! Publication: a record's plain fields are stored relaxed before the release store (or swap) of the link that makes
 //! it visible, and are read after an acquire load of that link.
 
-use crate::arena::{Arena, Run, STEP};
+use crate::arena::{Arena, Run};
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 
 /// Low bit of [`Rec::ver`]: the writer was aborted and will probably write this cell again. A hint.
@@ -51,8 +51,9 @@ impl Kind {
     }
 }
 
-/// A node of a chain, a version, or both at once.
+/// A node of a chain, a version, or both at once. Two to a cache line.
 #[derive(Default)]
+#[repr(align(32))]
 pub(crate) struct Rec {
     txn: AtomicU32,
     next: AtomicU32,
@@ -77,7 +78,12 @@ pub(crate) struct Cell {
     pub(crate) owner: AtomicU32,
     /// Conflicts seen here, for `stats`.
     pub(crate) heat: AtomicU32,
+    /// Readers that should take the line for themselves, because lately they went on to write (see [`Cell::expect`]).
+    intent: AtomicU32,
 }
+
+/// Reads without a write until a cell counts as read-mostly.
+const INTENT: u32 = 4;
 
 impl Cell {
     #[inline(always)]
@@ -91,6 +97,22 @@ impl Cell {
     #[inline(always)]
     pub(crate) fn set_meta(&self, part: u32, present: bool) {
         self.meta.store(part << 1 | u32::from(present), Relaxed);
+    }
+    /// A read: if readers of this cell lately went on to write it, asks for the cache line now.
+    ///
+    /// A plain store does not wait for the line; the compare-and-swap that links the version, a transaction's work
+    /// later, would have to wait for the other cores to give it up. The value matters to nobody else.
+    #[inline(always)]
+    pub(crate) fn expect(&self) {
+        let intent = self.intent.load(Relaxed);
+        if intent > 0 {
+            self.intent.store(intent - 1, Relaxed);
+        }
+    }
+    /// A write is coming.
+    #[inline(always)]
+    pub(crate) fn intend(&self) {
+        self.intent.store(INTENT, Relaxed);
     }
     /// Empties the chain. Only between blocks: the records it names are about to be reused.
     #[inline(always)]
@@ -133,10 +155,18 @@ pub(crate) fn version(recs: &Arena<Rec>, ver: u32) -> (Kind, u64) {
     (Kind::of(rec.kind.load(Acquire)), rec.word.load(Relaxed))
 }
 
+/// Asks for the cache line of the record that will be taken next: before the transaction runs, not after.
+#[inline(always)]
+pub(crate) fn prepare(recs: &Arena<Rec>, run: &Run) {
+    if let Some(next) = run.peek() {
+        recs.get(next).word.store(0, Relaxed);
+    }
+}
+
 /// Takes a private record and fills it as a version.
 #[inline(always)]
 pub(crate) fn new_version(recs: &Arena<Rec>, run: &mut Run, kind: Kind, word: u64) -> u32 {
-    let at = run.take(recs, STEP);
+    let at = run.take(recs);
     let rec = recs.get(at);
     rec.kind.store(kind as u32, Relaxed);
     rec.word.store(word, Relaxed);

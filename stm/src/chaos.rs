@@ -15,6 +15,10 @@ pub(crate) enum Trick {
     InventPush,
     /// Forget to wake a waiting transaction.
     LoseWake,
+    /// Run ahead for a few transactions.
+    Ahead,
+    /// Shut the hints out of a commit turn although there are conflicts.
+    Seal,
     /// Dawdle between two steps.
     Delay,
 }
@@ -42,7 +46,8 @@ impl Chaos {
             Trick::Abort => 24,
             Trick::DropPush | Trick::LoseWake => 2,
             Trick::InventPush => 6,
-            Trick::Delay => 8,
+            Trick::Delay | Trick::Seal => 8,
+            Trick::Ahead => 16,
         };
         self.draw(worker).is_multiple_of(odds)
     }

@@ -6,7 +6,7 @@ use crate::builder::{Builder, Executor, MAX_THREADS, Mode};
 use crate::cell::{TxCell, TxCounter};
 use crate::chain::Rec;
 use crate::direct::Undo;
-use crate::error::BuildError;
+use crate::error::{BuildError, Fatal};
 use crate::limits::Limits;
 use crate::map::{Key, MapIndex, TxMap};
 use crate::pool::{Clock, Pool};
@@ -33,6 +33,13 @@ pub struct Stm {
     pub(crate) pool: Pool,
     pub(crate) workers: usize,
     pub(crate) window: u32,
+    /// The window as it has adapted, and whether the last block ended running ahead: the next one is likely alike.
+    pub(crate) window_now: u32,
+    pub(crate) ahead: bool,
+    /// Why the engine refuses further batches.
+    pub(crate) broken: Option<Fatal>,
+    /// A batch has begun and not ended.
+    pub(crate) busy: bool,
     pub(crate) heat: u32,
     /// Transactions to run in direct mode before speculation is tried again; grows while it keeps failing.
     pub(crate) stay_direct: usize,
@@ -56,6 +63,7 @@ impl Stm {
             chaos: None,
             audit: false,
             trace: false,
+            run_ahead: true,
             watchdog: None,
             limits: Limits::default(),
         }
@@ -65,7 +73,7 @@ impl Stm {
         let helpers = if matches!(settings.executor, Executor::Parallel { .. }) { workers - 1 } else { 0 };
         Ok(Stm {
             store: Store::new(settings.limits.clone()),
-            recs: Arena::new(1),
+            recs: Arena::new(2),
             log: Arena::new(1),
             slots: Vec::new(),
             places: Vec::new(),
@@ -74,6 +82,10 @@ impl Stm {
             pool: Pool::new(helpers).map_err(BuildError)?,
             workers,
             window,
+            window_now: window,
+            ahead: false,
+            broken: None,
+            busy: false,
             heat: 0,
             stay_direct: 0,
             stats: Stats::default(),

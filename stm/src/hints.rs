@@ -14,7 +14,7 @@ use crate::run::{Scratch, Shared, Worker};
 use crate::slot::{ABORTED, ABORTING, EXECUTED, RUNNING, Status};
 use crate::spec::Retry;
 use crate::stats::Counts;
-use crate::sync::{AcqRel, Relaxed, SeqCst, after_seq_cst};
+use crate::sync::{AcqRel, Relaxed, Release, SeqCst, after_seq_cst};
 
 /// Why an executed transaction was sent back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -198,9 +198,15 @@ impl Shared<'_> {
     fn abort(&self, counts: &mut Counts, status: Status, cell: u32, cause: Cause) {
         let txn = status.txn();
         let slot = self.slot(txn);
-        if !slot.change(status, status.with(ABORTING)) {
+        // The other half of the seal in `certify`: announce, then look.
+        self.aborters.fetch_add(1, SeqCst);
+        after_seq_cst();
+        let open = !self.sealed.load(SeqCst) && self.commit.load(SeqCst) <= txn;
+        if !open || !slot.change(status, status.with(ABORTING)) {
+            self.aborters.fetch_sub(1, Release);
             return;
         }
+        self.aborters.fetch_sub(1, Release);
         for k in 0..slot.writes_len() {
             chain::mark_estimate(self.recs, slot.write(self.log, k) as u32);
         }

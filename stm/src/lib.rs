@@ -157,6 +157,7 @@
 //! mode, for traces and for the watchdog; never visible in results).
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod arena;
 mod bag;
 mod batch;
@@ -168,6 +169,7 @@ mod chaos;
 mod direct;
 mod engine;
 mod error;
+mod execute;
 mod hints;
 mod inplace;
 mod limits;
@@ -178,6 +180,7 @@ mod models;
 pub mod mutants;
 mod park;
 mod pool;
+mod publish;
 mod read_set;
 mod run;
 mod seeded;

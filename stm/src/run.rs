@@ -6,21 +6,24 @@
 //!
 //! Certification, the only part that correctness rests on, is in [`crate::certify`]; the hints are in [`crate::hints`].
 
+use crate::ahead::Ahead;
 use crate::arena::{Arena, Run};
-use crate::chain::{self, Kind, Rec};
+use crate::chain::Rec;
 use crate::chaos::{Chaos, Trick};
-use crate::error::{Fatal, Outcome, Revert, Stop, StopKind, TxResult, foreign_stop, panic_revert};
+use crate::error::{Broken, TxResult, panic_revert};
+use crate::execute::{Done, Why};
 use crate::park::Parking;
 use crate::read_set::View;
 use crate::seeded::Baton;
-use crate::slot::{EXECUTED, NONE, RUNNING, Slot, Status};
-use crate::spec::{Buffer, Spec};
-use crate::stats::{Counts, TraceEvent, TraceKind};
+use crate::slot::{NONE, RUNNING, Slot, Status};
+use crate::spec::Buffer;
+use crate::stats::{Counts, TraceEvent};
 use crate::store::Store;
 use crate::sync::{
-    AcqRel, Acquire, AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, Release, SeqCst, after_seq_cst,
+    AcqRel, Acquire, AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, Release, SeqCst, fence, lock,
 };
-use crate::tx::{Mode, RangeCheck, Tx};
+use crate::tx::{RangeCheck, Tx};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -30,8 +33,15 @@ pub(crate) const STOP: u32 = 1 << 31;
 /// Idle rounds before a worker sleeps: about as long as a wake-up takes.
 const SPINS: u32 = 400;
 
+/// Every so many claims of a worker are timed.
+const SAMPLE: u32 = 16;
+
 /// Runs between two looks at the commit turn while there are no conflicts.
-const LAG: u32 = 8;
+const LAG: u32 = 16;
+
+/// Most indices that a worker claims at a time: neighbours run one after the other on one core, and the line that holds
+/// the next index changes hands less often. With conflicts it is one, lowest index first.
+pub(crate) const CLAIM: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 
 /// A committed transaction's observations, kept for the audit.
 pub(crate) type Audited = (u32, Vec<u64>, Vec<Arc<dyn RangeCheck>>);
@@ -42,7 +52,10 @@ pub(crate) struct Shared<'a> {
     pub(crate) recs: &'a Arena<Rec>,
     pub(crate) log: &'a Arena<AtomicU64>,
     pub(crate) slots: &'a [Padded<Slot>],
-    pub(crate) window: u32,
+    /// How far above the commit index transactions are started: between `narrowest` and `widest`, as conflicts allow.
+    pub(crate) window: Padded<AtomicU32>,
+    pub(crate) narrowest: u32,
+    pub(crate) widest: u32,
     /// One past the last index of this segment.
     pub(crate) n: u32,
     /// Next index to claim.
@@ -54,6 +67,10 @@ pub(crate) struct Shared<'a> {
     /// The transaction at `end` has stopped the stream.
     pub(crate) fatal: AtomicBool,
     pub(crate) token: Padded<AtomicBool>,
+    /// The token holder commits without swapping status words: hints must keep off.
+    pub(crate) sealed: Padded<AtomicBool>,
+    /// Hints that are about to abort a transaction.
+    pub(crate) aborters: Padded<AtomicU32>,
     /// Commits until the engine trusts that there are no conflicts (hint).
     pub(crate) heat: Padded<AtomicU32>,
     /// Bit i % ring: transaction i should run again (hint).
@@ -62,6 +79,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) park: Parking,
     /// Workers that have arrived: under chaos all wait for all, or small blocks would be over before the second came.
     pub(crate) arrived: AtomicU32,
+    /// Workers that are done with running and looking: when all are, written cells may be brought home.
+    pub(crate) done: AtomicU32,
     pub(crate) workers: u32,
     pub(crate) baton: Option<&'a Baton>,
     pub(crate) chaos: Option<&'a Chaos>,
@@ -72,8 +91,14 @@ pub(crate) struct Shared<'a> {
     /// Where the outcome of each committed transaction lies: worker (high half), index (low half).
     pub(crate) places: &'a [AtomicU64],
     pub(crate) audit: Option<&'a Mutex<Vec<Audited>>>,
-    /// Nanoseconds since the trace began; `None`: no trace.
+    pub(crate) ahead: Ahead,
+    /// Nanoseconds since the engine was built.
+    pub(crate) time: &'a (dyn Fn() -> u64 + Sync),
+    /// The same, if there is a trace.
     pub(crate) clock: Option<&'a (dyn Fn() -> u64 + Sync)>,
+    /// A worker is lost, and why the first one was.
+    pub(crate) broken: AtomicBool,
+    pub(crate) why: Mutex<Option<String>>,
 }
 
 impl Shared<'_> {
@@ -85,6 +110,22 @@ impl Shared<'_> {
     #[inline(always)]
     pub(crate) fn view(&self) -> View<'_> {
         View { store: self.store, recs: self.recs, log: self.log }
+    }
+
+    /// Nanoseconds; only to choose between ways to the same result.
+    pub(crate) fn now(&self) -> u64 {
+        (self.time)()
+    }
+
+    /// Ends the segment: the engine cannot go on. All workers leave as soon as they look.
+    #[cold]
+    fn break_off(&self, why: String) {
+        lock(&self.why).get_or_insert(why);
+        self.broken.store(true, SeqCst);
+        self.next.fetch_or(STOP, AcqRel);
+        self.end.store(0, SeqCst);
+        fence(SeqCst);
+        self.park.wake();
     }
 
     /// A point where the seeded executor may switch workers.
@@ -100,6 +141,7 @@ impl Shared<'_> {
         self.chaos.is_some_and(|c| c.hit(worker, trick))
     }
 
+    #[inline(always)]
     pub(crate) fn delay(&self, worker: usize) {
         if self.chaos_hit(worker, Trick::Delay) {
             (0..200).for_each(|_| std::hint::spin_loop());
@@ -117,45 +159,33 @@ impl Shared<'_> {
         commit >= self.end.load(Acquire)
     }
 
+    /// The next few indices, if they lie within the window above commit index `c`.
+    #[inline(always)]
+    fn claim(&self, c: u32) -> Range<u32> {
+        let (next, window) = (self.next.load(Relaxed), self.window.load(Relaxed));
+        if next >= self.n || next.saturating_sub(c) >= window || self.ahead.on() {
+            return 0..0;
+        }
+        // Towards the end of the block less and less, so that all workers finish together.
+        let most = CLAIM.min(window / (2 * self.workers)).min((self.n - next) / (2 * self.workers));
+        let take = if self.contended() { 1 } else { most.max(1) };
+        let i = self.next.fetch_add(take, AcqRel);
+        i..i.saturating_add(take).min(self.n).max(i)
+    }
+
     fn has_work(&self) -> bool {
         let c = self.commit.load(SeqCst);
         let next = self.next.load(Relaxed);
         self.finished(c)
-            || (next < self.n && next.saturating_sub(c) < self.window)
+            || (next < self.n && next.saturating_sub(c) < self.window.load(Relaxed) && !self.ahead.on())
             || self.again.iter().any(|w| w.load(Relaxed) != 0)
             || (self.actionable(c) && !self.token.load(Relaxed))
     }
 }
 
-/// What a run of a closure ended with.
-pub(crate) enum Done<R> {
-    Ok(R),
-    Reverted(Revert),
-    Fatal(Fatal),
-}
-
-impl<R> Done<R> {
-    pub(crate) fn outcome(self) -> Result<Outcome<R>, Fatal> {
-        match self {
-            Done::Ok(r) => Ok(Outcome::Committed(r)),
-            Done::Reverted(r) => Ok(Outcome::Reverted(r)),
-            Done::Fatal(f) => Err(f),
-        }
-    }
-
-    /// From what the closure returned or how it unwound. Never called for a run that must be retried.
-    pub(crate) fn from_result(result: std::thread::Result<TxResult<R>>) -> Done<R> {
-        match result {
-            Ok(Ok(r)) => Done::Ok(r),
-            Ok(Err(Stop(StopKind::Revert(why)))) => Done::Reverted(why),
-            Ok(Err(Stop(StopKind::Fatal(why)))) => Done::Fatal(why),
-            Ok(Err(Stop(StopKind::Retry))) => Done::Fatal(foreign_stop()),
-            Err(payload) => Done::Reverted(panic_revert(&*payload)),
-        }
-    }
-}
-
-/// What one worker owns; kept by the engine between blocks.
+/// What one worker owns; kept by the engine between blocks. Lengths in here change with every access, so two workers
+/// must not share a cache line.
+#[repr(align(128))]
 pub(crate) struct Worker<R> {
     pub(crate) id: usize,
     pub(crate) buf: Buffer,
@@ -167,8 +197,8 @@ pub(crate) struct Worker<R> {
 #[derive(Default)]
 pub(crate) struct Scratch {
     pub(crate) run: Run,
-    prev: Vec<u64>,
-    nodes: Vec<u64>,
+    pub(crate) prev: Vec<u64>,
+    pub(crate) nodes: Vec<u64>,
     pub(crate) changed: Vec<u32>,
     /// Cells whose chain this worker started.
     pub(crate) touched: Vec<u32>,
@@ -188,18 +218,32 @@ impl<J, R, F> Segment<'_, J, R, F>
 where
     F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
 {
-    /// Works until the segment is finished.
+    /// Works until the segment is finished. Should this worker be lost on the way, the others do not wait for it.
     pub(crate) fn work(&self, w: &mut Worker<R>) {
+        let lost = catch_unwind(AssertUnwindSafe(|| self.work_on(w))).err();
+        if let Some(payload) = lost {
+            let why = match payload.downcast::<Broken>() {
+                Ok(broken) => broken.0,
+                Err(payload) => format!("a worker was lost outside a closure: {}", panic_revert(&*payload).reason()),
+            };
+            self.shared.break_off(why);
+            if let Some(b) = self.shared.baton {
+                b.leave(w.id);
+            }
+        }
+    }
+
+    fn work_on(&self, w: &mut Worker<R>) {
         let sh = self.shared;
         if let Some(b) = sh.baton {
             b.enter(w.id);
         } else if sh.chaos.is_some() {
             sh.arrived.fetch_add(1, SeqCst);
-            while sh.arrived.load(SeqCst) < sh.workers {
+            while sh.arrived.load(SeqCst) < sh.workers && !sh.broken.load(Relaxed) {
                 crate::pool::yield_now();
             }
         }
-        let (mut idle, mut lag) = (0, 0);
+        let (mut idle, mut lag, mut stretches) = (0, 0, 0u32);
         loop {
             let c = sh.commit.load(Acquire);
             if sh.finished(c) {
@@ -213,19 +257,24 @@ where
             }
             if let Some(status) = sh.claim_again(c, w) {
                 idle = 0;
-                self.execute(w, status, false);
+                self.again(w, status, false);
                 continue;
             }
-            let next = sh.next.load(Relaxed);
-            if next < sh.n && next.saturating_sub(c) < sh.window {
-                let i = sh.next.fetch_add(1, AcqRel);
-                if i < sh.n {
-                    idle = 0;
-                    let status = sh.slot(i).open(i);
-                    self.execute(w, status, false);
-                    lag += 1;
-                    continue;
+            if sh.chaos_hit(w.id, Trick::Ahead) {
+                sh.ahead.invite(1 + c % 4);
+            }
+            let claimed = sh.claim(c);
+            if !claimed.is_empty() {
+                idle = 0;
+                lag += claimed.len() as u32;
+                stretches += 1;
+                if sh.ahead.measured && (stretches % SAMPLE == 0 || (stretches < SAMPLE && stretches.is_power_of_two()))
+                {
+                    self.sampled(w, claimed);
+                } else {
+                    self.each(w, claimed, Why::Claimed);
                 }
+                continue;
             }
             if lag < LAG {
                 lag = LAG; // nothing to start: commit before anything else
@@ -248,155 +297,38 @@ where
         if let Some(b) = sh.baton {
             b.leave(w.id);
         }
+        self.settle(w);
     }
 
-    /// Runs incarnation `status` of its transaction and publishes what it did, or steps back from it.
-    ///
-    /// Under the token everything below is committed, so the run cannot be wrong and commits as it stands (I2).
-    pub(crate) fn execute(&self, w: &mut Worker<R>, status: Status, token: bool) {
+    /// Runs claimed transactions with a look at the clock before and after.
+    #[cold]
+    #[inline(never)]
+    fn sampled(&self, w: &mut Worker<R>, claimed: Range<u32>) {
         let sh = self.shared;
-        let txn = status.txn();
-        let Some(job) = self.jobs.get(txn as usize) else { return };
-        let began = sh.clock.map(|c| c());
-        w.buf.clear();
-        let result = {
-            let spec = Spec { shared: sh, buf: &mut w.buf, worker: w.id, txn, status, token, frames: 0 };
-            let mut tx = Tx::new(Mode::Spec(spec), sh.store.engine);
-            // Unwind safety: all that a panic can leave half done is the private buffer, which is dropped below.
-            catch_unwind(AssertUnwindSafe(|| (self.f)(&mut tx, job)))
-        };
-        w.scratch.counts.executions += 1;
-        if let (Some(clock), Some(began)) = (sh.clock, began) {
-            let kind = if token { TraceKind::UnderToken } else { TraceKind::Execute };
-            w.scratch.trace.push(TraceEvent { kind, txn, incarnation: status.incarnation(), began, ended: clock() });
-        }
-        if let Some(why) = w.buf.retry {
-            sh.retreat(w.id, &mut w.scratch.counts, status, why);
+        let (began, transactions) = (sh.now(), claimed.len() as u64);
+        self.each(w, claimed, Why::Claimed);
+        sh.ahead.sample(sh.now().saturating_sub(began), transactions);
+    }
+
+    /// Brings home the cells whose chains this worker started, if all workers are through within a short while: nobody
+    /// reads a chain or a committed value any more. What is left here, the engine does alone.
+    fn settle(&self, w: &mut Worker<R>) {
+        let sh = self.shared;
+        sh.done.fetch_add(1, AcqRel);
+        if sh.audit.is_some() || sh.baton.is_some() || sh.broken.load(Relaxed) {
             return;
         }
-        let done = Done::from_result(result);
-        if !matches!(done, Done::Ok(_)) {
-            w.buf.drop_effects();
-            #[cfg(feature = "mutants")]
-            if crate::mutants::on(crate::mutants::Mutant::FinalZombie) {
-                w.buf.reads.clear();
+        for _ in 0..if cfg!(any(loom, shuttle)) { 1 } else { SPINS } {
+            if sh.done.load(Acquire) == sh.workers {
+                sh.store.settle_words(sh.recs, &mut w.scratch.touched, sh.end.load(Acquire));
+                return;
             }
+            std::hint::spin_loop();
         }
-        let fatal = matches!(done, Done::Fatal(_));
-        let slot = sh.slot(txn);
-        slot.worker.store(w.id as u32, Relaxed);
-        slot.at.store(w.outcomes.len() as u32, Relaxed);
-        w.outcomes.push(Some(done));
-        sh.publish(w.id, &mut w.scratch, &mut w.buf, status, fatal, token);
     }
 }
 
 impl Shared<'_> {
-    /// Makes the writes of a finished run visible, withdraws what this incarnation no longer writes, and only then
-    /// says so in the status word.
-    #[inline]
-    fn publish(&self, worker: usize, s: &mut Scratch, buf: &mut Buffer, status: Status, fatal: bool, token: bool) {
-        let txn = status.txn();
-        let slot = self.slot(txn);
-        s.changed.clear();
-        s.nodes.clear();
-        let mut deltas = false;
-        if slot.writes_len() == 0 {
-            for wr in &buf.writes {
-                deltas |= wr.kind == Kind::Delta;
-                self.link(s, txn, wr.cell, wr.kind, wr.word);
-            }
-        } else {
-            deltas = self.republish(s, buf, txn);
-        }
-        slot.put_reads(self.log, &buf.reads);
-        slot.put_writes(self.log, &s.nodes);
-        slot.flags.store(u32::from(fatal) | u32::from(deltas) << 1, Relaxed);
-        if !buf.ranges.is_empty() {
-            slot.put_ranges(&mut buf.ranges);
-        }
-        self.pause(worker);
-        self.delay(worker);
-        // Sequentially consistent: "say EXECUTED, then look at the commit index" against "advance it, then look at the
-        // next status". Under the token nobody may abort this run any more, so it goes straight to its final state.
-        let state = if token { crate::slot::COMMITTED } else { EXECUTED };
-        slot.status.swap(status.with(state).0, SeqCst);
-        after_seq_cst();
-        self.after_publish(worker, s, txn, status.with(state), token);
-        self.park.wake();
-    }
-
-    #[inline(always)]
-    fn link(&self, s: &mut Scratch, txn: u32, cell: u32, kind: Kind, word: u64) {
-        let at = chain::new_version(self.recs, &mut s.run, kind, word);
-        if chain::insert(self.recs, self.store.cells.get(cell), txn, at) {
-            s.touched.push(cell);
-        }
-        s.nodes.push(u64::from(cell) << 32 | u64::from(at));
-        s.changed.push(cell);
-    }
-
-    /// Publication of a later incarnation: its nodes are in the chains already.
-    #[cold]
-    #[inline(never)]
-    fn republish(&self, s: &mut Scratch, buf: &Buffer, txn: u32) -> bool {
-        let slot = self.slot(txn);
-        s.prev.clear();
-        s.prev.extend((0..slot.writes_len()).map(|k| slot.write(self.log, k)));
-        s.nodes.extend_from_slice(&s.prev);
-        let mut deltas = false;
-        for p in &s.prev {
-            let (cell, at) = ((p >> 32) as u32, *p as u32);
-            if chain::current(self.recs, at) != 0 && !buf.writes.iter().any(|w| w.cell == cell) {
-                #[cfg(feature = "mutants")]
-                if crate::mutants::on(crate::mutants::Mutant::LeftoverWrite) {
-                    continue;
-                }
-                chain::swap(self.recs, at, 0);
-                s.changed.push(cell);
-            }
-        }
-        for wr in &buf.writes {
-            deltas |= wr.kind == Kind::Delta;
-            let Some(p) = s.prev.iter().find(|p| (**p >> 32) as u32 == wr.cell) else {
-                self.link(s, txn, wr.cell, wr.kind, wr.word);
-                continue;
-            };
-            let at = *p as u32;
-            let old = chain::current(self.recs, at);
-            #[cfg(feature = "mutants")]
-            if old != 0 && self.mutate_version(wr, at, old) {
-                continue;
-            }
-            if old != 0 && chain::version(self.recs, old) == (wr.kind, wr.word) {
-                // The same value again: readers of the old version stay valid. The swap clears the estimate.
-                chain::swap(self.recs, at, old);
-            } else {
-                let new = chain::new_version(self.recs, &mut s.run, wr.kind, wr.word);
-                chain::swap(self.recs, at, new);
-                s.changed.push(wr.cell);
-            }
-        }
-        deltas
-    }
-
-    #[cfg(feature = "mutants")]
-    fn mutate_version(&self, wr: &crate::spec::Write, at: u32, old: u32) -> bool {
-        use crate::mutants::{Mutant, on};
-        if on(Mutant::RecycledVersion) {
-            chain::overwrite(self.recs, old, wr.kind, wr.word);
-            chain::swap(self.recs, at, old);
-            return true;
-        }
-        if on(Mutant::DoubleFold) && wr.kind == Kind::Delta {
-            let (_, before) = chain::version(self.recs, old);
-            chain::overwrite(self.recs, old, wr.kind, before.wrapping_add(wr.word));
-            chain::swap(self.recs, at, old);
-            return true;
-        }
-        false
-    }
-
     /// State for the watchdog's dump.
     pub(crate) fn dump(&self) -> String {
         use std::fmt::Write as _;
@@ -408,9 +340,9 @@ impl Shared<'_> {
             next & !STOP,
             if next & STOP != 0 { " (claims stopped)" } else { "" },
             if self.token.load(SeqCst) { "held" } else { "free" },
-            self.window
+            self.window.load(Relaxed)
         );
-        for i in c..(c + self.window).min(next & !STOP).min(self.n) {
+        for i in c..(c + self.widest).min(next & !STOP).min(self.n) {
             let s = self.slot(i).load_sc();
             let name = ["unclaimed", "RUNNING", "EXECUTED", "ABORTING", "ABORTED", "FROZEN", "COMMITTED"];
             let state = if s.txn() == i { name.get(s.state() as usize).copied().unwrap_or("?") } else { "unclaimed" };
@@ -429,7 +361,7 @@ impl Shared<'_> {
 
 /// A fresh ring of slots for this window.
 pub(crate) fn ring(window: u32, workers: usize) -> Vec<Padded<Slot>> {
-    let len = (window as usize + workers + 1).next_power_of_two().max(if cfg!(loom) { 4 } else { 64 });
+    let len = (window as usize + workers * CLAIM as usize + 1).next_power_of_two().max(if cfg!(loom) { 4 } else { 64 });
     let ring: Vec<Padded<Slot>> = (0..len).map(|_| Padded(Slot::default())).collect();
     for s in &ring {
         s.status.store(Status::new(u32::MAX, 0, NONE).0, Release);

@@ -1,13 +1,15 @@
 //! A stretch of a batch in speculative mode: what it needs, who works on it, and how its outcome is settled.
 
+use crate::ahead::Ahead;
 use crate::arena::STEP;
 use crate::builder::Executor;
 use crate::chaos::Chaos;
 use crate::engine::Stm;
 use crate::error::{Fatal, Outcome, TxResult};
+use crate::execute::Done;
 use crate::park::Parking;
 use crate::pool::spawn_all;
-use crate::run::{Audited, Done, Segment, Shared, Worker, ring};
+use crate::run::{Audited, Segment, Shared, Worker, ring};
 use crate::seeded::Baton;
 use crate::slot::{NONE, Slot, Status};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, SeqCst, lock};
@@ -49,18 +51,23 @@ impl Stm {
             recs: &self.recs,
             log: &self.log,
             slots: &self.slots,
-            window: self.window,
+            window: Padded(AtomicU32::new(self.window_now)),
+            narrowest: self.window.min(2 * self.workers as u32),
+            widest: self.window,
             n: to as u32,
             next: Padded(AtomicU32::new(from as u32)),
             commit: Padded(AtomicU32::new(from as u32)),
             end: AtomicU32::new(to as u32),
             fatal: AtomicBool::new(false),
             token: Padded(AtomicBool::new(false)),
+            sealed: Padded(AtomicBool::new(false)),
+            aborters: Padded(AtomicU32::new(0)),
             heat: Padded(AtomicU32::new(self.heat)),
             again: (0..self.slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
             group: crate::certify::Group::new(self.settings.group.unwrap_or(self.workers >= 8)),
             park: Parking::new(),
             arrived: AtomicU32::new(0),
+            done: AtomicU32::new(0),
             workers: self.workers as u32,
             baton: baton.as_ref(),
             chaos: chaos.as_ref(),
@@ -68,7 +75,11 @@ impl Stm {
             may_switch,
             places: &self.places,
             audit: audit.as_ref(),
+            ahead: Ahead::new(self.ahead, self.may_run_ahead()),
+            time: &now,
             clock: if self.settings.trace { Some(&now) } else { None },
+            broken: AtomicBool::new(false),
+            why: Mutex::new(None),
         };
         let segment = Segment { shared: &shared, jobs, f, of: PhantomData };
         let mut workers: Vec<Worker<R>> = self
@@ -77,8 +88,10 @@ impl Stm {
             .enumerate()
             .map(|(id, (buf, scratch))| Worker { id, buf, scratch, outcomes: Vec::new() })
             .collect();
-        if let Some(w) = workers.first_mut() {
-            w.outcomes.reserve(to - from);
+        // Address space rather than memory: what a worker does not fill is never touched.
+        let share = if self.workers == 1 { to - from } else { (to - from).min(2 * (to - from) / self.workers + 64) };
+        for w in &mut workers {
+            w.outcomes.reserve(share);
         }
         let progress = || u64::from(shared.commit.load(SeqCst));
         Watchdog::watch(self.settings.watchdog.as_ref(), &progress, &|| shared.dump(), || {
@@ -90,12 +103,31 @@ impl Stm {
         });
         let end = shared.end.load(SeqCst);
         self.heat = shared.heat.load(Relaxed);
-        if let Some(audit) = &audit {
+        self.window_now = shared.window.load(Relaxed);
+        self.ahead = shared.ahead.on();
+        let broken = lock(&shared.why).take();
+        if broken.is_none()
+            && let Some(audit) = &audit
+        {
             self.stats.audit_failures += check(&shared, &lock(audit), end);
             self.stats.audited += u64::from(end) - from as u64;
         }
         let fatal = shared.fatal.load(SeqCst);
+        if let Some(why) = broken {
+            let fault = Fatal::fault(why);
+            self.broken = Some(fault.clone());
+            return Err((from, fault));
+        }
         self.finish(workers, from, end, fatal, out)
+    }
+
+    /// Running ahead is measured, so it must not happen where interleavings are to be repeated.
+    fn may_run_ahead(&self) -> bool {
+        self.settings.run_ahead
+            && !self.settings.audit
+            && self.settings.chaos.is_none()
+            && matches!(self.settings.executor, Executor::Parallel { .. })
+            && cfg!(not(any(loom, shuttle)))
     }
 
     /// Sizes and empties what a segment needs.
@@ -109,7 +141,8 @@ impl Stm {
         if self.places.len() < to {
             self.places.resize_with(to, || AtomicU64::new(u64::MAX));
         }
-        self.recs.reserve(2 * n + STEP as usize * self.workers + 1);
+        let room: usize = self.idle.iter().map(|(_, s)| s.run.room()).sum();
+        self.recs.reserve(self.recs.used() + (2 * n + STEP as usize * self.workers).saturating_sub(room));
     }
 
     /// Moves the outcome of a segment into the committed state.
@@ -126,13 +159,13 @@ impl Stm {
             let s = &mut w.scratch;
             self.store.settle_cells(&self.recs, &s.touched, end);
             s.touched.clear();
-            s.run = crate::arena::Run::default();
+            s.run.rewind();
             self.stats.add(&std::mem::take(&mut s.counts));
             self.trace.extend(s.trace.drain(..).map(|e| (w.id, e)));
             self.idle.push((w.buf, w.scratch));
             piles.push(w.outcomes);
         }
-        self.recs.rewind();
+        self.recs.settle();
         self.log.rewind();
         self.store.settle_parts();
         let mut take = |k: usize| -> Option<Done<R>> {

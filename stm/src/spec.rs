@@ -113,12 +113,21 @@ pub(crate) struct Spec<'a> {
     pub(crate) status: Status,
     /// Under the commit token everything below is final: hints are ignored.
     pub(crate) token: bool,
+    /// Observations are recorded, because somebody will check them.
+    pub(crate) record: bool,
     pub(crate) frames: u32,
 }
 
 pub(crate) type Savepoint = (usize, usize, usize);
 
 impl Spec<'_> {
+    /// The next transaction of the same stretch.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, txn: u32, status: Status) {
+        (self.txn, self.status, self.frames) = (txn, status, 0);
+        self.buf.clear();
+    }
+
     pub(crate) fn savepoint(&mut self) -> Savepoint {
         self.frames += 1;
         (self.buf.writes.len(), self.buf.undo.len(), self.buf.reads.len())
@@ -154,7 +163,10 @@ impl Spec<'_> {
                 }
                 self.buf.writes[k] = new;
             }
-            None => self.buf.add(new),
+            None => {
+                self.shared.store.cells.get(cell).intend();
+                self.buf.add(new);
+            }
         }
     }
 
@@ -211,12 +223,15 @@ impl Spec<'_> {
         }
         self.enter()?;
         let cell = self.shared.store.cells.get(id);
+        cell.expect();
         self.note_reader(cell);
         let found = chain::find(self.shared.recs, cell, self.txn);
         if found.estimate {
             self.met_estimate(found.txn)?;
         }
-        self.buf.reads.push(read_set::word(read_set::VALUE, id, found.ver));
+        if self.record {
+            self.buf.reads.push(read_set::word(read_set::VALUE, id, found.ver));
+        }
         if found.ver == 0 {
             if !cell.present() {
                 return Ok(None);

@@ -11,6 +11,7 @@ pub(crate) struct Counts {
     pub(crate) failed_certifications: u64,
     pub(crate) takeovers: u64,
     pub(crate) group_commits: u64,
+    pub(crate) ahead: u64,
     pub(crate) pushed: u64,
     pub(crate) own: u64,
     pub(crate) invented: u64,
@@ -58,6 +59,8 @@ pub struct Stats {
     pub waits: u64,
     /// Times a worker went to sleep for want of work.
     pub parks: u64,
+    /// Transactions that the token holder ran and committed itself, ahead of all others, because one core was faster.
+    pub run_ahead: u64,
     /// Transactions certified in groups.
     pub group_commits: u64,
     /// Switches from speculation to direct mode within a block.
@@ -84,6 +87,7 @@ impl Stats {
         self.waits += c.waits;
         self.parks += c.parks;
         self.group_commits += c.group_commits;
+        self.run_ahead += c.ahead;
     }
 
     /// Runs per transaction in speculative mode; 1 is perfect.
@@ -116,8 +120,8 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "waits {}, parks {}, group commits {}, switches {}",
-            self.waits, self.parks, self.group_commits, self.switches
+            "waits {}, parks {}, group commits {}, run ahead {}, switches {}",
+            self.waits, self.parks, self.group_commits, self.run_ahead, self.switches
         )?;
         for (name, n) in &self.hottest {
             write!(f, "\n{n:>10} conflicts at {name}")?;

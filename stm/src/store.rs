@@ -114,6 +114,32 @@ impl Store {
         Some(id)
     }
 
+    /// The part of [`Store::settle_cells`] that concerns cells whose value is a word: needs no exclusive access, so
+    /// workers may do it side by side, each for cells of its own, once the segment is over. Leaves in `touched` what
+    /// has values elsewhere.
+    pub(crate) fn settle_words(&self, recs: &Arena<Rec>, touched: &mut Vec<u32>, limit: u32) {
+        touched.retain(|&id| {
+            let cell = self.cells.get(id);
+            if cell.part() != 0 {
+                return true;
+            }
+            let found = chain::find(recs, cell, limit);
+            if found.ver != 0 {
+                match chain::version(recs, found.ver) {
+                    (Kind::Write, word) => {
+                        cell.base.store(word, Relaxed);
+                        cell.set_meta(0, true);
+                    }
+                    (Kind::Tombstone, _) => cell.set_meta(0, false),
+                    (Kind::Delta | Kind::Folded, _) => cell.base.store(chain::fold(recs, cell, limit).0, Relaxed),
+                    (Kind::Append, _) => return true,
+                }
+            }
+            cell.clear_chain();
+            false
+        });
+    }
+
     /// Moves what transactions below `limit` wrote to `touched` into the committed state and empties the chains.
     pub(crate) fn settle_cells(&mut self, recs: &Arena<Rec>, touched: &[u32], limit: u32) {
         for &id in touched {

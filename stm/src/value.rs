@@ -4,7 +4,7 @@
 //! chain's links). Everything else is written once into a [`Column`], one per type, and the version holds the index.
 //! The choice is made from the type alone and disappears at compile time.
 
-use crate::arena::{Arena, Run};
+use crate::arena::Arena;
 use crate::store::Part;
 use std::any::Any;
 use std::sync::OnceLock;
@@ -72,7 +72,7 @@ impl<T: Value> Column<T> {
 
     /// Stores the value of a speculative write.
     pub(crate) fn put(&self, value: T) -> u64 {
-        let at = Run::default().take(&self.arena, 1);
+        let at = self.arena.claim(1);
         // The index is ours alone (I3), so the slot is empty and `set` cannot fail.
         let _ = self.arena.get(at).set(value);
         u64::from(at)
