@@ -3,7 +3,7 @@
 mod publish;
 mod values;
 
-pub use publish::Publish;
+pub use publish::{Publish, published_twice};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
 
 use clap::{Args, Parser, Subcommand};
@@ -193,11 +193,11 @@ pub struct NodeArgs {
 #[derive(Debug, Args)]
 pub struct AdminArgs {
     /// Directory of the node (or its admin.sock).
-    #[arg(long, value_name = "DIR", required_unless_present = "dir", conflicts_with = "dir")]
-    pub admin: Option<PathBuf>,
-    /// The same as --admin DIR.
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", required_unless_present = "admin")]
     pub dir: Option<PathBuf>,
+    /// The same as DIR.
+    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    pub admin: Option<PathBuf>,
 }
 
 impl AdminArgs {

@@ -7,7 +7,8 @@
 //! The cluster's authority signs the nodes' certificates here and is then forgotten: the members of a cluster are
 //! fixed when it is made, so nobody needs its key again, and nobody can steal it.
 
-use crate::args::{InitArgs, Publish};
+use crate::Usage;
+use crate::args::{InitArgs, Publish, published_twice};
 use crate::cell;
 use crate::datadir::{self, DataDir, Genesis};
 use crate::node;
@@ -16,7 +17,7 @@ use crate::show;
 use anyhow::{Context, Result, ensure};
 use replicode_log::NodeId;
 use replicode_replication::network::tls::Authority;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -88,6 +89,11 @@ pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result
 pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
     let empty = fs::read_dir(&args.dir).map_or(true, |mut entries| entries.next().is_none());
     ensure!(empty, "cannot make a cluster in {}: it is not empty; name a new directory", args.dir.display());
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = args.nodes.iter().find(|peer| !seen.insert(&peer.text)) {
+        let text = &twice.text;
+        return Err(Usage(format!("--nodes: {text} is given to two nodes: each needs an address of its own")).into());
+    }
     let nodes = numbers(args.nodes.len())?;
     let genesis = cell::plan(&args.cell, nodes.clone(), false)?;
     // Refused modules are refused here, not on each machine.
@@ -101,7 +107,15 @@ pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
             Publish::resolved(listen, publish.service(&genesis.config.name))
         });
         let listen = SocketAddr::new(any, peer.port);
-        addresses.push(Addresses { peer: peer.text.clone(), listen, publish: publish.collect() });
+        let publish: Vec<Publish> = publish.collect();
+        let listens: Vec<SocketAddr> = publish.iter().map(Publish::listen).collect();
+        if let Some(listen) = published_twice(&listens) {
+            return Err(Usage(format!(
+                "--publish: {listen} is published twice: publish each address for one port only"
+            ))
+            .into());
+        }
+        addresses.push(Addresses { peer: peer.text.clone(), listen, publish });
     }
     create(&args.dir, &genesis, &addresses)
         .with_context(|| format!("cannot make a cluster in {}", args.dir.display()))?;

@@ -134,6 +134,7 @@ impl DataDir {
     pub fn config(&self) -> Result<ClusterConfig> {
         let path = self.file("genesis.bin");
         if !self.exists() {
+            ensure!(self.root.is_dir(), "there is no directory {}", self.root.display());
             let parent_of_nodes = self.file("node-1").join("genesis.bin").is_file();
             let hint = if parent_of_nodes { "; it holds several nodes: name one of them, such as node-1" } else { "" };
             bail!("{} is not a replicode data directory: genesis.bin is missing{hint}", self.root.display());

@@ -130,8 +130,9 @@ fn text(found: &Findings, recording: &Recording) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "replayed {} batches of '{}' in {:.2} s: {:.0} batches/s, {:.1} times as fast as the run ({:.2} s)",
+        "replayed {} batch{} of '{}' in {:.2} s: {:.0} batches/s, {:.1} times as fast as the run ({:.2} s)",
         found.applied_index,
+        if found.applied_index == 1 { "" } else { "es" },
         recording.config.name,
         found.seconds,
         found.batches_per_s,

@@ -32,9 +32,11 @@ pub fn nobody_listens<L>(machine: &Machine<L>) -> String {
     let mut ports: Vec<(String, u16)> = listeners.filter_map(|row| Some((row.process, row.port?))).collect();
     ports.sort();
     let text = "a client was reset: nobody listens on the port of the cell to which it was led";
-    let Some((_, port)) = ports.first() else { return format!("{text}, nor on any other") };
-    let all: Vec<String> = ports.iter().map(|(process, port)| format!("{process}:{port}")).collect();
-    format!("{text}. Open are {}; '--publish HOSTPORT:{port}' leads to the first of them", all.join(", "))
+    if ports.is_empty() {
+        return format!("{text}, nor on any other");
+    }
+    let all: Vec<String> = ports.iter().map(|(process, port)| format!("HOSTPORT:{process}:{port}")).collect();
+    format!("{text}. What is open could be published with --publish {}", all.join(" or "))
 }
 
 /// The NAT table.

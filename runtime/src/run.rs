@@ -1,6 +1,7 @@
 //! `replicode run`: a program on one node, with an embedded log.
 
-use crate::args::{CellArgs, RunArgs};
+use crate::Usage;
+use crate::args::{CellArgs, Publish, RunArgs, published_twice};
 use crate::cell;
 use crate::datadir::{DataDir, Genesis};
 use crate::node::console::Console;
@@ -28,6 +29,12 @@ const TRAPPED: u8 = 134;
 pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
     let signals = Signals::block()?;
     let node = NodeId::new(1)?;
+    let listens: Vec<SocketAddr> = args.cell.publish.iter().map(Publish::listen).collect();
+    if let Some(listen) = published_twice(&listens) {
+        return Err(
+            Usage(format!("--publish: {listen} is published twice: publish each address for one port only")).into()
+        );
+    }
     let planned = cell::plan(&args.cell, vec![node], true)?;
     let loader = node::compile(&planned)?;
     let place = Place::choose(args, &planned.config.name)?;

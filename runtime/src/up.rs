@@ -7,7 +7,7 @@
 
 mod board;
 
-use crate::args::{Publish, UpArgs};
+use crate::args::{Publish, UpArgs, published_twice};
 use crate::cell;
 use crate::cluster::{self, Addresses};
 use crate::datadir::{DataDir, Genesis};
@@ -163,6 +163,14 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs) -> R
         };
         args.cell.publish.iter().map(one).collect()
     };
+    let mut listens = Vec::new();
+    for node in nodes {
+        listens.extend(publish(*node)?.iter().map(Publish::listen));
+    }
+    if let Some(listen) = published_twice(&listens) {
+        let why = "each next node takes the next port, so leave room between two published ports";
+        return Err(crate::Usage(format!("--publish: {listen} is published twice: {why}")).into());
+    }
     let last = nodes.last().context("a cluster has nodes")?;
     if !DataDir::at(cluster::node_dir(root, *last)).exists() {
         let ports = free_udp_ports(nodes.len())?;

@@ -197,6 +197,98 @@ fn a_published_port_and_its_admin_socket_answer() -> Tested {
 }
 
 #[test]
+fn a_trap_is_told_with_its_place_and_stands_in_the_trace() -> Tested {
+    let tmp = tempfile::tempdir()?;
+    let data = tmp.path().join("data");
+    let output =
+        run(replicode().arg("run").arg(guest("hostile")).arg("--data").arg(&data).args(["--", "outside"]), b"")?;
+    assert_eq!(output.status.code(), Some(134));
+    let said = text(&output.stderr);
+    assert!(said.contains("wasm trap: out of bounds memory access") && said.contains("(trap: OutOfBounds)"), "{said}");
+    let replay = run(replicode().args(["replay", "--trace"]).arg(&data), b"")?;
+    assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
+    let trace = text(&replay.stdout);
+    assert!(trace.contains(" [1 hostile] +++ trap: OutOfBounds +++\n    error while executing"), "{trace}");
+    let replay = run(replicode().args(["replay", "--trace", "--json"]).arg(&data), b"")?;
+    let lines = text(&replay.stdout);
+    let lines = lines.lines().map(serde_json::from_str).collect::<Result<Vec<serde_json::Value>, _>>()?;
+    let ended: Vec<_> = lines.iter().filter(|line| line["ended"]["how"] == "trap: OutOfBounds").collect();
+    assert_eq!(ended.len(), 1, "{lines:?}");
+    assert!(ended[0]["ended"]["code"].is_null() && ended[0]["ended"]["batch"] == 1, "{ended:?}");
+    Ok(())
+}
+
+#[test]
+fn how_a_program_ended_is_told_as_long_as_its_node_runs() -> Tested {
+    let tmp = tempfile::tempdir()?;
+    let root = tmp.path().join("cluster");
+    let made = run(replicode().arg("init").arg(&root).arg(guest("hello")).args(["--nodes", "127.0.0.1:7000"]), b"")?;
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let dir = root.join("node-1");
+    // The second start finds in its log how the program ended.
+    for _ in 0..2 {
+        let node = Running::start(replicode().args(["node", "--data"]).arg(&dir))?;
+        let ended = || -> Option<serde_json::Value> {
+            let output = run(replicode().args(["status", "--json"]).arg(&dir), b"").ok()?;
+            let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+            status["ended"].get(0).cloned()
+        };
+        let ended = eventually(ended)?;
+        assert_eq!((&ended["pid"], &ended["code"], &ended["batch"]), (&1.into(), &0.into(), &1.into()));
+        let table = run(replicode().arg("ps").arg(&dir), b"")?;
+        assert!(text(&table.stdout).contains("ended in batch #1: exit 0"), "{}", text(&table.stdout));
+        assert_eq!(node.interrupt()?, Some(0));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_port_that_leads_nowhere_is_told() -> Tested {
+    let tmp = tempfile::tempdir()?;
+    let data = tmp.path().join("data");
+    let mut command = replicode();
+    command.arg("run").arg(guest("kv")).args(["--publish", "0:1234", "--data"]).arg(&data);
+    let server = Running::start(&mut command)?;
+    let look = || -> Option<serde_json::Value> {
+        let output = run(replicode().args(["status", "--json"]).arg(&data), b"").ok()?;
+        serde_json::from_slice(&output.stdout).ok().filter(|status: &serde_json::Value| status["boot"] == 1)
+    };
+    let status = eventually(look)?;
+    assert!(status["hint"].is_null(), "{status}");
+    let listen = status["published"][0]["listen"].as_str().ok_or("nothing is published")?.to_string();
+    let _client = TcpStream::connect(listen)?;
+    let hint = eventually(|| look()?["hint"].as_str().map(str::to_string))?;
+    assert!(hint.contains("nobody listens") && hint.ends_with("--publish HOSTPORT:kv:6379"), "{hint}");
+    assert_eq!(server.interrupt()?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn addresses_given_twice_are_wrong_usage_and_leave_nothing() -> Tested {
+    let tmp = tempfile::tempdir()?;
+    let place = tmp.path().join("place");
+    for (args, says) in [
+        (&["run", "--publish", "7001", "--publish", "7001:2", "--data"][..], "127.0.0.1:7001 is published twice"),
+        (&["up", "--publish", "7001", "--publish", "7002", "--data"], "leave room between"),
+    ] {
+        let output = run(replicode().args(&args[..1]).arg(guest("hello")).args(&args[1..]).arg(&place), b"")?;
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(text(&output.stderr).contains(says), "'{says}' is not said: {}", text(&output.stderr));
+    }
+    for (args, says) in [
+        (["--nodes", "a:1,b:1,a:1", "--publish", "80"], "a:1 is given to two nodes"),
+        (["--nodes", "a:1,b:1,c:1", "--publish", "80 --publish 80"], "is published twice"),
+    ] {
+        let args = args.iter().flat_map(|arg| arg.split(' '));
+        let output = run(replicode().arg("init").arg(&place).arg(guest("hello")).args(args), b"")?;
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(says), "'{says}' is not said: {}", text(&output.stderr));
+    }
+    assert!(!place.exists());
+    Ok(())
+}
+
+#[test]
 fn a_cluster_made_by_init_runs_from_its_configuration_files() -> Tested {
     let tmp = tempfile::tempdir()?;
     let root = tmp.path().join("cluster");

@@ -26,6 +26,7 @@ impl AdminClient {
             _ if dir.join("node-1").is_dir() => {
                 anyhow!("{} holds several nodes: name one of them, such as node-1", dir.display())
             }
+            ErrorKind::NotFound if !dir.exists() => anyhow!("there is no directory {}", dir.display()),
             ErrorKind::NotFound | ErrorKind::ConnectionRefused => anyhow!("no node runs in {}", dir.display()),
             _ => anyhow!(error).context(format!("cannot ask the node at {}", path.display())),
         })?;

@@ -52,6 +52,18 @@ impl Publish {
     }
 }
 
+/// The first address that two ports would be published on, if any. Port 0 is any free one, and so never taken.
+#[must_use]
+pub fn published_twice(listens: &[SocketAddr]) -> Option<SocketAddr> {
+    let meets = |a: &SocketAddr, b: &SocketAddr| {
+        let ips =
+            a.ip() == b.ip() || a.is_ipv4() == b.is_ipv4() && (a.ip().is_unspecified() || b.ip().is_unspecified());
+        a.port() == b.port() && a.port() != 0 && ips
+    };
+    let twice = |(n, listen): &(usize, &SocketAddr)| listens[..*n].iter().any(|before| meets(before, listen));
+    listens.iter().enumerate().find(twice).map(|(_, listen)| *listen)
+}
+
 impl fmt::Display for Publish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.addr {
@@ -110,6 +122,19 @@ fn port(text: &str) -> Result<u16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_published_once() {
+        let twice = |listens: &[&str]| {
+            let listens: Vec<SocketAddr> = listens.iter().filter_map(|text| text.parse().ok()).collect();
+            published_twice(&listens).map(|listen| listen.to_string())
+        };
+        assert_eq!(twice(&["127.0.0.1:80", "127.0.0.1:81", "127.0.0.2:80", "[::1]:80"]), None);
+        assert_eq!(twice(&["127.0.0.1:0", "127.0.0.1:0"]), None, "any free port, each");
+        assert_eq!(twice(&["127.0.0.1:80", "127.0.0.1:81", "127.0.0.1:80"]).as_deref(), Some("127.0.0.1:80"));
+        assert_eq!(twice(&["127.0.0.1:80", "0.0.0.0:80"]).as_deref(), Some("0.0.0.0:80"));
+        assert_eq!(twice(&["0.0.0.0:80", "[::]:80"]), None);
+    }
 
     fn parse(text: &str) -> Result<Publish, String> {
         text.parse()
