@@ -135,6 +135,45 @@ fn a_cell_of_another_engine_is_misuse() {
     }
 }
 
+/// Ids are small numbers, so a foreign handle would usually name something: it must be refused before it is looked at.
+#[test]
+fn handles_of_another_engine_are_misuse_in_every_operation() {
+    for (name, mut stm) in engines() {
+        let _ = (stm.cell(1u64), stm.counter(2), stm.vec([3u64]), stm.map_from([(4u32, 5u64)]), stm.bag::<u64>());
+        let mut other = Stm::builder().sequential().build().unwrap();
+        let (c, n, v) = (other.cell(1u64), other.counter(2), other.vec([3u64]));
+        let (m, b) = (other.map_from([(4u32, 5u64)]), other.bag::<u64>());
+        let operation = |tx: &mut Tx<'_>, k: usize| -> TxResult<()> {
+            match k {
+                0 => c.get(tx).map(|_| ()),
+                1 => c.set(tx, 1),
+                2 => n.get(tx).map(|_| ()),
+                3 => n.set(tx, 1),
+                4 => n.add(tx, 1),
+                5 => n.try_add(tx, 1, 0..=9).map(|_| ()),
+                6 => v.len(tx).map(|_| ()),
+                7 => v.get(tx, 0).map(|_| ()),
+                8 => v.set(tx, 0, 1),
+                9 => v.push(tx, 1).map(|_| ()),
+                10 => v.pop(tx).map(|_| ()),
+                11 => m.get(tx, &4).map(|_| ()),
+                12 => m.contains_key(tx, &4).map(|_| ()),
+                13 => m.insert(tx, 4, 1),
+                14 => m.remove(tx, &4),
+                15 => m.range(tx, ..).map(|_| ()),
+                16 => m.first_in(tx, ..).map(|_| ()),
+                17 => b.push(tx, 1),
+                _ => b.items(tx).map(|_| ()),
+            }
+        };
+        for k in 0..19 {
+            // Inside a frame, too: it stops reverts, not misuse.
+            let stopped = stm.execute(&[k], |tx, k| tx.frame(|tx| operation(tx, *k))).unwrap_err();
+            assert_eq!((stopped.at, stopped.fatal.cause()), (0, FatalCause::Misuse), "{name}, operation {k}");
+        }
+    }
+}
+
 #[test]
 fn a_stop_of_another_run_is_misuse_not_a_hang() {
     // A closure that hoards stops and gives them back later.
@@ -225,10 +264,10 @@ fn keys_and_values_at_the_limit_pass_and_one_byte_more_reverts() {
         let out = stm
             .execute(&[()], |tx, ()| {
                 word.set(tx, u64::MAX)?;
-                Ok(tx.frame(|tx| {
+                tx.frame(|tx| {
                     tiny.set(tx, 3)?;
                     cell.set(tx, vec![0; 17])
-                })?)
+                })
             })
             .unwrap();
         assert_eq!(out[0].clone().committed().unwrap().unwrap_err().code(), Revert::LIMIT, "{name}");

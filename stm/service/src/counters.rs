@@ -187,8 +187,11 @@ impl Counters {
             })
         });
         let outcomes = outcomes.map_err(|s| Broken(format!("operation {}: {}", s.at, s.fatal.reason())))?;
-        let Counters { stm, sessions, .. } = self;
-        sessions.recycle(&mut |f| run_one(stm, f))?;
+        let leaving = self.sessions.take_leaving();
+        if !leaving.is_empty() {
+            run_one(&mut self.stm, |tx| Sessions::reset(tx, &leaving))?;
+            self.sessions.give_back(leaving);
+        }
         let answer = |o| match o {
             Outcome::Committed(answer) => Ok(answer),
             Outcome::Reverted(why) => Err(Broken(format!("an operation was {why}"))),

@@ -121,4 +121,5 @@ impl Disk for Folder {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod failing;

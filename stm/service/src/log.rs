@@ -262,4 +262,5 @@ fn begin(disk: &mut impl Disk, header: &Header) -> Result<(), LogError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -87,9 +87,15 @@ impl Progress {
         self.refused.set(tx, None)
     }
 
-    fn read(&self, tx: &mut Tx<'_>) -> TxResult<(u64, Option<Arc<Refused>>)> {
-        Ok((self.last.get(tx)?, self.refused.get(tx)?))
+    fn read(&self, tx: &mut Tx<'_>) -> TxResult<Reading> {
+        Ok(Reading { last: self.last.get(tx)?, refused: self.refused.get(tx)? })
     }
+}
+
+/// What stands in the cells of a session.
+pub(crate) struct Reading {
+    last: u64,
+    refused: Option<Arc<Refused>>,
 }
 
 struct Slot {
@@ -159,16 +165,18 @@ impl Sessions {
         Found::Known(slot.progress)
     }
 
-    /// After a block: cells of forgotten sessions are emptied, for later ones. `run` runs one transaction.
-    pub(crate) fn recycle<E>(
-        &mut self,
-        run: &mut dyn FnMut(&dyn Fn(&mut Tx<'_>) -> TxResult<()>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        if !self.leaving.is_empty() {
-            run(&|tx| self.leaving.iter().try_for_each(|p| p.reset(tx)))?;
-            self.spare.append(&mut self.leaving);
-        }
-        Ok(())
+    /// The cells of sessions that were forgotten in this block. They may still be written in it; when it has run they
+    /// are to be emptied ([`Sessions::reset`]) and given back.
+    pub(crate) fn take_leaving(&mut self) -> Vec<Progress> {
+        std::mem::take(&mut self.leaving)
+    }
+
+    pub(crate) fn reset(tx: &mut Tx<'_>, leaving: &[Progress]) -> TxResult<()> {
+        leaving.iter().try_for_each(|p| p.reset(tx))
+    }
+
+    pub(crate) fn give_back(&mut self, empty: Vec<Progress>) {
+        self.spare.extend(empty);
     }
 
     /// The cells to be read for [`Sessions::state`], in the order of ids.
@@ -177,16 +185,18 @@ impl Sessions {
     }
 
     /// Reads some of them.
-    pub(crate) fn read(tx: &mut Tx<'_>, part: &[Progress]) -> TxResult<Vec<(u64, Option<Arc<Refused>>)>> {
+    pub(crate) fn read(tx: &mut Tx<'_>, part: &[Progress]) -> TxResult<Vec<Reading>> {
         part.iter().map(|p| p.read(tx)).collect()
     }
 
     /// Everything, given what was read.
-    pub(crate) fn state(&self, read: Vec<(u64, Option<Arc<Refused>>)>) -> Vec<SessionState> {
-        let one = |((id, slot), (last, refused)): ((&u64, &Slot), (u64, Option<Arc<Refused>>))| {
-            let refused = refused.map_or_else(Refused::default, |r| (*r).clone());
-            SessionState { id: *id, last, used: slot.used, floor: refused.floor, refused: refused.numbers }
-        };
-        self.known.iter().zip(read).map(one).collect()
+    pub(crate) fn state(&self, read: Vec<Reading>) -> Vec<SessionState> {
+        let known = self.known.iter().zip(read);
+        known
+            .map(|((id, slot), Reading { last, refused })| {
+                let Refused { floor, numbers } = refused.map_or_else(Refused::default, |r| (*r).clone());
+                SessionState { id: *id, last, used: slot.used, floor, refused: numbers }
+            })
+            .collect()
     }
 }

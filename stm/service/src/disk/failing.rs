@@ -178,9 +178,14 @@ fn settle(inner: &mut Inner, name: &str) {
 }
 
 impl Inner {
-    fn name(&mut self, step: Step) {
+    fn name(&mut self, step: Step) -> io::Result<()> {
         apply(&mut self.names, &step);
         self.pending.push(step);
+        Ok(())
+    }
+    fn put(&mut self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
+        inode(self, name)?.pending.push((at, bytes.to_vec()));
+        Ok(())
     }
 }
 
@@ -194,13 +199,12 @@ impl Disk for FailingDisk {
     fn create(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let make = |inner: &mut Inner| {
             inner.inodes.push(Inode { durable: Vec::new(), pending: vec![(0, bytes.to_vec())] });
-            inner.name(Step::Link(name.to_string(), inner.inodes.len() - 1));
-            Ok(())
+            inner.name(Step::Link(name.to_string(), inner.inodes.len() - 1))
         };
         self.step(make, |inner| settle(inner, name))
     }
     fn write(&mut self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.step(|inner| Ok(inode(inner, name)?.pending.push((at, bytes.to_vec()))), |_| {})
+        self.step(|inner| inner.put(name, at, bytes), |_| {})
     }
     fn sync(&mut self, name: &str) -> io::Result<()> {
         self.step(|inner| inode(inner, name).map(|_| ()), |inner| settle(inner, name))
@@ -217,10 +221,10 @@ impl Disk for FailingDisk {
         )
     }
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
-        self.step(|inner| Ok(inner.name(Step::Rename(from.to_string(), to.to_string()))), |_| {})
+        self.step(|inner| inner.name(Step::Rename(from.to_string(), to.to_string())), |_| {})
     }
     fn remove(&mut self, name: &str) -> io::Result<()> {
-        self.step(|inner| Ok(inner.name(Step::Remove(name.to_string()))), |_| {})
+        self.step(|inner| inner.name(Step::Remove(name.to_string())), |_| {})
     }
     fn sync_names(&mut self) -> io::Result<()> {
         self.step(
