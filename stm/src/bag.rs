@@ -2,6 +2,7 @@
 
 use crate::arena::Arena;
 use crate::error::{Stop, TxResult};
+use crate::reclaim::{Chore, Spare};
 use crate::store::Part;
 use crate::tx::{Mode, Tx};
 use crate::value::Value;
@@ -13,11 +14,12 @@ use std::sync::OnceLock;
 pub(crate) struct BagPart<T> {
     items: Vec<T>,
     pending: Arena<OnceLock<(T, u64)>>,
+    spare: Spare<(T, u64)>,
 }
 
 impl<T: Value> BagPart<T> {
     pub(crate) fn new() -> Self {
-        BagPart { items: Vec::new(), pending: Arena::new(1) }
+        BagPart { items: Vec::new(), pending: Arena::new(1), spare: Spare::new() }
     }
 
     fn link(&self, item: T, before: u64) -> u64 {
@@ -56,11 +58,8 @@ impl<T: Value> Part for BagPart<T> {
             self.items.extend(list);
         }
     }
-    fn end_block(&mut self) {
-        for slot in self.pending.used_mut() {
-            slot.take();
-        }
-        self.pending.rewind();
+    fn end_block(&mut self) -> Option<Chore> {
+        self.spare.empty(&mut self.pending, &mut Vec::new())
     }
     fn undo(&mut self) {
         self.items.pop();

@@ -27,7 +27,7 @@ impl Stm {
         }
         let mut out = Vec::with_capacity(1);
         let done = self.direct(&[()], 0, 1, &|tx: &mut Tx<'_>, (): &()| f(tx), &mut out);
-        self.store.settle_parts();
+        self.pool.later(self.store.settle_parts());
         self.busy = false;
         match (done, out.pop()) {
             (Ok(()), Some(outcome)) => Ok(outcome),
@@ -65,7 +65,7 @@ impl Stm {
                 self.speculate(jobs, 0, jobs.len(), &f, false, &mut out).map(|_| ())
             }
         };
-        self.store.settle_parts();
+        self.pool.later(self.store.settle_parts());
         self.busy = false;
         match result {
             Ok(()) => Ok(out),

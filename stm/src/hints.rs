@@ -195,7 +195,7 @@ impl Shared<'_> {
 
     /// EXECUTED to ABORTED: only the winner of the swap marks the versions, so a mark never hits a later incarnation.
     #[cold]
-    fn abort(&self, counts: &mut Counts, status: Status, cell: u32, cause: Cause) {
+    pub(crate) fn abort(&self, counts: &mut Counts, status: Status, cell: u32, cause: Cause) {
         let txn = status.txn();
         let slot = self.slot(txn);
         // The other half of the seal in `certify`: announce, then look.

@@ -182,6 +182,7 @@ mod park;
 mod pool;
 mod publish;
 mod read_set;
+mod reclaim;
 mod run;
 mod seeded;
 mod segment;

@@ -7,11 +7,20 @@
 //! sleep). There is no time-out behind the parking here, so a lost wake-up is a deadlock and is found.
 
 use crate::arena::{Arena, Run};
+use crate::certify::Group;
 use crate::chain::{self, Cell, Kind, Rec};
+use crate::hints::Cause;
 use crate::park::Parking;
-use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, fence};
+use crate::run::{Scratch, Segment, Shared, Worker, ring};
+use crate::slot::{ABORTED, ABORTING, EXECUTED};
+use crate::spec::Buffer;
+use crate::stats::Counts;
+use crate::store::Store;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Padded, Relaxed, SeqCst, fence};
+use crate::{Tx, TxCell, TxResult};
 use loom::sync::Arc;
 use loom::thread;
+use std::marker::PhantomData;
 
 fn recs() -> Arena<Rec> {
     let mut a = Arena::new(1);
@@ -118,79 +127,103 @@ fn parking_loses_no_wake_up() {
     });
 }
 
+/// Leaked: `loom` threads are not scoped.
+fn leak<T>(t: T) -> &'static T {
+    Box::leak(Box::new(t))
+}
+
+/// A segment of `n` transactions for two workers, and its only cell.
+fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
+    let mut store = Store::new(Default::default());
+    store.cells.reserve(2);
+    let engine = store.engine;
+    let id = store.new_cell_mut(0, 0).unwrap_or_default();
+    store.cells.get(id).set_meta(0, true);
+    let store: &'static Store = leak(store);
+    let slots: &'static _ = leak(ring(2, 2));
+    let places: &'static [AtomicU64] = leak([AtomicU64::new(0), AtomicU64::new(0)]);
+    let shared = leak(Shared {
+        store,
+        recs: leak(recs()),
+        log: leak(Arena::new(1)),
+        slots,
+        window: Padded(AtomicU32::new(2)),
+        narrowest: 2,
+        widest: 2,
+        n,
+        next: Padded(AtomicU32::new(0)),
+        commit: Padded(AtomicU32::new(0)),
+        end: AtomicU32::new(n),
+        fatal: AtomicBool::new(false),
+        token: Padded(AtomicBool::new(false)),
+        sealed: Padded(AtomicBool::new(false)),
+        aborters: Padded(AtomicU32::new(0)),
+        heat: Padded(AtomicU32::new(0)),
+        again: (0..slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
+        group: Group::new(false),
+        park: Parking::new(),
+        arrived: AtomicU32::new(0),
+        done: AtomicU32::new(0),
+        workers: 2,
+        baton: None,
+        chaos: None,
+        meter: Padded(AtomicU64::new(0)),
+        may_switch: false,
+        places,
+        audit: None,
+        ahead: crate::ahead::Ahead::new(false, false),
+        time: &|| 0,
+        clock: None,
+        broken: AtomicBool::new(false),
+        why: crate::sync::Mutex::new(None),
+    });
+    (shared, TxCell { engine, id, of: PhantomData })
+}
+
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = model.preemption_bound.or(Some(2));
+    model.check(f);
+}
+
+fn worker(id: usize) -> Worker<u64> {
+    Worker { id, buf: Buffer::default(), scratch: Scratch::default(), outcomes: Vec::new() }
+}
+
 /// A whole block: two workers, two transactions that conflict, the real `work` loop.
 #[test]
 fn a_block_with_token_hand_over() {
-    use crate::certify::Group;
-    use crate::run::{Scratch, Segment, Shared, Worker, ring};
-    use crate::spec::Buffer;
-    use crate::store::Store;
-    use crate::sync::{AtomicBool, Padded};
-    use crate::{Tx, TxCell, TxResult};
-    use std::marker::PhantomData;
-
-    /// Leaked: `loom` threads are not scoped.
-    fn leak<T>(t: T) -> &'static T {
-        Box::leak(Box::new(t))
-    }
-
-    let mut model = loom::model::Builder::new();
-    model.preemption_bound = model.preemption_bound.or(Some(2));
-    model.check(|| {
-        let mut store = Store::new(Default::default());
-        store.cells.reserve(2);
-        let engine = store.engine;
-        let id = store.new_cell_mut(0, 0).unwrap_or_default();
-        store.cells.get(id).set_meta(0, true);
-        let store: &'static Store = leak(store);
-        let cell: TxCell<u64> = TxCell { engine, id, of: PhantomData };
-        let slots: &'static _ = leak(ring(2, 2));
-        let places: &'static [AtomicU64] = leak([AtomicU64::new(0), AtomicU64::new(0)]);
-        let shared: &'static Shared<'static> = leak(Shared {
-            store,
-            recs: leak(recs()),
-            log: leak(Arena::new(1)),
-            slots,
-            window: Padded(AtomicU32::new(2)),
-            narrowest: 2,
-            widest: 2,
-            n: 2,
-            next: Padded(AtomicU32::new(0)),
-            commit: Padded(AtomicU32::new(0)),
-            end: AtomicU32::new(2),
-            fatal: AtomicBool::new(false),
-            token: Padded(AtomicBool::new(false)),
-            sealed: Padded(AtomicBool::new(false)),
-            aborters: Padded(AtomicU32::new(0)),
-            heat: Padded(AtomicU32::new(0)),
-            again: (0..slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
-            group: Group::new(false),
-            park: Parking::new(),
-            arrived: AtomicU32::new(0),
-            done: AtomicU32::new(0),
-            workers: 2,
-            baton: None,
-            chaos: None,
-            meter: Padded(AtomicU64::new(0)),
-            may_switch: false,
-            places,
-            audit: None,
-            ahead: crate::ahead::Ahead::new(false, false),
-            time: &|| 0,
-            clock: None,
-            broken: AtomicBool::new(false),
-            why: crate::sync::Mutex::new(None),
-        });
+    model(|| {
+        let (shared, cell) = segment(2);
         let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
-        let work = move |id: usize| {
-            let segment = Segment { shared, jobs: &[1u64, 2], f: &f, of: PhantomData };
-            let mut w = Worker { id, buf: Buffer::default(), scratch: Scratch::default(), outcomes: Vec::new() };
-            segment.work(&mut w);
-        };
+        let work = move |id: usize| Segment { shared, jobs: &[1u64, 2], f: &f, of: PhantomData }.work(&mut worker(id));
         let helper = thread::spawn(move || work(1));
         work(0);
         assert!(helper.join().is_ok());
-        let end = chain::find(shared.recs, store.cells.get(id), 2);
-        assert_eq!(chain::version(shared.recs, end.ver).1, 12, "first the 1, then the 2");
+        // Brought home by the workers, or still in the chain.
+        let cell = shared.store.cells.get(cell.id);
+        let end = chain::find(shared.recs, cell, 2);
+        let value = if end.ver == 0 { cell.base.load(Relaxed) } else { chain::version(shared.recs, end.ver).1 };
+        assert_eq!(value, 12, "first the 1, then the 2");
+    });
+}
+
+/// A hint that aborts an executed transaction, against a commit turn that shuts the hints out and swaps no status.
+#[test]
+fn a_hint_against_the_seal() {
+    model(|| {
+        let (shared, cell) = segment(1);
+        shared.next.store(1, Relaxed);
+        let slot = shared.slot(0);
+        let running = slot.open(0);
+        let executed = running.with(EXECUTED);
+        assert!(slot.change(running, executed));
+        let hint = thread::spawn(move || shared.abort(&mut Counts::default(), executed, 0, Cause::Invented));
+        let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
+        let segment = Segment { shared, jobs: &[1u64], f: &f, of: PhantomData };
+        segment.commit(&mut worker(0));
+        assert!(hint.join().is_ok());
+        let aborted = matches!(slot.load().state(), ABORTING | ABORTED);
+        assert_eq!(shared.commit.load(SeqCst) == 0, aborted, "committed and aborted, or neither");
     });
 }

@@ -3,6 +3,7 @@
 //! Time is used for two things, neither visible in results: to choose between direct and speculative execution, and
 //! to stamp traces.
 
+use crate::reclaim::Chore;
 use std::time::Instant;
 
 /// Parked threads for the workers beyond the caller's own.
@@ -46,6 +47,19 @@ impl Pool {
                 work(first);
             }),
             _ => work(first),
+        }
+    }
+
+    /// Does these some time soon, on a helper if there is one.
+    pub(crate) fn later(&self, chores: Vec<Chore>) {
+        for chore in chores {
+            #[cfg(not(any(loom, shuttle)))]
+            if let Some(pool) = &self.threads {
+                // A panic in a `Drop` would otherwise end the process; here it costs the memory that was to be freed.
+                pool.spawn(|| drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(chore))));
+                continue;
+            }
+            chore();
         }
     }
 

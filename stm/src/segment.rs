@@ -167,7 +167,7 @@ impl Stm {
         }
         self.recs.settle();
         self.log.rewind();
-        self.store.settle_parts();
+        self.pool.later(self.store.settle_parts());
         let mut take = |k: usize| -> Option<Done<R>> {
             let place = self.places.get(k)?.load(Relaxed);
             piles.get_mut((place >> 32) as usize)?.get_mut(place as u32 as usize)?.take()

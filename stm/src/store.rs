@@ -7,6 +7,7 @@
 use crate::arena::Arena;
 use crate::chain::{self, Cell, Kind, Rec};
 use crate::limits::Limits;
+use crate::reclaim::Chore;
 use crate::sync::{Mutex, Relaxed, lock};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -27,8 +28,10 @@ pub(crate) trait Part: Any + Send + Sync {
     fn append(&mut self, _words: &[u64]) {}
     /// Containers: takes over the keys of this block, drops keys without a value into `freed`.
     fn settle_keys(&mut self, _cells: &Arena<Cell>, _freed: &mut Vec<u32>) {}
-    /// Forgets all values of versions.
-    fn end_block(&mut self) {}
+    /// Forgets all values of versions, and hands out the dropping of them if there are many.
+    fn end_block(&mut self) -> Option<Chore> {
+        None
+    }
     /// Takes back the newest direct write.
     fn undo(&mut self) {}
     /// Direct writes so far are final.
@@ -179,13 +182,14 @@ impl Store {
         }
     }
 
-    /// After the cells: keys and value memory.
-    pub(crate) fn settle_parts(&mut self) {
+    /// After the cells: keys and value memory. Returns what may be done later.
+    pub(crate) fn settle_parts(&mut self) -> Vec<Chore> {
+        let mut chores = Vec::new();
         self.cells.settle();
         let mut freed = Vec::new();
         for part in &mut self.parts {
             part.settle_keys(&self.cells, &mut freed);
-            part.end_block();
+            chores.extend(part.end_block());
         }
         for &id in &freed {
             let cell = self.cells.get(id);
@@ -195,6 +199,7 @@ impl Store {
             }
         }
         lock(&self.free).extend(freed);
+        chores
     }
 
     /// Takes back the newest direct write of `part`.

@@ -5,6 +5,7 @@
 //! The choice is made from the type alone and disappears at compile time.
 
 use crate::arena::Arena;
+use crate::reclaim::{Chore, Spare};
 use crate::store::Part;
 use std::any::Any;
 use std::sync::OnceLock;
@@ -63,11 +64,21 @@ pub(crate) struct Column<T> {
     bases: Vec<Option<T>>,
     free: Vec<u32>,
     undo: Vec<(u32, Option<T>)>,
+    /// Committed values that this block replaced.
+    old: Vec<T>,
+    spare: Spare<T>,
 }
 
 impl<T: Value> Column<T> {
     pub(crate) fn new() -> Self {
-        Column { arena: Arena::new(1), bases: Vec::new(), free: Vec::new(), undo: Vec::new() }
+        Column {
+            arena: Arena::new(1),
+            bases: Vec::new(),
+            free: Vec::new(),
+            undo: Vec::new(),
+            old: Vec::new(),
+            spare: Spare::new(),
+        }
     }
 
     /// Stores the value of a speculative write.
@@ -125,13 +136,12 @@ impl<T: Value> Part for Column<T> {
             return 0;
         }
         let value = word.and_then(|w| self.arena.get_mut(w as u32).take());
-        self.put_base(base, value).0
+        let (at, old) = self.put_base(base, value);
+        self.old.extend(old);
+        at
     }
-    fn end_block(&mut self) {
-        for slot in self.arena.used_mut() {
-            slot.take();
-        }
-        self.arena.rewind();
+    fn end_block(&mut self) -> Option<Chore> {
+        self.spare.empty(&mut self.arena, &mut self.old)
     }
     fn undo(&mut self) {
         if let Some((at, old)) = self.undo.pop() {
