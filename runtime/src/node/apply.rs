@@ -16,6 +16,7 @@ use super::main_program::MainProgram;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
 use super::reports::Reports;
+use super::rest::{self, Rest};
 use super::silences::{Sight, Silences};
 use super::vitals::{Recent, Vitals};
 use crate::datadir::{self, DataDir};
@@ -78,6 +79,8 @@ pub struct LoopState {
     unsettled: bool,
     watched: Option<Instant>,
     silences: Silences,
+    /// The node was told to stop, and lets what is on its way arrive.
+    rest: Option<Rest>,
     #[cfg(feature = "planted-nondeterminism")]
     plant: Plant,
 }
@@ -108,7 +111,7 @@ impl ApplyLoop {
                 }
             }
             self.settle();
-            if let Some(end) = end {
+            if let Some(end) = end.or_else(|| self.at_rest()) {
                 self.digests.flush()?;
                 return Ok(end);
             }
@@ -132,7 +135,14 @@ impl ApplyLoop {
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.send(self.answer(query));
             }
-            Message::Stop(reason) => return Ok(Some(End::Stopped(reason))),
+            // Alone, a node has nobody to come to an agreement with.
+            Message::Stop(reason) if self.machine.config().nodes.len() == 1 => return Ok(Some(End::Stopped(reason))),
+            Message::Stop(reason) => {
+                self.state.rest.get_or_insert_with(|| Rest::new(reason, Instant::now()));
+                if let Some(gateway) = &self.gateway {
+                    gateway.suspend();
+                }
+            }
         }
         Ok(None)
     }
@@ -250,6 +260,16 @@ impl ApplyLoop {
         Ok(exited)
     }
 
+    /// Told to stop: whether it may do so now.
+    fn at_rest(&mut self) -> Option<End> {
+        let rest = self.state.rest.as_mut()?;
+        let status = self.replica.status();
+        let agreed = status.commit_raft_index == status.last_raft_index;
+        let settled = agreed && status.batch_index <= self.machine.applied();
+        let last = status.last_raft_index.unwrap_or(0);
+        rest.look(last, settled, Instant::now()).map(End::Stopped)
+    }
+
     /// Tells gateway and replica what the last batches amount to.
     fn settle(&mut self) {
         if let Some(gateway) = &self.gateway
@@ -266,6 +286,9 @@ impl ApplyLoop {
 
     /// How long there is nothing to do unless somebody says something.
     fn patience(&self, now: Instant) -> Duration {
+        if self.state.rest.is_some() {
+            return rest::LOOK;
+        }
         let mut patience = Duration::from_secs(3600);
         if self.machine.config().nodes.len() > 1 {
             patience = WATCH;
@@ -278,7 +301,7 @@ impl ApplyLoop {
 
     /// What is done when the queue is empty.
     fn idle(&mut self, now: Instant) -> Result<()> {
-        if self.state.boot.is_none() {
+        if self.state.boot.is_none() || self.state.rest.is_some() {
             return Ok(());
         }
         let report = self.state.reports.quiet(now);

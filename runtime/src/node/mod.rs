@@ -7,6 +7,7 @@
 //! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
 //! | [`reports`] | when digests are compared with other nodes |
+//! | [`rest`] | how it comes to rest before it stops |
 //! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
@@ -21,6 +22,7 @@ pub mod main_program;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
 pub mod reports;
+pub mod rest;
 pub mod scheduling;
 pub mod signals;
 pub mod silences;
