@@ -16,7 +16,7 @@ use crate::chain;
 use crate::chaos::Trick;
 use crate::error::TxResult;
 use crate::run::{STOP, Segment, Shared, Worker};
-use crate::slot::{ABORTED, COMMITTED, EXECUTED, FROZEN, Slot, Status};
+use crate::slot::{ABORTED, COMMITTED, EXECUTED, FROZEN, Slot};
 use crate::sync::{
     AcqRel, Acquire, AtomicU32, AtomicU64, Padded, Relaxed, Release, SeqCst, after_seq_cst, fence, lock,
 };
@@ -352,7 +352,8 @@ impl Shared<'_> {
         if executed < GROUP_MIN {
             return c;
         }
-        let mut frozen: Vec<Status> = Vec::with_capacity(executed as usize);
+        let mut frozen = std::mem::take(&mut w.scratch.frozen);
+        frozen.clear();
         for i in c..c + executed {
             let s = self.slot(i).load();
             if !s.is(i, EXECUTED) || !self.slot(i).change(s, s.with(FROZEN)) {
@@ -391,6 +392,7 @@ impl Shared<'_> {
                 at = s.txn() + 1;
             }
         }
+        w.scratch.frozen = frozen;
         at
     }
 }

@@ -199,6 +199,7 @@ pub(crate) struct Scratch {
     pub(crate) run: Run,
     pub(crate) prev: Vec<u64>,
     pub(crate) nodes: Vec<u64>,
+    pub(crate) frozen: Vec<Status>,
     pub(crate) changed: Vec<u32>,
     /// Cells whose chain this worker started.
     pub(crate) touched: Vec<u32>,

@@ -197,3 +197,26 @@ fn check(shared: &Shared<'_>, audited: &[Audited], end: u32) -> u64 {
     }
     bad
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use crate::{FatalCause, Mode, Stm};
+
+    #[test]
+    fn full_version_memory_is_a_fault_and_hangs_nobody() {
+        for threads in [1, 2, 4] {
+            for ahead in [false, true] {
+                let builder = Stm::builder().threads(threads).mode(Mode::Speculative).run_ahead(ahead);
+                let mut stm = builder.build().expect("a small engine");
+                stm.recs.limit = 700;
+                let cells: Vec<_> = (0..2_000u64).map(|_| stm.cell(0u64)).collect();
+                let write = |tx: &mut crate::Tx<'_>, i: &usize| cells[*i].set(tx, 1);
+                let jobs: Vec<usize> = (0..2_000).collect();
+                let stopped = stm.execute(&jobs, write).expect_err("there is no room");
+                assert_eq!(stopped.fatal.cause(), FatalCause::Fault);
+                assert!(stopped.fatal.reason().contains("version memory is full"), "{}", stopped.fatal.reason());
+                assert!(stm.execute(&[0], write).is_err(), "the engine refuses to go on");
+            }
+        }
+    }
+}
