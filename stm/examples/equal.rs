@@ -5,11 +5,15 @@
 //! epoch, so no thread is started per block (but for the seeded engine, whose workers block each other on purpose).
 //!
 //! `cargo run -p replicode-stm --release --example equal -- --blocks 1000000`
+//!
+//! With `--features mutants` and `--mutant NAME` the engine is broken on purpose; then this must find a difference.
 
 #[path = "../tests/program/mod.rs"]
 mod program;
 
 use program::{Program, Result as Outcomes, execute, execute_on, interpret, quiet_panics, random_program};
+#[cfg(feature = "mutants")]
+use replicode_stm::mutants::Mutant;
 use replicode_stm::{Builder, Mode, Revert, Stats, Stm};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -93,6 +97,11 @@ impl Plan {
                 "--modes" => plan.modes = value.split(',').map(String::from).collect(),
                 "--seeded-every" => plan.seeded_every = number().max(1),
                 "--lanes" => plan.lanes = number().max(1) as usize,
+                #[cfg(feature = "mutants")]
+                "--mutant" => match Mutant::ALL.iter().find(|m| format!("{m:?}") == value) {
+                    Some(m) => replicode_stm::mutants::set(*m),
+                    None => usage(&format!("unknown mutant {value}: one of {:?}", Mutant::ALL)),
+                },
                 _ => usage(&format!("unknown option {arg}")),
             }
         }

@@ -1,6 +1,7 @@
 //! What the three programs share: how they end and how they print.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// How a program ends that could not do what it was asked for.
@@ -34,7 +35,13 @@ pub fn end(program: &str, result: Result<(), End>) -> ExitCode {
 
 /// Prints a result: as one line of JSON, or in words.
 pub fn say(json: bool, object: &serde_json::Value, words: impl Display) {
-    if json { println!("{object}") } else { println!("{words}") }
+    if json { line(object) } else { line(words) }
+}
+
+/// Prints a line. Nobody may be reading any more (`… | head -1`): that is no reason to fail.
+pub fn line(text: impl Display) {
+    let mut out = std::io::stdout();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
 /// Bytes in hexadecimal.

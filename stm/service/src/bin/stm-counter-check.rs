@@ -7,7 +7,7 @@ use clap::Parser;
 use replicode_stm::{Builder, Mode, Stm};
 use replicode_stm_service::check::{Counted, Read, linearizable};
 use replicode_stm_service::client::{Ask, Failure, Session, Told, root};
-use replicode_stm_service::command::{End, end, hex, say};
+use replicode_stm_service::command::{End, end, hex, line, say};
 use replicode_stm_service::counters::Counters;
 use replicode_stm_service::disk::Folder;
 use replicode_stm_service::log::LogError;
@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Hammers a counting server, kills it, restarts it, and proves what it promises.
@@ -50,7 +52,7 @@ struct Args {
     /// Keys, of which the first is as popular as all others together
     #[arg(long, default_value_t = 8)]
     keys: u64,
-    /// Times the server is killed
+    /// Times the server is killed, spread evenly over the increments
     #[arg(long, default_value_t = 3)]
     kills: u32,
     /// Chooses keys, batch sizes and the moments of the kills
@@ -165,26 +167,30 @@ impl History {
     }
 }
 
-fn nanos(began: Instant) -> u64 {
-    began.elapsed().as_nanos() as u64
+/// What all clients share.
+struct Clock {
+    began: Instant,
+    /// Readers go on until this is true.
+    stop: tokio::sync::watch::Receiver<bool>,
+    /// Increments acknowledged, of all writers.
+    progress: Arc<AtomicU64>,
+}
+
+impl Clock {
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_nanos() as u64
+    }
 }
 
 /// One client: batches of random size, several on their way. Writers mix a read in now and then.
-async fn client(
-    args: Args,
-    address: String,
-    id: u64,
-    writer: bool,
-    began: Instant,
-    stop: tokio::sync::watch::Receiver<bool>,
-) -> Result<History, End> {
+async fn client(args: Args, address: String, id: u64, writer: bool, clock: Clock) -> Result<History, End> {
     let mut r = Random::new(args.seed ^ (id << 20));
     let mut session = Session::open(address).await.map_err(given_up)?;
     let mut history = History::default();
     let mut pending: VecDeque<(Vec<Ask>, u64)> = VecDeque::new();
     let mut left = args.increments;
     loop {
-        let more = if writer { left > 0 } else { !*stop.borrow() };
+        let more = if writer { left > 0 } else { !*clock.stop.borrow() };
         if more && pending.len() < 1 + r.below(4) as usize {
             let mut asks = Vec::new();
             if writer {
@@ -197,14 +203,15 @@ async fn client(
             } else {
                 asks.push(Ask::Get(r.key(args.keys)));
             }
-            let sent = nanos(began);
+            let sent = clock.now();
             pending.push_back((asks.clone(), sent));
             session.send(&asks).await.map_err(given_up)?;
             continue;
         }
         let Some((asks, sent)) = pending.pop_front() else { return Ok(history) };
         let told = session.receive().await.map_err(given_up)?;
-        history.note(&asks, sent, &told, nanos(began))?;
+        history.note(&asks, sent, &told, clock.now())?;
+        clock.progress.fetch_add(told.iter().filter(|t| **t == Told::Counted).count() as u64, Relaxed);
         if !writer {
             tokio::time::sleep(Duration::from_micros(r.below(3000))).await;
         }
@@ -269,13 +276,22 @@ async fn hammer(args: &Args, began: Instant) -> Result<(History, Server, String)
     let (mut server, listen) = Server::start(args, "127.0.0.1:0", 2)?;
     let address = format!("http://{listen}");
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let spawn =
-        |id: u64, writer: bool| tokio::spawn(client(args.clone(), address.clone(), id, writer, began, stopped.clone()));
+    let progress = Arc::new(AtomicU64::new(0));
+    let spawn = |id: u64, writer: bool| {
+        let clock = Clock { began, stop: stopped.clone(), progress: progress.clone() };
+        tokio::spawn(client(args.clone(), address.clone(), id, writer, clock))
+    };
     let writers: Vec<_> = (0..args.clients).map(|id| spawn(id, true)).collect();
     let readers: Vec<_> = (0..args.readers).map(|id| spawn(args.clients + id, false)).collect();
     let mut r = Random::new(args.seed);
+    let total = args.clients * args.increments;
     for kill in 0..args.kills {
-        tokio::time::sleep(Duration::from_millis(30 + r.below(250))).await;
+        // Kills are spread over the work, not over time: each one must find the server busy.
+        let share = total / u64::from(args.kills + 1);
+        let when = share * u64::from(kill) + share / 2 + r.below(share.max(1));
+        while progress.load(Relaxed) < when && !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
         server.kill()?;
         if args.bounded {
             bounded(args)?;
@@ -362,7 +378,7 @@ async fn run(args: Args) -> Result<(), End> {
 
     let total = exactly_once(&args, &history, &address).await?;
     let (clients, keys, kills) = (args.clients, history.counted.len(), args.kills);
-    let words = |text: String| (!args.json).then(|| println!("{text}"));
+    let words = |text: String| (!args.json).then(|| line(text));
     words(format!("exactly once: {total} increments of {clients} clients on {keys} keys, {kills} kills, {took:.1?}"));
     let reads = explained(&history)?;
     words(format!("linearizable: {reads} reads against all increments"));

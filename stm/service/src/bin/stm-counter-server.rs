@@ -13,7 +13,6 @@ use replicode_stm_service::recover::Replayed;
 use replicode_stm_service::rpc::{MAX_MESSAGE, Service};
 use serde_json::json;
 use std::hash::{BuildHasher, Hasher};
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -139,7 +138,6 @@ fn run(args: &Args) -> Result<(), End> {
             .map_err(|why| End::Failed(format!("cannot listen on {}: {why}", args.listen)))?;
         let at = listener.local_addr()?;
         say(args.json, &json!({"listening": at.to_string(), "blocks": blocks}), format!("listening on {at}"));
-        std::io::stdout().flush()?;
         let service = CounterServer::new(Service::new(work, admission, limits.max_sessions))
             .max_decoding_message_size(MAX_MESSAGE);
         let server = tonic::transport::Server::builder()
