@@ -102,7 +102,7 @@ where
             w.scratch.counts.ahead += u64::from(done);
             sh.ahead.owed.store(owed.saturating_sub(done), Relaxed);
             c = upto;
-            sh.commit.store(c, Release);
+            sh.turn.commit.store(c, Release);
             if done < take {
                 break;
             }

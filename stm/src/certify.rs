@@ -82,8 +82,8 @@ impl Shared<'_> {
         let heat = self.heat.load(Relaxed);
         if extra > 0 {
             self.heat.store(COOL, Relaxed);
-            let meter = self.meter.load(Relaxed);
-            self.meter.store(meter + (1 << 32) + u64::from(extra), Relaxed);
+            let meter = self.turn.meter.load(Relaxed);
+            self.turn.meter.store(meter + (1 << 32) + u64::from(extra), Relaxed);
         } else if heat > 0 {
             self.heat.store(heat - 1, Relaxed);
         }
@@ -118,8 +118,8 @@ impl Shared<'_> {
     /// ahead; when many runs were thrown away it narrows the window, when few were it widens it again.
     #[cold]
     fn measure(&self) {
-        let meter = self.meter.load(Relaxed);
-        self.meter.store(0, Relaxed);
+        let meter = self.turn.meter.load(Relaxed);
+        self.turn.meter.store(0, Relaxed);
         let (bad, extra) = ((meter >> 32) as u32, meter as u32);
         if bad >= SERIAL {
             if self.may_switch {
@@ -142,7 +142,7 @@ impl Shared<'_> {
     /// Token holder: shows the commit index, and what it allows, before something slow.
     #[cold]
     fn show(&self, c: u32) {
-        self.commit.store(c, Release);
+        self.turn.commit.store(c, Release);
         fence(SeqCst);
         self.park.wake();
     }
@@ -160,25 +160,28 @@ impl<J, R, F> Segment<'_, J, R, F>
 where
     F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
 {
-    /// Takes the token if it is free and commits all that can be. True if anything was.
+    /// Takes the token if it is free and commits what can be: `all` of it, or only this worker's own runs as far as
+    /// they need no second one. True if anything was.
     #[inline]
-    pub(crate) fn commit(&self, w: &mut Worker<R>) -> bool {
+    pub(crate) fn commit(&self, w: &mut Worker<R>, all: bool) -> bool {
         let sh = self.shared;
         let mut progress = false;
         loop {
-            if sh.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
+            if sh.turn.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
                 return progress;
             }
             if (!sh.contended() && !sh.group.on) || sh.chaos_hit(w.id, Trick::Seal) {
-                progress |= self.commit_sealed(w);
+                progress |= self.commit_sealed(w, all);
             }
-            progress |= self.commit_run(w);
-            sh.token.store(false, Release);
+            if all {
+                progress |= self.commit_run(w);
+            }
+            sh.turn.token.store(false, Release);
             fence(SeqCst);
             sh.park.wake();
             // Somebody may have finished the next one while we held the token, failed to take it, and gone on.
-            let c = sh.commit.load(Relaxed);
-            if sh.finished(c) || !sh.actionable(c) {
+            let c = sh.turn.commit.load(Relaxed);
+            if !all || sh.finished(c) || !sh.actionable(c) {
                 return progress;
             }
         }
@@ -193,21 +196,22 @@ where
     /// compare-and-swap of [`Segment::commit_run`]. Statuses of what is committed here stay EXECUTED: below the commit
     /// index nobody looks at them, and nobody may abort them.
     #[inline(always)]
-    fn commit_sealed(&self, w: &mut Worker<R>) -> bool {
+    fn commit_sealed(&self, w: &mut Worker<R>, all: bool) -> bool {
         let sh = self.shared;
-        sh.sealed.swap(true, SeqCst);
+        sh.turn.sealed.swap(true, SeqCst);
         after_seq_cst();
         if sh.aborters.load(SeqCst) != 0 {
-            sh.sealed.store(false, Release);
+            sh.turn.sealed.store(false, Release);
             return false;
         }
-        let first = sh.commit.load(Relaxed);
+        let first = sh.turn.commit.load(Relaxed);
         let mut c = first;
         while !sh.finished(c) {
             sh.pause(w.id);
             let slot = sh.slot(c);
             let s = slot.load();
-            if !s.is(c, EXECUTED) || sh.certify(slot, c).is_some() {
+            if !s.is(c, EXECUTED) || (!all && slot.worker.load(Relaxed) != w.id as u32) || sh.certify(slot, c).is_some()
+            {
                 break;
             }
             if sh.seal(c, s.incarnation()) {
@@ -215,11 +219,11 @@ where
             }
             c += 1;
             if c.is_multiple_of(PUBLISH) {
-                sh.commit.store(c, Release);
+                sh.turn.commit.store(c, Release);
             }
         }
-        sh.commit.store(c, Release);
-        sh.sealed.store(false, Release);
+        sh.turn.commit.store(c, Release);
+        sh.turn.sealed.store(false, Release);
         w.scratch.counts.commits += u64::from(c - first);
         c != first
     }
@@ -228,7 +232,7 @@ where
     fn commit_run(&self, w: &mut Worker<R>) -> bool {
         let sh = self.shared;
         let mut progress = false;
-        let mut c = sh.commit.load(Relaxed);
+        let mut c = sh.turn.commit.load(Relaxed);
         while !sh.finished(c) {
             sh.pause(w.id);
             if sh.group.on {
@@ -236,7 +240,7 @@ where
                 if upto != c {
                     progress = true;
                     c = upto;
-                    sh.commit.store(c, Release);
+                    sh.turn.commit.store(c, Release);
                     continue;
                 }
             }
@@ -297,10 +301,10 @@ where
             }
             c += 1;
             if c.is_multiple_of(PUBLISH) {
-                sh.commit.store(c, Release);
+                sh.turn.commit.store(c, Release);
             }
         }
-        sh.commit.store(c, Release);
+        sh.turn.commit.store(c, Release);
         progress
     }
 }

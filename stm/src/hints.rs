@@ -78,7 +78,7 @@ impl Shared<'_> {
     /// A lower, unfinished transaction that probably writes something which the last incarnation of `txn` has read.
     fn blocker(&self, txn: u32) -> Option<u32> {
         let slot = self.slot(txn);
-        let commit = self.commit.load(Relaxed);
+        let commit = self.turn.commit.load(Relaxed);
         let mut found: Option<u32> = None;
         let mut k = 0;
         while k < slot.reads_len() {
@@ -201,7 +201,7 @@ impl Shared<'_> {
         // The other half of the seal in `certify`: announce, then look.
         self.aborters.fetch_add(1, SeqCst);
         after_seq_cst();
-        let open = !self.sealed.load(SeqCst) && self.commit.load(SeqCst) <= txn;
+        let open = !self.turn.sealed.load(SeqCst) && self.turn.commit.load(SeqCst) <= txn;
         if !open || !slot.change(status, status.with(ABORTING)) {
             self.aborters.fetch_sub(1, Release);
             return;

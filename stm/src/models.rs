@@ -11,7 +11,7 @@ use crate::certify::Group;
 use crate::chain::{self, Cell, Kind, Rec};
 use crate::hints::Cause;
 use crate::park::Parking;
-use crate::run::{Scratch, Segment, Shared, Worker, ring};
+use crate::run::{Scratch, Segment, Shared, Turn, Worker, ring};
 use crate::slot::{ABORTED, ABORTING, EXECUTED};
 use crate::spec::Buffer;
 use crate::stats::Counts;
@@ -152,11 +152,9 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
         widest: 2,
         n,
         next: Padded(AtomicU32::new(0)),
-        commit: Padded(AtomicU32::new(0)),
         end: AtomicU32::new(n),
         fatal: AtomicBool::new(false),
-        token: Padded(AtomicBool::new(false)),
-        sealed: Padded(AtomicBool::new(false)),
+        turn: Padded(Turn { commit: AtomicU32::new(0), ..Turn::default() }),
         aborters: Padded(AtomicU32::new(0)),
         heat: Padded(AtomicU32::new(0)),
         again: (0..slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
@@ -167,7 +165,6 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
         workers: 2,
         baton: None,
         chaos: None,
-        meter: Padded(AtomicU64::new(0)),
         may_switch: false,
         places,
         audit: None,
@@ -221,9 +218,9 @@ fn a_hint_against_the_seal() {
         let hint = thread::spawn(move || shared.abort(&mut Counts::default(), executed, 0, Cause::Invented));
         let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
         let segment = Segment { shared, jobs: &[1u64], f: &f, of: PhantomData };
-        segment.commit(&mut worker(0));
+        segment.commit(&mut worker(0), true);
         assert!(hint.join().is_ok());
         let aborted = matches!(slot.load().state(), ABORTING | ABORTED);
-        assert_eq!(shared.commit.load(SeqCst) == 0, aborted, "committed and aborted, or neither");
+        assert_eq!(shared.turn.commit.load(SeqCst) == 0, aborted, "committed and aborted, or neither");
     });
 }

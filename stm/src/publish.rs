@@ -87,7 +87,9 @@ impl Shared<'_> {
             s.touched.push(cell);
         }
         s.nodes.push(u64::from(cell) << 32 | u64::from(at));
-        s.changed.push(cell);
+        if self.contended() {
+            s.changed.push(cell);
+        }
     }
 
     /// Publication of a later incarnation: its nodes are in the chains already.

@@ -15,7 +15,7 @@ use crate::execute::{Done, Why};
 use crate::park::Parking;
 use crate::read_set::View;
 use crate::seeded::Baton;
-use crate::slot::{NONE, RUNNING, Slot, Status};
+use crate::slot::{EXECUTED, NONE, RUNNING, Slot, Status};
 use crate::spec::Buffer;
 use crate::stats::{Counts, TraceEvent};
 use crate::store::Store;
@@ -46,6 +46,18 @@ pub(crate) const CLAIM: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 /// A committed transaction's observations, kept for the audit.
 pub(crate) type Audited = (u32, Vec<u64>, Vec<Arc<dyn RangeCheck>>);
 
+/// The commit turn. Whoever takes it needs all of it, so it is one cache line.
+#[derive(Default)]
+pub(crate) struct Turn {
+    pub(crate) token: AtomicBool,
+    /// The token holder commits without swapping status words: hints must keep off.
+    pub(crate) sealed: AtomicBool,
+    /// All lower transactions are committed. Written under the token only.
+    pub(crate) commit: AtomicU32,
+    /// Token holder only: conflicts (high half) and runs thrown away since the last look.
+    pub(crate) meter: AtomicU64,
+}
+
 /// What all workers of a segment see.
 pub(crate) struct Shared<'a> {
     pub(crate) store: &'a Store,
@@ -60,15 +72,11 @@ pub(crate) struct Shared<'a> {
     pub(crate) n: u32,
     /// Next index to claim.
     pub(crate) next: Padded<AtomicU32>,
-    /// All lower transactions are committed. Written under the token only.
-    pub(crate) commit: Padded<AtomicU32>,
+    pub(crate) turn: Padded<Turn>,
     /// Where the commit index will stop: `n`, or earlier after a fatal stop or a switch to direct mode.
     pub(crate) end: AtomicU32,
     /// The transaction at `end` has stopped the stream.
     pub(crate) fatal: AtomicBool,
-    pub(crate) token: Padded<AtomicBool>,
-    /// The token holder commits without swapping status words: hints must keep off.
-    pub(crate) sealed: Padded<AtomicBool>,
     /// Hints that are about to abort a transaction.
     pub(crate) aborters: Padded<AtomicU32>,
     /// Commits until the engine trusts that there are no conflicts (hint).
@@ -84,8 +92,6 @@ pub(crate) struct Shared<'a> {
     pub(crate) workers: u32,
     pub(crate) baton: Option<&'a Baton>,
     pub(crate) chaos: Option<&'a Chaos>,
-    /// Token holder only: commits and conflicts since the last look.
-    pub(crate) meter: Padded<AtomicU64>,
     /// Leave the segment when nearly every transaction conflicts.
     pub(crate) may_switch: bool,
     /// Where the outcome of each committed transaction lies: worker (high half), index (low half).
@@ -159,6 +165,13 @@ impl Shared<'_> {
         commit >= self.end.load(Acquire)
     }
 
+    /// Who executed transaction `c`, if it is executed.
+    #[inline(always)]
+    fn owner(&self, c: u32) -> u32 {
+        let slot = self.slot(c);
+        if slot.load().is(c, EXECUTED) { slot.worker.load(Relaxed) } else { u32::MAX }
+    }
+
     /// The next few indices, if they lie within the window above commit index `c`.
     #[inline(always)]
     fn claim(&self, c: u32) -> Range<u32> {
@@ -174,12 +187,12 @@ impl Shared<'_> {
     }
 
     fn has_work(&self) -> bool {
-        let c = self.commit.load(SeqCst);
+        let c = self.turn.commit.load(SeqCst);
         let next = self.next.load(Relaxed);
         self.finished(c)
             || (next < self.n && next.saturating_sub(c) < self.window.load(Relaxed) && !self.ahead.on())
             || self.again.iter().any(|w| w.load(Relaxed) != 0)
-            || (self.actionable(c) && !self.token.load(Relaxed))
+            || (self.actionable(c) && !self.turn.token.load(Relaxed))
     }
 }
 
@@ -246,13 +259,15 @@ where
         }
         let (mut idle, mut lag, mut stretches) = (0, 0, 0u32);
         loop {
-            let c = sh.commit.load(Acquire);
+            let c = sh.turn.commit.load(Acquire);
             if sh.finished(c) {
                 break;
             }
             sh.pause(w.id);
             // Without conflicts the commit turn can wait for a few more runs: one token and one fence for all of them.
-            if (lag >= LAG || sh.contended()) && sh.actionable(c) && self.commit(w) {
+            // A worker looks after its own runs first: what it needs to check them is in its own cache.
+            let all = lag >= LAG || sh.contended();
+            if (all || (lag >= CLAIM && sh.owner(c) == w.id as u32)) && sh.actionable(c) && self.commit(w, all) {
                 (idle, lag) = (0, 0);
                 continue;
             }
@@ -333,14 +348,14 @@ impl Shared<'_> {
     /// State for the watchdog's dump.
     pub(crate) fn dump(&self) -> String {
         use std::fmt::Write as _;
-        let c = self.commit.load(SeqCst);
+        let c = self.turn.commit.load(SeqCst);
         let next = self.next.load(SeqCst);
         let mut out = format!(
             "commit index {c} of {}, next claim {}{}, token {}, window {}\n",
             self.end.load(SeqCst),
             next & !STOP,
             if next & STOP != 0 { " (claims stopped)" } else { "" },
-            if self.token.load(SeqCst) { "held" } else { "free" },
+            if self.turn.token.load(SeqCst) { "held" } else { "free" },
             self.window.load(Relaxed)
         );
         for i in c..(c + self.widest).min(next & !STOP).min(self.n) {

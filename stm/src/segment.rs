@@ -9,7 +9,7 @@ use crate::error::{Fatal, Outcome, TxResult};
 use crate::execute::Done;
 use crate::park::Parking;
 use crate::pool::spawn_all;
-use crate::run::{Audited, Segment, Shared, Worker, ring};
+use crate::run::{Audited, Segment, Shared, Turn, Worker, ring};
 use crate::seeded::Baton;
 use crate::slot::{NONE, Slot, Status};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, SeqCst, lock};
@@ -56,11 +56,9 @@ impl Stm {
             widest: self.window,
             n: to as u32,
             next: Padded(AtomicU32::new(from as u32)),
-            commit: Padded(AtomicU32::new(from as u32)),
             end: AtomicU32::new(to as u32),
             fatal: AtomicBool::new(false),
-            token: Padded(AtomicBool::new(false)),
-            sealed: Padded(AtomicBool::new(false)),
+            turn: Padded(Turn { commit: AtomicU32::new(from as u32), ..Turn::default() }),
             aborters: Padded(AtomicU32::new(0)),
             heat: Padded(AtomicU32::new(self.heat)),
             again: (0..self.slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
@@ -71,7 +69,6 @@ impl Stm {
             workers: self.workers as u32,
             baton: baton.as_ref(),
             chaos: chaos.as_ref(),
-            meter: Padded(AtomicU64::new(0)),
             may_switch,
             places: &self.places,
             audit: audit.as_ref(),
@@ -93,7 +90,7 @@ impl Stm {
         for w in &mut workers {
             w.outcomes.reserve(share);
         }
-        let progress = || u64::from(shared.commit.load(SeqCst));
+        let progress = || u64::from(shared.turn.commit.load(SeqCst));
         Watchdog::watch(self.settings.watchdog.as_ref(), &progress, &|| shared.dump(), || {
             if baton.is_some() {
                 spawn_all(&mut workers, |w| segment.work(w));
@@ -168,18 +165,18 @@ impl Stm {
         self.recs.settle();
         self.log.rewind();
         self.pool.later(self.store.settle_parts());
-        let mut take = |k: usize| -> Option<Done<R>> {
-            let place = self.places.get(k)?.load(Relaxed);
+        let mut take = |place: &AtomicU64| -> Option<Done<R>> {
+            let place = place.load(Relaxed);
             piles.get_mut((place >> 32) as usize)?.get_mut(place as u32 as usize)?.take()
         };
-        for k in from..end as usize {
-            match take(k).map(Done::outcome) {
+        for place in &self.places[from..end as usize] {
+            match take(place).map(Done::outcome) {
                 Some(Ok(outcome)) => out.push(outcome),
                 // The commit turn sets `end` to a fatal transaction, so there is none below.
-                _ => unreachable!("committed transaction {k} has no outcome"),
+                _ => unreachable!("a committed transaction has no outcome"),
             }
         }
-        match fatal.then(|| take(end as usize).map(Done::outcome)) {
+        match fatal.then(|| self.places.get(end as usize).and_then(take).map(Done::outcome)) {
             Some(Some(Err(why))) => Err((end as usize, why)),
             _ => Ok(end as usize),
         }
