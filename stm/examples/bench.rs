@@ -1,6 +1,8 @@
 //! Transfers against a plain sequential loop, with the engine reused and all-in, equality asserted beside each figure.
 //!
 //! `cargo run -p replicode-stm --release --example bench -- [--n 10000] [--passes 9] [--threads 1,2] [--quick] [--patience SECONDS]`
+//! `--work 0,1000` picks nanoseconds of work, `--only 1000` one row, `--kinds pure,specul,auto,Sequential` columns: `pure` is
+//! speculative mode that may not run ahead, `hashed` plain code over a hash map with a cheap hasher.
 //!
 //! A pass is clean if our threads hardly waited for a core during it; figures are minima over clean passes, and each
 //! row says how many its worst figure had. A two-thread figure with 0 of them is worth nothing; `--patience` repeats
@@ -239,13 +241,11 @@ impl Bank {
     }
 }
 
-/// Best of some passes: reused engine, all-in (engine, cells and slots made inside the clock), and the stats.
+/// Best of some passes, with the engine's threads, mode and whether it may run ahead: reused engine, all-in (engine, cells and slots made inside the clock), and the stats.
 fn measure(
     txs: &[Transfer],
     accounts: usize,
-    threads: usize,
-    mode: Mode,
-    ahead: bool,
+    (threads, mode, ahead): (usize, Mode, bool),
     passes: usize,
     want: &[u64],
     patience: &Patience,
@@ -261,9 +261,6 @@ fn measure(
         took
     });
     let executions = bank.stm.stats().executions_per_transaction();
-    if std::env::var("STATS").is_ok() {
-        eprintln!("{}", bank.stm.stats());
-    }
     let all_in = patience.best(passes.div_ceil(2), || {
         let t = Watch::start();
         let mut fresh = Bank::new(threads, mode, ahead, accounts);
@@ -398,7 +395,7 @@ fn main() {
                     return;
                 }
                 let (reused, all_in, executions) =
-                    measure(&txs, accounts, threads, mode, ahead, passes, &want, &patience);
+                    measure(&txs, accounts, (threads, mode, ahead), passes, &want, &patience);
                 print!(
                     " | {what} {:.0} (x{:.2}), {:.0} (x{:.2}), {executions:.2}",
                     reused * 1e9 / n as f64,

@@ -32,7 +32,7 @@ pub enum Mode {
     /// Chosen from measurements: direct while transactions are tiny or nearly all conflict, else speculative.
     #[default]
     Auto,
-    /// Always speculative.
+    /// Always in versions, certified or under the commit token; never in place. See [`Builder::run_ahead`].
     Speculative,
     /// Always direct.
     Direct,
@@ -95,7 +95,8 @@ impl Builder {
         self.mode = mode;
         self
     }
-    /// How far above the commit index transactions are started, per thread. Default 16.
+    /// How far above the commit index transactions are started, per thread. Default 16. This is the most: when many
+    /// runs are thrown away the window narrows, down to 2 per thread, and widens again when few are.
     #[must_use]
     pub fn window_per_thread(mut self, n: usize) -> Self {
         self.window_per_thread = n;

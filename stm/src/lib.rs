@@ -63,6 +63,11 @@
 //! absent without changing a result; [`Builder::chaos`] makes them so on purpose. There is no termination protocol: the
 //! block is done when the commit index has reached its end.
 //!
+//! Where one core is faster than two (tiny transactions, or nearly all in conflict), the token holder closes the claims
+//! and **runs ahead**: it claims the index at the commit turn itself and runs it under the token. That is I2 without a
+//! first run ([`Builder::run_ahead`], [`Stats::run_ahead`]). And while there are no conflicts it **seals** the turn:
+//! hints keep off, so committing swaps no status word (`certify` has the argument, `models` the loom model).
+//!
 //! # Invariants
 //!
 //! * **I1** Only the token holder advances the commit index. *c* commits only if its newest incarnation has finished and
@@ -112,7 +117,7 @@
 //! // One run on two busy cores printed:
 //! // 500 transactions, 0.0 % direct, 1.60 executions each
 //! // thrown away: 31 by certification, 264 by push, 0 by own check, 4 by doom, 0 at an estimate; 266 taken over
-//! // waits 0, parks 10, group commits 0, switches 0
+//! // waits 0, parks 10, group commits 0, run ahead 0, switches 0
 //! //        295 conflicts at takings
 //!
 //! // The statistics name the culprit. Takings are only ever added to: a counter.
@@ -149,6 +154,7 @@
 //! | an element beyond the end | the transaction reverts, [`Revert::BOUNDS`] |
 //! | a closure that swallows a retry | nothing: the run is discarded anyway |
 //! | a closure that is no function of its reads | outcomes may differ between runs; the engine stays sound |
+//! | a panic outside a closure (in an `Ord`, say), full version memory | [`FatalCause::Fault`]: the batch ends, the engine refuses all later ones |
 //! | a closure that never returns | the batch hangs: nobody can stop it. A [`Builder::watchdog`] says which one: *"transaction 5 is running and blocks all later ones: a closure that never returns to a read cannot be stopped"* |
 //!
 //! # What is not here

@@ -131,3 +131,25 @@ fn long_blocks() {
         }
     }
 }
+
+/// Running ahead: invited at random (by the chaos mode, without the audit, so that nothing is recorded) and measured.
+#[test]
+fn run_ahead_anywhere() {
+    quiet_panics();
+    let mut ahead = [0; 3];
+    for seed in 0..400 {
+        let p = random_program(seed, 64);
+        let want = interpret(&p);
+        for threads in [1, 2, 3] {
+            let free = Stm::builder().threads(threads).mode(Mode::Speculative);
+            let seeded = Stm::builder().seeded(seed, threads).mode(Mode::Speculative).window(4);
+            for (k, builder) in [free.clone(), free.chaos(seed), seeded.chaos(seed)].iter().enumerate() {
+                let (got, stats) = execute(&p, builder, 2);
+                assert!(got == want, "seed {seed}, {threads} threads");
+                ahead[k] += stats.run_ahead;
+            }
+        }
+    }
+    assert!(ahead[1] > 0 && ahead[2] > 0, "nothing was run ahead: {ahead:?}");
+    println!("run ahead: {ahead:?} (measured, chaos, seeded)");
+}
