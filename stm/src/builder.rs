@@ -122,7 +122,7 @@ impl Builder {
         self.chaos = Some(seed);
         self
     }
-    /// After each block, checks every committed read against the committed prefix ([`Stats::audit_failures`]).
+    /// After each block, checks every committed read against the committed prefix ([`crate::Stats::audit_failures`]).
     #[must_use]
     pub fn audit(mut self, on: bool) -> Self {
         self.audit = on;

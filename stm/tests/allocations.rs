@@ -8,6 +8,7 @@
 
 use replicode_stm::{Builder, Mode, Stm};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 struct Counting;
@@ -35,6 +36,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
+/// The count is the whole process's: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Fewest allocations that a warm batch of `n` transactions took.
 fn batch(stm: &mut Stm, n: u64, mut pass: impl FnMut(&mut Stm, &[u64])) -> u64 {
     let jobs: Vec<u64> = (0..n).collect();
@@ -51,6 +55,7 @@ fn batch(stm: &mut Stm, n: u64, mut pass: impl FnMut(&mut Stm, &[u64])) -> u64 {
 
 #[test]
 fn no_allocation_per_transaction() {
+    let _alone = ALONE.lock().unwrap();
     let direct: Builder = Stm::builder().threads(1).mode(Mode::Direct);
     let one = Stm::builder().threads(1).mode(Mode::Speculative);
     let two = Stm::builder().threads(2).mode(Mode::Speculative);
@@ -94,6 +99,7 @@ fn no_allocation_per_transaction() {
 
 #[test]
 fn no_allocation_without_reverts() {
+    let _alone = ALONE.lock().unwrap();
     for threads in [1, 2] {
         let mut stm = Stm::builder().threads(threads).mode(Mode::Speculative).run_ahead(false).build().unwrap();
         let cells: Vec<_> = (0..1000u64).map(|i| stm.cell(i)).collect();
