@@ -3,7 +3,8 @@
 //! Natural batching: when no batch is on its way, whatever has gathered becomes the next one at once. While batches are
 //! on their way what arrives gathers, and sets out beside them, as far as the pipeline takes it, as soon as it is as
 //! heavy as all of them together: pipelining must hide a long way, and must not split what could have shared a sync
-//! into ever smaller batches. No timer is involved. A batch without inputs is made only when the machine's next
+//! into ever smaller batches. A batch is on its way until this node's machine has applied it: only then are its clients
+//! answered, and ask again. No timer is involved. A batch without inputs is made only when the machine's next
 //! deadline is due: an idle cluster writes nothing.
 
 use crate::chain::Tip;
@@ -84,29 +85,30 @@ impl Batcher {
         self.queued_bytes >= 4 * self.max_bytes
     }
 
+    /// Whether a batch's worth has gathered.
+    #[must_use]
+    pub const fn is_heavy(&self) -> bool {
+        self.queued_bytes >= self.max_bytes
+    }
+
     /// Whether nothing waits for a batch and no batch is on its way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.on_their_way.is_empty()
     }
 
-    /// Batches up to this one have been committed.
-    pub fn committed(&mut self, index: BatchIndex) {
-        let Some(tip) = self.tip else { return };
-        let left = tip.index.0.saturating_sub(index.0) as usize;
-        self.on_their_way.drain(..self.on_their_way.len().saturating_sub(left));
-    }
-
     /// The machine has come this far.
     pub fn applied(&mut self, progress: Progress) {
         self.progress = Some(progress);
+        let Some(tip) = self.tip else { return };
+        let left = tip.index.0.saturating_sub(progress.index.0) as usize;
+        self.on_their_way.drain(..self.on_their_way.len().saturating_sub(left));
     }
 
     /// The next batch, if one is to be made now. `seed` is only drawn for one that is.
     pub fn next(&mut self, now: LogicalTime, seed: impl FnOnce() -> u64) -> Option<Proposal> {
         let tip = self.tip?;
-        let bytes_on_their_way: usize = self.on_their_way.iter().sum();
-        if self.on_their_way.len() >= self.depth || self.queued_bytes < bytes_on_their_way.min(self.max_bytes) {
+        if self.on_their_way.len() >= self.depth || self.queued_bytes < self.floor() {
             return None;
         }
         if self.queue.is_empty() && self.deadline().is_none_or(|deadline| now < deadline) {
@@ -127,6 +129,20 @@ impl Batcher {
         let tip = tip.advance(&encoded)?;
         self.tip = Some(tip);
         Some(Proposal { encoded: encoded.into(), index: tip.index })
+    }
+
+    /// How heavy a batch must be to set out now.
+    fn floor(&self) -> usize {
+        self.on_their_way.iter().sum::<usize>().min(self.max_bytes)
+    }
+
+    /// How many bytes of inputs must arrive before a batch can set out, unless another one is committed first.
+    #[must_use]
+    pub fn appetite(&self) -> usize {
+        if self.on_their_way.len() >= self.depth || self.is_full() {
+            return usize::MAX;
+        }
+        self.floor().saturating_sub(self.queued_bytes).max(1)
     }
 
     /// Takes sections off the queue, up to the caps, one at least.
@@ -180,6 +196,10 @@ mod tests {
         batcher
     }
 
+    fn progress(index: u64, next_deadline: Option<LogicalTime>) -> Progress {
+        Progress { index: BatchIndex(index), next_deadline, next_seq: 1 }
+    }
+
     fn decode(proposal: &Proposal) -> Batch {
         Batch::decode(&proposal.encoded).unwrap_or_else(|error| unreachable!("it is a batch: {error}"))
     }
@@ -193,7 +213,7 @@ mod tests {
             let Some(proposal) = batcher.next(at(5), || 9) else { unreachable!("there is room") };
             let Some(next) = tip.advance(&proposal.encoded) else { unreachable!("it chains") };
             assert_eq!((next.index, decode(&proposal).len()), (proposal.index, 1));
-            batcher.committed(next.index);
+            batcher.applied(progress(next.index.0, None));
             tip = next;
         }
         assert_eq!(tip.time, at(7));
@@ -208,7 +228,7 @@ mod tests {
         assert!(batcher.next(at(1), || 0).is_some());
         parcels.for_each(|parcel| batcher.push(parcel));
         assert!(batcher.next(at(2), || 0).is_none(), "one is on its way");
-        batcher.committed(BatchIndex(1));
+        batcher.applied(progress(1, None));
         let Some(proposal) = batcher.next(at(3), || 0) else { unreachable!("there is room") };
         assert_eq!(decode(&proposal).len(), 4);
     }
@@ -232,8 +252,26 @@ mod tests {
         };
         assert_eq!([until_next(), until_next(), until_next()], [Some(1), Some(1), Some(2)]);
         assert_eq!(until_next(), None, "the pipeline is full");
-        batcher.committed(BatchIndex(2));
+        batcher.applied(progress(2, None));
         assert!(batcher.next(at(2), || 0).is_some(), "sixteen are heavier than two");
+    }
+
+    #[test]
+    fn the_appetite_is_what_the_next_batch_lacks() {
+        let mut batcher = leader(2, 100);
+        assert_eq!(batcher.appetite(), 1, "anything sets out when nothing is on its way");
+        let weight = |parcels: &[Parcel]| parcels.iter().map(|parcel| parcel.bytes.len()).sum::<usize>();
+        let (first, second) = (parcels(3, 1), parcels(1, 1));
+        first.iter().for_each(|parcel| batcher.push(parcel.clone()));
+        assert!(batcher.next(at(1), || 0).is_some());
+        assert_eq!(batcher.appetite(), weight(&first));
+        second.iter().for_each(|parcel| batcher.push(parcel.clone()));
+        assert_eq!(batcher.appetite(), weight(&first) - weight(&second));
+        first.iter().for_each(|parcel| batcher.push(parcel.clone()));
+        assert!(batcher.next(at(2), || 0).is_some());
+        assert_eq!(batcher.appetite(), usize::MAX, "the pipeline is full");
+        batcher.applied(progress(2, None));
+        assert_eq!(batcher.appetite(), 1);
     }
 
     #[test]
@@ -242,7 +280,7 @@ mod tests {
         parcels(12, 3).into_iter().for_each(|parcel| batcher.push(parcel));
         let mut next = || {
             let proposal = batcher.next(at(1), || 0)?;
-            batcher.committed(proposal.index);
+            batcher.applied(progress(proposal.index.0, None));
             Some(decode(&proposal).len())
         };
         let sizes: Vec<_> = std::iter::from_fn(&mut next).collect();
@@ -252,14 +290,12 @@ mod tests {
     #[test]
     fn a_tick_is_made_when_due_and_nothing_is_on_its_way() {
         let mut batcher = leader(4, 100);
-        let progress = |index, next_deadline| Progress { index: BatchIndex(index), next_deadline, next_seq: 1 };
         assert!(batcher.next(at(100), || 0).is_none(), "idle: nothing is written");
         batcher.applied(progress(0, Some(at(50))));
         assert!(batcher.next(at(49), || 0).is_none());
         let Some(tick) = batcher.next(at(50), || 0) else { unreachable!("it is due") };
         assert!(decode(&tick).is_empty());
         assert!(batcher.next(at(60), || 0).is_none(), "the tick is on its way");
-        batcher.committed(BatchIndex(1));
         batcher.applied(progress(1, None));
         assert!(batcher.next(at(70), || 0).is_none());
     }

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 
 /// How long to wait before a broken route to the leader is tried again.
 const ROUTE_PAUSE: Duration = Duration::from_millis(20);
+/// How long a batch waits for more at most: serving all clients of a batch takes a fraction of it.
+const EXPECT: Duration = Duration::from_millis(2);
 
 /// See the module.
 pub(crate) struct Driver<D: Delivery> {
@@ -41,6 +43,8 @@ pub(crate) struct Driver<D: Delivery> {
     pub(crate) route: Option<Route>,
     pub(crate) retry_at: Option<Instant>,
     pub(crate) stall: Stall,
+    /// Until when more is waited for: see [`crate::Replica::expect_more`].
+    pub(crate) expects_until: Option<Instant>,
 }
 
 /// Numbers that nobody can guess: the hash of a secret and a counter.
@@ -103,6 +107,7 @@ impl<D: Delivery> Driver<D> {
         self.leadership = Some(now);
         tracing::info!(term = now.term.0, leader = now.leader.map(NodeId::get), "leadership");
         self.batcher.follow();
+        self.shared.outgoing().sated(1);
         self.route = None;
         self.retry_at = None;
         self.shared.outgoing().rewind();
@@ -150,27 +155,55 @@ impl<D: Delivery> Driver<D> {
                 self.batcher.lead(applied.tip);
                 self.clock.raise(applied.tip.time, self.started.elapsed());
             }
-            self.batcher.committed(applied.tip.index);
+            self.shared.awaits_progress.store(true, Ordering::Release);
             if let Some(progress) = self.shared.progress() {
                 self.batcher.applied(progress);
             }
-            while !self.batcher.is_full() {
-                let parcel = self.shared.outgoing().take();
-                let Some(parcel) = parcel else { break };
-                self.batcher.push(parcel);
+            loop {
+                while !self.batcher.is_full() {
+                    let parcel = self.shared.outgoing().take();
+                    let Some(parcel) = parcel else { break };
+                    self.batcher.push(parcel);
+                }
+                while !self.batcher.is_full()
+                    && let Ok(forwarded) = self.inbox.try_recv()
+                {
+                    self.receive(forwarded);
+                }
+                let expecting = self.expects_more();
+                if !expecting {
+                    self.propose().await?;
+                }
+                // What arrives while a batch is on its way gathers where it is offered: nobody is woken for each piece.
+                let appetite = if expecting { usize::MAX } else { self.batcher.appetite() };
+                if !self.shared.outgoing().sated(appetite) {
+                    return Ok(());
+                }
             }
-            while !self.batcher.is_full()
-                && let Ok(forwarded) = self.inbox.try_recv()
-            {
-                self.receive(forwarded);
-            }
-            self.propose().await
         } else {
+            self.shared.awaits_progress.store(false, Ordering::Release);
+            self.expects_until = None;
             // Parcels for a leader that this node no longer is.
             while self.inbox.try_recv().is_ok() {}
             self.forward();
             Ok(())
         }
+    }
+
+    /// Whether the next batch should wait for more.
+    fn expects_more(&mut self) -> bool {
+        if !self.shared.expecting() || self.batcher.is_heavy() {
+            self.expects_until = None;
+            return false;
+        }
+        let now = Instant::now();
+        // Should whoever promised more be held up, nobody else is to wait for it.
+        if *self.expects_until.get_or_insert(now + EXPECT) <= now {
+            self.shared.expect_no_more();
+            self.expects_until = None;
+            return false;
+        }
+        true
     }
 
     async fn propose(&mut self) -> Result<(), String> {
@@ -197,12 +230,13 @@ impl<D: Delivery> Driver<D> {
         let (term, shared) = (self.term(), &self.shared);
         loop {
             let parcel = shared.outgoing().take();
-            let Some(parcel) = parcel else { return };
+            let Some(parcel) = parcel else { break };
             let route = self
                 .route
                 .get_or_insert_with(|| Route::open(shared.peers.clone(), leader.get(), term, shared.wake.clone()));
             route.send(parcel.bytes);
         }
+        self.shared.outgoing().sated(1);
     }
 
     fn now(&mut self) -> LogicalTime {
@@ -218,7 +252,7 @@ impl<D: Delivery> Driver<D> {
             Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
         });
         let stalled = self.stall.deadline().map(|deadline| self.started + deadline);
-        [tick, self.retry_at, stalled].into_iter().flatten().min()
+        [tick, self.retry_at, stalled, self.expects_until].into_iter().flatten().min()
     }
 }
 

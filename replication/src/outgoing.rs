@@ -82,6 +82,10 @@ pub struct Outgoing {
     waiting: VecDeque<Parcel>,
     sent: VecDeque<Parcel>,
     bytes: usize,
+    /// Bytes of inputs that have no numbers yet.
+    fresh: usize,
+    /// So many fresh bytes are worth somebody's being woken.
+    appetite: usize,
     offered: u64,
     max_inputs: usize,
     max_bytes: usize,
@@ -101,6 +105,8 @@ impl Outgoing {
             waiting: VecDeque::new(),
             sent: VecDeque::new(),
             bytes: 0,
+            fresh: 0,
+            appetite: 1,
             offered: 0,
             max_inputs,
             max_bytes,
@@ -134,9 +140,23 @@ impl Outgoing {
             let _ = input.serialize(&mut chunk.bytes);
             chunk.count += 1;
             self.bytes += chunk.bytes.len() - before;
+            self.fresh += chunk.bytes.len() - before;
             self.offered += 1;
         }
         refused
+    }
+
+    /// Whoever sends has taken all there was and has no use for more until `bytes` have gathered. Answers whether so many
+    /// have.
+    pub const fn sated(&mut self, bytes: usize) -> bool {
+        self.appetite = bytes;
+        self.is_wanted()
+    }
+
+    /// Whether what has gathered is worth sending, and can be sent.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.boot.0 != 0 && self.asking.is_none() && self.fresh >= self.appetite
     }
 
     /// Asks for a boot number. What an earlier boot had to say is dropped.
@@ -164,6 +184,7 @@ impl Outgoing {
         self.waiting.clear();
         self.sent.clear();
         self.bytes = 0;
+        self.fresh = 0;
     }
 
     /// The next parcel to send.
@@ -186,6 +207,7 @@ impl Outgoing {
     /// Numbers a chunk.
     fn cut(&mut self) -> Option<Parcel> {
         let Chunk { mut bytes, count } = self.open.pop_front()?;
+        self.fresh -= bytes.len() - SECTION_HEAD;
         bytes[0] = self.node.get() as u8;
         bytes[1..5].copy_from_slice(&self.boot.0.to_le_bytes());
         bytes[5..13].copy_from_slice(&self.next_seq.to_le_bytes());
@@ -305,6 +327,30 @@ mod tests {
         outgoing.rewind();
         outgoing.applied(7);
         assert_eq!((numbers(&sections(&mut outgoing)), outgoing.bytes()), (vec![], 0));
+    }
+
+    #[test]
+    fn nobody_is_woken_for_less_than_is_wanted() {
+        let mut outgoing = Outgoing::new(node(), 9, 1000);
+        outgoing.booted(BootNo(1));
+        assert!(!outgoing.is_wanted(), "there is nothing");
+        outgoing.offer(&mut vec![data(0)]);
+        assert!(outgoing.is_wanted());
+        let one = outgoing.bytes();
+        sections(&mut outgoing);
+        assert!(!outgoing.sated(3 * one));
+        outgoing.offer(&mut vec![data(1), data(2)]);
+        assert!(!outgoing.is_wanted());
+        outgoing.offer(&mut vec![data(3)]);
+        assert!(outgoing.is_wanted());
+        assert!(!outgoing.sated(4 * one) && outgoing.sated(3 * one));
+        sections(&mut outgoing);
+        assert!(!outgoing.sated(1));
+        outgoing.ask_boot(1);
+        outgoing.offer(&mut vec![data(4)]);
+        assert!(!outgoing.is_wanted(), "it has no number before the boot");
+        outgoing.booted(BootNo(2));
+        assert!(outgoing.is_wanted());
     }
 
     #[test]

@@ -114,3 +114,25 @@ fn what_cannot_work_is_refused_at_once() {
     one.replica.offer(&mut vec![data(1)]);
     one.stop();
 }
+
+#[test]
+fn a_batch_waits_for_what_is_expected_and_not_for_a_promise_that_is_forgotten() {
+    let cluster = Cluster::new("expecting", 1);
+    let one = cluster.start(1);
+    one.boot(1);
+    one.offer([0]);
+    one.wait("an input", |toy| toy.inputs.len() == 1);
+    // Never kept: the batch sets out all the same.
+    one.replica.expect_more();
+    one.offer([1]);
+    one.wait("a batch after a while", |toy| toy.inputs.len() == 2);
+    // Kept at once, again and again: nothing is lost or left behind.
+    for n in 2..200 {
+        one.replica.expect_more();
+        one.offer([n]);
+        one.replica.expect_no_more();
+    }
+    one.wait("all inputs", |toy| toy.inputs.len() == 200);
+    assert_eq!(numbers(&one.toy(), node(1)), (0..200).collect::<Vec<_>>());
+    one.stop();
+}

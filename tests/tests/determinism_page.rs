@@ -21,14 +21,7 @@ fn list() -> String {
             .iter()
             .map(|p| format!("{}{}", p.name, if p.ty == ValType::I64 { ": i64" } else { "" }))
             .collect();
-        let _ = writeln!(
-            out,
-            "| `{}({})` | {} | {} |",
-            import.name,
-            params.join(", "),
-            import.class,
-            import.note
-        );
+        let _ = writeln!(out, "| `{}({})` | {} | {} |", import.name, params.join(", "), import.class, import.note);
     }
     out.push('\n');
     out

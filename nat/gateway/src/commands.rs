@@ -43,7 +43,14 @@ impl Commands {
         let first = queue.waiting.is_empty();
         queue.waiting.push(command);
         drop(queue);
-        if first && let Err(error) = self.waker.wake() {
+        if first {
+            self.wake();
+        }
+    }
+
+    /// Has the gateway's thread look at what there is to do.
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "cannot wake the gateway");
         }
     }

@@ -1,470 +1,96 @@
-//! The gateway's thread: one round after the other of waiting, carrying out, writing, reading, and one offer.
-//!
-//! Events are edge-triggered, so the loop remembers who could be read from or written to: a client that was not
-//! served for want of credit, or because a round is bounded, is served later without a further event.
+//! The gateway's thread: waits for the clients and serves them, round after round.
 
-use crate::client::{Client, Flushed, Got};
-use crate::commands::{Command, Commands};
-use crate::listener::{Listener, Taken};
-use crate::slots::{Slot, Slots};
-use crate::{ClientInfo, GatewayConfig, GatewayError, InputSink};
-use mio::{Events, Poll, Token, Waker};
-use replicode_log::{BootNo, ConnId, Input, NodeId, Output};
-use std::collections::BTreeSet;
+use crate::commands::Commands;
+use crate::desk::{Desk, WAKER};
+use crate::{GatewayConfig, GatewayError, InputSink};
+use mio::{Events, Poll, Waker};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// The most bytes of one [`Input::Data`].
-const CHUNK: usize = 64 << 10;
-/// The most bytes read in one round, so that writing and accepting get their turn.
-const ROUND_BYTES: usize = 4 << 20;
-/// The most clients taken from one listener in one round.
-const ROUND_CLIENTS: usize = 256;
-/// How long nobody is accepted after the node ran out of descriptors or memory. Clients wait in the queue meanwhile.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How soon a congested log is asked again.
-const CONGESTION_PAUSE: Duration = Duration::from_millis(2);
+/// The desk and the way to wake the thread that usually sits at it.
+pub(crate) struct Shared {
+    desk: Mutex<Desk>,
+    pub(crate) commands: Arc<Commands>,
+}
 
-const WAKER: Token = Token(0);
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        // A panic at the desk ends the gateway's thread or the machine's, and with either the node.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The desk, if nobody is at it.
+    pub(crate) fn free_desk(&self) -> Option<MutexGuard<'_, Desk>> {
+        self.desk.try_lock().ok()
+    }
+}
 
 pub(crate) struct EventLoop {
-    node: NodeId,
-    recv_window: u32,
-    send_window: u32,
-    /// Bytes written after which the log is told.
-    report_step: u64,
-    max_connections: usize,
-    end_patience: Duration,
-    write_patience: Duration,
-
     poll: Poll,
-    commands: Arc<Commands>,
-    sink: Box<dyn InputSink>,
-    /// Listeners have the tokens after the waker's, clients those from `first_client`.
-    listeners: Vec<Listener>,
-    first_client: usize,
-
-    /// The boot that clients are numbered in; nobody is taken without one.
-    boot: Option<BootNo>,
-    next_counter: u32,
-    accept_again: Option<Instant>,
-    /// What the sink said in this round.
-    congested: bool,
-    clients: Slots,
-    to_read: Vec<Slot>,
-    to_write: Vec<Slot>,
-    deadlines: BTreeSet<(Instant, Slot)>,
-    /// What the round has gathered for the log.
-    inputs: Vec<Input>,
-    /// Who waits to be told of the clients.
-    asked: Vec<mpsc::Sender<Vec<ClientInfo>>>,
-
-    // Kept for their memory only.
-    batch: Vec<Command>,
-    spare: Vec<Slot>,
-    scratch: Box<[u8]>,
+    shared: Arc<Shared>,
 }
 
 impl EventLoop {
-    pub(crate) fn new(config: GatewayConfig, sink: Box<dyn InputSink>) -> Result<(Self, Arc<Commands>), GatewayError> {
-        config.check()?;
-        let listeners = config.publish.into_iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+    pub(crate) fn new(
+        config: GatewayConfig,
+        sink: Box<dyn InputSink>,
+    ) -> Result<(Self, Arc<Shared>, Vec<SocketAddr>), GatewayError> {
         let poll = Poll::new().map_err(GatewayError::Poll)?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(GatewayError::Poll)?;
         let commands = Arc::new(Commands::new(waker));
-        let event_loop = Self {
-            node: config.node,
-            recv_window: config.recv_window,
-            send_window: config.send_window,
-            report_step: u64::from(config.send_window / 4).max(1),
-            max_connections: config.max_connections,
-            end_patience: config.end_patience,
-            write_patience: config.write_patience,
-            poll,
-            commands: Arc::clone(&commands),
-            sink,
-            first_client: WAKER.0 + 1 + listeners.len(),
-            listeners,
-            boot: None,
-            next_counter: 0,
-            accept_again: None,
-            congested: false,
-            clients: Slots::default(),
-            to_read: Vec::new(),
-            to_write: Vec::new(),
-            deadlines: BTreeSet::new(),
-            inputs: Vec::new(),
-            asked: Vec::new(),
-            batch: Vec::new(),
-            spare: Vec::new(),
-            scratch: vec![0; CHUNK].into(),
-        };
-        Ok((event_loop, commands))
-    }
-
-    pub(crate) fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|listener| listener.local).collect()
+        let registry = poll.registry().try_clone().map_err(GatewayError::Poll)?;
+        let desk = Desk::new(config, sink, registry, Arc::clone(&commands))?;
+        let local_addrs = desk.local_addrs();
+        let shared = Arc::new(Shared { desk: Mutex::new(desk), commands });
+        Ok((Self { poll, shared: Arc::clone(&shared) }, shared, local_addrs))
     }
 
     /// Serves until told to stop.
     pub(crate) fn run(mut self) {
         let mut events = Events::with_capacity(1024);
+        let mut patience = None;
         let result = loop {
-            match self.round(&mut events) {
-                Ok(true) => {}
-                Ok(false) => break Ok(()),
+            match self.round(&mut events, patience) {
+                Ok(Some(next)) => patience = next,
+                Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
-        self.reset_all();
-        if let Err(error) = result {
-            self.sink.failed(error);
-        }
+        self.shared.lock().end(result);
     }
 
-    /// One round; `false` when it was the last.
-    fn round(&mut self, events: &mut Events) -> Result<bool, GatewayError> {
+    /// One round; how long the next one may wait for an event, or `None` when it was the last.
+    fn round(
+        &mut self,
+        events: &mut Events,
+        patience: Option<Duration>,
+    ) -> Result<Option<Option<Duration>>, GatewayError> {
         // Clients that have just been answered speak again at once. When processors are scarce, letting them go first
         // makes the next round, and so the next batch, larger; on an idle machine this costs less than a microsecond.
         std::thread::yield_now();
-        match self.poll.poll(events, self.patience()) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(GatewayError::Poll(error)),
-            _ => {}
+        poll(&mut self.poll, events, Some(Duration::ZERO))?;
+        if events.is_empty() && patience != Some(Duration::ZERO) {
+            self.shared.lock().idle();
+            poll(&mut self.poll, events, patience)?;
         }
-        for event in &*events {
-            self.note(event);
-        }
-        if !self.carry_out()? {
-            return Ok(false);
-        }
-        // What the log says goes out before anything new is read.
-        self.write();
-        self.congested = self.sink.congested();
-        if !self.congested {
-            self.accept();
-        }
-        self.read();
-        self.write();
-        self.expire();
-        if !self.inputs.is_empty() {
-            self.sink.offer(&mut self.inputs);
-            self.inputs.clear();
-        }
-        self.answer();
-        Ok(true)
+        let mut desk = self.shared.lock();
+        events.iter().for_each(|event| desk.note(event));
+        Ok(if desk.round()? { Some(desk.patience()) } else { None })
     }
+}
 
-    /// How long the next round may wait for an event.
-    fn patience(&self) -> Option<Duration> {
-        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        if self.congested {
-            // Neither who wants to be read from nor who wants to be taken matters now.
-            let pause = if self.to_write.is_empty() { CONGESTION_PAUSE } else { Duration::ZERO };
-            return Some(
-                deadline.map_or(pause, |deadline| pause.min(deadline.saturating_duration_since(Instant::now()))),
-            );
-        }
-        let accepting = self.accept_again.is_none() && self.listeners.iter().any(|listener| listener.ready);
-        if accepting || !self.to_read.is_empty() || !self.to_write.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        let next = [deadline, self.accept_again].into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(Instant::now()))
-    }
-
-    fn note(&mut self, event: &mio::event::Event) {
-        let token = event.token().0;
-        if let Some(slot) = token.checked_sub(self.first_client) {
-            if let Some(client) = self.clients.get_mut(slot) {
-                client.note(event);
-                self.mark(slot);
-            }
-        } else if token != WAKER.0
-            && let Some(listener) = self.listeners.get_mut(token - WAKER.0 - 1)
-        {
-            listener.ready = true;
-        }
-    }
-
-    /// Puts a client on the lists on which it belongs.
-    fn mark(&mut self, slot: Slot) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        if client.wants_read() && !client.to_read {
-            client.to_read = true;
-            self.to_read.push(slot);
-        }
-        if client.wants_write() && !client.to_write {
-            client.to_write = true;
-            self.to_write.push(slot);
-        }
-    }
-
-    /// Puts a client on the list of those to write to, even if only its end is to be written.
-    fn mark_write(&mut self, slot: Slot) {
-        if let Some(client) = self.clients.get_mut(slot)
-            && !client.to_write
-        {
-            client.to_write = true;
-            self.to_write.push(slot);
-        }
-    }
-
-    /// What other threads asked for; `false` when they asked for an end.
-    fn carry_out(&mut self) -> Result<bool, GatewayError> {
-        let mut batch = std::mem::take(&mut self.batch);
-        self.commands.take(&mut batch);
-        let mut goes_on = true;
-        for command in batch.drain(..) {
-            match command {
-                Command::Admit(boot) => self.admit(boot)?,
-                Command::Suspend => self.suspend()?,
-                Command::Outputs(outputs) => outputs.into_iter().for_each(|output| self.output(output)),
-                Command::Drain => self.listeners.clear(),
-                Command::Stop => goes_on = false,
-                Command::Clients(answer) => self.asked.push(answer),
-            }
-        }
-        self.batch = batch;
-        Ok(goes_on)
-    }
-
-    /// Tells those who asked for the clients. The answer comes last, so that it shows what was asked for before it.
-    fn answer(&mut self) {
-        for asked in std::mem::take(&mut self.asked) {
-            let mut infos: Vec<_> = self.clients.iter().map(Client::info).collect();
-            infos.sort_by_key(|info| info.conn);
-            // Nobody may be there to hear the answer any more.
-            let _ = asked.send(infos);
-        }
-    }
-
-    fn admit(&mut self, boot: BootNo) -> Result<(), GatewayError> {
-        if self.boot == Some(boot) {
-            return Ok(());
-        }
-        self.suspend()?;
-        self.boot = Some(boot);
-        self.next_counter = 0;
-        for (i, listener) in self.listeners.iter_mut().enumerate() {
-            listener.watch(self.poll.registry(), Token(WAKER.0 + 1 + i)).map_err(GatewayError::Poll)?;
-        }
-        Ok(())
-    }
-
-    fn suspend(&mut self) -> Result<(), GatewayError> {
-        self.reset_all();
-        if self.boot.take().is_some() {
-            for listener in &mut self.listeners {
-                listener.ignore(self.poll.registry()).map_err(GatewayError::Poll)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn reset_all(&mut self) {
-        self.clients.drain().for_each(Client::finish);
-        self.to_read.clear();
-        self.to_write.clear();
-        self.deadlines.clear();
-        self.inputs.clear();
-    }
-
-    fn output(&mut self, output: Output) {
-        let Some((slot, client)) = output.conn().and_then(|conn| self.clients.find(conn)) else { return };
-        let said = match output {
-            Output::Credit { limit, .. } => {
-                client.grant(limit);
-                return self.mark(slot);
-            }
-            Output::Reset { .. } | Output::Refused { .. } => {
-                tracing::debug!(?output, "reset by the log");
-                self.remove(slot);
-                return;
-            }
-            Output::Data { offset, bytes, .. } => client.queue(offset, bytes),
-            Output::HalfClose { offset, .. } => client.end(offset),
-            Output::Closed { .. } => client.close(),
-            _ => return,
-        };
-        match said {
-            Ok(()) => self.mark_write(slot),
-            // Going on would mean to write other bytes than the program sent. A reset is always true.
-            Err(violation) => {
-                tracing::error!(conn = %client.conn(), %violation, "output contradicts the one before: reset");
-                self.lose(slot);
-            }
-        }
-    }
-
-    fn accept(&mut self) {
-        let Some(boot) = self.boot else { return };
-        if self.accept_again.is_some_and(|then| Instant::now() < then) {
-            return;
-        }
-        self.accept_again = None;
-        for i in 0..self.listeners.len() {
-            for _ in 0..ROUND_CLIENTS {
-                let Some(listener) = self.listeners.get_mut(i).filter(|listener| listener.ready) else { break };
-                match listener.take() {
-                    Taken::Client(stream, from) => {
-                        let service = Arc::clone(&listener.service);
-                        self.welcome(boot, stream, from, service);
-                    }
-                    Taken::Nobody => break,
-                    Taken::Lost(error) => tracing::debug!(%error, "a client went before it was taken"),
-                    Taken::Exhausted(error) => {
-                        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "cannot take clients: pausing");
-                        self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Gives a client its number and tells the log. Whoever is not welcome is dropped, that is, reset.
-    fn welcome(
-        &mut self,
-        boot: BootNo,
-        stream: mio::net::TcpStream,
-        from: SocketAddr,
-        service: Arc<replicode_log::Service>,
-    ) {
-        if self.clients.len() >= self.max_connections {
-            tracing::debug!(%from, limit = self.max_connections, "too many clients: reset");
-            return;
-        }
-        let counter = self.next_counter;
-        let conn = match ConnId::new(self.node, boot, counter) {
-            Ok(conn) if counter < u32::MAX => conn,
-            _ => {
-                tracing::error!(%from, %boot, "no number left for a client: restart the node to get a new boot");
-                return;
-            }
-        };
-        let mut client = Client::new(stream, conn, from, service, self.recv_window, self.send_window);
-        let slot = self.clients.next();
-        if let Err(error) = client.watch(self.poll.registry(), Token(self.first_client + slot)) {
-            tracing::warn!(%from, %error, "cannot watch a client's socket: reset");
-            return;
-        }
-        self.next_counter += 1;
-        self.inputs.push(client.opening());
-        self.clients.insert(client);
-        self.mark(slot);
-    }
-
-    /// Reads once from each client on the list. Who has more comes again in the next round, behind those who had to
-    /// wait in this one. While the log is congested only those are read from whose bytes it does not get: a closing
-    /// client's end is found by reading.
-    fn read(&mut self) {
-        let mut list = std::mem::replace(&mut self.to_read, std::mem::take(&mut self.spare));
-        let mut bytes = 0;
-        let mut served = 0;
-        while served < list.len() && bytes < ROUND_BYTES {
-            let slot = list[served];
-            served += 1;
-            let Some(client) = self.clients.get_mut(slot).filter(|client| client.to_read) else { continue };
-            if self.congested && !client.is_closing() {
-                self.to_read.push(slot);
-                continue;
-            }
-            client.to_read = false;
-            let conn = client.conn();
-            match client.read(&mut self.scratch) {
-                Got::Bytes { offset, len } => {
-                    bytes += len;
-                    self.inputs.push(Input::Data { conn, offset, bytes: self.scratch[..len].to_vec() });
-                }
-                Got::End { offset } => self.inputs.push(Input::HalfClose { conn, offset }),
-                Got::Nothing => {}
-                Got::Lost => {
-                    self.lose(slot);
-                    continue;
-                }
-            }
-            if client.is_closing() {
-                self.mark_write(slot);
-            }
-            self.mark(slot);
-        }
-        list.drain(..served);
-        list.append(&mut self.to_read);
-        self.spare = std::mem::replace(&mut self.to_read, list);
-    }
-
-    /// Writes to each client on the list, and ends those that are over.
-    fn write(&mut self) {
-        for i in 0..self.to_write.len() {
-            let slot = self.to_write[i];
-            let Some(client) = self.clients.get_mut(slot).filter(|client| client.to_write) else { continue };
-            client.to_write = false;
-            match client.flush(self.poll.registry(), Token(self.first_client + slot)) {
-                Flushed::Goes => {
-                    if let Some(offset) = client.report(self.report_step) {
-                        self.inputs.push(Input::Acked { conn: client.conn(), offset });
-                    }
-                    if client.is_closing() {
-                        self.give_patience(slot, self.write_patience);
-                    }
-                }
-                Flushed::AwaitsEnd => {
-                    if !std::mem::replace(&mut client.awaits_end, true) {
-                        self.give_patience(slot, self.end_patience);
-                    }
-                    self.mark(slot);
-                }
-                Flushed::Over => self.remove(slot),
-                Flushed::Lost => self.lose(slot),
-            }
-        }
-        self.to_write.clear();
-    }
-
-    fn give_patience(&mut self, slot: Slot, patience: Duration) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        let deadline = Instant::now() + patience;
-        if let Some(old) = client.deadline.replace(deadline) {
-            self.deadlines.remove(&(old, slot));
-        }
-        self.deadlines.insert((deadline, slot));
-    }
-
-    fn expire(&mut self) {
-        while let Some(&(deadline, slot)) = self.deadlines.first()
-            && deadline <= Instant::now()
-        {
-            self.remove(slot);
-        }
-    }
-
-    /// The connection is gone, and the log does not know yet.
-    fn lose(&mut self, slot: Slot) {
-        if let Some(client) = self.clients.get_mut(slot) {
-            // A closing connection is over for the log already.
-            if !client.is_closing() {
-                self.inputs.push(Input::Reset { conn: client.conn() });
-            }
-            self.remove(slot);
-        }
-    }
-
-    /// Forgets a client. Its socket is closed: in good order if the log has asked for that, else with a reset.
-    fn remove(&mut self, slot: Slot) {
-        if let Some(client) = self.clients.remove(slot) {
-            if let Some(deadline) = client.deadline {
-                self.deadlines.remove(&(deadline, slot));
-            }
-            client.finish();
-        }
+fn poll(poll: &mut Poll, events: &mut Events, patience: Option<Duration>) -> Result<(), GatewayError> {
+    match poll.poll(events, patience) {
+        Err(error) if error.kind() != ErrorKind::Interrupted => Err(GatewayError::Poll(error)),
+        _ => Ok(()),
     }
 }
 
 impl Drop for EventLoop {
     /// Also when the thread panics: nobody may wait for an answer that does not come.
     fn drop(&mut self) {
-        self.commands.close();
+        self.shared.commands.close();
     }
 }

@@ -26,7 +26,8 @@
 //! | module | it is |
 //! |---|---|
 //! | [`config`] | what to publish, and why it cannot be |
-//! | `event_loop` | the thread: one round after the other |
+//! | `desk` | who is there, and what is done for them |
+//! | `event_loop` | the thread that waits for clients and serves them |
 //! | `listener` | taking clients |
 //! | `client` | one socket and where its connection stands |
 //! | `slots` | clients by token and by number |
@@ -37,18 +38,23 @@
 mod client;
 mod commands;
 pub mod config;
+mod desk;
 mod event_loop;
 mod listener;
 mod slots;
 
 pub use config::{GatewayConfig, GatewayError, Published};
 
-use commands::{Command, Commands};
-use event_loop::EventLoop;
+use commands::Command;
+use event_loop::{EventLoop, Shared};
 use replicode_log::{BootNo, ConnId, HostAddr, Input, Output, Service};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+
+/// So many outputs at most are carried out by whoever brings them: a hand-over to the gateway's thread would take longer. More
+/// are left to that thread, so that the machine can apply the next batch meanwhile.
+pub const AT_ONCE: usize = 4;
 
 /// Where clients' inputs go: the log.
 pub trait InputSink: Send {
@@ -62,6 +68,10 @@ pub trait InputSink: Send {
     fn congested(&self) -> bool {
         false
     }
+
+    /// All clients that could be served have been: nothing is offered until one of them does something. Called on the gateway's
+    /// thread, before it waits.
+    fn idle(&mut self) {}
 
     /// The gateway's thread cannot go on and ends. Its clients have been reset; the node should stop.
     fn failed(&mut self, why: GatewayError) {
@@ -105,11 +115,10 @@ pub enum ClientState {
     Closing,
 }
 
-/// A running gateway. Its methods may be called from any thread; each wakes the gateway's thread at most once and
-/// returns at once. Dropping it resets all clients.
-#[derive(Debug)]
+/// A running gateway. Its methods may be called from any thread; each wakes the gateway's thread at most once, and none
+/// waits, but for [`Gateway::clients`]. Dropping it resets all clients.
 pub struct Gateway {
-    commands: Arc<Commands>,
+    shared: Arc<Shared>,
     local_addrs: Vec<SocketAddr>,
     thread: Option<JoinHandle<()>>,
 }
@@ -120,37 +129,54 @@ pub struct Gateway {
 /// # Errors
 /// [`GatewayError`] names the address and the reason.
 pub fn start(config: GatewayConfig, sink: impl InputSink + 'static) -> Result<Gateway, GatewayError> {
-    let (event_loop, commands) = EventLoop::new(config, Box::new(sink))?;
-    let local_addrs = event_loop.local_addrs();
+    let (event_loop, shared, local_addrs) = EventLoop::new(config, Box::new(sink))?;
     let thread =
         thread::Builder::new().name("gateway".into()).spawn(|| event_loop.run()).map_err(GatewayError::Thread)?;
-    Ok(Gateway { commands, local_addrs, thread: Some(thread) })
+    Ok(Gateway { shared, local_addrs, thread: Some(thread) })
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("local_addrs", &self.local_addrs).finish_non_exhaustive()
+    }
 }
 
 impl Gateway {
     /// The log has admitted this node under a boot number: takes clients from now on, and numbers them in that boot.
     /// Clients of another boot are reset; for the current boot nothing changes.
     pub fn admit(&self, boot: BootNo) {
-        self.commands.send(Command::Admit(boot));
+        self.shared.commands.send(Command::Admit(boot));
     }
 
     /// The node's boot is over for the log: resets all clients without a word to the log, and takes no more until the
     /// next [`Gateway::admit`]. Whoever connects meanwhile waits in the operating system's queue.
     pub fn suspend(&self) {
-        self.commands.send(Command::Suspend);
+        self.shared.commands.send(Command::Suspend);
     }
 
-    /// Carries out what the log says, in order. Outputs for streams that this node does not hold (any more), and
+    /// Carries out what the log says, in order: a little at once on this thread, more of it on the gateway's.
+    /// Outputs for streams that this node does not hold (any more), and
     /// those that are not for a stream, are ignored.
     pub fn outputs(&self, outputs: Vec<Output>) {
-        if !outputs.is_empty() {
-            self.commands.send(Command::Outputs(outputs));
+        if outputs.is_empty() {
+            return;
+        }
+        let few = outputs.len() <= AT_ONCE;
+        match self.shared.free_desk().filter(|_| few) {
+            Some(mut desk) => {
+                let wake = desk.bring(outputs);
+                drop(desk);
+                if wake {
+                    self.shared.commands.wake();
+                }
+            }
+            None => self.shared.commands.send(Command::Outputs(outputs)),
         }
     }
 
     /// Takes no more clients, for good: the published ports are closed. Clients that are there stay.
     pub fn drain(&self) {
-        self.commands.send(Command::Drain);
+        self.shared.commands.send(Command::Drain);
     }
 
     /// Resets all clients, except those whose orderly close is complete on our side, and ends the gateway's thread.
@@ -163,7 +189,7 @@ impl Gateway {
     #[must_use]
     pub fn clients(&self) -> Vec<ClientInfo> {
         let (answer, answered) = mpsc::channel();
-        self.commands.send(Command::Clients(answer));
+        self.shared.commands.send(Command::Clients(answer));
         answered.recv().unwrap_or_default()
     }
 
@@ -175,7 +201,7 @@ impl Gateway {
 
     fn stop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.commands.send(Command::Stop);
+            self.shared.commands.send(Command::Stop);
             if thread.join().is_err() {
                 tracing::error!("the gateway's thread panicked");
             }

@@ -24,7 +24,9 @@
 //! | [`recover`] | what a segment's bytes amount to: whole, torn at the end, or damaged (pure) |
 //! | [`disk`], [`file_disk`], [`sim_disk`] | what is asked of a disk; the real one; one that crashes on demand |
 //! | [`writer`] | the only one that writes |
+//! | `work` | the queue before it, and whose thread works it off |
 //! | [`index`] | where entries are, in memory that does not grow with them (pure) |
+//! | `opening` | the same for a whole directory, and what is mended before a log is used again |
 //! | [`log`] | the log as its users see it: append, read, vote, truncate |
 //! | [`store`] | the same in the consensus engine's words |
 //! | [`reader`] | a stopped node's log, read only |
@@ -34,12 +36,14 @@ pub mod file_disk;
 pub mod head;
 pub mod index;
 pub mod log;
+pub mod opening;
 pub mod reader;
 pub mod record;
 pub mod recover;
 pub mod segment;
 pub mod sim_disk;
 pub mod store;
+pub mod work;
 pub mod writer;
 
 #[cfg(test)]

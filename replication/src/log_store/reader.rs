@@ -5,7 +5,7 @@
 
 use super::LogError;
 use super::file_disk::FileDisk;
-use super::log::{headers, read_all, recover};
+use super::opening::{headers, read_all, recover_all};
 use super::record::{Body, Entry, EntryId, Item, VoteRecord};
 use super::segment::{self, Header, Owner};
 use bytes::Bytes;
@@ -44,7 +44,7 @@ impl LogReader {
         let disk = FileDisk::open_read_only(dir)?;
         let headers = headers(&disk, None)?;
         let mut void_from = BTreeMap::new();
-        let recovered = recover(&disk, &headers, &mut |header, _, item| {
+        let recovered = recover_all(&disk, &headers, &mut |header, _, item| {
             if let Item::Truncate(from) = item {
                 for earlier in headers.iter().take_while(|earlier| earlier.generation < header.generation) {
                     let void = void_from.entry(earlier.generation).or_insert(*from);

@@ -1,7 +1,8 @@
 //! The log in the consensus engine's words.
 
-use super::log::{Done, Log};
+use super::log::Log;
 use super::record::Entry as LogEntry;
+use super::work::Done;
 use crate::raft::{self, Entry, LogId, TypeConfig, Vote};
 use futures::Stream;
 use openraft::OptionalSend;
@@ -15,14 +16,19 @@ const MESSAGE_BYTES: usize = 4 << 20;
 
 /// The log store. Clones are the same store.
 #[derive(Clone, Debug)]
-pub struct LogStore(pub Log);
+pub struct LogStore {
+    /// The log.
+    pub log: Log,
+    /// Whether its owner is the only member of its cluster.
+    pub alone: bool,
+}
 
 impl LogStore {
     /// Runs a change of the log and waits until it is durable.
     async fn durably(&self, change: impl FnOnce(&Log, Done) -> Result<(), super::LogError>) -> io::Result<()> {
         let (tx, rx) = tokio::sync::oneshot::channel();
         // A receiver that is gone is the engine shutting down.
-        change(&self.0, Box::new(move |result| drop(tx.send(result))))?;
+        change(&self.log, Box::new(move |result| drop(tx.send(result))))?;
         rx.await.map_err(|_| io::Error::other("the log has stopped"))?
     }
 }
@@ -51,15 +57,15 @@ impl RaftLogReader<TypeConfig> for LogStore {
         range: RB,
     ) -> Result<Vec<Entry>, io::Error> {
         let (start, end) = bounds(&range);
-        convert(self.0.read(start, end, usize::MAX)?)
+        convert(self.log.read(start, end, usize::MAX)?)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
-        Ok(self.0.vote().map(raft::vote))
+        Ok(self.log.vote().map(raft::vote))
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        convert(self.0.read(start, end, MESSAGE_BYTES)?)
+        convert(self.log.read(start, end, MESSAGE_BYTES)?)
     }
 
     /// Reads piece by piece: after a restart the whole log is read through here.
@@ -69,7 +75,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
     {
         let (start, end) = bounds(&range);
         let ready: std::vec::IntoIter<Entry> = Vec::new().into_iter();
-        futures::stream::try_unfold((self.0.clone(), start, ready), move |(log, mut at, mut ready)| async move {
+        futures::stream::try_unfold((self.log.clone(), start, ready), move |(log, mut at, mut ready)| async move {
             if ready.len() == 0 && at < end {
                 let entries = convert(log.read(at, end, MESSAGE_BYTES)?)?;
                 at = entries.last().map_or(end, |entry| entry.log_id.index() + 1);
@@ -84,7 +90,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     type LogReader = Self;
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
-        let (purged, last) = self.0.ends();
+        let (purged, last) = self.log.ends();
         Ok(LogState { last_purged_log_id: purged.map(raft::log_id), last_log_id: last.map(raft::log_id) })
     }
 
@@ -99,13 +105,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         if let Some(id) = committed {
-            self.0.note_committed(raft::entry_id(&id))?;
+            self.log.note_committed(raft::entry_id(&id))?;
         }
         Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.0.committed()?.map(raft::log_id))
+        Ok(self.log.committed()?.map(raft::log_id))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
@@ -114,7 +120,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let entries = entries.into_iter().map(raft::to_log).collect::<io::Result<Vec<_>>>()?;
-        self.0.append(entries, Box::new(move |result| callback.io_completed(result)))?;
+        // A leader has its followers to tell before it has time to wait for its own disk.
+        let at_once = self.alone || !self.log.leads();
+        self.log.append(entries, at_once, Box::new(move |result| callback.io_completed(result)))?;
         Ok(())
     }
 

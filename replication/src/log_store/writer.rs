@@ -165,6 +165,12 @@ impl Writer {
         self.syncs
     }
 
+    /// Bytes that fit into the segment: a group that takes more begins another one, which takes longer.
+    #[must_use]
+    pub const fn room(&self) -> u64 {
+        self.tail.capacity.saturating_sub(self.tail.position)
+    }
+
     /// Makes items durable, in order: with one write and one sync, unless they do not fit into the segment. Tells what
     /// was written where.
     ///

@@ -3,7 +3,7 @@
 use super::peer::{Lane, Peers};
 use super::{frame, tag};
 use crate::raft::{TypeConfig, Vote};
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use openraft::OptionalSend;
 use openraft::alias::SnapshotOf;
 use openraft::base::{BoxFuture, BoxStream};
@@ -114,7 +114,7 @@ impl Drop for AbortOnDrop {
 impl NetStreamAppend<TypeConfig> for Client {
     fn stream_append<'s, S>(
         &'s mut self,
-        mut input: S,
+        input: S,
         option: RPCOption,
     ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<TypeConfig>, Failure>>, Failure>>
     where
@@ -123,12 +123,23 @@ impl NetStreamAppend<TypeConfig> for Client {
         Box::pin(async move {
             let (mut tx, rx) = self.open(self.lane, tag::APPEND, option.soft_ttl()).await?;
             let writer = AbortOnDrop(tokio::spawn(async move {
-                let mut buffer = Vec::new();
-                while let Some(request) = input.next().await {
+                let (mut buffer, mut input) = (Vec::new(), input.fuse());
+                let mut next = input.next().await;
+                while let Some(request) = next {
+                    if request.entries.is_empty() {
+                        // Only tells what is committed. When that lets the next batch set out, as it does under load,
+                        // the batch says it too: one packet less, and one less for its answer.
+                        tokio::task::yield_now().await;
+                        if let Some(Some(following)) = input.next().now_or_never() {
+                            next = Some(following);
+                            continue;
+                        }
+                    }
                     // A stream that is gone shows on the reading side.
                     if frame::write(&mut tx, &request, &mut buffer).await.is_err() {
                         return;
                     }
+                    next = input.next().await;
                 }
                 let _ = tx.finish();
             }));

@@ -235,9 +235,15 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
             }
         });
         let mut answers = Box::pin(self.raft.stream_append(requests));
-        let mut buffer = Vec::new();
+        let (mut buffer, mut last) = (Vec::new(), None);
         while let Some(answer) = answers.next().await {
-            frame::write(tx, &answer.map_err(io::Error::other)?, &mut buffer).await?;
+            let answer = answer.map_err(io::Error::other)?;
+            // How far the logs match is news only when it has changed: a request that merely told what is committed has
+            // no answer. Whether this node lives is asked on the other lane.
+            if last.as_ref() != Some(&answer) {
+                frame::write(tx, &answer, &mut buffer).await?;
+                last = Some(answer);
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@
 
 use super::console::Console;
 use super::divergence::{self, Own};
-use super::inbox::{Answered, Message, Query, StopReason};
+use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
@@ -23,12 +23,12 @@ use crate::datadir::{self, DataDir};
 use crate::digests::{DigestFile, NotReproduced};
 use crate::{rows, telemetry};
 use anyhow::{Context, Result, anyhow, bail};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use replicode_gateway::Gateway;
 use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, Refusal};
 use replicode_machine::Machine;
 use replicode_replication::{Committed, Progress, Replica, Role};
 use replicode_wasm::WasmLoader;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ pub enum End {
 pub struct ApplyLoop {
     pub node: NodeId,
     pub dir: DataDir,
-    pub inbox: Receiver<Message>,
+    pub inbox: InboxReader,
     pub machine: Machine<WasmLoader>,
     pub replica: Replica,
     pub gateway: Option<Arc<Gateway>>,
@@ -96,19 +96,14 @@ impl ApplyLoop {
             self.state.plant = Plant::from_env();
         }
         self.ask_for_boot()?;
-        let inbox = self.inbox.clone();
+        let mut messages = VecDeque::new();
         loop {
-            let first = match inbox.recv_timeout(self.patience(Instant::now())) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => bail!("all other parts of the node have ended"),
-            };
+            self.inbox.take(self.patience(Instant::now()), GROUP, &mut messages);
             let mut end = None;
-            for message in first.into_iter().chain(inbox.try_iter()).take(GROUP) {
+            while end.is_none()
+                && let Some(message) = messages.pop_front()
+            {
                 end = self.handle(message)?;
-                if end.is_some() {
-                    break;
-                }
             }
             self.settle();
             if let Some(end) = end.or_else(|| self.at_rest()) {
@@ -275,6 +270,9 @@ impl ApplyLoop {
         if let Some(gateway) = &self.gateway
             && !self.state.outgoing.is_empty()
         {
+            if self.state.outgoing.len() > replicode_gateway::AT_ONCE {
+                self.replica.expect_more();
+            }
             gateway.outputs(std::mem::take(&mut self.state.outgoing));
         }
         if std::mem::take(&mut self.state.unsettled) {
@@ -437,7 +435,9 @@ impl ApplyLoop {
         let linger = Instant::now() + Duration::from_secs(2);
         let in_company = self.machine.config().nodes.len() > 1;
         while !asking.is_finished() || (in_company && Instant::now() < linger) {
-            if let Ok(Message::Query(query, reply)) = self.inbox.recv_timeout(Duration::from_millis(20)) {
+            let mut messages = VecDeque::new();
+            self.inbox.take(Duration::from_millis(20), 1, &mut messages);
+            if let Some(Message::Query(query, reply)) = messages.pop_front() {
                 let _ = reply.send(self.answer(query));
             }
         }

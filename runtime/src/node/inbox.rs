@@ -2,14 +2,18 @@
 //!
 //! One queue keeps the thread simple: it has one place to wait at, and an answer given to a question is about the
 //! batch that was applied last. Batches wait in it up to a bound, by which a slow machine slows its own replica down.
+//!
+//! A mutex and a condition, and no channel from a library: those spin and yield before they sleep, which on a machine whose
+//! processors have other work costs every batch two or three system calls.
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use nix::sys::signal::Signal;
 use replicode_log::NodeId;
 use replicode_replication::delivery::Gone;
 use replicode_replication::{Committed, Delivery, Fault, Leadership};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Batches that may wait.
@@ -26,7 +30,7 @@ pub enum Message {
     /// The replica is broken.
     Fatal(Fault),
     /// Something for the machine thread to answer.
-    Query(Query, Sender<Reply>),
+    Query(Query, SyncSender<Reply>),
     /// End.
     Stop(StopReason),
 }
@@ -73,15 +77,79 @@ pub enum Answered {
 /// The end that everybody else holds.
 #[derive(Clone)]
 pub struct Inbox {
-    tx: Sender<Message>,
+    queue: Arc<Queue>,
     room: Arc<Semaphore>,
+}
+
+/// The machine thread's end. Once it is dropped nothing is taken any more.
+pub struct InboxReader(Arc<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<Message>,
+    closed: bool,
 }
 
 /// A queue and its reader.
 #[must_use]
-pub fn inbox() -> (Inbox, Receiver<Message>) {
-    let (tx, rx) = unbounded();
-    (Inbox { tx, room: Arc::new(Semaphore::new(ROOM)) }, rx)
+pub fn inbox() -> (Inbox, InboxReader) {
+    let queue = Arc::new(Queue::default());
+    (Inbox { queue: queue.clone(), room: Arc::new(Semaphore::new(ROOM)) }, InboxReader(queue))
+}
+
+impl Queue {
+    // Whole at every moment at which its holder could panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, message: Message) -> Result<(), Gone> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(Gone);
+        }
+        state.messages.push_back(message);
+        drop(state);
+        // Costs a system call only if the reader sleeps.
+        self.filled.notify_one();
+        Ok(())
+    }
+}
+
+impl InboxReader {
+    /// Waits until there is something, `patience` at most, and moves up to `most` messages into `out`.
+    pub fn take(&self, patience: Duration, most: usize, out: &mut VecDeque<Message>) {
+        let mut state = self.0.lock();
+        let end = Instant::now() + patience;
+        while state.messages.is_empty() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.0.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if out.is_empty() && state.messages.len() <= most {
+            std::mem::swap(out, &mut state.messages);
+        } else {
+            let count = most.min(state.messages.len());
+            out.extend(state.messages.drain(..count));
+        }
+    }
+}
+
+impl Drop for InboxReader {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        // Whoever waits for an answer learns that none comes.
+        state.messages.clear();
+    }
 }
 
 impl Inbox {
@@ -90,8 +158,8 @@ impl Inbox {
     /// # Errors
     /// A text for whoever asked, when the thread has ended or is busy for too long.
     pub fn ask(&self, query: Query) -> Reply {
-        let (tx, rx) = crossbeam_channel::bounded(1);
-        self.tx.send(Message::Query(query, tx)).map_err(|_| "the node is stopping".to_string())?;
+        let (tx, rx) = sync_channel(1);
+        self.queue.send(Message::Query(query, tx)).map_err(|_| "the node is stopping".to_string())?;
         rx.recv_timeout(PATIENCE)
             .map_err(|_| "the machine has been executing one batch for seconds; 'status' tells which".to_string())?
     }
@@ -99,7 +167,7 @@ impl Inbox {
     /// Asks the machine thread to end.
     pub fn stop(&self, reason: StopReason) {
         // A thread that has ended already needs no telling.
-        let _ = self.tx.send(Message::Stop(reason));
+        let _ = self.queue.send(Message::Stop(reason));
     }
 
     /// Lets replication go, however many batches it still has: nobody takes them any more.
@@ -111,16 +179,16 @@ impl Inbox {
 impl Delivery for Inbox {
     async fn batch(&self, batch: Committed) -> Result<(), Gone> {
         let place = self.room.clone().acquire_owned().await.map_err(|_| Gone)?;
-        self.tx.send(Message::Batch(batch, place)).map_err(|_| Gone)
+        self.queue.send(Message::Batch(batch, place))
     }
 
     fn leadership(&self, leadership: Leadership) {
         // A reader that is gone shows at the next batch.
-        let _ = self.tx.send(Message::Leadership(leadership));
+        let _ = self.queue.send(Message::Leadership(leadership));
     }
 
     fn fatal(&self, fault: Fault) {
-        let _ = self.tx.send(Message::Fatal(fault));
+        let _ = self.queue.send(Message::Fatal(fault));
     }
 
     fn answer(&self, _from: NodeId, question: &[u8]) -> Vec<u8> {

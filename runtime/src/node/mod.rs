@@ -142,6 +142,12 @@ impl InputSink for Sink {
         self.replica.get().is_some_and(Replica::congested)
     }
 
+    fn idle(&mut self) {
+        if let Some(replica) = self.replica.get() {
+            replica.expect_no_more();
+        }
+    }
+
     fn failed(&mut self, why: GatewayError) {
         self.inbox.fatal(Fault { what: "the gateway cannot go on".into(), why: why.to_string() });
     }

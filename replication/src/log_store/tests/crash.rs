@@ -3,10 +3,10 @@
 
 use super::{entry, options, owner};
 use crate::log_store::disk::Disk;
-use crate::log_store::log::open_writer;
+use crate::log_store::opening::open_writer;
 use crate::log_store::record::{Entry, EntryId, Item, VoteRecord};
 use crate::log_store::sim_disk::{Dice, SimDisk};
-use crate::log_store::{LogError, log, segment};
+use crate::log_store::{LogError, opening, segment};
 use std::sync::Arc;
 
 const SEGMENT: u64 = 9 << 10;
@@ -67,8 +67,8 @@ fn reopen(disk: &SimDisk) -> Result<Model, LogError> {
     let mut model = Model::default();
     open_writer(&disk, owner(), &options(SEGMENT, 0), false)?;
     // A second time, after cleaning: nothing may have changed, nothing may be left to clean.
-    let headers = crate::log_store::log::headers(&*disk, Some(&owner()))?;
-    let recovered = crate::log_store::log::recover(&*disk, &headers, &mut |header, offset, item| {
+    let headers = crate::log_store::opening::headers(&*disk, Some(&owner()))?;
+    let recovered = crate::log_store::opening::recover_all(&*disk, &headers, &mut |header, offset, item| {
         // A segment's first records repeat the latest values.
         let _ = (header, offset);
         model.follow(item);
@@ -98,7 +98,8 @@ fn run(disk: &SimDisk, work: &[Vec<Item>]) -> (Model, Option<Vec<Item>>) {
 fn loss_is_noticed(disk: &SimDisk, dice: &mut Dice) -> bool {
     // All of it is synced: this crash is a copy.
     let disk = disk.crash(dice);
-    let read = log::headers(&disk, None).and_then(|headers| log::recover(&disk, &headers, &mut |_, _, _| {}));
+    let read =
+        opening::headers(&disk, None).and_then(|headers| opening::recover_all(&disk, &headers, &mut |_, _, _| {}));
     let Some(tail) = read.ok().map(|read| read.tail).filter(|tail| tail.group > 0) else { return true };
     let name = segment::name(tail.header.generation);
     disk.remove(&name).is_ok() && matches!(reopen(&disk), Err(LogError::Missing { file }) if file == name)

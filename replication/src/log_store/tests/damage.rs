@@ -3,7 +3,7 @@
 use super::{durably, entry, items, no_fault, open, options, owner};
 use crate::log_store::disk::Disk;
 use crate::log_store::head::{HEAD, Head};
-use crate::log_store::log::{headers, open_writer, recover};
+use crate::log_store::opening::{headers, open_writer, recover_all};
 use crate::log_store::sim_disk::SimDisk;
 use crate::log_store::{Log, LogError, segment};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn verdict(disk: &SimDisk) -> Result<usize, LogError> {
 fn offsets(disk: &SimDisk, generation: u64) -> Vec<u64> {
     let mut found = Vec::new();
     let read = headers(disk, None).and_then(|headers| {
-        recover(disk, &headers, &mut |header, offset, _| {
+        recover_all(disk, &headers, &mut |header, offset, _| {
             if header.generation == generation {
                 found.push(offset);
             }
@@ -199,6 +199,6 @@ fn an_entry_that_rots_while_the_log_is_open_is_not_served() {
     assert!(file.is_ok_and(|file| file.write_at(&[0xff; 4], at + 40).is_ok()));
     assert!(log.read(2, 3, usize::MAX).is_err());
     assert!(log.read(20, 24, usize::MAX).is_ok_and(|entries| entries.len() == 4), "others are");
-    durably(|done| log.append(vec![entry(1, 24, 5)], done));
+    durably(|done| log.append(vec![entry(1, 24, 5)], false, done));
     log.close();
 }

@@ -5,10 +5,11 @@ mod damage;
 mod suite;
 
 use super::disk::Disk;
-use super::log::{self, Log, LogOptions, OnFault};
+use super::log::{Log, LogOptions};
 use super::record::{Body, Entry, EntryId, Item, VoteRecord};
 use super::segment::Owner;
 use super::sim_disk::SimDisk;
+use super::work::{self, OnFault};
 use crate::config::ClusterIdentity;
 use bytes::Bytes;
 use replicode_log::{Digest, NodeId};
@@ -43,7 +44,7 @@ fn open(disk: &SimDisk, segment_bytes: u64, cache_bytes: usize) -> Log {
 }
 
 /// Runs a change and waits until it is durable.
-fn durably(change: impl FnOnce(log::Done) -> Result<(), super::LogError>) {
+fn durably(change: impl FnOnce(work::Done) -> Result<(), super::LogError>) {
     let (tx, rx) = mpsc::channel();
     assert!(change(Box::new(move |result| drop(tx.send(result)))).is_ok());
     assert!(rx.recv().is_ok_and(|result| result.is_ok()));
@@ -60,7 +61,7 @@ fn entries_are_read_from_cache_from_old_segments_and_after_reopening() {
     let log = open(&disk, 12 << 10, 1);
     let entries: Vec<_> = (0..100).map(|index| entry(1 + index / 40, index, (index as usize * 37) % 900)).collect();
     for piece in entries.chunks(7) {
-        durably(|done| log.append(piece.to_vec(), done));
+        durably(|done| log.append(piece.to_vec(), false, done));
     }
     assert!(log.status().segments > 3);
     assert_eq!(read_all(&log), entries);
@@ -68,7 +69,7 @@ fn entries_are_read_from_cache_from_old_segments_and_after_reopening() {
     durably(|done| log.save_vote(VoteRecord { term: 9, node: 2, committed: true }, done));
     assert!(log.note_committed(entries[80].id).is_ok());
     log.close();
-    assert!(log.append(vec![], Box::new(|_| {})).is_err(), "closed");
+    assert!(log.append(vec![], false, Box::new(|_| {})).is_err(), "closed");
 
     let log = open(&disk, 12 << 10, 1 << 20);
     assert_eq!(read_all(&log), entries);
@@ -77,7 +78,7 @@ fn entries_are_read_from_cache_from_old_segments_and_after_reopening() {
     assert_eq!(log.ends(), (None, Some(entries[99].id)));
     // Back over several segments, and on from there.
     durably(|done| log.truncate_after(Some(entries[10].id), done));
-    durably(|done| log.append(vec![entry(7, 11, 5), entry(7, 12, 5)], done));
+    durably(|done| log.append(vec![entry(7, 11, 5), entry(7, 12, 5)], false, done));
     let expected = [&entries[..11], &[entry(7, 11, 5), entry(7, 12, 5)]].concat();
     assert_eq!(read_all(&log), expected);
     assert_eq!(log.committed().ok().flatten(), None, "a hint that names no entry of this log is not believed");
@@ -91,13 +92,13 @@ fn purged_segments_are_used_again() {
     let log = open(&disk, 9 << 10, 1);
     durably(|done| log.save_vote(VoteRecord { term: 3, node: 1, committed: false }, done));
     for index in 0..60 {
-        durably(|done| log.append(vec![entry(1, index, 700)], done));
+        durably(|done| log.append(vec![entry(1, index, 700)], false, done));
     }
     let before = log.status().segments;
     durably(|done| log.purge(EntryId { term: 1, index: 50 }, done));
     assert!(log.status().segments < before);
     for index in 60..90 {
-        durably(|done| log.append(vec![entry(1, index, 700)], done));
+        durably(|done| log.append(vec![entry(1, index, 700)], false, done));
     }
     log.close();
     let log = open(&disk, 9 << 10, 1);
@@ -112,7 +113,7 @@ fn a_record_larger_than_a_segment_gets_one_of_its_size() {
     let disk = SimDisk::new();
     let log = open(&disk, 9 << 10, 1);
     let entries = vec![entry(1, 0, 10), entry(1, 1, 100_000), entry(1, 2, 10)];
-    durably(|done| log.append(entries.clone(), done));
+    durably(|done| log.append(entries.clone(), false, done));
     log.close();
     assert_eq!(read_all(&open(&disk, 9 << 10, 1)), entries);
 }
@@ -124,14 +125,14 @@ fn an_error_of_the_disk_ends_everything() {
     let on_fault: OnFault = Box::new(move |fault| drop(faults.send(fault)));
     let log = Log::open(Arc::new(disk.clone()), owner(), options(1 << 20, 1 << 20), on_fault);
     let Ok(log) = log else { unreachable!("the log opens") };
-    durably(|done| log.append(vec![entry(1, 0, 10)], done));
+    durably(|done| log.append(vec![entry(1, 0, 10)], false, done));
     disk.stop_after(1);
     let (tx, rx) = mpsc::channel();
-    let pushed = log.append(vec![entry(1, 1, 10)], Box::new(move |result| drop(tx.send(result))));
+    let pushed = log.append(vec![entry(1, 1, 10)], false, Box::new(move |result| drop(tx.send(result))));
     assert!(pushed.is_ok());
     assert!(rx.recv().is_ok_and(|result| result.is_err()), "the write succeeds, the sync does not: no acknowledgement");
     assert!(fault.recv().is_ok_and(|fault| fault.why.contains("sync log segment 000000000001.log")));
-    assert!(log.append(vec![entry(1, 2, 10)], Box::new(|result| assert!(result.is_err()))).is_err());
+    assert!(log.append(vec![entry(1, 2, 10)], false, Box::new(|result| assert!(result.is_err()))).is_err());
     log.close();
 }
 
@@ -146,17 +147,18 @@ fn a_panic_of_the_logs_thread_is_a_fault_and_leaves_nobody_waiting() {
     // The second job is queued before the first one's panic: it is told, too.
     let first = log.append(
         vec![entry(1, 0, 10)],
+        false,
         Box::new(move |_| {
             let () = wait.recv().unwrap_or_default();
             unreachable!("a panic, on purpose")
         }),
     );
     assert!(first.is_ok());
-    let second = log.append(vec![entry(1, 1, 10)], Box::new(move |result| drop(tx.send(result))));
+    let second = log.append(vec![entry(1, 1, 10)], false, Box::new(move |result| drop(tx.send(result))));
     assert!(second.is_ok() && go.send(()).is_ok());
     assert!(fault.recv().is_ok_and(|fault| fault.why.contains("panicked")));
     assert!(rx.recv().is_ok_and(|result| result.is_err()));
-    assert!(log.append(vec![entry(1, 2, 10)], Box::new(|result| assert!(result.is_err()))).is_err());
+    assert!(log.append(vec![entry(1, 2, 10)], false, Box::new(|result| assert!(result.is_err()))).is_err());
     log.close();
 }
 
@@ -173,7 +175,7 @@ fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
     assert!(matches!(Log::open(disk.clone(), owner(), not_founding, no_fault()), Err(LogError::NoLog(_))));
     let log = Log::open(disk, owner(), options(1 << 20, 1), no_fault())?;
     let entries = vec![entry(1, 0, 0), entry(1, 1, 50)];
-    durably(|done| log.append(entries.clone(), done));
+    durably(|done| log.append(entries.clone(), false, done));
     // The offline reader needs no lock and changes nothing.
     let reader = LogReader::open(&dir)?;
     let read: Vec<_> = reader.entries().collect::<Result<_, _>>()?;
@@ -195,4 +197,29 @@ fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
 /// Items that a test writes by hand through the writer, without a thread.
 fn items(entries: &[Entry]) -> Vec<Item> {
     entries.iter().cloned().map(Item::Entry).collect()
+}
+
+#[test]
+fn a_caller_that_would_only_wait_makes_its_change_durable_itself() {
+    let log = open(&SimDisk::new(), 64 << 10, 1 << 20);
+    let here = std::thread::current().id();
+    let (tx, rx) = mpsc::channel();
+    let on = |tx: &mpsc::Sender<_>| -> work::Done {
+        let tx = tx.clone();
+        Box::new(move |result| {
+            let told = tx.send((result.is_ok(), std::thread::current().id()));
+            assert!(told.is_ok());
+        })
+    };
+    assert!(log.append(vec![entry(1, 0, 100)], true, on(&tx)).is_ok());
+    assert_eq!(rx.try_recv(), Ok((true, here)), "told before the call returned");
+    let before = log.status().fsyncs;
+    // What does not fit into the segment begins another one: that is the thread's.
+    assert!(log.append(vec![entry(1, 1, 63 << 10)], true, on(&tx)).is_ok());
+    assert!(rx.recv().is_ok_and(|(durable, thread)| durable && thread != here));
+    assert!(log.append(vec![entry(1, 2, 100)], false, on(&tx)).is_ok());
+    assert!(rx.recv().is_ok_and(|(durable, thread)| durable && thread != here));
+    assert!(log.status().fsyncs > before);
+    assert!(log.read(0, 3, usize::MAX).is_ok_and(|entries| entries.len() == 3));
+    log.close();
 }

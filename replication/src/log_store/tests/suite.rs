@@ -82,13 +82,15 @@ impl RaftStateMachine<TypeConfig> for Counter {
 
 struct Builder {
     cache_bytes: usize,
+    /// Whether appends are made durable by their callers.
+    alone: bool,
 }
 
 impl StoreBuilder<TypeConfig, LogStore, Counter, ()> for Builder {
     async fn build(&self) -> Result<((), LogStore, Counter), StorageError<TypeConfig>> {
         let disk = Arc::new(SimDisk::new());
         match Log::open(disk, owner(), options(12 << 10, self.cache_bytes), no_fault()) {
-            Ok(log) => Ok(((), LogStore(log), Counter::default())),
+            Ok(log) => Ok(((), LogStore { log, alone: self.alone }, Counter::default())),
             Err(error) => unreachable!("the log opens: {error}"),
         }
     }
@@ -96,10 +98,15 @@ impl StoreBuilder<TypeConfig, LogStore, Counter, ()> for Builder {
 
 #[tokio::test]
 async fn the_engines_suite_passes_with_a_cache() -> Result<(), StorageError<TypeConfig>> {
-    Suite::test_all(Builder { cache_bytes: 1 << 20 }).await
+    Suite::test_all(Builder { cache_bytes: 1 << 20, alone: false }).await
 }
 
 #[tokio::test]
 async fn the_engines_suite_passes_without_a_cache() -> Result<(), StorageError<TypeConfig>> {
-    Suite::test_all(Builder { cache_bytes: 0 }).await
+    Suite::test_all(Builder { cache_bytes: 0, alone: false }).await
+}
+
+#[tokio::test]
+async fn the_engines_suite_passes_without_a_thread() -> Result<(), StorageError<TypeConfig>> {
+    Suite::test_all(Builder { cache_bytes: 1 << 20, alone: true }).await
 }

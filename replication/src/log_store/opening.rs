@@ -1,0 +1,179 @@
+//! What a log on disk amounts to when it is opened: which segments there are, what is in them, where it ends.
+
+use super::disk::{Disk, DiskFile};
+use super::head::{HEAD, Head};
+use super::index::Index;
+use super::log::LogOptions;
+use super::record::Item;
+use super::segment::{self, Header, Owner, SPARE};
+use super::writer::{self, Latest, Tail, Writer};
+use super::{LogError, recover};
+use bytes::Bytes;
+use std::io;
+use std::sync::Arc;
+
+/// A log that has been read from its first byte to its last.
+pub(super) struct Recovered {
+    pub(super) tail: Tail,
+    pub(super) index: Index,
+    pub(super) bytes: u64,
+    /// Where remains of a group that was cut short end, in the last segment.
+    pub(super) torn: Option<u64>,
+    /// The newest segment by the head; 0 if there is none yet.
+    pub(super) head: u64,
+}
+
+/// Reads a whole file.
+pub(super) fn read_all(file: &dyn DiskFile, name: &str) -> Result<Bytes, LogError> {
+    let failed = |why| LogError::io(format!("read log segment {name}"), why);
+    let len = file.len().map_err(failed)?;
+    let mut bytes = vec![0; usize::try_from(len).map_err(|_| failed(io::ErrorKind::FileTooLarge.into()))?];
+    file.read_at(&mut bytes, 0).map_err(failed)?;
+    Ok(Bytes::from(bytes))
+}
+
+/// The headers of all segments, in order, proven to follow each other without a gap up to the one that the head names.
+pub(super) fn headers(disk: &dyn Disk, owner: Option<&Owner>) -> Result<Vec<Header>, LogError> {
+    let names = disk.list().map_err(|why| LogError::io(format!("list {}", disk.place()), why))?;
+    let mut generations: Vec<u64> = names.iter().filter_map(|name| segment::parse_name(name)).collect();
+    generations.sort_unstable();
+    let mut headers: Vec<Header> = Vec::with_capacity(generations.len());
+    for generation in generations {
+        let name = segment::name(generation);
+        let damage = |what: &str| LogError::Damage { file: name.clone(), offset: 0, what: what.to_string() };
+        if let Some(before) = headers.last()
+            && before.generation + 1 != generation
+        {
+            return Err(LogError::Missing { file: segment::name(before.generation + 1) });
+        }
+        let file = disk.open(&name).map_err(|why| LogError::io(format!("open log segment {name}"), why))?;
+        let mut bytes = vec![0; segment::HEADER];
+        file.read_at(&mut bytes, 0).map_err(|why| match why.kind() {
+            io::ErrorKind::UnexpectedEof => damage("the file is shorter than a segment's header"),
+            _ => LogError::io(format!("read log segment {name}"), why),
+        })?;
+        let header = Header::decode(&name, &bytes)?;
+        if let Some(owner) = owner {
+            header.check(&name, owner)?;
+        }
+        if header.generation != generation {
+            return Err(damage(&format!("it is segment {} by its header", header.generation)));
+        }
+        if headers.first().is_some_and(|first| first.owner != header.owner || first.incarnation != header.incarnation) {
+            return Err(damage("it belongs to another log than the segments before it"));
+        }
+        headers.push(header);
+    }
+    if let Some(first) = headers.first()
+        && first.generation == 1
+        && first.previous != segment::genesis(&first.owner, &first.incarnation)
+    {
+        let what = "the log does not begin where a log begins".to_string();
+        return Err(LogError::Damage { file: segment::name(1), offset: 0, what });
+    }
+    if let Some(head) = Head::read(disk)? {
+        if headers.last().is_none_or(|newest| newest.generation < head.generation) {
+            return Err(LogError::Missing { file: segment::name(head.generation) });
+        }
+        if headers.first().is_some_and(|first| first.incarnation != head.incarnation) {
+            let what = "it belongs to another log than the segments beside it".to_string();
+            return Err(LogError::Damage { file: HEAD.to_string(), offset: 0, what });
+        }
+    }
+    Ok(headers)
+}
+
+/// Reads the log from its first byte to its last and hands every record to `visit`. Changes nothing.
+pub(super) fn recover_all(
+    disk: &dyn Disk,
+    headers: &[Header],
+    visit: &mut dyn FnMut(&Header, u64, &Item),
+) -> Result<Recovered, LogError> {
+    let (mut latest, mut index, mut total, mut end) = (Latest::default(), Index::default(), 0, None);
+    let mut broken = None;
+    for (at, header) in headers.iter().enumerate() {
+        let name = segment::name(header.generation);
+        let file = disk.open(&name).map_err(|why| LogError::io(format!("open log segment {name}"), why))?;
+        let bytes = read_all(&*file, &name)?;
+        index.begin(header.generation, header.next_index);
+        let successor = headers.get(at + 1).map(|next| next.previous);
+        let scan = recover::scan(&name, &bytes, header, successor, &mut |offset, item| {
+            if let Item::Entry(entry) = &item
+                && entry.id.index != index.next()
+                && latest.purged.map(|id| id.index + 1) != Some(entry.id.index)
+            {
+                broken.get_or_insert((offset, entry.id.index, index.next()));
+            }
+            latest.follow(&item);
+            index.follow(offset as u32, &item);
+            visit(header, offset, &item);
+        })?;
+        if let Some((offset, found, expected)) = broken {
+            let what = format!("entry {found} where entry {expected} must follow");
+            return Err(LogError::Damage { file: name, offset, what });
+        }
+        total += bytes.len() as u64;
+        end = Some((header, file, bytes.len() as u64, scan));
+    }
+    let Some((header, file, capacity, scan)) = end else { return Err(LogError::NoLog(disk.place())) };
+    let head = Head::read(disk)?.map_or(0, |head| head.generation);
+    // Only a log that was made a moment before a crash has no head: nothing has been written to it.
+    if head == 0 && (header.generation > 1 || scan.group > 0) {
+        return Err(LogError::Missing { file: HEAD.to_string() });
+    }
+    let first = latest.purged.map_or(0, |id| id.index + 1);
+    if let Some(oldest) = headers.first().filter(|oldest| oldest.generation > 1 && oldest.next_index > first) {
+        return Err(LogError::Missing { file: segment::name(oldest.generation - 1) });
+    }
+    let (position, next_index) = (scan.end as u64, index.next().max(first));
+    let tail =
+        Tail { header: *header, file, capacity, position, group: scan.group, chain: scan.chain, next_index, latest };
+    Ok(Recovered { tail, index, bytes: total, torn: scan.torn.map(|end| end as u64), head })
+}
+
+/// Overwrites the remains of a group that was cut short, and makes sure that what was read is durable: it may have come
+/// from the system's cache.
+fn settle(disk: &dyn Disk, recovered: &Recovered) -> Result<(), LogError> {
+    let tail = &recovered.tail;
+    let failed = |why| LogError::io(format!("clean log segment {}", segment::name(tail.header.generation)), why);
+    if let Some(torn) = recovered.torn {
+        tracing::warn!(
+            segment = segment::name(tail.header.generation),
+            offset = tail.position,
+            bytes = torn - tail.position,
+            "the log's last write was cut short by a crash; it was never acknowledged and is removed"
+        );
+        let zeros = vec![0; (torn - tail.position) as usize];
+        tail.file.write_at(&zeros, tail.position).map_err(failed)?;
+    }
+    tail.file.sync().map_err(failed)?;
+    disk.sync_dir().map_err(failed)?;
+    // The crash came between a new segment and the head's naming it.
+    let Header { incarnation, generation, .. } = tail.header;
+    if recovered.head < generation { Head { incarnation, generation }.write(disk) } else { Ok(()) }
+}
+
+/// Opens a log for writing, or makes one: everything but the thread.
+pub(super) fn open_writer(
+    disk: &Arc<dyn Disk>,
+    owner: Owner,
+    options: &LogOptions,
+    background: bool,
+) -> Result<(Writer, Recovered), LogError> {
+    let names = disk.list().map_err(|why| LogError::io(format!("list {}", disk.place()), why))?;
+    if names.iter().any(|name| name == SPARE) {
+        disk.remove(SPARE).map_err(|why| LogError::io("remove an unused log segment", why))?;
+    }
+    let mut found = headers(&**disk, Some(&owner))?;
+    if found.is_empty() {
+        if !options.found {
+            return Err(LogError::NoLog(disk.place()));
+        }
+        writer::create(&**disk, owner, options.incarnation, options.segment_bytes)?;
+        found = headers(&**disk, Some(&owner))?;
+    }
+    let recovered = recover_all(&**disk, &found, &mut |_, _, _| {})?;
+    settle(&**disk, &recovered)?;
+    let tail = Tail { file: recovered.tail.file.clone(), ..recovered.tail };
+    Ok((Writer::new(disk.clone(), tail, options.segment_bytes, background), recovered))
+}

@@ -1,0 +1,251 @@
+//! Changes of the log, queued in order and made durable in groups.
+//!
+//! Whoever works the queue off takes all that has gathered, makes it durable with one write and one sync, and then tells
+//! everybody in order. So under load the cost of a sync is shared, and at rest nobody waits for company.
+//!
+//! Usually that is the log's own thread. A caller that would only wait for the disk, as a follower does between a batch and
+//! its answer, may do it itself when nobody else is at it: that saves two hand-overs between threads, which cost as much as
+//! a quick disk. It is left to the thread where syncs take long, since heartbeats and votes would wait with the caller.
+
+use super::LogError;
+use super::log::{State, locked};
+use super::record::Item;
+use super::writer::{Writer, Written};
+use crate::delivery::Fault;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Callers make changes durable themselves only while that takes less than this, on average.
+const QUICK: Duration = Duration::from_millis(1);
+/// And only changes of up to so many bytes.
+const LIGHT: usize = 1 << 20;
+/// What may be written beside a change: hints that ride along.
+const SLACK: usize = 1 << 10;
+
+/// Called once when what it was given with is durable, or never will be.
+pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
+
+/// Called at most once when the log must stop, from whichever thread noticed.
+pub type OnFault = Box<dyn FnOnce(Fault) + Send>;
+
+/// A change of the log.
+pub(super) struct Job {
+    pub(super) items: Vec<Item>,
+    pub(super) done: Option<Done>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    /// Whether something in the queue is worth a sync of its own.
+    urgent: bool,
+    closed: bool,
+    /// Why nothing more is taken.
+    stopped: Option<String>,
+}
+
+/// Whoever holds this works the queue off.
+struct Worker {
+    writer: Writer,
+    state: Arc<Mutex<State>>,
+    cache_bytes: usize,
+    on_fault: Option<OnFault>,
+    written: Vec<Written>,
+    /// What a write and its sync take, as a moving average.
+    pace: Duration,
+}
+
+/// The queue, and who works it off.
+pub(super) struct Work {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    worker: Mutex<Worker>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Work {
+    /// Starts the thread.
+    pub(super) fn begin(
+        writer: Writer,
+        state: Arc<Mutex<State>>,
+        cache_bytes: usize,
+        on_fault: OnFault,
+    ) -> Result<Arc<Self>, LogError> {
+        let on_fault = Some(on_fault);
+        let worker = Worker { writer, state, cache_bytes, on_fault, written: Vec::new(), pace: Duration::ZERO };
+        let work = Arc::new(Self {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            worker: Mutex::new(worker),
+            thread: Mutex::default(),
+        });
+        let thread = std::thread::Builder::new().name("log-writer".to_string());
+        let this = work.clone();
+        let thread = thread.spawn(move || this.run());
+        let thread = thread.map_err(|why| LogError::io("start the log's thread", why))?;
+        *locked(&work.thread) = Some(thread);
+        Ok(work)
+    }
+
+    /// Queues a change that is made durable soon: by this very call if it may be and can be.
+    pub(super) fn push(&self, job: Job, at_once: bool) -> Result<(), LogError> {
+        let bytes = job.items.iter().map(Item::record_len).sum();
+        let sleeps = {
+            let mut queue = locked(&self.queue);
+            if let Some(why) = queue.stopped.clone() {
+                drop(queue);
+                if let Some(done) = job.done {
+                    done(Err(io::Error::other(why.clone())));
+                }
+                return Err(LogError::Stopped(why));
+            }
+            queue.jobs.push(job);
+            !std::mem::replace(&mut queue.urgent, true)
+        };
+        // Somebody who was woken before is on the way already.
+        if sleeps && !(at_once && self.at_once(bytes)) {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Queues a change that rides along with the next one, or with the end. Of several in a row only the last one stays.
+    pub(super) fn add(&self, job: Job) -> Result<(), LogError> {
+        let mut queue = locked(&self.queue);
+        if let Some(why) = &queue.stopped {
+            return Err(LogError::Stopped(why.clone()));
+        }
+        match queue.jobs.last_mut() {
+            Some(last) if last.done.is_none() => *last = job,
+            _ => queue.jobs.push(job),
+        }
+        Ok(())
+    }
+
+    /// Works the queue off on the caller's thread, unless somebody else is at it or it would take long.
+    fn at_once(&self, bytes: usize) -> bool {
+        if bytes > LIGHT {
+            return false;
+        }
+        let mut worker = match self.worker.try_lock() {
+            Ok(worker) => worker,
+            Err(TryLockError::Poisoned(worker)) => worker.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        if worker.pace > QUICK || worker.writer.room() < (bytes + SLACK) as u64 {
+            return false;
+        }
+        worker.work(self);
+        true
+    }
+
+    /// The log's thread.
+    fn run(&self) {
+        loop {
+            let closed = {
+                let mut queue = locked(&self.queue);
+                while !queue.urgent && !queue.closed {
+                    queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                }
+                if queue.closed && queue.jobs.is_empty() {
+                    queue.stopped.get_or_insert_with(|| "it was closed".to_string());
+                }
+                queue.stopped.is_some()
+            };
+            if closed {
+                // Who hears of faults may wait for the last of those that could tell of one to be gone.
+                locked(&self.worker).on_fault = None;
+                return;
+            }
+            locked(&self.worker).work(self);
+        }
+    }
+
+    /// Writes what is queued and stops the thread. Later changes are refused.
+    pub(super) fn close(&self) {
+        locked(&self.queue).closed = true;
+        self.wake.notify_one();
+        if let Some(thread) = locked(&self.thread).take() {
+            // A panic there has been reported as a fault by the queue being stopped.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Worker {
+    /// Makes everything durable that is queued, and tells those who wait for it.
+    fn work(&mut self, work: &Work) {
+        let mut ending = Ending { queue: &work.queue, jobs: Vec::new(), on_fault: &mut self.on_fault };
+        {
+            let mut queue = locked(&work.queue);
+            queue.urgent = false;
+            if queue.stopped.is_some() {
+                return;
+            }
+            std::mem::swap(&mut ending.jobs, &mut queue.jobs);
+        }
+        if ending.jobs.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let (writer, state, written) = (&mut self.writer, &self.state, &mut self.written);
+        let result = writer.write(ending.jobs.iter().flat_map(|job| &job.items), written).and_then(|()| {
+            let unused = {
+                let mut state = locked(state);
+                state.status.fsyncs = writer.syncs();
+                state.follow(written, self.cache_bytes)
+            };
+            writer.recycle(&unused)
+        });
+        self.pace = (self.pace * 7 + began.elapsed()) / 8;
+        if let Err(error) = result {
+            return ending.stop(&error.to_string());
+        }
+        // Each leaves the list before it is told: if telling one panics, the others are still told something.
+        ending.jobs.reverse();
+        while let Some(job) = ending.jobs.pop() {
+            if let Some(done) = job.done {
+                done(Ok(()));
+            }
+        }
+    }
+}
+
+/// Makes sure that nobody who works the queue off goes without a word, be it by a panic: whoever waits for the log would
+/// wait for ever.
+struct Ending<'a> {
+    queue: &'a Mutex<Queue>,
+    /// Taken off the queue, not yet told.
+    jobs: Vec<Job>,
+    on_fault: &'a mut Option<OnFault>,
+}
+
+impl Ending<'_> {
+    /// Ends everything: nothing is acknowledged any more, now or later.
+    fn stop(&mut self, why: &str) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        {
+            let mut queue = locked(self.queue);
+            queue.stopped = Some(why.to_string());
+            jobs.append(&mut queue.jobs);
+        }
+        if let Some(on_fault) = self.on_fault.take() {
+            on_fault(Fault { what: "the log cannot be written".to_string(), why: why.to_string() });
+        }
+        for job in jobs {
+            if let Some(done) = job.done {
+                done(Err(io::Error::other(why.to_string())));
+            }
+        }
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.stop("writing the log has panicked");
+        }
+    }
+}
