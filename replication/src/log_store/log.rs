@@ -206,7 +206,7 @@ impl Log {
     /// Whether the latest vote makes this log's owner a leader.
     #[must_use]
     pub fn leads(&self) -> bool {
-        self.vote().is_some_and(|vote| vote.committed && vote.node == u64::from(self.0.owner.node.get()))
+        self.vote().is_some_and(|vote| vote.committed && vote.node == self.0.owner.node.get())
     }
 
     /// The last entry given up, and the last entry there is (the former if there is none).
