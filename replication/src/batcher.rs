@@ -4,7 +4,7 @@
 //! on their way what arrives gathers, and sets out beside them, as far as the pipeline takes it, as soon as it is as
 //! heavy as all of them together: pipelining must hide a long way, and must not split what could have shared a sync
 //! into ever smaller batches. A batch is on its way until this node's machine has applied it: only then are its clients
-//! answered, and ask again. No timer is involved. A batch without inputs is made only when the machine's next
+//! answered, and ask again. No timer is involved here. A batch without inputs is made only when the machine's next
 //! deadline is due: an idle cluster writes nothing.
 
 use crate::chain::Tip;
@@ -136,13 +136,15 @@ impl Batcher {
         self.on_their_way.iter().sum::<usize>().min(self.max_bytes)
     }
 
-    /// How many bytes of inputs must arrive before a batch can set out, unless another one is committed first.
+    /// How many bytes of inputs must arrive before a batch can set out, unless another one is applied first. `patient`: the
+    /// next batch waits for more anyway, unless it is full.
     #[must_use]
-    pub fn appetite(&self) -> usize {
+    pub fn appetite(&self, patient: bool) -> usize {
         if self.on_their_way.len() >= self.depth || self.is_full() {
             return usize::MAX;
         }
-        self.floor().saturating_sub(self.queued_bytes).max(1)
+        let wanted = if patient { self.max_bytes } else { self.floor() };
+        wanted.saturating_sub(self.queued_bytes).max(1)
     }
 
     /// Takes sections off the queue, up to the caps, one at least.
@@ -259,19 +261,20 @@ mod tests {
     #[test]
     fn the_appetite_is_what_the_next_batch_lacks() {
         let mut batcher = leader(2, 100);
-        assert_eq!(batcher.appetite(), 1, "anything sets out when nothing is on its way");
+        assert_eq!(batcher.appetite(false), 1, "anything sets out when nothing is on its way");
+        assert_eq!(batcher.appetite(true), 1 << 20, "a full batch does not wait");
         let weight = |parcels: &[Parcel]| parcels.iter().map(|parcel| parcel.bytes.len()).sum::<usize>();
         let (first, second) = (parcels(3, 1), parcels(1, 1));
         first.iter().for_each(|parcel| batcher.push(parcel.clone()));
         assert!(batcher.next(at(1), || 0).is_some());
-        assert_eq!(batcher.appetite(), weight(&first));
+        assert_eq!(batcher.appetite(false), weight(&first));
         second.iter().for_each(|parcel| batcher.push(parcel.clone()));
-        assert_eq!(batcher.appetite(), weight(&first) - weight(&second));
+        assert_eq!(batcher.appetite(false), weight(&first) - weight(&second));
         first.iter().for_each(|parcel| batcher.push(parcel.clone()));
         assert!(batcher.next(at(2), || 0).is_some());
-        assert_eq!(batcher.appetite(), usize::MAX, "the pipeline is full");
+        assert_eq!(batcher.appetite(false), usize::MAX, "the pipeline is full");
         batcher.applied(progress(2, None));
-        assert_eq!(batcher.appetite(), 1);
+        assert_eq!(batcher.appetite(false), 1);
     }
 
     #[test]

@@ -108,6 +108,8 @@ impl<D: Delivery> Driver<D> {
         tracing::info!(term = now.term.0, leader = now.leader.map(NodeId::get), "leadership");
         self.batcher.follow();
         self.shared.outgoing().sated(1);
+        self.shared.expect_no_more();
+        self.expects_until = None;
         self.route = None;
         self.retry_at = None;
         self.shared.outgoing().rewind();
@@ -175,7 +177,7 @@ impl<D: Delivery> Driver<D> {
                     self.propose().await?;
                 }
                 // What arrives while a batch is on its way gathers where it is offered: nobody is woken for each piece.
-                let appetite = if expecting { usize::MAX } else { self.batcher.appetite() };
+                let appetite = self.batcher.appetite(expecting);
                 if !self.shared.outgoing().sated(appetite) {
                     return Ok(());
                 }
@@ -246,7 +248,9 @@ impl<D: Delivery> Driver<D> {
 
     /// When to look again even if nothing happens.
     fn wake_at(&mut self) -> Option<Instant> {
-        let tick = self.batcher.deadline().map(|deadline| {
+        // Whoever promised more is waited for first, ticks included.
+        let deadline = self.batcher.deadline().filter(|_| self.expects_until.is_none());
+        let tick = deadline.map(|deadline| {
             let now = self.now();
             // A clock set forward must be noticed: no sleep is longer than this.
             Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))

@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     progress: Mutex<Option<Progress>>,
     /// See [`Replica::expect_more`].
     expecting: AtomicBool,
-    /// Whether the driver has batches on their way, and wants to hear of progress.
+    /// Whether this node leads: then the driver wants to hear of progress.
     pub(crate) awaits_progress: AtomicBool,
     pub(crate) applied: Arc<AppliedCell>,
     pub(crate) wake: Arc<Notify>,
@@ -428,10 +428,12 @@ impl Replica {
     }
 
     /// Whoever serves the clients is about to answer many of them, and clients that are answered ask again at once: the next
-    /// batch waits for [`Replica::expect_no_more`], at most 2 ms and not when it is full already. On processors that have
+    /// batch waits for [`Replica::expect_no_more`], about 2 ms at most, and not when it is full. Of use on a leader only. On processors that have
     /// other work this makes one batch of what would have been two.
     pub fn expect_more(&self) {
-        self.shared.expecting.store(true, Ordering::Release);
+        if self.shared.awaits_progress.load(Ordering::Acquire) {
+            self.shared.expecting.store(true, Ordering::Release);
+        }
     }
 
     /// Whoever serves the clients has answered all of them and has nothing more to offer for now.
@@ -455,7 +457,8 @@ impl Replica {
         self.shared.wake.notify_one();
     }
 
-    /// The machine has applied a batch.
+    /// The machine has applied a batch. A leader makes no more batches than [`Tuning::pipeline`] beyond the last one that it
+    /// has heard of here.
     pub fn applied(&self, progress: Progress) {
         *locked(&self.shared.progress) = Some(progress);
         self.shared.outgoing().applied(progress.next_seq);

@@ -8,6 +8,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
+/// Every load runs so long before it is measured: a server's first requests make it grow.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
+
 /// What a load run measured.
 #[derive(Clone, Debug)]
 pub struct Load {
@@ -54,7 +57,7 @@ fn put_request(key: &[u8], value: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-async fn client(port: u16, id: usize, size: usize, until: Instant) -> Result<Vec<Duration>> {
+async fn client(port: u16, id: usize, size: usize, from: Instant, until: Instant) -> Result<Vec<Duration>> {
     let tcp = TcpStream::connect(("127.0.0.1", port)).await?;
     tcp.set_nodelay(true)?;
     let (mut send, connection) = h2::client::handshake(tcp).await?;
@@ -82,7 +85,9 @@ async fn client(port: u16, id: usize, size: usize, until: Instant) -> Result<Vec
         if trailers.get("grpc-status").is_none_or(|status| status != "0") {
             bail!("etcd refused: {trailers:?}");
         }
-        latencies.push(start.elapsed());
+        if start >= from {
+            latencies.push(start.elapsed());
+        }
     }
     driver.abort();
     Ok(latencies)
@@ -95,13 +100,14 @@ async fn client(port: u16, id: usize, size: usize, until: Instant) -> Result<Vec
 pub fn put_load(ports: &[u16], clients: usize, size: usize, duration: Duration) -> Result<Load> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let start = Instant::now();
-        let tasks: Vec<_> =
-            (0..clients).map(|id| tokio::spawn(client(ports[id % ports.len()], id, size, start + duration))).collect();
+        let from = Instant::now() + WARM_UP;
+        let tasks: Vec<_> = (0..clients)
+            .map(|id| tokio::spawn(client(ports[id % ports.len()], id, size, from, from + duration)))
+            .collect();
         let mut latencies = Vec::new();
         for task in tasks {
             latencies.extend(task.await??);
         }
-        Ok(Load::of(latencies, 1, start.elapsed()))
+        Ok(Load::of(latencies, 1, from.elapsed()))
     })
 }

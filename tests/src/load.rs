@@ -1,7 +1,7 @@
 //! A load generator for servers that speak RESP: closed loop, one connection per client, as cheap as it can be made, so
 //! that on a small machine the servers are measured and not the clients. Every server of a comparison gets the same one.
 
-use crate::etcd::Load;
+use crate::etcd::{Load, WARM_UP};
 use anyhow::{Context, Result, anyhow, bail};
 use std::time::{Duration, Instant};
 use thread_priority::{
@@ -52,7 +52,14 @@ fn replies(bytes: &[u8]) -> Result<(usize, usize)> {
     Ok((count, at))
 }
 
-async fn client(port: u16, id: u64, ask: Ask, pipeline: usize, size: usize, until: Instant) -> Result<Vec<Duration>> {
+async fn client(
+    port: u16,
+    id: u64,
+    ask: Ask,
+    pipeline: usize,
+    size: usize,
+    (from, until): (Instant, Instant),
+) -> Result<Vec<Duration>> {
     let mut tcp = TcpStream::connect(("127.0.0.1", port)).await.context("connecting")?;
     tcp.set_nodelay(true)?;
     let value = "v".repeat(size);
@@ -82,7 +89,9 @@ async fn client(port: u16, id: u64, ask: Ask, pipeline: usize, size: usize, unti
             buffer.copy_within(used..filled, 0);
             filled -= used;
         }
-        latencies.push(start.elapsed());
+        if start >= from {
+            latencies.push(start.elapsed());
+        }
     }
 }
 
@@ -101,14 +110,14 @@ pub fn resp_load(
 ) -> Result<Load> {
     as_a_remote_client(|runtime| {
         runtime.block_on(async {
-            let start = Instant::now();
-            let run = |id| tokio::spawn(client(port, id, ask, pipeline, size, start + duration));
+            let from = Instant::now() + WARM_UP;
+            let run = |id| tokio::spawn(client(port, id, ask, pipeline, size, (from, from + duration)));
             let tasks: Vec<_> = (0..clients as u64).map(run).collect();
             let mut latencies = Vec::new();
             for task in tasks {
                 latencies.extend(task.await??);
             }
-            Ok(Load::of(latencies, pipeline, start.elapsed()))
+            Ok(Load::of(latencies, pipeline, from.elapsed()))
         })
     })
 }

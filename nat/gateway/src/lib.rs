@@ -58,8 +58,8 @@ pub const AT_ONCE: usize = 4;
 
 /// Where clients' inputs go: the log.
 pub trait InputSink: Send {
-    /// Takes all inputs out of `inputs`, in order. Called once per round of the event loop, on the gateway's thread,
-    /// with at least one input; it must not block for long, as no client is served meanwhile.
+    /// Takes all inputs out of `inputs`, in order. Called once per round of the event loop, on the gateway's thread
+    /// or on the one that brings outputs, with at least one input; it must not block for long, as no client is served meanwhile.
     fn offer(&mut self, inputs: &mut Vec<Input>);
 
     /// Whether the log has more to do than it can take. While it says so, no client is taken and none is read from, so
@@ -69,7 +69,7 @@ pub trait InputSink: Send {
         false
     }
 
-    /// All clients that could be served have been: nothing is offered until one of them does something. Called on the gateway's
+    /// All clients that may be served now have been: what is offered next comes from something new. Called on the gateway's
     /// thread, before it waits.
     fn idle(&mut self) {}
 

@@ -76,7 +76,8 @@ impl std::fmt::Debug for Log {
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code panics while it holds one of these locks, so what they guard is whole.
+    // No code panics while it holds one of these locks, so what they guard is whole; but for the worker's, whose panic stops
+    // the queue, so that nobody works with it again.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -105,12 +106,16 @@ impl Log {
         let (next, purged, incarnation) = (tail.next_index, tail.latest.purged, tail.header.incarnation);
         let work = Work::begin(writer, state.clone(), options.cache_bytes, on_fault)?;
         let log = Self(Arc::new(Shared { disk, owner, incarnation, state, work }));
-        let last = match log.read(next.saturating_sub(1), next, usize::MAX)?.pop() {
-            Some(entry) => Some(entry.id),
-            None => purged,
-        };
-        locked(&log.0.state).last = last;
-        Ok(log)
+        match log.read(next.saturating_sub(1), next, usize::MAX) {
+            Ok(mut entries) => {
+                locked(&log.0.state).last = entries.pop().map_or(purged, |entry| Some(entry.id));
+                Ok(log)
+            }
+            Err(error) => {
+                log.close();
+                Err(error)
+            }
+        }
     }
 
     /// The number drawn when the log was made.

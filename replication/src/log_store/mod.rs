@@ -22,11 +22,11 @@
 //! | [`segment`] | the bytes of a segment's header, file names |
 //! | [`head`] | the file that says which segment is the newest |
 //! | [`recover`] | what a segment's bytes amount to: whole, torn at the end, or damaged (pure) |
+//! | `opening` | the same for a whole directory, and what is mended before a log is used again |
 //! | [`disk`], [`file_disk`], [`sim_disk`] | what is asked of a disk; the real one; one that crashes on demand |
 //! | [`writer`] | the only one that writes |
 //! | `work` | the queue before it, and whose thread works it off |
 //! | [`index`] | where entries are, in memory that does not grow with them (pure) |
-//! | `opening` | the same for a whole directory, and what is mended before a log is used again |
 //! | [`log`] | the log as its users see it: append, read, vote, truncate |
 //! | [`store`] | the same in the consensus engine's words |
 //! | [`reader`] | a stopped node's log, read only |

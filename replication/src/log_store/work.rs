@@ -5,7 +5,8 @@
 //!
 //! Usually that is the log's own thread. A caller that would only wait for the disk, as a follower does between a batch and
 //! its answer, may do it itself when nobody else is at it: that saves two hand-overs between threads, which cost as much as
-//! a quick disk. It is left to the thread where syncs take long, since heartbeats and votes would wait with the caller.
+//! a quick disk. It is left to the thread where syncs take long: heartbeats and votes would wait with the caller, and there is
+//! more to gather meanwhile.
 
 use super::LogError;
 use super::log::{State, locked};
@@ -18,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Callers make changes durable themselves only while that takes less than this, on average.
-const QUICK: Duration = Duration::from_millis(1);
+const QUICK: Duration = Duration::from_micros(400);
 /// And only changes of up to so many bytes.
 const LIGHT: usize = 1 << 20;
 /// What may be written beside a change: hints that ride along.
@@ -156,7 +157,9 @@ impl Work {
             };
             if closed {
                 // Who hears of faults may wait for the last of those that could tell of one to be gone.
-                locked(&self.worker).on_fault = None;
+                let mut worker = locked(&self.worker);
+                worker.on_fault = None;
+                worker.writer.rest();
                 return;
             }
             locked(&self.worker).work(self);

@@ -310,6 +310,13 @@ fn note(group: &mut GroupBuilder, item: &Item, written: &mut Vec<Written>) {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.rest();
+    }
+}
+
+impl Writer {
+    /// Waits for whatever is done in the background: nothing more is written.
+    pub fn rest(&mut self) {
         if let Spare::Preparing(thread) = std::mem::replace(&mut self.spare, Spare::None) {
             // Its result no longer matters: an unfinished spare is removed at the next start.
             let _ = thread.join();

@@ -22,6 +22,8 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// Largest packet tried for: where the path takes more than Ethernet's usual 1500 bytes (jumbo frames, one machine), a batch
 /// costs a quarter of the packets. Ten of them, which is what quinn hands to the system at once, stay below its 64 KiB.
 const MAX_PACKET: u16 = 6400;
+/// Bytes on their way before anything is known of the path: a full batch. Peers are few, and their links are made for this.
+const INITIAL_WINDOW: u64 = 1 << 20;
 /// Longest wait of an acknowledgement for a packet to travel in.
 const ACK_DELAY: Duration = Duration::from_millis(5);
 
@@ -51,12 +53,16 @@ fn transport() -> quinn::TransportConfig {
     let mut transport = quinn::TransportConfig::default();
     // Nearly everything sent here is answered within a millisecond, and the answer carries the acknowledgement.
     let mut acks = quinn::AckFrequencyConfig::default();
-    acks.ack_eliciting_threshold(64u32.into()).max_ack_delay(Some(ACK_DELAY));
+    acks.ack_eliciting_threshold(16u32.into()).max_ack_delay(Some(ACK_DELAY));
+    // A batch must not wait for the acknowledgement of its own first packets: its answer comes when all of it is there.
+    let mut congestion = quinn::congestion::CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW);
     let mut mtu = quinn::MtuDiscoveryConfig::default();
     mtu.upper_bound(MAX_PACKET);
     transport
         .ack_frequency_config(Some(acks))
         .mtu_discovery_config(Some(mtu))
+        .congestion_controller_factory(Arc::new(congestion))
         .max_idle_timeout(Some(quinn::IdleTimeout::from(quinn::VarInt::from_u32(IDLE.as_millis() as u32))))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(Duration::from_millis(2))

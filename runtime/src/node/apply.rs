@@ -65,6 +65,8 @@ pub struct ApplyLoop {
 /// What the thread remembers between batches.
 #[derive(Default)]
 pub struct LoopState {
+    /// Taken out of the inbox and not yet handled.
+    taken: VecDeque<Message>,
     recent: Recent,
     reports: Reports,
     /// Asked for with this number; the log answers with it.
@@ -96,12 +98,11 @@ impl ApplyLoop {
             self.state.plant = Plant::from_env();
         }
         self.ask_for_boot()?;
-        let mut messages = VecDeque::new();
         loop {
-            self.inbox.take(self.patience(Instant::now()), GROUP, &mut messages);
+            self.inbox.take(self.patience(Instant::now()), GROUP, &mut self.state.taken);
             let mut end = None;
             while end.is_none()
-                && let Some(message) = messages.pop_front()
+                && let Some(message) = self.state.taken.pop_front()
             {
                 end = self.handle(message)?;
             }
@@ -435,9 +436,11 @@ impl ApplyLoop {
         let linger = Instant::now() + Duration::from_secs(2);
         let in_company = self.machine.config().nodes.len() > 1;
         while !asking.is_finished() || (in_company && Instant::now() < linger) {
-            let mut messages = VecDeque::new();
-            self.inbox.take(Duration::from_millis(20), 1, &mut messages);
-            if let Some(Message::Query(query, reply)) = messages.pop_front() {
+            // Questions may lie behind the batch that brought the news.
+            if self.state.taken.is_empty() {
+                self.inbox.take(Duration::from_millis(20), 1, &mut self.state.taken);
+            }
+            if let Some(Message::Query(query, reply)) = self.state.taken.pop_front() {
                 let _ = reply.send(self.answer(query));
             }
         }
