@@ -107,6 +107,8 @@ impl<D: Delivery> Driver<D> {
         self.leadership = Some(now);
         tracing::info!(term = now.term.0, leader = now.leader.map(NodeId::get), "leadership");
         self.batcher.follow();
+        // What only a leader changes: how much is worth a word to it, and what it waits for.
+        self.shared.awaits_progress.store(self.leads(), Ordering::Release);
         self.shared.outgoing().sated(1);
         self.shared.expect_no_more();
         self.expects_until = None;
@@ -157,7 +159,6 @@ impl<D: Delivery> Driver<D> {
                 self.batcher.lead(applied.tip);
                 self.clock.raise(applied.tip.time, self.started.elapsed());
             }
-            self.shared.awaits_progress.store(true, Ordering::Release);
             if let Some(progress) = self.shared.progress() {
                 self.batcher.applied(progress);
             }
@@ -183,8 +184,6 @@ impl<D: Delivery> Driver<D> {
                 }
             }
         } else {
-            self.shared.awaits_progress.store(false, Ordering::Release);
-            self.expects_until = None;
             // Parcels for a leader that this node no longer is.
             while self.inbox.try_recv().is_ok() {}
             self.forward();
@@ -232,13 +231,12 @@ impl<D: Delivery> Driver<D> {
         let (term, shared) = (self.term(), &self.shared);
         loop {
             let parcel = shared.outgoing().take();
-            let Some(parcel) = parcel else { break };
+            let Some(parcel) = parcel else { return };
             let route = self
                 .route
                 .get_or_insert_with(|| Route::open(shared.peers.clone(), leader.get(), term, shared.wake.clone()));
             route.send(parcel.bytes);
         }
-        self.shared.outgoing().sated(1);
     }
 
     fn now(&mut self) -> LogicalTime {

@@ -31,6 +31,12 @@ fn run(command: &mut Command, stdin: &[u8]) -> std::io::Result<Output> {
     child.wait_with_output()
 }
 
+/// What `status DIR --json` answers; nothing while there is no answer.
+fn status_of(dir: &Path) -> Option<serde_json::Value> {
+    let output = run(replicode().args(["status", "--json"]).arg(dir), b"").ok()?;
+    serde_json::from_slice(&output.stdout).ok()
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -228,12 +234,7 @@ fn how_a_program_ended_is_told_as_long_as_its_node_runs() -> Tested {
     // The second start finds in its log how the program ended.
     for _ in 0..2 {
         let node = Running::start(replicode().args(["node", "--data"]).arg(&dir))?;
-        let ended = || -> Option<serde_json::Value> {
-            let output = run(replicode().args(["status", "--json"]).arg(&dir), b"").ok()?;
-            let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-            status["ended"].get(0).cloned()
-        };
-        let ended = eventually(ended)?;
+        let ended = eventually(|| status_of(&dir)?["ended"].get(0).cloned())?;
         assert_eq!((&ended["pid"], &ended["code"], &ended["batch"]), (&1.into(), &0.into(), &1.into()));
         let table = run(replicode().arg("ps").arg(&dir), b"")?;
         assert!(text(&table.stdout).contains("ended in batch #1: exit 0"), "{}", text(&table.stdout));
@@ -249,10 +250,7 @@ fn a_port_that_leads_nowhere_is_told() -> Tested {
     let mut command = replicode();
     command.arg("run").arg(guest("kv")).args(["--publish", "0:1234", "--data"]).arg(&data);
     let server = Running::start(&mut command)?;
-    let look = || -> Option<serde_json::Value> {
-        let output = run(replicode().args(["status", "--json"]).arg(&data), b"").ok()?;
-        serde_json::from_slice(&output.stdout).ok().filter(|status: &serde_json::Value| status["boot"] == 1)
-    };
+    let look = || status_of(&data).filter(|status| status["boot"] == 1);
     let status = eventually(look)?;
     assert!(status["hint"].is_null(), "{status}");
     let listen = status["published"][0]["listen"].as_str().ok_or("nothing is published")?.to_string();
@@ -313,8 +311,7 @@ fn a_cluster_made_by_init_runs_from_its_configuration_files() -> Tested {
     }
     for node in 1..=3 {
         let admitted = || -> Option<()> {
-            let output = run(replicode().args(["status", "--json"]).arg(dir(node)), b"").ok()?;
-            let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+            let status = status_of(&dir(node))?;
             (status["boot"] == 1 && !status["leader"].is_null()).then_some(())
         };
         eventually(admitted)?;

@@ -14,20 +14,9 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use replicode_stm::{Builder, Mode, Outcome, Stm, Tx, TxCell, TxCounter, TxResult};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
+use workload::{Transfer, work};
 
-#[derive(Clone, Copy)]
-struct Transfer {
-    from: usize,
-    to: usize,
-    amount: u64,
-    steps: u32,
-}
-
-/// A dependent multiply chain: no memory, no parallelism inside.
-#[inline(never)]
-fn work(steps: u32, seed: u64) -> u64 {
-    (0..steps).fold(seed | 1, |x, _| x.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (x >> 29))
-}
+mod workload;
 
 fn steps_per_micro() -> f64 {
     let once = || {

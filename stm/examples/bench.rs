@@ -16,20 +16,10 @@ use std::cell::Cell;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
 use std::time::Instant;
+use workload::{Transfer, work};
 
-#[derive(Clone, Copy)]
-struct Transfer {
-    from: usize,
-    to: usize,
-    amount: u64,
-    work: u32,
-}
-
-/// A dependent multiply chain: no memory, no parallelism inside.
-#[inline(never)]
-fn work(n: u32, seed: u64) -> u64 {
-    (0..n).fold(seed | 1, |x, _| x.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (x >> 29))
-}
+#[path = "../benches/workload/mod.rs"]
+mod workload;
 
 /// A dependent walk through 32 MiB: bound by memory.
 fn walk(n: u32, seed: u64, field: &[u32]) -> u64 {
@@ -127,7 +117,7 @@ impl Patience {
     }
 }
 
-fn transfers(n: usize, accounts: usize, work: u32) -> Vec<Transfer> {
+fn transfers(n: usize, accounts: usize, steps: u32) -> Vec<Transfer> {
     let mut x = 0x9E37_79B9_7F4A_7C15u64;
     let mut random = move || {
         x ^= x << 13;
@@ -144,7 +134,7 @@ fn transfers(n: usize, accounts: usize, work: u32) -> Vec<Transfer> {
                 let to = random() % (accounts - 1);
                 (from, to + usize::from(to >= from))
             };
-            Transfer { from, to, amount: 1 + random() as u64 % 10, work }
+            Transfer { from, to, amount: 1 + random() as u64 % 10, steps }
         })
         .collect()
 }
@@ -156,7 +146,7 @@ fn sequential(txs: &[Transfer], accounts: usize) -> ((f64, f64), Vec<u64>) {
     let t = Watch::start();
     for tx in txs {
         let (f, g) = (state[tx.from], state[tx.to]);
-        black_box(work(tx.work, f));
+        black_box(work(tx.steps, f));
         if f >= tx.amount {
             state[tx.from] = f - tx.amount;
             state[tx.to] = g + tx.amount;
@@ -189,7 +179,7 @@ fn hashed(txs: &[Transfer], accounts: usize) -> (f64, f64) {
     let t = Watch::start();
     for tx in txs {
         let (f, g) = (state[&(tx.from as u64)], state[&(tx.to as u64)]);
-        black_box(work(tx.work, f));
+        black_box(work(tx.steps, f));
         if f >= tx.amount {
             state.insert(tx.from as u64, f - tx.amount);
             state.insert(tx.to as u64, g + tx.amount);
@@ -220,7 +210,7 @@ impl Bank {
         let out = self.stm.execute(txs, |tx, t| {
             let (a, b) = (cells[t.from], cells[t.to]);
             let (f, g) = (a.get(tx)?, b.get(tx)?);
-            black_box(work(t.work, f));
+            black_box(work(t.steps, f));
             if f >= t.amount {
                 a.set(tx, f - t.amount)?;
                 b.set(tx, g + t.amount)?;
@@ -279,7 +269,7 @@ fn counters(n: usize, steps: u32, threads: &[usize], passes: usize, patience: &P
         state = vec![START as i64; 10];
         let t = Watch::start();
         for tx in &txs {
-            black_box(work(tx.work, tx.amount));
+            black_box(work(tx.steps, tx.amount));
             if state[tx.from] >= tx.amount as i64 {
                 state[tx.from] -= tx.amount as i64;
                 state[tx.to] += tx.amount as i64;
@@ -294,7 +284,7 @@ fn counters(n: usize, steps: u32, threads: &[usize], passes: usize, patience: &P
             let c: Vec<TxCounter> = (0..10).map(|_| stm.counter(START as i64)).collect();
             let t = Watch::start();
             let out = stm.execute(&txs, |tx, t| {
-                black_box(work(t.work, t.amount));
+                black_box(work(t.steps, t.amount));
                 if c[t.from].try_sub(tx, t.amount as i64, 0..=i64::MAX)? {
                     c[t.to].add(tx, t.amount as i64)?;
                 }

@@ -161,8 +161,8 @@ impl Gateway {
         if outputs.is_empty() {
             return;
         }
-        let few = outputs.len() <= AT_ONCE;
-        match self.shared.free_desk().filter(|_| few) {
+        let desk = if outputs.len() <= AT_ONCE { self.shared.free_desk() } else { None };
+        match desk {
             Some(mut desk) => {
                 let wake = desk.bring(outputs);
                 drop(desk);
