@@ -7,6 +7,9 @@ tests/setup.sh bench >&2
 # The whole workspace, as everywhere: building single crates resolves to other features.
 cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2
 
+# Disks that nodes do not share, for `latency`.
+cc -O2 -Wall -Wextra -shared -fPIC -o target/own_disk.so tests/bench/own_disk.c
+
 # Wasmtime with its own WASI is a package of its own, and takes some minutes the first time: only where it is asked for.
 measurements=""
 value=0

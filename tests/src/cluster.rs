@@ -136,7 +136,20 @@ impl Cluster {
         data: &Path,
         extra: &[&str],
     ) -> Result<Self> {
+        Self::start_in(&[], base, module, nodes, guest_port, data, extra)
+    }
+
+    fn start_in(
+        environment: &[(&str, String)],
+        base: u16,
+        module: &Path,
+        nodes: u16,
+        guest_port: u16,
+        data: &Path,
+        extra: &[&str],
+    ) -> Result<Self> {
         let mut command = replicode(&["up"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.arg(module).args(["--nodes", &nodes.to_string()]);
         command.args(["--publish", &format!("{base}:{guest_port}")]).arg("--data").arg(data).args(extra);
         let up = Process::start(&mut command, &data.with_extension("up.log"))?;
@@ -148,7 +161,21 @@ impl Cluster {
     /// # Errors
     /// When a node does not serve in time; the message holds the output of `up`.
     pub fn start_kv(module: &Path, nodes: u16, data: &Path, extra: &[&str]) -> Result<Self> {
-        let cluster = Self::start(module, nodes, 6379, data, extra)?;
+        Self::start_kv_in(&[], module, nodes, data, extra)
+    }
+
+    /// As [`Cluster::start_kv`], with variables in the environment of every node.
+    ///
+    /// # Errors
+    /// When a node does not serve in time.
+    pub fn start_kv_in(
+        environment: &[(&str, String)],
+        module: &Path,
+        nodes: u16,
+        data: &Path,
+        extra: &[&str],
+    ) -> Result<Self> {
+        let cluster = Self::start_in(environment, free_ports(nodes), module, nodes, 6379, data, extra)?;
         cluster.await_serving()?;
         Ok(cluster)
     }

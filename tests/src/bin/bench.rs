@@ -158,8 +158,10 @@ fn beside(
 }
 
 /// Runs a program that prints lines `NAME NUMBER`; answers the number of one name.
-fn figure(program: &Path, args: &[&str], name: &str) -> Result<f64> {
-    let output = run(Command::new(program).args(args), b"", Duration::from_secs(300))
+fn figure(program: &Path, args: &[&str], environment: &[(&str, String)], name: &str) -> Result<f64> {
+    let mut command = Command::new(program);
+    command.args(args).envs(environment.iter().map(|(name, value)| (name, value)));
+    let output = run(&mut command, b"", Duration::from_secs(300))
         .with_context(|| format!("{} is built by tests/bench.sh", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let number = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
@@ -275,31 +277,54 @@ fn get_against_redis(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()>
 }
 
 /// One client: what replication adds to an unreplicated, unlogged server's latency, and how that compares with what it
-/// cannot do without: one `fdatasync` and one round trip to a peer.
+/// cannot do without: one `fdatasync` and one round trip to a peer. Once with the one disk that the three nodes share
+/// here, and once as if each of them had its own, as fast as that one is when it is asked by one process alone.
 fn latency(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
+    latency_on(args, dir, &[], "3 nodes on one disk, SET 256 B, 1 client", rows)?;
+    let memory = Path::new("/dev/shm");
+    if !memory.is_dir() {
+        eprintln!("there is no {}: disks of their own are left out", memory.display());
+        return Ok(());
+    }
+    let memory = tempfile::tempdir_in(memory)?;
+    let own_disk = built("own_disk.so")?;
+    let own_disk = own_disk.to_str().context("the target directory has a name that is no text")?;
+    let alone = sync_time(dir, &[])?;
+    let preload = |nanos: f64| [("LD_PRELOAD", own_disk.to_string()), ("OWN_DISK_SYNC_NANOS", format!("{nanos:.0}"))];
+    // What a sleep of no time takes is part of the sync.
+    let least = sync_time(memory.path(), &preload(1.0))?;
+    let what = "3 nodes with disks of their own (emulated), SET 256 B, 1 client";
+    latency_on(args, memory.path(), &preload((alone - least).max(1.0)), what, rows)
+}
+
+/// Nanoseconds of one `fdatasync` in `dir`.
+fn sync_time(dir: &Path, environment: &[(&str, String)]) -> Result<f64> {
+    figure(&built("release/examples/roundtrip")?, &[&dir.to_string_lossy()], environment, "fdatasync")
+}
+
+fn latency_on(args: &Args, dir: &Path, environment: &[(&str, String)], what: &str, rows: &mut Vec<Row>) -> Result<()> {
     let run_ours = || -> Result<Load> {
         let scratch = tempfile::tempdir_in(dir)?;
-        let mut cluster = Cluster::start_kv(&guest("kv"), 3, &scratch.path().join("c"), &[])?;
+        let data = scratch.path().join("c");
+        let mut cluster = Cluster::start_kv_in(environment, &guest("kv"), 3, &data, &[])?;
         let port = cluster.port(cluster.leader()?);
         let load = redis_load(port, Ask::Set, 1, 1, args.seconds);
         cluster.stop()?;
         load
     };
-    let roundtrip = built("release/examples/roundtrip")?;
     let (mut syncs, mut trips) = (Vec::new(), Vec::new());
     let run_redis = || -> Result<Load> {
         let scratch = tempfile::tempdir_in(dir)?;
-        let place = scratch.path().to_string_lossy();
         // The disk and the network are measured in the same round, while nothing else runs.
-        syncs.push(figure(&roundtrip, &[&place], "fdatasync")? / 1e6);
-        trips.push(figure(&roundtrip, &[&place], "roundtrip")? / 1e6);
+        syncs.push(sync_time(scratch.path(), environment)? / 1e6);
+        let roundtrip = built("release/examples/roundtrip")?;
+        trips.push(figure(&roundtrip, &[&scratch.path().to_string_lossy()], &[], "roundtrip")? / 1e6);
         let (_redis, port) = start_redis(scratch.path(), false)?;
         redis_load(port, Ask::Set, 1, 1, args.seconds)
     };
     let (ours, peer) = beside(args.rounds, run_ours, run_redis)?;
     let (sync, trip) = (middle(syncs)?, middle(trips)?);
-    let what = "3 nodes, SET 256 B, 1 client".to_string();
-    let mut row = Row::loads(what, &ours, ("redis without persistence", &peer), None);
+    let mut row = Row::loads(what.to_string(), &ours, ("redis without persistence", &peer), None);
     let added = millis(ours.p50.saturating_sub(peer.p50));
     row.sides.push(("added by replication, p50", js!({"ms": added})));
     row.sides.push((
@@ -347,8 +372,8 @@ fn calls(args: &Args, _: &Path, rows: &mut Vec<Row>) -> Result<()> {
         // Short measurements beside many others: more rounds than the loads need.
         for _ in 0..args.rounds.max(1) * 2 + 1 {
             let arguments = [&*programs, "300000", name];
-            a.push(figure(&ours, &arguments, name)?);
-            b.push(figure(&stock, &arguments, name)?);
+            a.push(figure(&ours, &arguments, &[], name)?);
+            b.push(figure(&stock, &arguments, &[], name)?);
         }
         let (a, b) = (middle(a)?, middle(b)?);
         let unit = |ns: f64| if name == "cpu" { js!({"ms": ns / 1e6}) } else { js!({"ns": ns}) };
