@@ -1,8 +1,6 @@
 //! Transfers against a plain sequential loop, with the engine reused and all-in, equality asserted beside each figure.
 //!
-//! `cargo run -p replicode-stm --release --example bench -- [--n 10000] [--passes 9] [--threads 1,2] [--quick] [--patience SECONDS]`
-//! `--work 0,1000` picks nanoseconds of work, `--only 1000` one row, `--kinds pure,specul,auto,Sequential` columns: `pure` is
-//! speculative mode that may not run ahead, `hashed` plain code over a hash map with a cheap hasher.
+//! `cargo run -p replicode-stm --release --example bench -- --help`
 //!
 //! A pass is clean if our threads hardly waited for a core during it; figures are minima over clean passes, and each
 //! row says how many its worst figure had. A two-thread figure with 0 of them is worth nothing; `--patience` repeats
@@ -20,6 +18,25 @@ use workload::{Transfer, work};
 
 #[path = "../benches/workload/mod.rs"]
 mod workload;
+
+const USAGE: &str =
+    "usage: bench [--n 10000] [--passes 9] [--threads 1,2] [--work 0,1000,10000] [--only ROW] [--kinds KIND,...]
+             [--patience SECONDS] [--quick]
+  --n         transfers in a batch
+  --passes    passes of each figure, which is the least of them
+  --threads   thread counts of the parallel executors, for instance 1,2,4,8,16,32
+  --work      nanoseconds of work in a transaction
+  --only      one row: independent, 1000, 100, 10 or 2 (accounts)
+  --kinds     columns, by parts of their names: Sequential, pure (speculative, may not run ahead), group (the same with
+              group certification; only if asked for), speculative, auto; default: all but group
+  --patience  seconds in all for which passes are repeated while other processes take the cores
+  --quick     few transfers, few passes: to see that it works
+columns 'seq' and 'hashed' are plain loops over a vector and over a hash map with a cheap hasher";
+
+fn usage(why: &str) -> ! {
+    eprintln!("{why}\n{USAGE}");
+    std::process::exit(2)
+}
 
 /// A dependent walk through 32 MiB: bound by memory.
 fn walk(n: u32, seed: u64, field: &[u32]) -> u64 {
@@ -196,12 +213,12 @@ struct Bank {
 }
 
 impl Bank {
-    fn new(threads: usize, mode: Mode, ahead: bool, accounts: usize) -> Bank {
-        let mut stm = if threads == 0 { Stm::builder().sequential() } else { Stm::builder().threads(threads) }
-            .mode(mode)
-            .run_ahead(ahead)
-            .build()
-            .unwrap();
+    fn new(kind: Kind, accounts: usize) -> Bank {
+        let builder =
+            if kind.threads == 0 { Stm::builder().sequential() } else { Stm::builder().threads(kind.threads) };
+        let builder = builder.mode(kind.mode).run_ahead(kind.ahead);
+        let builder = if kind.group { builder.group_certification(true) } else { builder };
+        let mut stm = builder.build().unwrap();
         let cells = (0..accounts).map(|_| stm.cell(START)).collect();
         Bank { stm, cells }
     }
@@ -231,16 +248,25 @@ impl Bank {
     }
 }
 
-/// Best of some passes, with the engine's threads, mode and whether it may run ahead: reused engine, all-in (engine, cells and slots made inside the clock), and the stats.
+/// How an engine is built; no threads: the sequential executor.
+#[derive(Clone, Copy)]
+struct Kind {
+    threads: usize,
+    mode: Mode,
+    ahead: bool,
+    group: bool,
+}
+
+/// Best of some passes: reused engine, all-in (engine, cells and slots made inside the clock), executions per transaction.
 fn measure(
     txs: &[Transfer],
     accounts: usize,
-    (threads, mode, ahead): (usize, Mode, bool),
+    kind: Kind,
     passes: usize,
     want: &[u64],
     patience: &Patience,
 ) -> (f64, f64, f64) {
-    let mut bank = Bank::new(threads, mode, ahead, accounts);
+    let mut bank = Bank::new(kind, accounts);
     let reused = patience.best(passes, || {
         bank.reset();
         bank.stm.reset_stats();
@@ -253,7 +279,7 @@ fn measure(
     let executions = bank.stm.stats().executions_per_transaction();
     let all_in = patience.best(passes.div_ceil(2), || {
         let t = Watch::start();
-        let mut fresh = Bank::new(threads, mode, ahead, accounts);
+        let mut fresh = Bank::new(kind, accounts);
         fresh.pass(txs);
         let took = t.stop();
         assert!(fresh.state() == want, "result differs from the sequential loop");
@@ -337,23 +363,41 @@ fn memory_bound(n: usize, threads: &[usize], passes: usize, patience: &Patience)
     println!();
 }
 
+const ROWS: [&str; 5] = ["independent", "1000", "100", "10", "2"];
+
+fn number<T: std::str::FromStr>(option: &str, text: &str) -> T {
+    text.parse().unwrap_or_else(|_| usage(&format!("{option} takes a number, not '{text}'")))
+}
+
 fn main() {
     let (mut n, mut passes, mut threads, mut only) = (10_000usize, 9usize, vec![1usize, 2], String::new());
     let mut works = vec![0.0, 1_000.0, 10_000.0];
     let mut kinds: Vec<String> = Vec::new();
     let mut seconds = 0.0;
     let mut args = std::env::args().skip(1);
-    while let Some(a) = args.next() {
-        match a.as_str() {
-            "--n" => n = args.next().unwrap().parse().unwrap(),
-            "--passes" => passes = args.next().unwrap().parse().unwrap(),
-            "--threads" => threads = args.next().unwrap().split(',').map(|t| t.parse().unwrap()).collect(),
-            "--work" => works = args.next().unwrap().split(',').map(|t| t.parse().unwrap()).collect(),
-            "--kinds" => kinds = args.next().unwrap().split(',').map(String::from).collect(),
-            "--patience" => seconds = args.next().unwrap().parse().unwrap(),
-            "--only" => only = args.next().unwrap(),
-            "--quick" => (n, passes) = (2_000, 3),
-            other => panic!("unknown option {other}"),
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--help" | "-h" => {
+                println!("{USAGE}");
+                return;
+            }
+            "--quick" => {
+                (n, passes) = (2_000, 3);
+                continue;
+            }
+            _ => {}
+        }
+        let Some(value) = args.next() else { usage(&format!("{arg} is unknown or lacks a value")) };
+        match arg.as_str() {
+            "--n" => n = number(&arg, &value),
+            "--passes" => passes = number::<usize>(&arg, &value).max(1),
+            "--threads" => threads = value.split(',').map(|one| number(&arg, one)).collect(),
+            "--work" => works = value.split(',').map(|one| number(&arg, one)).collect(),
+            "--kinds" => kinds = value.split(',').map(String::from).collect(),
+            "--patience" => seconds = number(&arg, &value),
+            "--only" if ROWS.contains(&value.as_str()) => only = value,
+            "--only" => usage(&format!("unknown row {value}: one of {}", ROWS.join(", "))),
+            _ => usage(&format!("unknown option {arg}")),
         }
     }
     let patience = Patience { left: Cell::new(seconds), fewest: Cell::new(usize::MAX) };
@@ -366,7 +410,7 @@ fn main() {
     println!(
         "case                seq  hashed | executor: reused (ratio to seq), all-in (ratio), executions per transaction"
     );
-    for (name, accounts) in [("independent", 2 * n), ("1000", 1000), ("100", 100), ("10", 10), ("2", 2)] {
+    for (name, accounts) in ROWS.into_iter().map(|name| (name, name.parse().unwrap_or(2 * n))) {
         if !only.is_empty() && only != name {
             continue;
         }
@@ -380,12 +424,12 @@ fn main() {
             });
             let map = patience.best(passes, || hashed(&txs, accounts));
             print!("{name:11} {nanos:6.0} {:7.1} {:7.1}", seq * 1e9 / n as f64, map * 1e9 / n as f64);
-            let show = |what: &str, threads: usize, mode: Mode, ahead: bool| {
-                if !kinds.is_empty() && !kinds.iter().any(|k| what.contains(k.as_str())) {
+            let show = |what: &str, kind: Kind| {
+                let asked = kinds.iter().any(|part| what.contains(part.as_str()));
+                if !asked && (kind.group || !kinds.is_empty()) {
                     return;
                 }
-                let (reused, all_in, executions) =
-                    measure(&txs, accounts, (threads, mode, ahead), passes, &want, &patience);
+                let (reused, all_in, executions) = measure(&txs, accounts, kind, passes, &want, &patience);
                 print!(
                     " | {what} {:.0} (x{:.2}), {:.0} (x{:.2}), {executions:.2}",
                     reused * 1e9 / n as f64,
@@ -394,12 +438,15 @@ fn main() {
                     seq / all_in
                 );
             };
-            show("Sequential", 0, Mode::Auto, true);
-            for &t in &threads {
-                show(&format!("{t} pure"), t, Mode::Speculative, false);
-                show(&format!("{t} speculative"), t, Mode::Speculative, true);
+            let auto = Kind { threads: most, mode: Mode::Auto, ahead: true, group: false };
+            show("Sequential", Kind { threads: 0, ..auto });
+            for &threads in &threads {
+                let speculative = Kind { threads, mode: Mode::Speculative, ..auto };
+                show(&format!("{threads} pure"), Kind { ahead: false, ..speculative });
+                show(&format!("{threads} group"), Kind { ahead: false, group: true, ..speculative });
+                show(&format!("{threads} speculative"), speculative);
             }
-            show(&format!("{most} auto"), most, Mode::Auto, true);
+            show(&format!("{most} auto"), auto);
             println!("  [clean passes {}]", patience.fewest());
         }
     }

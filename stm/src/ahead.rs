@@ -1,9 +1,10 @@
 //! Running ahead: the token holder takes the next transactions itself and commits each as it ends.
 //!
-//! Where transactions are tiny, or nearly all conflict, a second core does not help: handing a version from core to
-//! core costs more than making it. Then the holder closes the claims, lets what is in flight finish, claims the index at
-//! the commit turn itself and runs it under the token. That is I2 without a first run: everything below is final, so
-//! nothing has to be recorded, certified or swapped. The others spin a little and sleep.
+//! Where transactions are tiny, or conflict much, a second core does not help: handing a version from core to core costs
+//! more than making it. The engine notices: a run takes next to no time, or nearly every commit needed a second run.
+//! Then the holder closes the claims, lets what is in flight finish, claims the index at the commit turn itself and runs
+//! it under the token. That is I2 without a first run: everything below is final, so nothing has to be certified or
+//! swapped. The others spin a little and sleep.
 //!
 //! When to begin and to end is a hint like all others: measured, and of no consequence for results.
 
@@ -96,7 +97,7 @@ where
             if sh.next.compare_exchange(c, c + take, AcqRel, Relaxed).is_err() {
                 break;
             }
-            let upto = self.stretch(c..c + take, w);
+            let upto = self.each(w, c..c + take, Why::Final);
             let done = upto - c;
             w.scratch.counts.commits += u64::from(done);
             w.scratch.counts.ahead += u64::from(done);
@@ -122,23 +123,7 @@ where
                 break;
             }
         }
+        sh.forget(c);
         c
-    }
-
-    /// Runs these under the token and commits them. Returns how far it came.
-    fn stretch(&self, range: std::ops::Range<u32>, w: &mut Worker<R>) -> u32 {
-        let sh = self.shared;
-        if sh.audit.is_none() && sh.clock.is_none() {
-            return self.each(w, range, Why::Ahead);
-        }
-        // The audit and the trace want to see every transaction: run and seal them like any other.
-        for i in range.clone() {
-            let status = sh.slot(i).open(i);
-            self.again(w, status, true);
-            if sh.seal(i, 0) {
-                return i;
-            }
-        }
-        range.end
     }
 }

@@ -62,7 +62,7 @@ impl Stm {
             (_, Mode::Alternate(k)) => self.alternate(jobs, k as usize, &f, &mut out),
             (Executor::Parallel { .. }, Mode::Auto) => self.auto(jobs, &f, &mut out),
             (Executor::Parallel { .. } | Executor::Seeded { .. }, _) => {
-                self.speculate(jobs, 0, jobs.len(), &f, false, &mut out).map(|_| ())
+                self.speculate(jobs, 0, jobs.len(), &f, None, &mut out).map(|_| ())
             }
         };
         self.pool.later(self.store.settle_parts());
@@ -100,7 +100,7 @@ impl Stm {
             if direct {
                 self.direct(jobs, at, to, f, out)?;
             } else {
-                self.speculate(jobs, at, to, f, false, out)?;
+                self.speculate(jobs, at, to, f, None, out)?;
             }
             direct = !direct;
             at = to;
@@ -108,7 +108,7 @@ impl Stm {
         Ok(())
     }
 
-    /// Direct while transactions are tiny or nearly all conflict, speculative otherwise.
+    /// Direct while transactions are tiny or conflict so much that one core is faster, speculative otherwise.
     pub(crate) fn auto<J, R, F>(&mut self, jobs: &[J], f: &F, out: &mut Vec<Outcome<R>>) -> Result<(), (usize, Fatal)>
     where
         J: Sync,
@@ -149,7 +149,7 @@ impl Stm {
             if at == n {
                 break;
             }
-            let stopped = self.speculate(jobs, at, n, f, true, out)?;
+            let stopped = self.speculate(jobs, at, n, f, Some(cost), out)?;
             if stopped < n {
                 self.stats.switches += 1;
                 self.stay_direct = (self.stay_direct * 4).clamp(STAY_MIN, STAY_MAX);

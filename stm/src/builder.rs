@@ -29,7 +29,8 @@ pub enum Executor {
 /// How a parallel executor treats a batch. Results are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// Chosen from measurements: direct while transactions are tiny or nearly all conflict, else speculative.
+    /// Chosen from measurements: direct while transactions are tiny or one core is faster because of conflicts, else
+    /// speculative.
     #[default]
     Auto,
     /// Always in versions, certified or under the commit token; never in place. See [`Builder::run_ahead`].
@@ -95,15 +96,15 @@ impl Builder {
         self.mode = mode;
         self
     }
-    /// How far above the commit index transactions are started, per thread. Default 16. This is the most: when many
-    /// runs are thrown away the window narrows, down to 2 per thread, and widens again when few are.
+    /// How far above the commit index transactions are started, per thread. Default 16; twice as far while none has been
+    /// thrown away for long. When many are, the window narrows, down to 2 per thread, and widens again when few are.
     #[must_use]
     pub fn window_per_thread(mut self, n: usize) -> Self {
         self.window_per_thread = n;
         self.window = None;
         self
     }
-    /// The same as a total.
+    /// The same as a total, and never farther.
     #[must_use]
     pub fn window(mut self, n: usize) -> Self {
         self.window = Some(n);
@@ -134,8 +135,10 @@ impl Builder {
         self.trace = on;
         self
     }
-    /// Lets speculative mode run ahead on one core where transactions are tiny or nearly all conflict (default: on).
-    /// [`Stats::run_ahead`](crate::Stats::run_ahead) counts them. Off: every transaction is claimed, certified and
+    /// Lets speculative mode run transactions as final ones, once everything below them is committed: ahead of all others
+    /// on one core, where they are tiny or conflict so much that one core is faster
+    /// ([`Stats::run_ahead`](crate::Stats::run_ahead)), and at the commit turn, where nothing conflicts and groups are
+    /// not certified ([`Stats::at_turn`](crate::Stats::at_turn)). Default: on. Off: every transaction is claimed, certified and
     /// committed the long way, whatever it costs; for measurements.
     #[must_use]
     pub fn run_ahead(mut self, on: bool) -> Self {

@@ -4,9 +4,9 @@
 //! it stands; any other finished one is run once more, right here, where everything below is final. So each
 //! transaction needs at most one such run, and progress depends on no hint.
 //!
-//! **Leaving the token** is a Dekker pattern: a worker says EXECUTED and then looks at the commit index; the holder
-//! frees the token and then looks at the next status once more. With sequentially consistent fences on both sides at
-//! least one of them sees the other.
+//! **Leaving the token** is a Dekker pattern: a worker says EXECUTED and then looks at the commit turn again before it
+//! sleeps; the holder frees the token, fences, wakes whoever sleeps and looks at the next status before it sleeps
+//! itself. So at least one of them sees the other.
 //!
 //! **Group certification** (many threads): the holder freezes a run of executed transactions, so that no hint can
 //! abort them, and idle workers check them side by side. Frozen versions are constant, hence the answers below the
@@ -22,10 +22,14 @@ use crate::sync::{
 };
 use crate::tx::Tx;
 
-/// Look-back, in commits, of everything that adapts to conflicts.
+/// Look-back, in commits, of everything that adapts to conflicts. Shares are per so many commits.
 const METER: u32 = 128;
-/// Leave for direct mode when more than this share (per 128) of commits needed another run.
+/// One core is faster when more than this share of commits needed another run.
 const SERIAL: u32 = 100;
+/// With a smaller share than this, conflicts are not the reason for anything.
+const FEW: u32 = METER / 8;
+/// Looks in a row without a run thrown away until the window may be wider than usual.
+const QUIET: u32 = 4;
 /// Commits without conflict until readers are no longer registered.
 const COOL: u32 = 64;
 /// The commit index is shown to the other workers after this many commits, and before anything slow.
@@ -91,9 +95,7 @@ impl Shared<'_> {
             self.stop_at(c);
             return true;
         }
-        if c.is_multiple_of(METER) {
-            self.measure();
-        }
+        self.look_back(c + 1);
         false
     }
 
@@ -114,29 +116,64 @@ impl Shared<'_> {
         }
     }
 
-    /// Token holder: looks back on the last few commits. When nearly all conflicted, it leaves for direct mode or runs
+    /// Token holder, at commit index `c`: looks back if there is enough to look at.
+    #[inline(always)]
+    pub(crate) fn look_back(&self, c: u32) {
+        let commits = c.wrapping_sub(self.turn.looked.load(Relaxed));
+        if commits >= METER {
+            self.measure(c, commits);
+        }
+    }
+
+    /// Token holder: looks back on the last few commits. Where one core would be faster it leaves for direct mode or runs
     /// ahead; when many runs were thrown away it narrows the window, when few were it widens it again.
     #[cold]
-    fn measure(&self) {
+    fn measure(&self, c: u32, commits: u32) {
         let meter = self.turn.meter.load(Relaxed);
-        self.turn.meter.store(0, Relaxed);
-        let (bad, extra) = ((meter >> 32) as u32, meter as u32);
-        if bad >= SERIAL {
-            if self.may_switch {
+        let slow = self.alone.map_or(0, |alone| self.slow_looks(alone * u64::from(commits)));
+        self.forget(c);
+        let share = |n: u64| (n * u64::from(METER) / u64::from(commits)) as u32;
+        let (bad, extra) = (share(meter >> 32), share(meter & u64::from(u32::MAX)));
+        // Slow once may be a core that was taken away for a moment.
+        if bad >= SERIAL || (bad >= FEW && slow >= 2) {
+            if self.alone.is_some() {
                 self.drain();
             } else if self.ahead.measured {
                 self.ahead.contention();
             }
-        } else if bad < METER / 8 {
+        } else if bad < FEW {
             self.ahead.calm();
         }
+        let quiet = if meter == 0 { self.turn.quiet.load(Relaxed).saturating_add(1) } else { 0 };
+        self.turn.quiet.store(quiet, Relaxed);
         // Executions per transaction: 1 + extra / METER.
         let window = self.window.load(Relaxed);
+        let calm = quiet >= QUIET || (meter == 0 && window > self.widest);
+        let limit = if calm { self.calmest } else { self.widest };
         if extra > METER / 2 {
             self.window.store((window / 2).max(self.narrowest), Relaxed);
-        } else if extra < METER / 8 {
-            self.window.store((window * 2).min(self.widest), Relaxed);
+        } else if extra < FEW {
+            self.window.store((window * 2).min(limit), Relaxed);
+        } else if window > limit {
+            self.window.store(limit, Relaxed);
         }
+    }
+
+    /// Token holder: how many looks in a row have seen that one core, which needs `alone` nanoseconds for as much as was
+    /// committed since the last one, would have been faster.
+    fn slow_looks(&self, alone: u64) -> u32 {
+        let (before, now) = (self.turn.when.load(Relaxed), self.now());
+        self.turn.when.store(now, Relaxed);
+        let slow = now.saturating_sub(before) > alone;
+        let looks = if slow { self.turn.slow.load(Relaxed).saturating_add(1) } else { 0 };
+        self.turn.slow.store(looks, Relaxed);
+        looks
+    }
+
+    /// Token holder, at commit index `c`: what came before says nothing about what comes next.
+    pub(crate) fn forget(&self, c: u32) {
+        self.turn.meter.store(0, Relaxed);
+        self.turn.looked.store(c, Relaxed);
     }
 
     /// Token holder: shows the commit index, and what it allows, before something slow.
@@ -196,7 +233,7 @@ where
     /// compare-and-swap of [`Segment::commit_run`]. Statuses of what is committed here stay EXECUTED: below the commit
     /// index nobody looks at them, and nobody may abort them.
     #[inline(always)]
-    fn commit_sealed(&self, w: &mut Worker<R>, all: bool) -> bool {
+    pub(crate) fn commit_sealed(&self, w: &mut Worker<R>, all: bool) -> bool {
         let sh = self.shared;
         sh.turn.sealed.swap(true, SeqCst);
         after_seq_cst();

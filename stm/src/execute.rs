@@ -49,14 +49,15 @@ impl<R> Done<R> {
 /// Why the closures are run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// The first incarnations of claimed indices.
-    Claimed,
+    /// The first incarnations of claimed indices, until the commit turn comes to a run of this worker, the lowest of
+    /// which is this one (`front`).
+    Claimed(u32),
     /// This incarnation, of one index.
     Again(Status),
     /// This incarnation, of one index, under the commit token.
     Token(Status),
-    /// Indices claimed at the commit turn, under the commit token, and committed at once (`ahead`).
-    Ahead,
+    /// Claimed indices at the commit turn, under the commit token, each committed as it ends (`ahead`, `front`).
+    Final,
 }
 
 impl<J, R, F> Segment<'_, J, R, F>
@@ -73,7 +74,8 @@ where
     }
 
     /// Runs the transactions of `range` and publishes what they did. Returns where it stopped: the end of the range, or
-    /// before a transaction that stopped the stream (only if run ahead) or met a fault.
+    /// before a transaction that stopped the stream (only if its run was final) or met a fault, or where the worker
+    /// should look at the commit turn.
     #[inline(always)]
     pub(crate) fn each(&self, w: &mut Worker<R>, range: Range<u32>, why: Why) -> u32 {
         let sh = self.shared;
@@ -86,17 +88,18 @@ where
             // Unwind safety: all that a panic of a closure leaves half done is the private buffer, whose effects are
             // dropped below; a panic anywhere else is a fault.
             let result = catch_unwind(AssertUnwindSafe(|| {
-                let token = matches!(why, Why::Token(_) | Why::Ahead);
-                let record = why != Why::Ahead;
+                let token = matches!(why, Why::Token(_) | Why::Final);
+                // Nobody certifies what is final, but the audit wants to see it.
+                let record = why != Why::Final || sh.audit.is_some();
                 let spec = Spec { shared: sh, buf, worker, txn: at, status, token, record, frames: 0 };
                 let mut tx = Tx::new(Mode::Spec(spec), sh.store.engine);
                 while at < range.end
                     && let Some(job) = self.jobs.get(at as usize)
                 {
                     status = match why {
-                        Why::Claimed => sh.slot(at).open(at),
+                        Why::Claimed(_) => sh.slot(at).open(at),
                         Why::Again(status) | Why::Token(status) => status,
-                        Why::Ahead => Status::new(at, 0, RUNNING),
+                        Why::Final => Status::new(at, 0, RUNNING),
                     };
                     began = sh.clock.map_or(0, |c| c());
                     chain::prepare(sh.recs, &scratch.run);
@@ -109,18 +112,21 @@ where
                     if let Mode::Spec(Spec { buf, .. }) = &mut tx.mode {
                         let run = Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began };
                         if !run.conclude(|| Done::from_result(result)) {
-                            return false;
+                            return;
                         }
                     }
                     concluding = false;
                     at += 1;
                     sh.pause(worker);
+                    if let Why::Claimed(mine) = why
+                        && sh.at_turn(at, mine, worker)
+                    {
+                        return;
+                    }
                 }
-                true
             }));
             match result {
-                Ok(true) => break,
-                Ok(false) => return at,
+                Ok(()) => return at,
                 Err(payload) if concluding => std::panic::resume_unwind(payload),
                 Err(payload) => {
                     if payload.is::<Broken>() {
@@ -159,7 +165,7 @@ impl<R> Finished<'_, '_, R> {
         scratch.counts.executions += 1;
         if let Some(clock) = sh.clock {
             let kind =
-                if matches!(why, Why::Claimed | Why::Again(_)) { TraceKind::Execute } else { TraceKind::UnderToken };
+                if matches!(why, Why::Claimed(_) | Why::Again(_)) { TraceKind::Execute } else { TraceKind::UnderToken };
             scratch.trace.push(TraceEvent { kind, txn, incarnation: status.incarnation(), began, ended: clock() });
         }
         if let Some(retry) = buf.retry {
@@ -177,7 +183,7 @@ impl<R> Finished<'_, '_, R> {
         let fatal = matches!(done, Done::Fatal(_));
         let at = outcomes.len() as u32;
         let mut on = true;
-        if why == Why::Ahead {
+        if why == Why::Final {
             on = sh.publish_final(worker as u32, at, scratch, buf, txn, fatal);
         } else {
             let slot = sh.slot(txn);

@@ -63,10 +63,11 @@
 //! absent without changing a result; [`Builder::chaos`] makes them so on purpose. There is no termination protocol: the
 //! block is done when the commit index has reached its end.
 //!
-//! Where one core is faster than two (tiny transactions, or nearly all in conflict), the token holder closes the claims
+//! Where one core is faster than two (tiny transactions, or many conflicts), the token holder closes the claims
 //! and **runs ahead**: it claims the index at the commit turn itself and runs it under the token. That is I2 without a
-//! first run ([`Builder::run_ahead`], [`Stats::run_ahead`]). And while there are no conflicts it **seals** the turn:
-//! hints keep off, so committing swaps no status word (`certify` has the argument, `models` the loom model).
+//! first run ([`Builder::run_ahead`], [`Stats::run_ahead`]). While there are no conflicts it **seals** the turn:
+//! hints keep off, so committing swaps no status word (`certify` has the argument, `models` the loom model). And a worker
+//! at whose claimed transactions the commit turn arrives runs the rest of them as final ones too ([`Stats::at_turn`]).
 //!
 //! # Invariants
 //!
@@ -117,7 +118,7 @@
 //! // One run on two busy cores printed:
 //! // 500 transactions, 0.0 % direct, 1.60 executions each
 //! // thrown away: 31 by certification, 264 by push, 0 by own check, 4 by doom, 0 at an estimate; 266 taken over
-//! // waits 0, parks 10, group commits 0, run ahead 0, switches 0
+//! // waits 0, parks 10, group commits 0, run ahead 0, at the turn 0, switches 0
 //! //        295 conflicts at takings
 //!
 //! // The statistics name the culprit. Takings are only ever added to: a counter.
@@ -176,6 +177,7 @@ mod direct;
 mod engine;
 mod error;
 mod execute;
+mod front;
 mod hints;
 mod inplace;
 mod limits;

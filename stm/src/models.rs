@@ -9,6 +9,7 @@
 use crate::arena::{Arena, Run};
 use crate::certify::Group;
 use crate::chain::{self, Cell, Kind, Rec};
+use crate::execute::Why;
 use crate::hints::Cause;
 use crate::park::Parking;
 use crate::run::{Scratch, Segment, Shared, Turn, Worker, ring};
@@ -141,7 +142,7 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
     store.cells.get(id).set_meta(0, true);
     let store: &'static Store = leak(store);
     let slots: &'static _ = leak(ring(2, 2));
-    let places: &'static [AtomicU64] = leak([AtomicU64::new(0), AtomicU64::new(0)]);
+    let places: &'static [AtomicU64] = leak([0; 3].map(AtomicU64::new));
     let shared = leak(Shared {
         store,
         recs: leak(recs()),
@@ -150,8 +151,10 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
         window: Padded(AtomicU32::new(2)),
         narrowest: 2,
         widest: 2,
+        calmest: 2,
         n,
         next: Padded(AtomicU32::new(0)),
+        finals: Padded(AtomicU32::new(0)),
         end: AtomicU32::new(n),
         fatal: AtomicBool::new(false),
         turn: Padded(Turn { commit: AtomicU32::new(0), ..Turn::default() }),
@@ -165,10 +168,11 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
         workers: 2,
         baton: None,
         chaos: None,
-        may_switch: false,
+        alone: None,
         places,
         audit: None,
         ahead: crate::ahead::Ahead::new(false, false),
+        front: true,
         time: &|| 0,
         clock: None,
         broken: AtomicBool::new(false),
@@ -202,6 +206,34 @@ fn a_block_with_token_hand_over() {
         let end = chain::find(shared.recs, cell, 2);
         let value = if end.ver == 0 { cell.base.load(Relaxed) } else { chain::version(shared.recs, end.ver).1 };
         assert_eq!(value, 12, "first the 1, then the 2");
+    });
+}
+
+/// A worker that finishes its stretch at the commit turn, over a run of its own, against one that has read too early.
+#[test]
+fn a_stretch_that_ends_at_the_turn() {
+    model(|| {
+        let (shared, cell) = segment(3);
+        shared.next.store(3, Relaxed);
+        let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
+        let segment = move || Segment { shared, jobs: &[1u64, 2, 3], f: leak(f), of: PhantomData };
+        let above = thread::spawn(move || {
+            let mut w = worker(1);
+            segment().each(&mut w, 2..3, Why::Claimed(u32::MAX));
+            segment().commit(&mut w, true);
+        });
+        let mut w = worker(0);
+        segment().each(&mut w, 0..1, Why::Claimed(u32::MAX));
+        if segment().finish_at_turn(&mut w, 1..2).is_none() {
+            segment().each(&mut w, 1..2, Why::Claimed(u32::MAX));
+        }
+        segment().commit(&mut w, true);
+        assert!(above.join().is_ok());
+        // Either may have missed that the token became free; who goes on working looks again.
+        segment().commit(&mut w, true);
+        assert_eq!(shared.turn.commit.load(SeqCst), 3);
+        let cell = shared.store.cells.get(cell.id);
+        assert_eq!(chain::version(shared.recs, chain::find(shared.recs, cell, 3).ver).1, 123);
     });
 }
 

@@ -31,6 +31,11 @@ impl Parking {
         self.sleepers.fetch_sub(1, SeqCst);
     }
 
+    /// Whether somebody sleeps, or is about to. A hint.
+    pub(crate) fn anybody(&self) -> bool {
+        self.sleepers.load(crate::sync::Relaxed) > 0
+    }
+
     /// Wakes everybody, if anybody sleeps. The caller has made work visible and fenced.
     #[inline(always)]
     pub(crate) fn wake(&self) {

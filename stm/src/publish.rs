@@ -4,7 +4,7 @@ use crate::chain::{self, Kind};
 use crate::run::{Scratch, Shared};
 use crate::slot::{EXECUTED, Status};
 use crate::spec::Buffer;
-use crate::sync::{Relaxed, Release};
+use crate::sync::{Relaxed, Release, lock};
 
 impl Shared<'_> {
     /// Makes the writes of a finished run visible, withdraws what this incarnation no longer writes, and only then
@@ -49,8 +49,9 @@ impl Shared<'_> {
         self.park.wake();
     }
 
-    /// Makes the writes of a transaction visible that was run ahead, and commits it but for the commit index: it has no
-    /// slot, nobody has read anything older, and nobody waits for it. False if it stops the stream.
+    /// Makes the writes of a transaction visible whose run was final from its beginning, and commits it but for
+    /// the commit index, which the others are shown less often: it has no slot, and nobody waits for it. False if it
+    /// stops the stream.
     #[inline(always)]
     pub(crate) fn publish_final(
         &self,
@@ -74,8 +75,13 @@ impl Shared<'_> {
         if let Some(place) = self.places.get(txn as usize) {
             place.store(u64::from(worker) << 32 | u64::from(at), Relaxed);
         }
+        if let Some(audit) = self.audit {
+            lock(audit).push((txn, buf.reads.clone(), buf.ranges.clone()));
+        }
         if fatal {
             self.stop_at(txn);
+        } else {
+            self.finals.store(txn + 1, Release);
         }
         !fatal
     }

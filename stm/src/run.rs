@@ -11,7 +11,7 @@ use crate::arena::{Arena, Run};
 use crate::chain::Rec;
 use crate::chaos::{Chaos, Trick};
 use crate::error::{Broken, TxResult, panic_revert};
-use crate::execute::{Done, Why};
+use crate::execute::Done;
 use crate::park::Parking;
 use crate::read_set::View;
 use crate::seeded::Baton;
@@ -36,12 +36,10 @@ const SPINS: u32 = 400;
 /// Every so many claims of a worker are timed.
 const SAMPLE: u32 = 16;
 
-/// Runs between two looks at the commit turn while there are no conflicts.
-const LAG: u32 = 16;
-
 /// Most indices that a worker claims at a time: neighbours run one after the other on one core, and the line that holds
-/// the next index changes hands less often. With conflicts it is one, lowest index first.
-pub(crate) const CLAIM: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
+/// the next index changes hands less often. Half as many in a window of the usual size; with conflicts it is one, lowest
+/// index first.
+pub(crate) const CLAIM: u32 = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
 
 /// A committed transaction's observations, kept for the audit.
 pub(crate) type Audited = (u32, Vec<u64>, Vec<Arc<dyn RangeCheck>>);
@@ -56,6 +54,13 @@ pub(crate) struct Turn {
     pub(crate) commit: AtomicU32,
     /// Token holder only: conflicts (high half) and runs thrown away since the last look.
     pub(crate) meter: AtomicU64,
+    /// Token holder only: the commit index at the last look, and when that was.
+    pub(crate) looked: AtomicU32,
+    pub(crate) when: AtomicU64,
+    /// Token holder only: looks in a row that saw commits come more slowly than one core would make them.
+    pub(crate) slow: AtomicU32,
+    /// Token holder only: looks in a row that saw no run thrown away.
+    pub(crate) quiet: AtomicU32,
 }
 
 /// What all workers of a segment see.
@@ -64,15 +69,20 @@ pub(crate) struct Shared<'a> {
     pub(crate) recs: &'a Arena<Rec>,
     pub(crate) log: &'a Arena<AtomicU64>,
     pub(crate) slots: &'a [Padded<Slot>],
-    /// How far above the commit index transactions are started: between `narrowest` and `widest`, as conflicts allow.
+    /// How far above the commit index transactions are started: between `narrowest` and `widest`, as conflicts allow, and
+    /// up to `calmest` where there have been none for long.
     pub(crate) window: Padded<AtomicU32>,
     pub(crate) narrowest: u32,
     pub(crate) widest: u32,
+    pub(crate) calmest: u32,
     /// One past the last index of this segment.
     pub(crate) n: u32,
     /// Next index to claim.
     pub(crate) next: Padded<AtomicU32>,
     pub(crate) turn: Padded<Turn>,
+    /// How far the token holder has come that runs transactions as final. For the watchdog: workers do not look here, so
+    /// that the line stays where it is written.
+    pub(crate) finals: Padded<AtomicU32>,
     /// Where the commit index will stop: `n`, or earlier after a fatal stop or a switch to direct mode.
     pub(crate) end: AtomicU32,
     /// The transaction at `end` has stopped the stream.
@@ -92,12 +102,14 @@ pub(crate) struct Shared<'a> {
     pub(crate) workers: u32,
     pub(crate) baton: Option<&'a Baton>,
     pub(crate) chaos: Option<&'a Chaos>,
-    /// Leave the segment when nearly every transaction conflicts.
-    pub(crate) may_switch: bool,
+    /// Leave the segment when one core would be faster: it needs so many nanoseconds for a transaction.
+    pub(crate) alone: Option<u64>,
     /// Where the outcome of each committed transaction lies: worker (high half), index (low half).
     pub(crate) places: &'a [AtomicU64],
     pub(crate) audit: Option<&'a Mutex<Vec<Audited>>>,
     pub(crate) ahead: Ahead,
+    /// Stretches may be finished at the commit turn: see [`crate::front`].
+    pub(crate) front: bool,
     /// Nanoseconds since the engine was built.
     pub(crate) time: &'a (dyn Fn() -> u64 + Sync),
     /// The same, if there is a trace.
@@ -167,7 +179,7 @@ impl Shared<'_> {
 
     /// Who executed transaction `c`, if it is executed.
     #[inline(always)]
-    fn owner(&self, c: u32) -> u32 {
+    pub(crate) fn owner(&self, c: u32) -> u32 {
         let slot = self.slot(c);
         if slot.load().is(c, EXECUTED) { slot.worker.load(Relaxed) } else { u32::MAX }
     }
@@ -257,7 +269,9 @@ where
                 crate::pool::yield_now();
             }
         }
+        // `mine..last`: where runs of this worker may be that are not committed. `stride`: the most it claims at a time.
         let (mut idle, mut lag, mut stretches) = (0, 0, 0u32);
+        let (mut mine, mut last, mut stride) = (0, 0, CLAIM / 2);
         loop {
             let c = sh.turn.commit.load(Acquire);
             if sh.finished(c) {
@@ -266,8 +280,8 @@ where
             sh.pause(w.id);
             // Without conflicts the commit turn can wait for a few more runs: one token and one fence for all of them.
             // A worker looks after its own runs first: what it needs to check them is in its own cache.
-            let all = lag >= LAG || sh.contended();
-            if (all || (lag >= CLAIM && sh.owner(c) == w.id as u32)) && sh.actionable(c) && self.commit(w, all) {
+            let all = lag >= 2 * stride || sh.contended();
+            if (all || (lag >= stride && sh.owner(c) == w.id as u32)) && sh.actionable(c) && self.commit(w, all) {
                 (idle, lag) = (0, 0);
                 continue;
             }
@@ -282,18 +296,27 @@ where
             let claimed = sh.claim(c);
             if !claimed.is_empty() {
                 idle = 0;
-                lag += claimed.len() as u32;
                 stretches += 1;
-                if sh.ahead.measured && (stretches % SAMPLE == 0 || (stretches < SAMPLE && stretches.is_power_of_two()))
+                stride = stride.max(claimed.len() as u32);
+                if c >= last {
+                    (lag, mine) = (0, claimed.start);
+                }
+                last = claimed.end;
+                lag += claimed.len() as u32;
+                let committed = if sh.ahead.measured
+                    && (stretches % SAMPLE == 0 || (stretches < SAMPLE && stretches.is_power_of_two()))
                 {
-                    self.sampled(w, claimed);
+                    self.sampled(w, claimed, mine)
                 } else {
-                    self.each(w, claimed, Why::Claimed);
+                    self.run_claimed(w, claimed, mine)
+                };
+                if committed {
+                    lag = 0;
                 }
                 continue;
             }
-            if lag < LAG {
-                lag = LAG; // nothing to start: commit before anything else
+            if lag < 2 * stride {
+                lag = 2 * stride; // nothing to start: commit before anything else
                 continue;
             }
             if sh.group.help(sh) {
@@ -319,11 +342,15 @@ where
     /// Runs claimed transactions with a look at the clock before and after.
     #[cold]
     #[inline(never)]
-    fn sampled(&self, w: &mut Worker<R>, claimed: Range<u32>) {
+    fn sampled(&self, w: &mut Worker<R>, claimed: Range<u32>, mine: u32) -> bool {
         let sh = self.shared;
-        let (began, transactions) = (sh.now(), claimed.len() as u64);
-        self.each(w, claimed, Why::Claimed);
-        sh.ahead.sample(sh.now().saturating_sub(began), transactions);
+        let (began, before, transactions) = (sh.now(), w.outcomes.len(), claimed.len());
+        let committed = self.run_claimed(w, claimed, mine);
+        // A run that was given up at a read, or did not happen, says nothing about what a transaction takes.
+        if w.outcomes.len() - before == transactions {
+            sh.ahead.sample(sh.now().saturating_sub(began), transactions as u64);
+        }
+        committed
     }
 
     /// Brings home the cells whose chains this worker started, if all workers are through within a short while: nobody
@@ -345,10 +372,15 @@ where
 }
 
 impl Shared<'_> {
+    /// All lower transactions are committed, as exactly as it is known.
+    pub(crate) fn progress(&self) -> u32 {
+        self.turn.commit.load(SeqCst).max(self.finals.load(SeqCst))
+    }
+
     /// State for the watchdog's dump.
     pub(crate) fn dump(&self) -> String {
         use std::fmt::Write as _;
-        let c = self.turn.commit.load(SeqCst);
+        let c = self.progress();
         let next = self.next.load(SeqCst);
         let mut out = format!(
             "commit index {c} of {}, next claim {}{}, token {}, window {}\n",
@@ -358,14 +390,24 @@ impl Shared<'_> {
             if self.turn.token.load(SeqCst) { "held" } else { "free" },
             self.window.load(Relaxed)
         );
-        for i in c..(c + self.widest).min(next & !STOP).min(self.n) {
+        for i in c..(c + self.calmest).min(next & !STOP).min(self.n) {
             let s = self.slot(i).load_sc();
+            if s.txn() != i {
+                let _ = writeln!(out, "transaction {i}: claimed");
+                continue;
+            }
             let name = ["unclaimed", "RUNNING", "EXECUTED", "ABORTING", "ABORTED", "FROZEN", "COMMITTED"];
-            let state = if s.txn() == i { name.get(s.state() as usize).copied().unwrap_or("?") } else { "unclaimed" };
+            let state = name.get(s.state() as usize).copied().unwrap_or("?");
             let waiters = self.slot(i).waiters.load(Relaxed);
             let _ = writeln!(out, "transaction {i}: {state}, incarnation {}, waiters {waiters:#b}", s.incarnation());
         }
-        if self.slot(c).load_sc().is(c, RUNNING) {
+        // A run that is final from its beginning has no slot.
+        let final_run =
+            c < (next & !STOP).min(self.n) && self.turn.token.load(SeqCst) && self.slot(c).load_sc().txn() != c;
+        if final_run {
+            let _ = writeln!(out, "transaction {c} runs under the token, as final");
+        }
+        if final_run || self.slot(c).load_sc().is(c, RUNNING) {
             let _ = writeln!(
                 out,
                 "transaction {c} is running and blocks all later ones: a closure that never returns to a read cannot be stopped"

@@ -18,14 +18,15 @@ use crate::watchdog::Watchdog;
 use std::marker::PhantomData;
 
 impl Stm {
-    /// Runs jobs `from..to` speculatively. Returns where it stopped: `to`, or earlier if nearly all conflict.
+    /// Runs jobs `from..to` speculatively. `alone`: what a transaction takes one core in direct mode, in nanoseconds, if it
+    /// may be left for that. Returns where it stopped: `to`, or earlier if one core is faster.
     pub(crate) fn speculate<J, R, F>(
         &mut self,
         jobs: &[J],
         from: usize,
         to: usize,
         f: &F,
-        may_switch: bool,
+        alone: Option<u64>,
         out: &mut Vec<Outcome<R>>,
     ) -> Result<usize, (usize, Fatal)>
     where
@@ -45,7 +46,10 @@ impl Stm {
         let chaos = self.settings.chaos.map(|s| Chaos::new(s.wrapping_add(self.round), self.workers));
         let audit = self.settings.audit.then(|| Mutex::new(Vec::<Audited>::new()));
         let clock = self.clock;
+        let group = self.settings.group.unwrap_or(self.workers >= 8);
         let now = move || clock.nanos();
+        let looked = AtomicU32::new(from as u32);
+        let turn = Turn { commit: AtomicU32::new(from as u32), looked, when: AtomicU64::new(now()), ..Turn::default() };
         let shared = Shared {
             store: &self.store,
             recs: &self.recs,
@@ -54,25 +58,29 @@ impl Stm {
             window: Padded(AtomicU32::new(self.window_now)),
             narrowest: self.window.min(2 * self.workers as u32),
             widest: self.window,
+            calmest: self.calmest(),
             n: to as u32,
             next: Padded(AtomicU32::new(from as u32)),
+            finals: Padded(AtomicU32::new(0)),
             end: AtomicU32::new(to as u32),
             fatal: AtomicBool::new(false),
-            turn: Padded(Turn { commit: AtomicU32::new(from as u32), ..Turn::default() }),
+            turn: Padded(turn),
             aborters: Padded(AtomicU32::new(0)),
             heat: Padded(AtomicU32::new(self.heat)),
             again: (0..self.slots.len().div_ceil(64)).map(|_| Padded(AtomicU64::new(0))).collect(),
-            group: crate::certify::Group::new(self.settings.group.unwrap_or(self.workers >= 8)),
+            group: crate::certify::Group::new(group),
             park: Parking::new(),
             arrived: AtomicU32::new(0),
             done: AtomicU32::new(0),
             workers: self.workers as u32,
             baton: baton.as_ref(),
             chaos: chaos.as_ref(),
-            may_switch,
+            alone,
             places: &self.places,
             audit: audit.as_ref(),
             ahead: Ahead::new(self.ahead, self.may_run_ahead()),
+            // Groups are for many threads, of which few would ever be at the turn.
+            front: self.settings.run_ahead && !group,
             time: &now,
             clock: if self.settings.trace { Some(&now) } else { None },
             broken: AtomicBool::new(false),
@@ -90,7 +98,7 @@ impl Stm {
         for w in &mut workers {
             w.outcomes.reserve(share);
         }
-        let progress = || u64::from(shared.turn.commit.load(SeqCst));
+        let progress = || u64::from(shared.progress());
         Watchdog::watch(self.settings.watchdog.as_ref(), &progress, &|| shared.dump(), || {
             if baton.is_some() {
                 spawn_all(&mut workers, |w| segment.work(w));
@@ -118,6 +126,11 @@ impl Stm {
         self.finish(workers, from, end, fatal, out)
     }
 
+    /// The widest window while nothing conflicts: twice the usual one, unless somebody asked for a certain window.
+    fn calmest(&self) -> u32 {
+        if self.settings.window.is_none() { self.window.saturating_mul(2) } else { self.window }
+    }
+
     /// Running ahead is measured, so it must not happen where interleavings are to be repeated.
     fn may_run_ahead(&self) -> bool {
         self.settings.run_ahead
@@ -130,7 +143,7 @@ impl Stm {
     /// Sizes and empties what a segment needs.
     fn prepare(&mut self, to: usize, n: usize) {
         if self.slots.is_empty() {
-            self.slots = ring(self.window, self.workers);
+            self.slots = ring(self.calmest(), self.workers);
         }
         for s in &self.slots {
             s.status.store(Status::new(u32::MAX, 0, NONE).0, Relaxed);

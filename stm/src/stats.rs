@@ -12,6 +12,7 @@ pub(crate) struct Counts {
     pub(crate) takeovers: u64,
     pub(crate) group_commits: u64,
     pub(crate) ahead: u64,
+    pub(crate) at_turn: u64,
     pub(crate) pushed: u64,
     pub(crate) own: u64,
     pub(crate) invented: u64,
@@ -61,6 +62,8 @@ pub struct Stats {
     pub parks: u64,
     /// Transactions that the token holder ran and committed itself, ahead of all others, because one core was faster.
     pub run_ahead: u64,
+    /// Transactions that began when all lower ones were committed: final as they ended, with nothing to certify.
+    pub at_turn: u64,
     /// Transactions certified in groups.
     pub group_commits: u64,
     /// Switches from speculation to direct mode within a block.
@@ -88,6 +91,7 @@ impl Stats {
         self.parks += c.parks;
         self.group_commits += c.group_commits;
         self.run_ahead += c.ahead;
+        self.at_turn += c.at_turn;
     }
 
     /// Runs per transaction in speculative mode; 1 is perfect.
@@ -120,8 +124,8 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "waits {}, parks {}, group commits {}, run ahead {}, switches {}",
-            self.waits, self.parks, self.group_commits, self.run_ahead, self.switches
+            "waits {}, parks {}, group commits {}, run ahead {}, at the turn {}, switches {}",
+            self.waits, self.parks, self.group_commits, self.run_ahead, self.at_turn, self.switches
         )?;
         for (name, n) in &self.hottest {
             write!(f, "\n{n:>10} conflicts at {name}")?;

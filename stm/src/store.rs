@@ -126,17 +126,15 @@ impl Store {
             if cell.part() != 0 {
                 return true;
             }
-            let found = chain::find(recs, cell, limit);
-            if found.ver != 0 {
-                match chain::version(recs, found.ver) {
-                    (Kind::Write, word) => {
-                        cell.base.store(word, Relaxed);
-                        cell.set_meta(0, true);
-                    }
-                    (Kind::Tombstone, _) => cell.set_meta(0, false),
-                    (Kind::Delta | Kind::Folded, _) => cell.base.store(chain::fold(recs, cell, limit).0, Relaxed),
-                    (Kind::Append, _) => return true,
+            match chain::newest(recs, cell, limit) {
+                None => {}
+                Some((Kind::Write, word)) => {
+                    cell.base.store(word, Relaxed);
+                    cell.set_meta(0, true);
                 }
+                Some((Kind::Tombstone, _)) => cell.set_meta(0, false),
+                Some((Kind::Delta | Kind::Folded, _)) => cell.base.store(chain::fold(recs, cell, limit).0, Relaxed),
+                Some((Kind::Append, _)) => return true,
             }
             cell.clear_chain();
             false

@@ -301,12 +301,12 @@ fn transactions_may_read_their_way_to_further_cells() {
 
 #[test]
 fn a_hang_becomes_a_dump() {
-    for mode in [Mode::Speculative, Mode::Direct] {
+    for (mode, threads) in [(Mode::Speculative, 1), (Mode::Speculative, 2), (Mode::Direct, 2)] {
         let dumps = Arc::new(Mutex::new(Vec::<String>::new()));
         let release = Arc::new(AtomicBool::new(false));
         let (d, r) = (dumps.clone(), release.clone());
         let mut stm = Stm::builder()
-            .threads(2)
+            .threads(threads)
             .mode(mode)
             .watchdog(Duration::from_millis(30), move |dump| {
                 d.lock().unwrap().push(dump.to_string());
