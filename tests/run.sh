@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Passes all tests: builds the guests and the binaries, then runs the tests of every crate and those of the whole.
+# Passes all tests: builds the guests and the binaries, runs the tests of every crate and those of the whole, then the models of
+# the transactional memory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh test
@@ -8,13 +9,22 @@ cargo build --release --locked --workspace --features replicode/planted-nondeter
 
 mkdir -p target
 # Names as the kernel keeps them, which is at most 15 characters of them: `replicode-plant` is the planted one.
-ours() { { pgrep -x replicode; pgrep -x 'replicode-pl.*'; } | sort; }
+ours() { { pgrep -x replicode; pgrep -x 'replicode-pl.*'; pgrep -x 'stm-counter.*'; } | sort; }
 before=$(ours || true)
 # What runs beside these tests would disturb them, and they each other: clusters of real processes on few processors.
-RUST_TEST_THREADS=1 cargo test --release --locked --workspace --no-fail-fast -- --nocapture 2>&1 | tee target/tests.log
+failed=0
+RUST_TEST_THREADS=1 cargo test --release --locked --workspace --no-fail-fast -- --nocapture 2>&1 | tee target/tests.log || failed=1
 # A process that a test left behind would disturb the next run: say so instead of hiding it.
 left=$(comm -13 <(echo "$before") <(ours || true))
 if [ -n "$left" ]; then
     echo "run.sh: the tests left these processes behind:" $left >&2
     exit 1
 fi
+[ $failed = 0 ] || exit 1
+
+# The transactional memory once more: engines with a planted mistake, every schedule of small models, many schedules of
+# the whole engine. Builds of their own, in places of their own.
+models() { cargo test --release --locked --package replicode-stm "$@" 2>&1 | tee -a target/tests.log; }
+CARGO_TARGET_DIR=target/mutants models --features mutants --test mutants -- --nocapture
+RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom models --lib models
+RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle models --test shuttle

@@ -13,6 +13,7 @@ use replicode_stm::{Mode, Stm, TxCell, TxCounter};
 use std::cell::Cell;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
+use std::num::NonZero;
 use std::time::Instant;
 use workload::{Transfer, work};
 
@@ -26,11 +27,11 @@ const USAGE: &str =
   --passes    passes of each figure, which is the least of them
   --threads   thread counts of the parallel executors, for instance 1,2,4,8,16,32
   --work      nanoseconds of work in a transaction
-  --only      one row: independent, 1000, 100, 10 or 2 (accounts)
+  --only      one row: independent, 1000, 100, 10 or 2 (accounts); without it, rows for counters and memory as well
   --kinds     columns, by parts of their names: Sequential, pure (speculative, may not run ahead), group (the same with
               group certification; only if asked for), speculative, auto; default: all but group
   --patience  seconds in all for which passes are repeated while other processes take the cores
-  --quick     few transfers, few passes: to see that it works
+  --quick     2000 transfers, 3 passes: to see that it works; options after it may say otherwise
 columns 'seq' and 'hashed' are plain loops over a vector and over a hash map with a cheap hasher";
 
 fn usage(why: &str) -> ! {
@@ -134,7 +135,8 @@ impl Patience {
     }
 }
 
-fn transfers(n: usize, accounts: usize, steps: u32) -> Vec<Transfer> {
+/// `independent`: no account is in two of them.
+fn transfers(n: usize, accounts: usize, independent: bool, steps: u32) -> Vec<Transfer> {
     let mut x = 0x9E37_79B9_7F4A_7C15u64;
     let mut random = move || {
         x ^= x << 13;
@@ -144,7 +146,7 @@ fn transfers(n: usize, accounts: usize, steps: u32) -> Vec<Transfer> {
     };
     (0..n)
         .map(|i| {
-            let (from, to) = if accounts == 2 * n {
+            let (from, to) = if independent {
                 (i, n + i)
             } else {
                 let from = random() % accounts;
@@ -289,7 +291,7 @@ fn measure(
 }
 
 fn counters(n: usize, steps: u32, threads: &[usize], passes: usize, patience: &Patience) {
-    let txs = transfers(n, 10, steps);
+    let txs = transfers(n, 10, false, steps);
     let mut state = Vec::new();
     let seq = patience.best(passes, || {
         state = vec![START as i64; 10];
@@ -363,10 +365,18 @@ fn memory_bound(n: usize, threads: &[usize], passes: usize, patience: &Patience)
     println!();
 }
 
+const KINDS: [&str; 5] = ["Sequential", "pure", "group", "speculative", "auto"];
 const ROWS: [&str; 5] = ["independent", "1000", "100", "10", "2"];
 
+fn kind(part: &str) -> String {
+    if !KINDS.iter().any(|known| known.contains(part)) {
+        usage(&format!("unknown kind {part}: parts of {}", KINDS.join(", ")));
+    }
+    part.to_string()
+}
+
 fn number<T: std::str::FromStr>(option: &str, text: &str) -> T {
-    text.parse().unwrap_or_else(|_| usage(&format!("{option} takes a number, not '{text}'")))
+    text.parse().unwrap_or_else(|_| usage(&format!("{option} does not take '{text}'")))
 }
 
 fn main() {
@@ -391,9 +401,9 @@ fn main() {
         match arg.as_str() {
             "--n" => n = number(&arg, &value),
             "--passes" => passes = number::<usize>(&arg, &value).max(1),
-            "--threads" => threads = value.split(',').map(|one| number(&arg, one)).collect(),
+            "--threads" => threads = value.split(',').map(|one| number::<NonZero<usize>>(&arg, one).get()).collect(),
             "--work" => works = value.split(',').map(|one| number(&arg, one)).collect(),
-            "--kinds" => kinds = value.split(',').map(String::from).collect(),
+            "--kinds" => kinds = value.split(',').map(kind).collect(),
             "--patience" => seconds = number(&arg, &value),
             "--only" if ROWS.contains(&value.as_str()) => only = value,
             "--only" => usage(&format!("unknown row {value}: one of {}", ROWS.join(", "))),
@@ -415,7 +425,7 @@ fn main() {
             continue;
         }
         for &nanos in &works {
-            let txs = transfers(n, accounts, (nanos / step) as u32);
+            let txs = transfers(n, accounts, name == ROWS[0], (nanos / step) as u32);
             let mut want = Vec::new();
             let seq = patience.best(passes, || {
                 let (took, state) = sequential(&txs, accounts);

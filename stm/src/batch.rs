@@ -131,7 +131,7 @@ impl Stm {
                 at = to;
                 step *= 2;
             }
-            let cost = (began.nanos() / (at - start).max(1) as u64).max(1);
+            let mut cost = (began.nanos() / (at - start).max(1) as u64).max(1);
             owed = owed.saturating_sub(at - start);
             let rest = cost.saturating_mul((n - at) as u64);
             if cost < TINY_NANOS || rest < WAKE_NANOS {
@@ -141,8 +141,10 @@ impl Stm {
                 continue;
             }
             if owed > 0 {
-                let to = n.min(at + owed);
+                let (to, began) = (n.min(at + owed), Clock::start());
                 self.direct(jobs, at, to, f, out)?;
+                // Many with warm caches say more than the few at the beginning.
+                cost = (began.nanos() / (to - at).max(1) as u64).max(1);
                 at = to;
                 owed = 0;
             }

@@ -60,7 +60,7 @@ pub struct Builder {
 
 /// Most workers of one engine.
 pub const MAX_THREADS: usize = 64;
-/// Widest window above the commit index.
+/// Widest window above the commit index that can be asked for.
 pub const MAX_WINDOW: usize = 1 << 14;
 /// Most transactions of one batch.
 pub const MAX_BATCH: usize = (1 << 31) - 1 - MAX_THREADS * 64;
@@ -136,9 +136,9 @@ impl Builder {
         self
     }
     /// Lets speculative mode run transactions as final ones, once everything below them is committed: ahead of all others
-    /// on one core, where they are tiny or conflict so much that one core is faster
-    /// ([`Stats::run_ahead`](crate::Stats::run_ahead)), and at the commit turn, where nothing conflicts and groups are
-    /// not certified ([`Stats::at_turn`](crate::Stats::at_turn)). Default: on. Off: every transaction is claimed, certified and
+    /// on one core, where they are tiny or nearly all conflict ([`Stats::run_ahead`](crate::Stats::run_ahead)), and at the
+    /// commit turn, where nothing conflicts and groups are not certified ([`Stats::at_turn`](crate::Stats::at_turn)).
+    /// Default: on. Off: every transaction is claimed, certified and
     /// committed the long way, whatever it costs; for measurements.
     #[must_use]
     pub fn run_ahead(mut self, on: bool) -> Self {

@@ -24,7 +24,7 @@ use crate::tx::Tx;
 
 /// Look-back, in commits, of everything that adapts to conflicts. Shares are per so many commits.
 const METER: u32 = 128;
-/// One core is faster when more than this share of commits needed another run.
+/// One core is faster when this share of commits, or more, needed another run.
 const SERIAL: u32 = 100;
 /// With a smaller share than this, conflicts are not the reason for anything.
 const FEW: u32 = METER / 8;
@@ -131,7 +131,8 @@ impl Shared<'_> {
     fn measure(&self, c: u32, commits: u32) {
         let meter = self.turn.meter.load(Relaxed);
         let slow = self.alone.map_or(0, |alone| self.slow_looks(alone * u64::from(commits)));
-        self.forget(c);
+        self.turn.meter.store(0, Relaxed);
+        self.turn.looked.store(c, Relaxed);
         let share = |n: u64| (n * u64::from(METER) / u64::from(commits)) as u32;
         let (bad, extra) = (share(meter >> 32), share(meter & u64::from(u32::MAX)));
         // Slow once may be a core that was taken away for a moment.
@@ -174,6 +175,10 @@ impl Shared<'_> {
     pub(crate) fn forget(&self, c: u32) {
         self.turn.meter.store(0, Relaxed);
         self.turn.looked.store(c, Relaxed);
+        self.turn.slow.store(0, Relaxed);
+        if self.alone.is_some() {
+            self.turn.when.store(self.now(), Relaxed);
+        }
     }
 
     /// Token holder: shows the commit index, and what it allows, before something slow.
@@ -266,7 +271,7 @@ where
     }
 
     #[inline(always)]
-    fn commit_run(&self, w: &mut Worker<R>) -> bool {
+    pub(crate) fn commit_run(&self, w: &mut Worker<R>) -> bool {
         let sh = self.shared;
         let mut progress = false;
         let mut c = sh.turn.commit.load(Relaxed);

@@ -50,7 +50,7 @@ pub struct Stm {
 }
 
 impl Stm {
-    /// Default settings: all cores (at most 64), window 16 per thread, mode chosen by measurement.
+    /// Default settings: all cores (at most 64), window 16 per thread (32 while nothing conflicts), mode chosen by measurement.
     #[must_use]
     pub fn builder() -> Builder {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);

@@ -60,18 +60,17 @@ where
     #[inline(never)]
     pub(crate) fn finish_at_turn(&self, w: &mut Worker<R>, range: Range<u32>) -> Option<u32> {
         let sh = self.shared;
-        let rests = sh.contended() && !sh.chaos_hit(w.id, Trick::Seal);
-        if rests || sh.turn.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
+        let id = w.id;
+        let calm = || !sh.contended() || sh.chaos_hit(id, Trick::Seal);
+        if !calm() || sh.turn.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
             return None;
         }
-        if sh.turn.commit.load(Relaxed) < range.start && self.commit_sealed(w, false) && sh.park.anybody() {
-            // The window is open again, and what comes next takes its time.
-            fence(SeqCst);
-            sh.park.wake();
+        if sh.turn.commit.load(Relaxed) < range.start {
+            self.commit_own(w, range.start);
         }
         let mut upto = None;
-        if sh.turn.commit.load(Relaxed) == range.start && !sh.finished(range.start) {
-            let from = range.start;
+        let from = range.start;
+        if sh.turn.commit.load(Relaxed) == from && !sh.finished(from) && calm() {
             let reached = self.each(w, range, Why::Final);
             let counts = &mut w.scratch.counts;
             counts.commits += u64::from(reached - from);
@@ -84,5 +83,28 @@ where
         fence(SeqCst);
         sh.park.wake();
         upto
+    }
+
+    /// Token holder: commits what this worker ran below `before`.
+    #[inline(always)]
+    fn commit_own(&self, w: &mut Worker<R>, before: u32) {
+        let sh = self.shared;
+        self.commit_sealed(w, false);
+        let c = sh.turn.commit.load(Relaxed);
+        if c < before && sh.owner(c) == w.id as u32 {
+            self.commit_stale(w);
+        }
+        if sh.park.anybody() {
+            // The window is open again, and what comes next takes its time.
+            fence(SeqCst);
+            sh.park.wake();
+        }
+    }
+
+    /// Token holder: a run of this worker has read too early. Its turn is now, so it is run again now.
+    #[cold]
+    #[inline(never)]
+    fn commit_stale(&self, w: &mut Worker<R>) {
+        self.commit_run(w);
     }
 }

@@ -63,7 +63,7 @@
 //! absent without changing a result; [`Builder::chaos`] makes them so on purpose. There is no termination protocol: the
 //! block is done when the commit index has reached its end.
 //!
-//! Where one core is faster than two (tiny transactions, or many conflicts), the token holder closes the claims
+//! Where one core is faster than two (tiny transactions, or nearly all in conflict), the token holder closes the claims
 //! and **runs ahead**: it claims the index at the commit turn itself and runs it under the token. That is I2 without a
 //! first run ([`Builder::run_ahead`], [`Stats::run_ahead`]). While there are no conflicts it **seals** the turn:
 //! hints keep off, so committing swaps no status word (`certify` has the argument, `models` the loom model). And a worker
@@ -139,7 +139,8 @@
 //! ```
 //!
 //! With [`Mode::Auto`], the default, the first version would not have been slow either: the engine notices that nearly
-//! every commit conflicts, drains the window and goes on in direct mode, one by one and in place. [`Stats`] says what
+//! every commit conflicts, or that many do and all cores together are slower than one, drains the window and goes on in
+//! direct mode, one by one and in place. [`Stats`] says what
 //! each figure means; [`Stm::chrome_trace`] shows who ran when.
 //!
 //! # Bad use

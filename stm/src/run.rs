@@ -1,7 +1,8 @@
 //! One parallel segment: what the workers share, and what a worker does.
 //!
 //! A worker repeats, in this order: commit what can be committed; run again the lowest aborted transaction; claim the
-//! next index if it lies within the window above the commit index; otherwise spin briefly, then sleep. The segment is
+//! next few indices if they lie within the window above the commit index, and run them, as final ones if the commit turn
+//! comes there meanwhile; otherwise spin briefly, then sleep. The segment is
 //! over when the commit index has reached the end: there is no termination protocol.
 //!
 //! Certification, the only part that correctness rests on, is in [`crate::certify`]; the hints are in [`crate::hints`].

@@ -60,9 +60,11 @@ pub struct Stats {
     pub waits: u64,
     /// Times a worker went to sleep for want of work.
     pub parks: u64,
-    /// Transactions that the token holder ran and committed itself, ahead of all others, because one core was faster.
+    /// Transactions that the token holder ran and committed itself, ahead of all others, because they were tiny or nearly
+    /// all in conflict.
     pub run_ahead: u64,
-    /// Transactions that began when all lower ones were committed: final as they ended, with nothing to certify.
+    /// Transactions that others ran beside, but which began when all lower ones were committed: final as they ended, with
+    /// nothing to certify. Not counted in `run_ahead`.
     pub at_turn: u64,
     /// Transactions certified in groups.
     pub group_commits: u64,

@@ -132,6 +132,35 @@ fn long_blocks() {
     }
 }
 
+/// A long calm, in which the window widens and stretches end at the commit turn, then conflicts without end, then calm
+/// again: with the window as it is by default, on transactions that take long enough for two cores.
+#[test]
+fn calm_and_conflicts_take_turns() {
+    let busy = || (0..300).for_each(|_| std::hint::spin_loop());
+    let jobs: Vec<u64> = (0..12_000).collect();
+    let cell_of = |i: u64| if (4_000..8_000).contains(&i) { i % 5 } else { i };
+    let mut want = vec![0u64; jobs.len()];
+    for i in &jobs {
+        let at = cell_of(*i) as usize;
+        want[at] = want[at].wrapping_mul(31).wrapping_add(i + 1);
+    }
+    for (mode, audit) in [(Mode::Speculative, true), (Mode::Speculative, false), (Mode::Auto, false)] {
+        let mut stm = Stm::builder().threads(2).mode(mode).audit(audit).build().expect("a small engine");
+        let cells: Vec<_> = jobs.iter().map(|_| stm.cell(0u64)).collect();
+        let out = stm.execute(&jobs, |tx, i| {
+            let cell = cells[cell_of(*i) as usize];
+            let now = cell.get(tx)?;
+            busy();
+            cell.set(tx, now.wrapping_mul(31).wrapping_add(i + 1))
+        });
+        assert_eq!(out.expect("nothing stops it").len(), jobs.len());
+        let got = stm.run(|tx| cells.iter().map(|cell| cell.get(tx)).collect()).expect("no stop").committed();
+        assert!(got == Some(want.clone()), "{mode:?}");
+        assert_eq!(stm.stats().audit_failures, 0);
+        println!("{mode:?}: {}", stm.stats());
+    }
+}
+
 /// Runs that are final from their beginning, at the commit turn and ahead of all others: measured, invited at random (by the
 /// chaos mode), repeatably, and with all their reads audited.
 #[test]

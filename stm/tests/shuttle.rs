@@ -50,6 +50,36 @@ fn transfers(workers: usize, group: bool, chaos: Option<u64>) {
     );
 }
 
+/// The window as it is by default, so that stretches of several transactions are claimed and end at the commit turn.
+#[test]
+fn stretches() {
+    shuttle::check_random(
+        || {
+            let mut stm = Stm::builder().threads(2).mode(Mode::Speculative).audit(true).build().unwrap();
+            let cells: Vec<_> = (0..16).map(|_| stm.cell(0u64)).collect();
+            let jobs: Vec<usize> = (0..24).collect();
+            // Twelve alone, then twelve of which every third adds to a cell of the first ones.
+            let out = stm.execute(&jobs, |tx, i| {
+                let cell = cells[if i % 3 == 0 { i / 3 } else { i % 16 }];
+                cell.update(tx, |v| v * 31 + *i as u64 + 1)
+            });
+            let got: Vec<Option<u64>> = out.unwrap().into_iter().map(Outcome::committed).collect();
+            let mut state = [0u64; 16];
+            let want: Vec<Option<u64>> = jobs
+                .iter()
+                .map(|i| {
+                    let at = if i % 3 == 0 { i / 3 } else { i % 16 };
+                    state[at] = state[at] * 31 + *i as u64 + 1;
+                    Some(state[at])
+                })
+                .collect();
+            assert_eq!(got, want);
+            assert_eq!(stm.stats().audit_failures, 0);
+        },
+        runs(),
+    );
+}
+
 #[test]
 fn two_workers() {
     transfers(2, false, None);

@@ -1,0 +1,287 @@
+//! How a replica is started, lives and stops: its thread, and the tasks on it.
+
+use crate::batcher::Batcher;
+use crate::chain::Tip;
+use crate::clock::LeaderClock;
+use crate::config::{ReplicaConfig, Tuning};
+use crate::delivery::Delivery;
+use crate::driver::{Driver, Seeds};
+use crate::error::{AskError, ReplicaError};
+use crate::log_store::file_disk::FileDisk;
+use crate::log_store::segment::{Owner, hex};
+use crate::log_store::store::LogStore;
+use crate::log_store::{Log, LogOptions};
+use crate::network::client::Network;
+use crate::network::peer::{Lane, Peers};
+use crate::network::server::{Answer, Refusals, Server, serve};
+use crate::network::tls::{self, Handshake};
+use crate::network::{endpoint, frame, tag, watch};
+use crate::outgoing::Outgoing;
+use crate::raft::{self, TypeConfig};
+use crate::replica::{Faults, Question, Replica, Shared, locked};
+use crate::stall::Stall;
+use crate::state_machine::{AppliedCell, StateMachine};
+use bytes::Bytes;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{Config, Raft, ServerState};
+use replicode_log::{Digest, NodeId};
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+/// Parcels of other nodes that wait for the leader's attention.
+const INBOX: usize = 256;
+/// How long a stopping leader waits for another node to take over.
+const HAND_OVER: Duration = Duration::from_millis(1500);
+
+/// Starts a replica: its own thread for consensus and network, one more for the log's writes. Returns when the log has
+/// been opened and the peer address is listened on. Batches already committed in the log are delivered again, from
+/// the first, since nothing is kept of the machine's state.
+///
+/// # Errors
+/// [`ReplicaError`] says what is wrong with the configuration, the credentials, the log or the address.
+pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, ReplicaError> {
+    if !config.peers.contains_key(&config.node) {
+        return Err(ReplicaError::NotAMember(config.node));
+    }
+    let settings = raft::settings(&config.tuning, &hex(&config.identity.cluster))?;
+    let owner = Owner { node: config.node, identity: config.identity };
+    let network = open_network(&config)?;
+    let delivery = Arc::new(delivery);
+    let faults =
+        Arc::new(Faults { delivery: delivery.clone(), raised: AtomicBool::new(false), quiet: AtomicBool::new(false) });
+    let log = open_log(&config, owner, faults.clone())?;
+
+    let wake = Arc::new(Notify::new());
+    let (questions, asked) = mpsc::unbounded_channel();
+    let Tuning { batch_inputs, batch_bytes, outgoing_bytes, .. } = config.tuning;
+    let shared = Arc::new(Shared {
+        node: config.node,
+        outgoing: Mutex::new(Outgoing::new(config.node, batch_inputs, batch_bytes)),
+        outgoing_bound: outgoing_bytes,
+        progress: Mutex::default(),
+        expecting: AtomicBool::new(false),
+        awaits_progress: AtomicBool::new(false),
+        applied: Arc::new(AppliedCell::new(Tip::genesis(config.identity.config), wake.clone())),
+        wake,
+        peers: Arc::new(Peers::new(owner, log.incarnation(), &config.peers)),
+        batches: AtomicU64::new(0),
+        log,
+        metrics: OnceLock::new(),
+        questions,
+        stop: AtomicBool::new(false),
+        stopped: Notify::new(),
+        thread: Mutex::default(),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|why| ReplicaError::Thread { what: "consensus", why })?;
+    let life = Life { config, settings, network, shared: shared.clone(), delivery, faults, asked };
+    let thread = std::thread::Builder::new().name("replica".to_string());
+    let thread = thread.spawn(move || runtime.block_on(life.live()));
+    let thread = thread.map_err(|why| ReplicaError::Thread { what: "consensus", why })?;
+    *locked(&shared.thread) = Some(thread);
+    Ok(Replica { shared })
+}
+
+fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>, ReplicaError> {
+    if config.peers.len() == 1 {
+        return Ok(None);
+    }
+    let identity = config.tls.as_ref().ok_or(ReplicaError::NoTls(config.peers.len()))?;
+    let handshake = tls::handshake(identity, config.node, &config.identity.cluster)?;
+    let addr = config.listen;
+    let socket = endpoint::bind(addr).map_err(|why| ReplicaError::Listen { addr, why })?;
+    Ok(Some((socket, handshake)))
+}
+
+fn open_log<D: Delivery>(config: &ReplicaConfig, owner: Owner, faults: Arc<Faults<D>>) -> Result<Log, ReplicaError> {
+    let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
+    let mut incarnation = [0; 16];
+    incarnation.copy_from_slice(&secret()?.bytes()[..16]);
+    let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
+    let options = LogOptions { found: config.found, incarnation, segment_bytes, cache_bytes };
+    Ok(Log::open(disk, owner, options, Box::new(move |fault| faults.raise(&fault.what, &fault.why)))?)
+}
+
+/// 32 bytes that nobody can guess.
+fn secret() -> Result<Digest, ReplicaError> {
+    let mut bytes = [0; 32];
+    let random = rustls::crypto::ring::default_provider().secure_random;
+    random.fill(&mut bytes).map_err(|_| ReplicaError::Engine("the system gives no random numbers".to_string()))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+/// Everything the replica's thread starts with.
+struct Life<D: Delivery> {
+    config: ReplicaConfig,
+    settings: Arc<Config>,
+    network: Option<(UdpSocket, Handshake)>,
+    shared: Arc<Shared>,
+    delivery: Arc<D>,
+    faults: Arc<Faults<D>>,
+    asked: mpsc::UnboundedReceiver<Question>,
+}
+
+impl<D: Delivery> Life<D> {
+    async fn live(mut self) {
+        let (shared, faults) = (self.shared.clone(), self.faults.clone());
+        let endpoint = match self.network.take().map(|(socket, handshake)| endpoint::endpoint(socket, &handshake)) {
+            None => None,
+            Some(Ok(endpoint)) => Some(endpoint),
+            Some(Err(error)) => return faults.raise("the peer socket cannot be used", &error.to_string()),
+        };
+        if let Some(endpoint) = &endpoint {
+            shared.peers.open(endpoint.clone());
+        }
+        // Applies what the log says is committed, so it takes as long as the machine above.
+        let machine = StateMachine::new(self.delivery.clone(), shared.applied.clone());
+        let network = Network(shared.peers.clone());
+        let store = LogStore { log: shared.log.clone(), alone: self.config.peers.len() == 1 };
+        let starting = Raft::new(self.config.node.get(), self.settings.clone(), network, store, machine);
+        let raft = tokio::select! {
+            started = starting => match started {
+                Ok(raft) => raft,
+                Err(error) => {
+                    faults.raise("the consensus engine cannot be started", &error.to_string());
+                    return shared.log.close();
+                }
+            },
+            () = shared.stopped.notified() => return shared.log.close(),
+        };
+        // Set once, here.
+        let _ = shared.metrics.set(raft.metrics());
+        let (inbox_tx, inbox) = mpsc::channel(INBOX);
+        let serving = endpoint.clone().map(|endpoint| {
+            let delivery = self.delivery.clone();
+            let answer: Arc<Answer> = Arc::new(move |from, question| delivery.answer(from, question));
+            let (raft, peers, refusals) = (raft.clone(), shared.peers.clone(), Refusals::default());
+            let server = Server { raft, peers, inbox: inbox_tx, answer, refusals };
+            tokio::spawn(serve(endpoint, Arc::new(server)))
+        });
+        let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
+        let watching = endpoint.is_some().then(|| tokio::spawn(keep_watch(shared.clone())));
+        let asking = tokio::spawn(ask_around(shared.peers.clone(), self.asked));
+        let Tuning { pipeline, batch_inputs, batch_bytes, .. } = self.config.tuning;
+        match secret() {
+            Ok(secret) => {
+                let driver = Driver {
+                    shared: shared.clone(),
+                    raft: raft.clone(),
+                    delivery: self.delivery,
+                    faults: faults.clone(),
+                    inbox,
+                    batcher: Batcher::new(pipeline, batch_inputs, batch_bytes),
+                    clock: LeaderClock::new(self.config.epoch_unix_ns),
+                    seeds: Seeds { secret, drawn: 0 },
+                    started: Instant::now(),
+                    leadership: None,
+                    route: None,
+                    retry_at: None,
+                    stall: Stall::default(),
+                    expects_until: None,
+                };
+                driver.run().await;
+            }
+            Err(error) => faults.raise("the replica cannot go on", &error.to_string()),
+        }
+        faults.quiet.store(true, Ordering::Release);
+        hand_over(&raft, &shared).await;
+        // The engine's own task may have panicked: it is stopped either way.
+        let _ = raft.shutdown().await;
+        for task in [Some(forming), Some(asking), watching, serving].into_iter().flatten() {
+            task.abort();
+        }
+        shared.peers.close().await;
+        shared.log.close();
+    }
+}
+
+/// Makes the cluster's first entry where there is none. The node with the lowest number does it at once; the others wait
+/// to be told by it, and do it themselves (with the same result) if nobody does.
+async fn form<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, config: ReplicaConfig) {
+    let rank = config.peers.keys().take_while(|node| **node != config.node).count();
+    let patience = config.tuning.election.1 * u32::try_from(rank).unwrap_or(u32::MAX).min(16);
+    tokio::time::sleep(patience).await;
+    if matches!(raft.is_initialized().await, Ok(false)) {
+        let members: BTreeMap<u64, ()> = config.peers.keys().map(|node| (node.get(), ())).collect();
+        if let Err(error) = raft.initialize(members).await {
+            // Another node was quicker.
+            tracing::debug!("the cluster is formed already: {error}");
+        }
+    }
+    if config.peers.len() == 1 {
+        // Nobody else can lead: no need to wait for an election's time. An engine that has stopped says so elsewhere.
+        let _ = raft.trigger().elect(false).await;
+    }
+}
+
+/// A leader that stops lets the node that is furthest take over first, so that clients wait for round trips and not for
+/// an election's time.
+async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared: &Shared) {
+    let metrics = raft.metrics();
+    let heir = {
+        let metrics = metrics.borrow_watched();
+        if metrics.state != ServerState::Leader || metrics.running_state.is_err() {
+            return;
+        }
+        let matched = metrics.replication.iter().flatten().filter(|(node, _)| **node != shared.node.get());
+        matched
+            .filter(|(node, _)| {
+                let contact = shared.peers.get(**node).and_then(|peer| peer.health().0);
+                contact.is_some_and(|ago| ago < Duration::from_secs(1))
+            })
+            .max_by_key(|(_, matched)| matched.as_ref().map(|id| id.index()))
+            .map(|(node, _)| *node)
+    };
+    let Some(heir) = heir else { return };
+    if raft.trigger().transfer_leader(heir).await.is_ok() {
+        let mut metrics = raft.server_metrics();
+        let over = async {
+            while metrics.borrow_and_update().current_leader.is_none_or(|leader| leader == shared.node.get()) {
+                if metrics.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // In vain: an election will do it.
+        let _ = tokio::time::timeout(HAND_OVER, over).await;
+    }
+}
+
+/// Keeps the watch over silent peers, on the thread that hears them: see [`crate::network::watch`].
+async fn keep_watch(shared: Arc<Shared>) {
+    loop {
+        shared.peers.look(shared.leads_in());
+        tokio::time::sleep(watch::LOOK).await;
+    }
+}
+
+async fn ask_around(peers: Arc<Peers>, mut asked: mpsc::UnboundedReceiver<Question>) {
+    while let Some(question) = asked.recv().await {
+        let peers = peers.clone();
+        tokio::spawn(async move {
+            let Question { node, bytes, timeout, answer } = question;
+            let result = match tokio::time::timeout(timeout, ask_one(&peers, node, bytes)).await {
+                Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+                Ok(Err(why)) => Err(AskError::Unreachable { node, why }),
+                Err(_) => Err(AskError::Timeout(node)),
+            };
+            // Whoever asked may have lost patience.
+            let _ = answer.send(result);
+        });
+    }
+}
+
+async fn ask_one(peers: &Arc<Peers>, node: NodeId, question: Bytes) -> Result<Bytes, String> {
+    let connection = peers.connection(node.get(), Lane::Bulk).await?;
+    let (mut tx, mut rx) = connection.open_bi().await.map_err(|error| error.to_string())?;
+    tx.write_all(&[tag::ASK]).await.map_err(|error| error.to_string())?;
+    frame::write_bytes(&mut tx, question).await.map_err(|error| error.to_string())?;
+    let _ = tx.finish();
+    let answer = frame::read_bytes(&mut rx, frame::ASK).await.map_err(|error| error.to_string())?;
+    answer.ok_or_else(|| "it gave no answer".to_string())
+}
