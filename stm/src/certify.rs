@@ -130,7 +130,7 @@ impl Shared<'_> {
     #[cold]
     fn measure(&self, c: u32, commits: u32) {
         let meter = self.turn.meter.load(Relaxed);
-        let slow = self.alone.map_or(0, |alone| self.slow_looks(alone * u64::from(commits)));
+        let slow = self.alone.map_or(0, |alone| self.slow_looks(alone.saturating_mul(u64::from(commits))));
         self.turn.meter.store(0, Relaxed);
         self.turn.looked.store(c, Relaxed);
         let share = |n: u64| (n * u64::from(METER) / u64::from(commits)) as u32;
