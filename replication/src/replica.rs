@@ -151,7 +151,7 @@ impl Replica {
         }
     }
 
-    /// Whether so much has been offered that is not yet applied ([`Tuning::outgoing_bytes`]) that whoever has more should
+    /// Whether so much has been offered that is not yet applied ([`crate::Tuning::outgoing_bytes`]) that whoever has more should
     /// wait: while there is no leader or no quorum, nothing else bounds what gathers. Costs a lock and a comparison;
     /// [`Replica::offer`] takes inputs all the same.
     #[must_use]
@@ -189,7 +189,7 @@ impl Replica {
         self.shared.wake.notify_one();
     }
 
-    /// The machine has applied a batch. A leader makes no more batches than [`Tuning::pipeline`] beyond the last one that it
+    /// The machine has applied a batch. A leader makes no more batches than [`crate::Tuning::pipeline`] beyond the last one that it
     /// has heard of here.
     pub fn applied(&self, progress: Progress) {
         *locked(&self.shared.progress) = Some(progress);
