@@ -131,8 +131,7 @@ impl Shared<'_> {
     fn measure(&self, c: u32, commits: u32) {
         let meter = self.turn.meter.load(Relaxed);
         let slow = self.alone.map_or(0, |alone| self.slow_looks(alone.saturating_mul(u64::from(commits))));
-        self.turn.meter.store(0, Relaxed);
-        self.turn.looked.store(c, Relaxed);
+        self.count_from(c);
         let share = |n: u64| (n * u64::from(METER) / u64::from(commits)) as u32;
         let (bad, extra) = (share(meter >> 32), share(meter & u64::from(u32::MAX)));
         // Slow once may be a core that was taken away for a moment.
@@ -171,19 +170,36 @@ impl Shared<'_> {
         looks
     }
 
-    /// Token holder, at commit index `c`: what came before says nothing about what comes next.
-    pub(crate) fn forget(&self, c: u32) {
+    fn count_from(&self, c: u32) {
         self.turn.meter.store(0, Relaxed);
         self.turn.looked.store(c, Relaxed);
+    }
+
+    /// Token holder, at commit index `c`: what came before says nothing about what comes next.
+    pub(crate) fn forget(&self, c: u32) {
+        self.count_from(c);
         self.turn.slow.store(0, Relaxed);
         if self.alone.is_some() {
             self.turn.when.store(self.now(), Relaxed);
         }
     }
 
+    #[inline(always)]
+    pub(crate) fn take_token(&self) -> bool {
+        self.turn.token.compare_exchange(false, true, AcqRel, Relaxed).is_ok()
+    }
+
+    /// The holder's half of the pattern that the module describes.
+    #[inline(always)]
+    pub(crate) fn free_token(&self) {
+        self.turn.token.store(false, Release);
+        fence(SeqCst);
+        self.park.wake();
+    }
+
     /// Token holder: shows the commit index, and what it allows, before something slow.
     #[cold]
-    fn show(&self, c: u32) {
+    pub(crate) fn show(&self, c: u32) {
         self.turn.commit.store(c, Release);
         fence(SeqCst);
         self.park.wake();
@@ -209,7 +225,7 @@ where
         let sh = self.shared;
         let mut progress = false;
         loop {
-            if sh.turn.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
+            if !sh.take_token() {
                 return progress;
             }
             if (!sh.contended() && !sh.group.on) || sh.chaos_hit(w.id, Trick::Seal) {
@@ -218,9 +234,7 @@ where
             if all {
                 progress |= self.commit_run(w);
             }
-            sh.turn.token.store(false, Release);
-            fence(SeqCst);
-            sh.park.wake();
+            sh.free_token();
             // Somebody may have finished the next one while we held the token, failed to take it, and gone on.
             let c = sh.turn.commit.load(Relaxed);
             if !all || sh.finished(c) || !sh.actionable(c) {

@@ -158,20 +158,8 @@ pub(crate) fn version(recs: &Arena<Rec>, ver: u32) -> (Kind, u64) {
 /// Kind and word of the newest version of `cell` written by a transaction lower than `below`.
 #[inline(always)]
 pub(crate) fn newest(recs: &Arena<Rec>, cell: &Cell, below: u32) -> Option<(Kind, u64)> {
-    let mut at = cell.head.load(Acquire);
-    while at != 0 {
-        let rec = recs.get(at);
-        if rec.txn.load(Relaxed) < below {
-            let ver = rec.ver.load(Acquire) >> 1;
-            if ver != 0 {
-                // Most nodes are their own version.
-                let rec = if ver == at { rec } else { recs.get(ver) };
-                return Some((Kind::of(rec.kind.load(Acquire)), rec.word.load(Relaxed)));
-            }
-        }
-        at = rec.next.load(Acquire);
-    }
-    None
+    let found = find(recs, cell, below);
+    (found.ver != 0).then(|| version(recs, found.ver))
 }
 
 /// Asks for the cache line of the record that will be taken next: before the transaction runs, not after.

@@ -14,7 +14,7 @@ use crate::chaos::Trick;
 use crate::error::TxResult;
 use crate::execute::Why;
 use crate::run::{Segment, Shared, Worker};
-use crate::sync::{AcqRel, Acquire, Relaxed, Release, SeqCst, fence};
+use crate::sync::{Acquire, Relaxed, Release};
 use crate::tx::Tx;
 use std::ops::Range;
 
@@ -62,7 +62,7 @@ where
         let sh = self.shared;
         let id = w.id;
         let calm = || !sh.contended() || sh.chaos_hit(id, Trick::Seal);
-        if !calm() || sh.turn.token.compare_exchange(false, true, AcqRel, Relaxed).is_err() {
+        if !calm() || !sh.take_token() {
             return None;
         }
         if sh.turn.commit.load(Relaxed) < range.start {
@@ -79,9 +79,7 @@ where
             sh.look_back(reached);
             upto = Some(reached);
         }
-        sh.turn.token.store(false, Release);
-        fence(SeqCst);
-        sh.park.wake();
+        sh.free_token();
         upto
     }
 
@@ -96,8 +94,7 @@ where
         }
         if sh.park.anybody() {
             // The window is open again, and what comes next takes its time.
-            fence(SeqCst);
-            sh.park.wake();
+            sh.show(sh.turn.commit.load(Relaxed));
         }
     }
 

@@ -67,11 +67,7 @@ impl View<'_> {
     /// Whether transaction `below` sees a value in `cell`.
     pub(crate) fn exists(&self, cell: u32, below: u32) -> bool {
         let c = self.store.cells.get(cell);
-        let found = chain::find(self.recs, c, below);
-        match found.ver {
-            0 => c.present(),
-            v => chain::version(self.recs, v).0 != Kind::Tombstone,
-        }
+        chain::newest(self.recs, c, below).map_or_else(|| c.present(), |(kind, _)| kind != Kind::Tombstone)
     }
 
     /// The first observation of `slot` that does not hold for transaction `txn`, as the cell to blame.

@@ -145,9 +145,7 @@ impl Store {
     pub(crate) fn settle_cells(&mut self, recs: &Arena<Rec>, touched: &[u32], limit: u32) {
         for &id in touched {
             let cell = self.cells.get(id);
-            let found = chain::find(recs, cell, limit);
-            if found.ver != 0 {
-                let (kind, word) = chain::version(recs, found.ver);
+            if let Some((kind, word)) = chain::newest(recs, cell, limit) {
                 let (part, base) = (cell.part(), cell.base.load(Relaxed));
                 let keeper = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p));
                 match (kind, keeper) {

@@ -120,36 +120,20 @@ impl Cluster {
     /// # Errors
     /// When it cannot be started.
     pub fn start(module: &Path, nodes: u16, guest_port: u16, data: &Path, extra: &[&str]) -> Result<Self> {
-        let base = free_ports(nodes);
-        Self::start_on(base, module, nodes, guest_port, data, extra)
-    }
-
-    /// As [`Cluster::start`], with the first node on port `base`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start_on(
-        base: u16,
-        module: &Path,
-        nodes: u16,
-        guest_port: u16,
-        data: &Path,
-        extra: &[&str],
-    ) -> Result<Self> {
-        Self::start_in(&[], base, module, nodes, guest_port, data, extra)
+        Self::start_in(&[], module, nodes, guest_port, data, extra)
     }
 
     fn start_in(
         environment: &[(&str, String)],
-        base: u16,
         module: &Path,
         nodes: u16,
         guest_port: u16,
         data: &Path,
         extra: &[&str],
     ) -> Result<Self> {
+        let base = free_ports(nodes);
         let mut command = replicode(&["up"]);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.envs(environment.iter().cloned());
         command.arg(module).args(["--nodes", &nodes.to_string()]);
         command.args(["--publish", &format!("{base}:{guest_port}")]).arg("--data").arg(data).args(extra);
         let up = Process::start(&mut command, &data.with_extension("up.log"))?;
@@ -175,7 +159,7 @@ impl Cluster {
         data: &Path,
         extra: &[&str],
     ) -> Result<Self> {
-        let cluster = Self::start_in(environment, free_ports(nodes), module, nodes, 6379, data, extra)?;
+        let cluster = Self::start_in(environment, module, nodes, 6379, data, extra)?;
         cluster.await_serving()?;
         Ok(cluster)
     }

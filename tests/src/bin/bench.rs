@@ -160,7 +160,7 @@ fn beside(
 /// Runs a program that prints lines `NAME NUMBER`; answers the number of one name.
 fn figure(program: &Path, args: &[&str], environment: &[(&str, String)], name: &str) -> Result<f64> {
     let mut command = Command::new(program);
-    command.args(args).envs(environment.iter().map(|(name, value)| (name, value)));
+    command.args(args).envs(environment.iter().cloned());
     let output = run(&mut command, b"", Duration::from_secs(300))
         .with_context(|| format!("{} is built by tests/bench.sh", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -289,10 +289,10 @@ fn latency(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
     let memory = tempfile::tempdir_in(memory)?;
     let own_disk = built("own_disk.so")?;
     let own_disk = own_disk.to_str().context("the target directory has a name that is no text")?;
-    let alone = sync_time(dir, &[])?;
+    let alone = bare(dir, &[], "fdatasync")?;
     let preload = |nanos: f64| [("LD_PRELOAD", own_disk.to_string()), ("OWN_DISK_SYNC_NANOS", format!("{nanos:.0}"))];
     // What a sleep of no time takes is part of the sync.
-    let least = sync_time(memory.path(), &preload(1.0))?;
+    let least = bare(memory.path(), &preload(1.0), "fdatasync")?;
     let what = "3 nodes with disks of their own (emulated), SET 256 B, 1 client";
     let measured = latency_on(args, memory.path(), &preload((alone - least).max(1.0)), what, rows);
     if let Err(why) = measured {
@@ -302,9 +302,9 @@ fn latency(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds of one `fdatasync` in `dir`.
-fn sync_time(dir: &Path, environment: &[(&str, String)]) -> Result<f64> {
-    figure(&built("release/examples/roundtrip")?, &[&dir.to_string_lossy()], environment, "fdatasync")
+/// Nanoseconds of one `fdatasync` in `dir`, or of one `roundtrip`.
+fn bare(dir: &Path, environment: &[(&str, String)], name: &str) -> Result<f64> {
+    figure(&built("release/examples/roundtrip")?, &[&dir.to_string_lossy()], environment, name)
 }
 
 fn latency_on(args: &Args, dir: &Path, environment: &[(&str, String)], what: &str, rows: &mut Vec<Row>) -> Result<()> {
@@ -321,9 +321,8 @@ fn latency_on(args: &Args, dir: &Path, environment: &[(&str, String)], what: &st
     let run_redis = || -> Result<Load> {
         let scratch = tempfile::tempdir_in(dir)?;
         // The disk and the network are measured in the same round, while nothing else runs.
-        syncs.push(sync_time(scratch.path(), environment)? / 1e6);
-        let roundtrip = built("release/examples/roundtrip")?;
-        trips.push(figure(&roundtrip, &[&scratch.path().to_string_lossy()], &[], "roundtrip")? / 1e6);
+        syncs.push(bare(scratch.path(), environment, "fdatasync")? / 1e6);
+        trips.push(bare(scratch.path(), &[], "roundtrip")? / 1e6);
         let (_redis, port) = start_redis(scratch.path(), false)?;
         redis_load(port, Ask::Set, 1, 1, args.seconds)
     };
