@@ -50,7 +50,7 @@ pub trait Delivery: Send + Sync + 'static {
     /// Takes the next batch. Applying waits for the future, so one that is slow to complete slows this node down
     /// (and, through the growing backlog, only this node).
     fn batch(&self, batch: Committed) -> impl Future<Output = Result<(), Gone>> + Send;
-    /// Leadership has changed. Must not block.
+    /// Leadership has changed. Must not block. Called on the thread that does consensus.
     fn leadership(&self, leadership: Leadership);
     /// The node must stop. Must not block. Called at most once, from any thread.
     fn fatal(&self, fault: Fault);

@@ -1,7 +1,9 @@
 //! Three nodes in lockstep, driven by real clients: same bytes as one node, a leader that dies, replay.
 
 use anyhow::{Context, Result};
+use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::signal::Signal;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use replicode_tests::cluster::{Cluster, Server, json, replicode};
 use replicode_tests::history::{Clients, verify};
 use replicode_tests::process::run;
@@ -135,6 +137,57 @@ fn the_leader_dies_under_load_and_nothing_acknowledged_is_lost() -> Result<()> {
     }
     assert!(at.windows(2).all(|pair| pair[0] == pair[1]), "digests at batch {until}: {at:?}");
     Ok(())
+}
+
+/// The processors that the threads of a node may use that do consensus and execute.
+fn processors(cluster: &Cluster, node: u16) -> Result<Vec<Vec<usize>>> {
+    let mut found = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{}/task", cluster.pid(node)?))? {
+        let thread = thread?;
+        // One that has ended meanwhile is none of those.
+        let name = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        if ["replica", "machine"].contains(&name.trim()) {
+            found.push(allowed(thread.file_name().to_string_lossy().parse()?)?);
+        }
+    }
+    Ok(found)
+}
+
+fn allowed(thread: i32) -> Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(thread))?;
+    Ok((0..CpuSet::count()).filter(|processor| set.is_set(*processor).unwrap_or(false)).collect())
+}
+
+/// Where processors are fewer than nodes, followers keep to one each, in turn; elsewhere all are left alone.
+fn check_places(cluster: &Cluster, living: &[u16]) -> Result<()> {
+    let (all, leader) = (allowed(0)?, cluster.leader()?);
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN)?.context("how many processors are there?")?;
+    let scarce = all.len() < 3 && all.len() as i64 == online;
+    let mut rank = 0;
+    for node in 1..=3 {
+        let bound = node != leader && scarce;
+        let wanted = if bound { vec![all[rank % all.len()]] } else { all.clone() };
+        rank += usize::from(node != leader);
+        if living.contains(&node) {
+            let found = processors(cluster, node)?;
+            check(found == [wanted.clone(), wanted.clone()], || {
+                format!("node {node}: processors {found:?}, not {wanted:?}; {leader} leads")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn followers_on_one_machine_keep_to_a_processor_each_and_a_leader_does_not() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut cluster = Cluster::start_kv(&guest("kv"), 3, &dir.path().join("c"), &[])?;
+    eventually("places", TIMEOUT, || check_places(&cluster, &[1, 2, 3]))?;
+    let leader = cluster.leader()?;
+    cluster.kill(leader)?;
+    let left: Vec<u16> = (1..=3).filter(|node| *node != leader).collect();
+    eventually("places of those that are left", TIMEOUT, || check_places(&cluster, &left))?;
+    cluster.stop()
 }
 
 #[test]

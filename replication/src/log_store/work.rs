@@ -125,7 +125,8 @@ impl Work {
         Ok(())
     }
 
-    /// Works the queue off on the caller's thread, unless somebody else is at it or it would take long.
+    /// Works the queue off on the caller's thread, unless somebody else is at it, it would take long, or it would start the
+    /// thread that prepares the next segment: a thread inherits the processor that its starter is bound to.
     fn at_once(&self, bytes: usize) -> bool {
         if bytes > LIGHT {
             return false;
@@ -135,7 +136,7 @@ impl Work {
             Err(TryLockError::Poisoned(worker)) => worker.into_inner(),
             Err(TryLockError::WouldBlock) => return false,
         };
-        if worker.pace > QUICK || worker.writer.room() < (bytes + SLACK) as u64 {
+        if worker.pace > QUICK || !worker.writer.is_plain((bytes + SLACK) as u64) {
             return false;
         }
         worker.work(self);

@@ -165,10 +165,17 @@ impl Writer {
         self.syncs
     }
 
-    /// Bytes that fit into the segment: a group that takes more begins another one, which takes longer.
+    /// Whether a group of so many bytes costs only a write and a sync: it fits into the segment, and the preparing of the next
+    /// one need not be started after it.
     #[must_use]
-    pub const fn room(&self) -> u64 {
-        self.tail.capacity.saturating_sub(self.tail.position)
+    pub fn is_plain(&self, bytes: u64) -> bool {
+        let end = self.tail.position.saturating_add(bytes);
+        end <= self.tail.capacity && !self.is_next_due(end)
+    }
+
+    /// Whether the next segment is to be prepared once this one is filled up to `position`.
+    fn is_next_due(&self, position: u64) -> bool {
+        self.background && matches!(self.spare, Spare::None) && position.saturating_mul(2) >= self.tail.capacity
     }
 
     /// Makes items durable, in order: with one write and one sync, unless they do not fit into the segment. Tells what
@@ -270,7 +277,7 @@ impl Writer {
 
     /// Has the next segment prepared when this one is half full.
     fn prepare_next(&mut self) -> Result<(), LogError> {
-        if !self.background || !matches!(self.spare, Spare::None) || self.tail.position * 2 < self.tail.capacity {
+        if !self.is_next_due(self.tail.position) {
             return Ok(());
         }
         let (disk, bytes) = (self.disk.clone(), self.segment_bytes);

@@ -17,6 +17,7 @@ use super::main_program::MainProgram;
 use super::plant::Plant;
 use super::reports::Reports;
 use super::rest::{self, Rest};
+use super::scheduling::Seat;
 use super::silences::{Sight, Silences};
 use super::vitals::{Recent, Vitals};
 use crate::datadir::{self, DataDir};
@@ -51,6 +52,8 @@ pub struct ApplyLoop {
     pub node: NodeId,
     pub dir: DataDir,
     pub inbox: InboxReader,
+    /// Where its thread runs.
+    pub seat: Seat,
     pub machine: Machine<WasmLoader>,
     pub replica: Replica,
     pub gateway: Option<Arc<Gateway>>,
@@ -100,6 +103,7 @@ impl ApplyLoop {
         self.ask_for_boot()?;
         loop {
             self.inbox.take(self.patience(Instant::now()), GROUP, &mut self.state.taken);
+            self.seat.take();
             let mut end = None;
             while end.is_none()
                 && let Some(message) = self.state.taken.pop_front()
@@ -431,7 +435,8 @@ impl ApplyLoop {
         let own = Own::collect(&self.machine, self.node, agreed, index);
         let replica = self.replica.clone();
         let peers = peers.to_vec();
-        let asking = std::thread::spawn(move || own.investigate(&replica, &peers));
+        let asking = std::thread::Builder::new().name("divergence".into());
+        let asking = asking.spawn(move || own.investigate(&replica, &peers)).context("cannot start a thread")?;
         // Peers may be asking us the same while we ask them: when nobody has a majority, everybody does.
         let linger = Instant::now() + Duration::from_secs(2);
         let in_company = self.machine.config().nodes.len() > 1;

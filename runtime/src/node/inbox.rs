@@ -6,6 +6,7 @@
 //! A mutex and a condition, and no channel from a library: those spin and yield before they sleep, which on a machine whose
 //! processors have other work costs every batch two or three system calls.
 
+use super::scheduling::{Placement, Seat};
 use nix::sys::signal::Signal;
 use replicode_log::NodeId;
 use replicode_replication::delivery::Gone;
@@ -79,6 +80,9 @@ pub enum Answered {
 pub struct Inbox {
     queue: Arc<Queue>,
     room: Arc<Semaphore>,
+    placement: Arc<Placement>,
+    /// That of the thread that tells of leadership.
+    seat: Arc<Mutex<Seat>>,
 }
 
 /// The machine thread's end. Once it is dropped nothing is taken any more.
@@ -96,11 +100,12 @@ struct State {
     closed: bool,
 }
 
-/// A queue and its reader.
+/// A queue and its reader. The thread that tells of leadership keeps to `placement`.
 #[must_use]
-pub fn inbox() -> (Inbox, InboxReader) {
+pub fn inbox(placement: Arc<Placement>) -> (Inbox, InboxReader) {
     let queue = Arc::new(Queue::default());
-    (Inbox { queue: queue.clone(), room: Arc::new(Semaphore::new(ROOM)) }, InboxReader(queue))
+    let seat = Arc::new(Mutex::new(Seat::new(placement.clone())));
+    (Inbox { queue: queue.clone(), room: Arc::new(Semaphore::new(ROOM)), placement, seat }, InboxReader(queue))
 }
 
 impl Queue {
@@ -183,6 +188,8 @@ impl Delivery for Inbox {
     }
 
     fn leadership(&self, leadership: Leadership) {
+        self.placement.follow(leadership);
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A reader that is gone shows at the next batch.
         let _ = self.queue.send(Message::Leadership(leadership));
     }

@@ -11,6 +11,7 @@
 //! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
+//! | [`scheduling`] | how the operating system is asked to schedule a node's threads |
 //! | [`signals`] | how a node is told to stop |
 
 pub mod apply;
@@ -48,6 +49,7 @@ use replicode_machine::Machine;
 use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, TlsIdentity, Tuning};
 use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
+use scheduling::{Placement, Seat};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -171,7 +173,8 @@ impl Node {
         }
         // Before any thread of the node is started: they inherit it.
         scheduling::prefer_throughput();
-        let (inbox, queue) = inbox::inbox();
+        let placement = Arc::new(Placement::of(node, &members));
+        let (inbox, queue) = inbox::inbox(placement.clone());
         let late_replica = Arc::new(OnceLock::new());
         let services: Vec<Service> = publish.iter().map(|(_, service)| service.clone()).collect();
         let gateway = if publish.is_empty() {
@@ -227,6 +230,7 @@ impl Node {
             node,
             dir,
             inbox: queue,
+            seat: Seat::new(placement),
             machine,
             replica,
             gateway,
