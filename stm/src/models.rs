@@ -4,7 +4,8 @@
 //!
 //! The models run the crate's own code, not copies: chain insertion against search, version swap against search,
 //! counters' folds against their settling, the parking, the seal against a hint, a stretch that ends at the turn, and a
-//! whole two-worker block (claim, publish, token hand-over, sleep). There is no time-out behind the parking here, so a lost wake-up is a deadlock and is found.
+//! whole two-worker block (claim, publish, token hand-over, sleep). There is no time-out behind the parking here, so a lost
+//! wake-up is a deadlock and is found.
 
 use crate::arena::{Arena, Run};
 use crate::certify::Group;

@@ -436,7 +436,9 @@ impl ApplyLoop {
         let replica = self.replica.clone();
         let peers = peers.to_vec();
         let asking = std::thread::Builder::new().name("divergence".into());
-        let asking = asking.spawn(move || own.investigate(&replica, &peers)).context("cannot start a thread")?;
+        let asking = asking
+            .spawn(move || own.investigate(&replica, &peers))
+            .context("cannot start the thread that asks other nodes")?;
         // Peers may be asking us the same while we ask them: when nobody has a majority, everybody does.
         let linger = Instant::now() + Duration::from_secs(2);
         let in_company = self.machine.config().nodes.len() > 1;

@@ -6,7 +6,7 @@
 //! A mutex and a condition, and no channel from a library: those spin and yield before they sleep, which on a machine whose
 //! processors have other work costs every batch two or three system calls.
 
-use super::scheduling::{Placement, Seat};
+use super::scheduling::Placement;
 use nix::sys::signal::Signal;
 use replicode_log::NodeId;
 use replicode_replication::delivery::Gone;
@@ -81,8 +81,6 @@ pub struct Inbox {
     queue: Arc<Queue>,
     room: Arc<Semaphore>,
     placement: Arc<Placement>,
-    /// That of the thread that tells of leadership.
-    seat: Arc<Mutex<Seat>>,
 }
 
 /// The machine thread's end. Once it is dropped nothing is taken any more.
@@ -104,8 +102,7 @@ struct State {
 #[must_use]
 pub fn inbox(placement: Arc<Placement>) -> (Inbox, InboxReader) {
     let queue = Arc::new(Queue::default());
-    let seat = Arc::new(Mutex::new(Seat::new(placement.clone())));
-    (Inbox { queue: queue.clone(), room: Arc::new(Semaphore::new(ROOM)), placement, seat }, InboxReader(queue))
+    (Inbox { queue: queue.clone(), room: Arc::new(Semaphore::new(ROOM)), placement }, InboxReader(queue))
 }
 
 impl Queue {
@@ -189,7 +186,6 @@ impl Delivery for Inbox {
 
     fn leadership(&self, leadership: Leadership) {
         self.placement.follow(leadership);
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A reader that is gone shows at the next batch.
         let _ = self.queue.send(Message::Leadership(leadership));
     }

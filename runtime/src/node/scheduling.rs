@@ -37,8 +37,8 @@ pub fn prefer_throughput() {
 /// the machine keep to one processor, the next follower's to the next one. A leader's go where they like, for it has the
 /// most to do, and so do all while nobody leads. What that is worth: `docs/performance.md`.
 ///
-/// Left alone is who has a machine, or enough processors, for itself, and who has been given a part of the machine's processors by
-/// somebody else. A thread that is started by one of these two threads inherits its processor.
+/// Left alone is who has a machine, or enough processors, for itself, and who has been given a part of the machine's
+/// processors by somebody else. A thread that is started by one of these two threads inherits its processor.
 #[derive(Debug)]
 pub struct Placement {
     node: NodeId,
@@ -53,7 +53,7 @@ pub struct Placement {
 /// No processor in particular.
 const ANY: usize = usize::MAX;
 
-/// Where one thread is: none is bound before it has to be.
+/// Where a thread is that is not told of leadership itself: not bound before it has to be.
 #[derive(Debug)]
 pub struct Seat {
     placement: Arc<Placement>,
@@ -73,10 +73,26 @@ impl Placement {
         Self { node, processors, neighbours, home: AtomicUsize::new(ANY) }
     }
 
-    /// Who leads has changed: seats will be taken accordingly.
+    /// Who leads has changed: the calling thread, which must be the same one each time, moves to where it belongs. Other
+    /// threads follow when they take their [`Seat`].
     pub fn follow(&self, leadership: Leadership) {
         let home = leadership.leader.and_then(|leader| self.place(leader)).unwrap_or(ANY);
-        self.home.store(home, Ordering::Relaxed);
+        if self.home.swap(home, Ordering::Relaxed) != home {
+            self.bind(home);
+        }
+    }
+
+    /// Binds the calling thread to `home`, or to nothing.
+    fn bind(&self, home: usize) {
+        let mut set = CpuSet::new();
+        for processor in self.processors.iter().filter(|processor| home == ANY || **processor == home) {
+            // Whatever was usable has a place in the set.
+            let _ = set.set(*processor);
+        }
+        if let Err(error) = sched_setaffinity(Pid::from_raw(0), &set) {
+            // A wish, not a need, as above.
+            tracing::info!("the system does not let a thread choose its processor: {error}");
+        }
     }
 
     /// The processor of this node while `leader` leads: followers take turns.
@@ -97,18 +113,9 @@ impl Seat {
     /// Moves the calling thread to where it belongs now. Costs nothing when it is there.
     pub fn take(&mut self) {
         let home = self.placement.home.load(Ordering::Relaxed);
-        if home == self.at {
-            return;
-        }
-        self.at = home;
-        let mut set = CpuSet::new();
-        for processor in self.placement.processors.iter().filter(|processor| home == ANY || **processor == home) {
-            // Whatever was usable has a place in the set.
-            let _ = set.set(*processor);
-        }
-        if let Err(error) = sched_setaffinity(Pid::from_raw(0), &set) {
-            // A wish, not a need, as above.
-            tracing::info!("the system does not let a thread choose its processor: {error}");
+        if home != self.at {
+            self.at = home;
+            self.placement.bind(home);
         }
     }
 }

@@ -157,15 +157,24 @@ fn beside(
     Ok((median(a)?, median(b)?))
 }
 
-/// Runs a program that prints lines `NAME NUMBER`; answers the number of one name.
-fn figure(program: &Path, args: &[&str], environment: &[(&str, String)], name: &str) -> Result<f64> {
+/// Runs a program that prints lines `NAME NUMBER`; answers the numbers of these names.
+fn figures<const N: usize>(
+    program: &Path,
+    args: &[&str],
+    environment: &[(&str, String)],
+    names: [&str; N],
+) -> Result<[f64; N]> {
     let mut command = Command::new(program);
     command.args(args).envs(environment.iter().cloned());
     let output = run(&mut command, b"", Duration::from_secs(300))
         .with_context(|| format!("{} is built by tests/bench.sh", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let number = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
-    number.with_context(|| format!("{} printed no '{name}': {text}", program.display()))
+    let mut numbers = [0.0; N];
+    for (number, name) in numbers.iter_mut().zip(names) {
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
+        *number = found.with_context(|| format!("{} printed no '{name}': {text}", program.display()))?;
+    }
+    Ok(numbers)
 }
 
 /// A program that tests/bench.sh builds beside this one.
@@ -289,10 +298,10 @@ fn latency(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
     let memory = tempfile::tempdir_in(memory)?;
     let own_disk = built("own_disk.so")?;
     let own_disk = own_disk.to_str().context("the target directory has a name that is no text")?;
-    let alone = bare(dir, &[], "fdatasync")?;
+    let [alone, _] = bare(dir, &[])?;
     let preload = |nanos: f64| [("LD_PRELOAD", own_disk.to_string()), ("OWN_DISK_SYNC_NANOS", format!("{nanos:.0}"))];
     // What a sleep of no time takes is part of the sync.
-    let least = bare(memory.path(), &preload(1.0), "fdatasync")?;
+    let [least, _] = bare(memory.path(), &preload(1.0))?;
     let what = "3 nodes with disks of their own (emulated), SET 256 B, 1 client";
     let measured = latency_on(args, memory.path(), &preload((alone - least).max(1.0)), what, rows);
     if let Err(why) = measured {
@@ -302,9 +311,10 @@ fn latency(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds of one `fdatasync` in `dir`, or of one `roundtrip`.
-fn bare(dir: &Path, environment: &[(&str, String)], name: &str) -> Result<f64> {
-    figure(&built("release/examples/roundtrip")?, &[&dir.to_string_lossy()], environment, name)
+/// Nanoseconds of one `fdatasync` in `dir`, and of one round trip.
+fn bare(dir: &Path, environment: &[(&str, String)]) -> Result<[f64; 2]> {
+    let program = built("release/examples/roundtrip")?;
+    figures(&program, &[&dir.to_string_lossy()], environment, ["fdatasync", "roundtrip"])
 }
 
 fn latency_on(args: &Args, dir: &Path, environment: &[(&str, String)], what: &str, rows: &mut Vec<Row>) -> Result<()> {
@@ -321,8 +331,9 @@ fn latency_on(args: &Args, dir: &Path, environment: &[(&str, String)], what: &st
     let run_redis = || -> Result<Load> {
         let scratch = tempfile::tempdir_in(dir)?;
         // The disk and the network are measured in the same round, while nothing else runs.
-        syncs.push(bare(scratch.path(), environment, "fdatasync")? / 1e6);
-        trips.push(bare(scratch.path(), &[], "roundtrip")? / 1e6);
+        let [sync, trip] = bare(scratch.path(), environment)?;
+        syncs.push(sync / 1e6);
+        trips.push(trip / 1e6);
         let (_redis, port) = start_redis(scratch.path(), false)?;
         redis_load(port, Ask::Set, 1, 1, args.seconds)
     };
@@ -376,8 +387,8 @@ fn calls(args: &Args, _: &Path, rows: &mut Vec<Row>) -> Result<()> {
         // Short measurements beside many others: more rounds than the loads need.
         for _ in 0..args.rounds.max(1) * 2 + 1 {
             let arguments = [&*programs, "300000", name];
-            a.push(figure(&ours, &arguments, &[], name)?);
-            b.push(figure(&stock, &arguments, &[], name)?);
+            a.extend(figures(&ours, &arguments, &[], [name])?);
+            b.extend(figures(&stock, &arguments, &[], [name])?);
         }
         let (a, b) = (middle(a)?, middle(b)?);
         let unit = |ns: f64| if name == "cpu" { js!({"ms": ns / 1e6}) } else { js!({"ns": ns}) };
