@@ -1,11 +1,13 @@
 //! A cluster as `replicode up` makes it, and single nodes as `replicode run` and `replicode node` make them.
 
+use crate::links::Links;
 use crate::process::{Process, run, signal_pid};
 use crate::resp::{Resp, Value};
 use crate::{binary, check, eventually, free_ports};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::Value as Json;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -100,10 +102,12 @@ pub fn ping(port: u16) -> Result<()> {
     check(pong == Value::Simple("PONG".into()), || format!("PING answered {pong:?}"))
 }
 
-/// A cluster started by `replicode up`.
+/// A cluster started by `replicode up`, or of nodes started one by one, with wires between them that can be cut.
 pub struct Cluster {
-    /// The `up` process.
-    pub up: Process,
+    /// The `up` process, if there is one.
+    up: Option<Process>,
+    /// What lies between the nodes, if it can be cut.
+    links: Option<Links>,
     /// Its data directory, with `node-1`, `node-2`, ….
     pub data: PathBuf,
     /// Port of the first node; node `i` has `base + i - 1`.
@@ -137,7 +141,7 @@ impl Cluster {
         command.arg(module).args(["--nodes", &nodes.to_string()]);
         command.args(["--publish", &format!("{base}:{guest_port}")]).arg("--data").arg(data).args(extra);
         let up = Process::start(&mut command, &data.with_extension("up.log"))?;
-        Ok(Self { up, data: data.to_path_buf(), base, nodes, revived: Vec::new() })
+        Ok(Self { up: Some(up), links: None, data: data.to_path_buf(), base, nodes, revived: Vec::new() })
     }
 
     /// Starts a cluster of the kv guest and waits until every node serves it.
@@ -146,6 +150,60 @@ impl Cluster {
     /// When a node does not serve in time; the message holds the output of `up`.
     pub fn start_kv(module: &Path, nodes: u16, data: &Path, extra: &[&str]) -> Result<Self> {
         Self::start_kv_in(&[], module, nodes, data, extra)
+    }
+
+    /// Starts a cluster of the kv guest whose nodes hear each other over wires that can be cut ([`Cluster::links`]), and waits
+    /// until every node serves it. Each node is a `replicode node`, as on a machine of its own.
+    ///
+    /// # Errors
+    /// When the directories cannot be made, or a node does not serve in time.
+    pub fn start_linked_kv(module: &Path, nodes: u16, data: &Path) -> Result<Self> {
+        let base = free_ports(nodes);
+        let listen: Vec<SocketAddr> = (0..nodes).map(|_| free_udp()).collect::<Result<_>>()?;
+        let peers: Vec<String> = listen.iter().map(ToString::to_string).collect();
+        let mut init = replicode(&["init"]);
+        init.arg(data).arg(module).args(["--nodes", &peers.join(","), "--publish", "6379"]);
+        let output = run(&mut init, b"", START)?;
+        check(output.status.success(), || format!("init failed: {}", String::from_utf8_lossy(&output.stderr)))?;
+        let links = Links::new(&listen)?;
+        let mut cluster = Self { up: None, links: None, data: data.to_path_buf(), base, nodes, revived: Vec::new() };
+        for node in 1..=nodes {
+            let file = cluster.dir(node).join("node.toml");
+            let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            let lines = text.lines().map(|line| {
+                let peer = line.split_once(" = ").and_then(|(number, _)| number.parse().ok());
+                match peer.and_then(|peer| links.address(node, peer).map(|address| (peer, address))) {
+                    Some((peer, address)) => format!("{peer} = \"{address}\"\n"),
+                    None if line.starts_with("publish = ") => {
+                        format!("publish = [\"127.0.0.1:{}:kv:6379\"]\n", cluster.port(node))
+                    }
+                    None => format!("{line}\n"),
+                }
+            });
+            std::fs::write(&file, lines.collect::<String>())?;
+            cluster.revive(node)?;
+        }
+        cluster.links = Some(links);
+        cluster.await_serving()?;
+        Ok(cluster)
+    }
+
+    /// The wires between the nodes.
+    ///
+    /// # Errors
+    /// When this cluster was not started with [`Cluster::start_linked_kv`].
+    pub fn links(&self) -> Result<&Links> {
+        self.links.as_ref().context("the nodes of this cluster hear each other directly")
+    }
+
+    /// What `up`, and nodes started by hand, have printed.
+    #[must_use]
+    pub fn output(&self) -> String {
+        let mut text = self.up.as_ref().map(Process::output).unwrap_or_default();
+        for (node, process) in &self.revived {
+            text.push_str(&format!("node {node}:\n{}", process.output()));
+        }
+        text
     }
 
     /// As [`Cluster::start_kv`], with variables in the environment of every node.
@@ -171,7 +229,7 @@ impl Cluster {
     pub fn await_serving(&self) -> Result<()> {
         for node in 1..=self.nodes {
             eventually(&format!("node {node} to serve"), START, || ping(self.port(node)))
-                .with_context(|| format!("output of up:\n{}", self.up.output()))?;
+                .with_context(|| format!("output of the cluster:\n{}", self.output()))?;
         }
         Ok(())
     }
@@ -202,11 +260,31 @@ impl Cluster {
         json(&["status", "--admin", &self.dir(node).to_string_lossy()])
     }
 
+    /// What each node says of itself, in a line.
+    #[must_use]
+    pub fn briefly(&self) -> String {
+        let line = |node: u16| match self.status(node) {
+            Ok(status) => {
+                let fields = ["role", "term", "leader", "applied_index", "raft_last_index", "raft_commit_index"];
+                let mut line = format!("node {node}:");
+                for field in fields {
+                    line.push_str(&format!(" {field} {}", status[field]));
+                }
+                for peer in status["peers"].as_array().into_iter().flatten() {
+                    line.push_str(&format!(", peer {} heard {} ms ago", peer["node"], peer["last_contact_ms"]));
+                }
+                line + "\n"
+            }
+            Err(error) => format!("node {node}: {error:#}\n"),
+        };
+        (1..=self.nodes).map(line).collect()
+    }
+
     /// Where a node listens for its peers (UDP), as its status tells.
     ///
     /// # Errors
     /// When the node does not answer or does not tell.
-    pub fn status_address(&self, node: u16) -> Result<std::net::SocketAddr> {
+    pub fn status_address(&self, node: u16) -> Result<SocketAddr> {
         let status = self.status(node)?;
         let address = status["listen"].as_str().with_context(|| format!("status without 'listen': {status:#}"))?;
         Ok(address.parse()?)
@@ -295,13 +373,21 @@ impl Cluster {
     /// # Errors
     /// When it does not stop, or not with exit code 0.
     pub fn stop(&mut self) -> Result<()> {
-        for (_, process) in &mut self.revived {
+        for (_, process) in &self.revived {
             process.signal(Signal::SIGINT)?;
+        }
+        for (_, process) in &mut self.revived {
             process.wait(Duration::from_secs(20))?;
         }
         self.revived.clear();
-        self.up.signal(Signal::SIGINT)?;
-        let status = self.up.wait(Duration::from_secs(30))?;
-        check(status.success(), || format!("up ended with {status}:\n{}", self.up.output()))
+        let Some(up) = &mut self.up else { return Ok(()) };
+        up.signal(Signal::SIGINT)?;
+        let status = up.wait(Duration::from_secs(30))?;
+        check(status.success(), || format!("up ended with {status}:\n{}", up.output()))
     }
+}
+
+/// A UDP address on loopback that is free now.
+fn free_udp() -> Result<SocketAddr> {
+    Ok(UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?)
 }

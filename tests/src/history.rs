@@ -28,6 +28,7 @@ pub struct Promises {
 /// Clients that append until they are told to stop.
 pub struct Clients {
     stop: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
     answers: Arc<AtomicU64>,
     threads: Vec<JoinHandle<Result<Promises>>>,
 }
@@ -36,21 +37,26 @@ impl Clients {
     /// Starts `count` clients; client `i` prefers `ports[i % ports.len()]` and goes on to the next port when that fails.
     #[must_use]
     pub fn start(count: usize, ports: &[u16]) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let (stop, silent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let answers = Arc::new(AtomicU64::new(0));
         let threads = (0..count)
             .map(|i| {
-                let (stop, answers, ports) = (stop.clone(), answers.clone(), ports.to_vec());
-                std::thread::spawn(move || client(i, &ports, &stop, &answers))
+                let (flags, answers, ports) = ((stop.clone(), silent.clone()), answers.clone(), ports.to_vec());
+                std::thread::spawn(move || client(i, &ports, (&flags.0, &flags.1), &answers))
             })
             .collect();
-        Self { stop, answers, threads }
+        Self { stop, silent, answers, threads }
     }
 
     /// Answers that all clients together have received so far.
     #[must_use]
     pub fn answers(&self) -> u64 {
         self.answers.load(Ordering::Relaxed)
+    }
+
+    /// Lets the clients keep silent, connected, or go on.
+    pub fn keep_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
     }
 
     /// Stops the clients and returns what each was promised.
@@ -68,13 +74,23 @@ fn list(i: usize) -> String {
     format!("promise:{i}")
 }
 
-fn client(i: usize, ports: &[u16], stop: &AtomicBool, answers: &AtomicU64) -> Result<Promises> {
+fn client(
+    i: usize,
+    ports: &[u16],
+    (stop, silent): (&AtomicBool, &AtomicBool),
+    answers: &AtomicU64,
+) -> Result<Promises> {
     let mut promises = Promises::default();
     let mut connection = None;
     let mut port = i;
     let mut number = 0;
     let mut last_answer = Instant::now();
     while !stop.load(Ordering::Relaxed) {
+        if silent.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+            last_answer = Instant::now();
+            continue;
+        }
         let Some(resp) = connection.as_mut() else {
             match Resp::connect(ports[port % ports.len()], Duration::from_secs(5)) {
                 Ok(resp) => connection = Some(resp),

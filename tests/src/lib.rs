@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod etcd;
 pub mod history;
+pub mod links;
 pub mod load;
 pub mod process;
 pub mod resp;

@@ -1,0 +1,225 @@
+//! Nodes are paused, cut off and killed under load and in silence, and things are put right again: the cluster must answer
+//! again, soon, and nothing acknowledged may be lost or doubled.
+//!
+//! The first dozen rounds are a list; rounds beyond it are drawn. `REPLICODE_FAULT_ROUNDS=200` asks for more,
+//! `REPLICODE_FAULT_MINUTES=20` for as many as fit, `REPLICODE_FAULT_SEED` for other ones.
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use replicode_tests::cluster::{Cluster, ping};
+use replicode_tests::history::{Clients, verify};
+use replicode_tests::resp::{Resp, Value};
+use replicode_tests::{check, eventually, guest};
+use std::time::{Duration, Instant};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a cluster may take to answer after the last fault has ended.
+const AGAIN: Duration = Duration::from_secs(2);
+/// The same for half of the rounds.
+const USUALLY: Duration = Duration::from_millis(1200);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// SIGSTOP, later SIGCONT.
+    Pause,
+    /// Nothing goes in or out.
+    Cut,
+    /// Nothing comes in.
+    Deaf,
+    /// Nothing goes out.
+    Mute,
+    /// SIGKILL, later started again.
+    Kill,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    Leader,
+    /// The first or the second one that does not lead.
+    Follower(u16),
+    Followers,
+    All,
+    /// Only the wire between the leader and a follower.
+    Wire(u16),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    fault: Fault,
+    whom: Whom,
+    millis: u64,
+    /// Whether clients ask all the time, or are silent while the fault lasts.
+    asking: bool,
+}
+
+const fn round(fault: Fault, whom: Whom, millis: u64, asking: bool) -> Round {
+    Round { fault, whom, millis, asking }
+}
+
+const LIST: [Round; 12] = [
+    round(Fault::Pause, Whom::Followers, 1500, true),
+    round(Fault::Pause, Whom::Leader, 600, true),
+    round(Fault::Pause, Whom::All, 3000, true),
+    round(Fault::Cut, Whom::All, 2500, true),
+    round(Fault::Deaf, Whom::Leader, 3000, true),
+    round(Fault::Cut, Whom::Wire(0), 3500, true),
+    round(Fault::Pause, Whom::Follower(0), 300, false),
+    round(Fault::Mute, Whom::Leader, 2500, true),
+    round(Fault::Cut, Whom::Followers, 5000, false),
+    round(Fault::Kill, Whom::Leader, 300, true),
+    round(Fault::Pause, Whom::Follower(1), 4000, true),
+    round(Fault::Cut, Whom::Leader, 2000, false),
+];
+
+/// A small generator of numbers (xorshift64*): rounds must be the same for the same seed.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % bound
+    }
+
+    fn round(&mut self) -> Round {
+        let fault = [Fault::Pause, Fault::Cut, Fault::Deaf, Fault::Mute, Fault::Kill][self.below(5) as usize];
+        let follower = self.below(2) as u16;
+        let whom = match self.below(if fault == Fault::Cut { 6 } else { 5 }) {
+            0 | 1 => Whom::Leader,
+            2 => Whom::Follower(follower),
+            3 => Whom::Followers,
+            4 => Whom::All,
+            _ => Whom::Wire(follower),
+        };
+        // Mostly short, now and then far beyond every time-out.
+        let longest = [700, 3_000, 3_000, 14_700][self.below(4) as usize];
+        let millis = 300 + self.below(longest);
+        round(fault, whom, millis, self.below(4) != 0)
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// The nodes that a fault is about.
+fn victims(cluster: &Cluster, whom: Whom) -> Result<(u16, Vec<u16>)> {
+    let leader = cluster.leader()?;
+    let followers: Vec<u16> = (1..=3).filter(|node| *node != leader).collect();
+    let nodes = match whom {
+        Whom::Leader => vec![leader],
+        Whom::Follower(n) | Whom::Wire(n) => vec![followers[usize::from(n)]],
+        Whom::Followers => followers,
+        Whom::All => vec![1, 2, 3],
+    };
+    Ok((leader, nodes))
+}
+
+fn inflict(cluster: &mut Cluster, round: Round, leader: u16, nodes: &[u16]) -> Result<()> {
+    for node in nodes {
+        let others = (1..=3).filter(|other| other != node);
+        match round.fault {
+            Fault::Pause => cluster.signal(*node, Signal::SIGSTOP)?,
+            Fault::Kill => cluster.kill(*node)?,
+            Fault::Cut if matches!(round.whom, Whom::Wire(_)) => cluster.links()?.cut(leader, *node),
+            Fault::Cut => cluster.links()?.isolate(*node),
+            Fault::Deaf => others.for_each(|other| cluster.links().map_or((), |links| links.cut_one_way(other, *node))),
+            Fault::Mute => others.for_each(|other| cluster.links().map_or((), |links| links.cut_one_way(*node, other))),
+        }
+    }
+    Ok(())
+}
+
+fn put_right(cluster: &mut Cluster, round: Round, nodes: &[u16]) -> Result<()> {
+    for node in nodes {
+        match round.fault {
+            Fault::Pause => cluster.signal(*node, Signal::SIGCONT)?,
+            Fault::Kill => cluster.revive(*node)?,
+            Fault::Cut | Fault::Deaf | Fault::Mute => cluster.links()?.heal(),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a new client of each of `nodes` has a write answered; says how long that took for all of them.
+fn answered(cluster: &Cluster, nodes: &[u16], limit: Duration) -> Result<Duration> {
+    let since = Instant::now();
+    std::thread::scope(|scope| {
+        let probe = |node: u16| {
+            let port = cluster.port(node);
+            scope.spawn(move || {
+                eventually(&format!("an answer from node {node}"), limit, || {
+                    let mut resp = Resp::connect(port, Duration::from_millis(400))?;
+                    check(resp.command(&["SET", "probe", "1"])? == Value::Simple("OK".into()), || "refused".into())
+                })
+            })
+        };
+        let probes: Vec<_> = nodes.iter().map(|node| probe(*node)).collect();
+        probes.into_iter().try_for_each(|probe| probe.join().unwrap_or_else(|_| anyhow::bail!("a probe panicked")))
+    })?;
+    Ok(since.elapsed())
+}
+
+/// One round. Answers how long the cluster took to answer when all was put right.
+fn play(cluster: &mut Cluster, clients: &Clients, round: Round) -> Result<Duration> {
+    let before = clients.answers();
+    eventually("load before the fault", TIMEOUT, || {
+        check(clients.answers() > before + 50, || "fewer than 50 answers: the round would prove nothing".into())
+    })?;
+    let (leader, nodes) = victims(cluster, round.whom)?;
+    if !round.asking {
+        clients.keep_silent(true);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    inflict(cluster, round, leader, &nodes)?;
+    std::thread::sleep(Duration::from_millis(round.millis));
+    put_right(cluster, round, &nodes)?;
+    // A killed node must read its log first; how long that takes is not what is measured here.
+    let asked: Vec<u16> = (1..=3).filter(|node| round.fault != Fault::Kill || !nodes.contains(node)).collect();
+    let outage = answered(cluster, &asked, TIMEOUT).with_context(|| cluster.briefly())?;
+    clients.keep_silent(false);
+    for node in 1..=3 {
+        eventually(&format!("node {node} to serve"), TIMEOUT, || ping(cluster.port(node)))?;
+    }
+    Ok(outage)
+}
+
+#[test]
+fn a_cluster_answers_again_after_pauses_cuts_and_kills() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut cluster = Cluster::start_linked_kv(&guest("kv"), 3, &dir.path().join("c"))?;
+    let clients = Clients::start(8, &cluster.ports());
+    let seed = number("REPLICODE_FAULT_SEED").unwrap_or(1);
+    let until = number("REPLICODE_FAULT_MINUTES").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let rounds = number("REPLICODE_FAULT_ROUNDS").unwrap_or(LIST.len() as u64);
+    let mut draw = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut outages = Vec::new();
+    for (at, round) in LIST.into_iter().chain(std::iter::repeat_with(|| draw.round())).enumerate() {
+        let done = until.map_or(at as u64 >= rounds, |until| Instant::now() > until);
+        if done {
+            break;
+        }
+        let outage =
+            play(&mut cluster, &clients, round).with_context(|| format!("round {at} of seed {seed}: {round:?}"))?;
+        println!("round {at}: {round:?}: answers again after {outage:.2?}");
+        outages.push(outage);
+    }
+    let promises = clients.stop()?;
+    cluster.await_agreement(Duration::from_secs(30))?;
+    let mut totals = (0, 0);
+    for node in 1..=3 {
+        totals = verify(cluster.port(node), &promises)?;
+    }
+    outages.sort();
+    let (median, worst) = (outages[outages.len() / 2], outages[outages.len() - 1]);
+    println!(
+        "{} rounds, {} acknowledged, {} unknown: answers again after {median:.2?} (median), {worst:.2?} (worst)",
+        outages.len(),
+        totals.0,
+        totals.1
+    );
+    assert!(worst <= AGAIN, "worst {worst:?}");
+    assert!(median <= USUALLY, "median {median:?}");
+    cluster.stop()
+}
