@@ -18,6 +18,12 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// The same for half of the rounds.
 const USUALLY: Duration = Duration::from_millis(1200);
 
+/// How long a majority may take to go on without a leader that has become unreachable: an election's time-out for each side
+/// to notice, and the election.
+const WITHOUT: Duration = Duration::from_secs(4);
+/// Milliseconds of a fault that is long enough to see that.
+const LONG: u64 = 2_900;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// SIGSTOP, later SIGCONT.
@@ -172,8 +178,18 @@ fn play(cluster: &mut Cluster, clients: &Clients, round: Round) -> Result<Durati
         clients.keep_silent(true);
         std::thread::sleep(Duration::from_millis(50));
     }
+    let end = Instant::now() + Duration::from_millis(round.millis);
     inflict(cluster, round, leader, &nodes)?;
-    std::thread::sleep(Duration::from_millis(round.millis));
+    // Two nodes that hear each other go on without the third one.
+    if let ([victim], false) = (&nodes[..], matches!(round.whom, Whom::Wire(_)))
+        && round.millis > LONG
+    {
+        let others: Vec<u16> = (1..=3).filter(|node| node != victim).collect();
+        let gap = answered(cluster, &others, TIMEOUT).with_context(|| cluster.briefly())?;
+        println!("  without node {victim}: answers after {gap:.2?}");
+        check(gap <= WITHOUT, || format!("the others answered only after {gap:?}"))?;
+    }
+    std::thread::sleep(end.saturating_duration_since(Instant::now()));
     put_right(cluster, round, &nodes)?;
     // A killed node must read its log first; how long that takes is not what is measured here.
     let asked: Vec<u16> = (1..=3).filter(|node| round.fault != Fault::Kill || !nodes.contains(node)).collect();
