@@ -6,12 +6,16 @@
 //! into ever smaller batches. A batch is on its way until this node's machine has applied it: only then are its clients
 //! answered, and ask again. No timer is involved here. A batch without inputs is made only when the machine's next
 //! deadline is due: an idle cluster writes nothing.
+//!
+//! A batch that is on its way is kept until it is applied. The engine may refuse it, or lose it: then it is proposed
+//! again, byte for byte the same, and so are those after it, which cannot fit without it. A repeat of a batch that was
+//! taken after all does no harm: it does not continue the history any more, and every node skips it alike.
 
 use crate::chain::Tip;
 use crate::outgoing::Parcel;
 use crate::replica::Progress;
 use bytes::{BufMut, Bytes};
-use replicode_log::{Batch, BatchHeader, BatchIndex, LogicalTime, codec};
+use replicode_log::{Batch, BatchHeader, BatchIndex, Digest, LogicalTime, codec};
 use std::collections::VecDeque;
 
 /// Gathers parcels into batches while this node leads.
@@ -22,8 +26,12 @@ pub struct Batcher {
     max_bytes: usize,
     /// The last batch made or, before the first one, the last one known; `None` while this node does not lead.
     tip: Option<Tip>,
-    /// Bytes of inputs in each batch on its way, oldest first; the last one is that of the tip.
-    on_their_way: VecDeque<usize>,
+    /// The batches on their way, oldest first; the last one is that of the tip.
+    on_their_way: VecDeque<Out>,
+    /// How many of these, from the oldest, the engine has and has not given back.
+    given: usize,
+    /// Counts what was given to the engine.
+    attempts: u64,
     progress: Option<Progress>,
     queue: VecDeque<Parcel>,
     queued_bytes: usize,
@@ -36,6 +44,17 @@ pub struct Proposal {
     pub encoded: Bytes,
     /// Its number.
     pub index: BatchIndex,
+    /// Tells proposals of the same batch apart: an answer to an earlier one says nothing about the latest.
+    pub attempt: u64,
+}
+
+/// A batch on its way.
+#[derive(Debug)]
+struct Out {
+    proposal: Proposal,
+    content: Digest,
+    /// Bytes of its inputs.
+    weight: usize,
 }
 
 impl Batcher {
@@ -48,6 +67,8 @@ impl Batcher {
             max_bytes: max_bytes.min(Batch::MAX_ENCODED - 1024),
             tip: None,
             on_their_way: VecDeque::new(),
+            given: 0,
+            attempts: 0,
             progress: None,
             queue: VecDeque::new(),
             queued_bytes: 0,
@@ -57,7 +78,7 @@ impl Batcher {
     /// This node leads, and `tip` is the end of history: all entries of earlier terms have been applied.
     pub fn lead(&mut self, tip: Tip) {
         self.tip = Some(tip);
-        self.on_their_way.clear();
+        self.forget();
     }
 
     /// This node does not lead (any more). What has gathered is dropped: its origins send it again.
@@ -65,6 +86,12 @@ impl Batcher {
         self.tip = None;
         self.queue.clear();
         self.queued_bytes = 0;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.on_their_way.clear();
+        self.given = 0;
     }
 
     /// Whether batches are made.
@@ -91,10 +118,10 @@ impl Batcher {
         self.queued_bytes >= self.max_bytes
     }
 
-    /// Whether nothing waits for a batch and no batch is on its way.
+    /// The oldest batch on its way.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.on_their_way.is_empty()
+    pub fn oldest(&self) -> Option<BatchIndex> {
+        self.on_their_way.front().map(|out| out.proposal.index)
     }
 
     /// The machine has come this far.
@@ -102,12 +129,61 @@ impl Batcher {
         self.progress = Some(progress);
         let Some(tip) = self.tip else { return };
         let left = tip.index.0.saturating_sub(progress.index.0) as usize;
-        self.on_their_way.drain(..self.on_their_way.len().saturating_sub(left));
+        let done = self.on_their_way.len().saturating_sub(left);
+        self.on_their_way.drain(..done);
+        self.given = self.given.saturating_sub(done);
     }
 
-    /// The next batch, if one is to be made now. `seed` is only drawn for one that is.
+    /// The engine has refused or lost a proposal: that batch and those after it are to be proposed again. Answers whether
+    /// that is so; an answer to a proposal that has been replaced changes nothing.
+    pub fn refused(&mut self, index: BatchIndex, attempt: u64) -> bool {
+        let Some(at) = self.place(index).filter(|at| *at < self.given) else { return false };
+        let current = self.on_their_way.get(at).is_some_and(|out| out.proposal.attempt == attempt);
+        if current {
+            self.given = at;
+        }
+        current
+    }
+
+    /// Everything on its way is to be proposed again, whatever has become of it.
+    pub const fn recall(&mut self) {
+        self.given = 0;
+    }
+
+    /// Whether history, as it was agreed on up to `tip`, is made of what this leader has proposed. If not, nothing that it
+    /// proposes can fit any more.
+    #[must_use]
+    pub fn agrees(&self, tip: Tip) -> bool {
+        let Some(ours) = self.tip else { return true };
+        match self.place(tip.index) {
+            Some(at) => self.on_their_way.get(at).is_some_and(|out| out.content == tip.content),
+            None if tip.index == ours.index => tip.content == ours.content,
+            None => tip.index < ours.index,
+        }
+    }
+
+    /// Where a batch is among those on their way.
+    fn place(&self, index: BatchIndex) -> Option<usize> {
+        let at = index.0.checked_sub(self.oldest()?.0)? as usize;
+        (at < self.on_their_way.len()).then_some(at)
+    }
+
+    /// The next batch that was proposed before and has to be again.
+    fn again(&mut self) -> Option<Proposal> {
+        let out = self.on_their_way.get_mut(self.given)?;
+        self.given += 1;
+        self.attempts += 1;
+        out.proposal.attempt = self.attempts;
+        Some(out.proposal.clone())
+    }
+
+    /// The next batch, if one is to be proposed now: first those that were proposed in vain. `seed` is only drawn for one
+    /// that is made.
     pub fn next(&mut self, now: LogicalTime, seed: impl FnOnce() -> u64) -> Option<Proposal> {
         let tip = self.tip?;
+        if let Some(again) = self.again() {
+            return Some(again);
+        }
         if self.on_their_way.len() >= self.depth || self.queued_bytes < self.floor() {
             return None;
         }
@@ -118,7 +194,7 @@ impl Batcher {
             BatchHeader { index: tip.index.next(), time: now.max(tip.time.plus(1)), seed: seed(), parent: tip.content };
         let before = self.queued_bytes;
         let (sections, count) = self.gather();
-        self.on_their_way.push_back(before - self.queued_bytes);
+        let weight = before - self.queued_bytes;
         // The canonical encoding of a batch, from encoded sections.
         let mut encoded = Vec::with_capacity(BatchHeader::LEN + 4 + sections.iter().map(Bytes::len).sum::<usize>());
         encoded.extend_from_slice(&codec::encode(&header));
@@ -128,12 +204,16 @@ impl Batcher {
         }
         let tip = tip.advance(&encoded)?;
         self.tip = Some(tip);
-        Some(Proposal { encoded: encoded.into(), index: tip.index })
+        self.given += 1;
+        self.attempts += 1;
+        let proposal = Proposal { encoded: encoded.into(), index: tip.index, attempt: self.attempts };
+        self.on_their_way.push_back(Out { proposal: proposal.clone(), content: tip.content, weight });
+        Some(proposal)
     }
 
     /// How heavy a batch must be to set out now.
     fn floor(&self) -> usize {
-        self.on_their_way.iter().sum::<usize>().min(self.max_bytes)
+        self.on_their_way.iter().map(|out| out.weight).sum::<usize>().min(self.max_bytes)
     }
 
     /// How many bytes of inputs must arrive before a batch can set out, unless another one is applied first. `patient`: the

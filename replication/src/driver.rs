@@ -3,20 +3,22 @@
 //! One task, woken by whatever has changed, which then looks at everything: offers of this node, parcels of others,
 //! progress of the state machine and of the machine above, the engine's view of who leads.
 
-use crate::batcher::Batcher;
+use crate::answers::{Answer, Refusal};
+use crate::batcher::{Batcher, Proposal};
 use crate::clock::LeaderClock;
 use crate::delivery::{Delivery, Leadership};
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
+use crate::patience::{Lead, Overdue, Patience, Sight, Wait};
 use crate::raft::{Payload, TypeConfig};
 use crate::replica::{Faults, Shared};
-use crate::stall::Stall;
 use crate::state_machine::StateMachine;
+use crate::step_down::step_down;
 use openraft::Raft;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
-use replicode_log::{Digest, LogicalTime, NodeId, Term};
+use replicode_log::{BatchIndex, Digest, LogicalTime, NodeId, Term};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +27,12 @@ use tokio::time::Instant;
 
 /// How long to wait before a broken route to the leader is tried again.
 const ROUTE_PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait before what the engine has refused is proposed again.
+const REFUSED_PAUSE: Duration = Duration::from_millis(20);
+/// Silent losses of a proposal after which a leader gives up.
+const LOSSES: u32 = 2;
+/// The engine takes a proposal off the driver's hands within this time; it queues thousands.
+const HAND_OVER: Duration = Duration::from_secs(3);
 /// How long a batch waits for more at most: serving all clients of a batch takes a fraction of it.
 const EXPECT: Duration = Duration::from_millis(2);
 
@@ -42,7 +50,11 @@ pub(crate) struct Driver<D: Delivery> {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) route: Option<Route>,
     pub(crate) retry_at: Option<Instant>,
-    pub(crate) stall: Stall,
+    pub(crate) patience: Patience,
+    /// Not before this may the engine be given a proposal: it has just refused one.
+    pub(crate) propose_at: Option<Instant>,
+    /// The term in which the engine's refusals have been told.
+    pub(crate) refused_in: Option<u64>,
     /// Until when more is waited for: see [`crate::Replica::expect_more`].
     pub(crate) expects_until: Option<Instant>,
 }
@@ -77,7 +89,7 @@ impl<D: Delivery> Driver<D> {
                 self.faults.raise("the consensus engine has stopped", &why);
                 return;
             }
-            if self.mend() {
+            if self.mend().await {
                 continue;
             }
             let wake_at = self.wake_at();
@@ -114,25 +126,78 @@ impl<D: Delivery> Driver<D> {
         self.expects_until = None;
         self.route = None;
         self.retry_at = None;
+        self.propose_at = None;
         self.shared.outgoing().rewind();
         self.delivery.leadership(now);
     }
 
-    /// What was sent and has led to nothing for seconds is to be sent again, in case it was lost without anybody's
-    /// noticing. Answers whether it is.
-    fn mend(&mut self) -> bool {
-        let leader = self.leadership.and_then(|now| now.leader);
-        // A leader knows what is on its way: it waits for a quorum, and more of the same would not help.
-        let lost_sight = leader.is_some() && (!self.leads() || self.batcher.is_idle());
-        let oldest = lost_sight.then(|| self.shared.outgoing().awaited()).flatten();
-        let overdue = self.stall.is_overdue(oldest, self.started.elapsed());
-        if overdue {
-            tracing::debug!(?oldest, "inputs are not applied for a long time; they are sent again");
-            // With the route goes what still waits in it: repeats must not pile up there.
-            self.route = None;
-            self.shared.outgoing().rewind();
+    /// What the driver sees of itself.
+    fn sight(&self) -> Sight {
+        let lead = match self.leadership.and_then(|now| now.leader) {
+            None => Lead::Nobody,
+            Some(node) if node == self.shared.node => Lead::Own(self.term()),
+            Some(_) => Lead::Other,
+        };
+        let oldest = self.batcher.oldest();
+        Sight {
+            lead,
+            builds: self.batcher.leads(),
+            oldest,
+            logged: BatchIndex(self.shared.logged.load(Ordering::Acquire)),
+            delivered: self.shared.applied.get().tip.index,
+            inputs: if oldest.is_none() { self.shared.outgoing().awaited() } else { None },
         }
-        overdue
+    }
+
+    /// Does something about what is awaited for too long. Answers whether there is something to move now.
+    async fn mend(&mut self) -> bool {
+        let wait = self.sight().wait();
+        let Some(overdue) = self.patience.look(wait, self.started.elapsed()) else { return false };
+        let Overdue { wait, before } = overdue;
+        match wait {
+            Wait::Leader => {
+                tracing::info!(term = self.term(), "there has been no leader for seconds: no quorum?");
+                false
+            }
+            Wait::FirstEntry(term) => {
+                tracing::info!(term, "this node leads, and waits for seconds until all that came before is applied");
+                self.shared.hang_up_on_laggards();
+                false
+            }
+            Wait::Log(batch) if before < LOSSES => {
+                tracing::warn!(%batch, "the engine has neither taken nor refused a batch; it is proposed again");
+                self.batcher.recall();
+                true
+            }
+            Wait::Log(batch) => {
+                self.step_down(&format!("the engine does not take batch {batch}")).await;
+                false
+            }
+            Wait::Quorum(batch) => {
+                tracing::warn!(%batch, "a batch in the log is not agreed on for seconds; it is proposed again");
+                self.shared.hang_up_on_laggards();
+                self.batcher.recall();
+                true
+            }
+            Wait::Machine(batch) => {
+                tracing::debug!(%batch, "the machine has been at a batch, or at those before, for seconds");
+                false
+            }
+            Wait::Inputs(oldest) => {
+                tracing::debug!(?oldest, "inputs are not applied for a long time; they are sent again");
+                // With the route goes what still waits in it: repeats must not pile up there.
+                self.route = None;
+                self.shared.outgoing().rewind();
+                true
+            }
+        }
+    }
+
+    /// Gives leadership up because it leads nowhere.
+    async fn step_down(&mut self, why: &str) {
+        if !step_down(&self.raft, &self.shared, self.term(), true, why).await {
+            self.faults.raise("this node leads in vain, and nobody else can take over", why);
+        }
     }
 
     fn leads(&self) -> bool {
@@ -152,16 +217,27 @@ impl<D: Delivery> Driver<D> {
 
     /// Moves everything that can be moved.
     async fn pump(&mut self) -> Result<(), String> {
-        let applied = self.shared.applied.get();
+        let refusals = self.shared.refusals.take();
         if self.leads() {
+            // In this order: what the machine has applied was delivered before.
+            let progress = self.shared.progress();
+            let applied = self.shared.applied.get();
             // Entries of earlier terms come before the first one of this term: once that is applied, the tip is known.
             if !self.batcher.leads() && applied.term == self.term() {
                 self.batcher.lead(applied.tip);
                 self.clock.raise(applied.tip.time, self.started.elapsed());
+                self.shared.logged.store(applied.tip.index.0, Ordering::Release);
             }
-            if let Some(progress) = self.shared.progress() {
+            if !self.batcher.agrees(applied.tip) {
+                self.batcher.follow();
+                let why = format!("batch {} of the history is not the one that it has proposed", applied.tip.index);
+                self.step_down(&why).await;
+                return Ok(());
+            }
+            if let Some(progress) = progress {
                 self.batcher.applied(progress);
             }
+            self.refused(refusals).await?;
             loop {
                 while !self.batcher.is_full() {
                     let parcel = self.shared.outgoing().take();
@@ -207,13 +283,45 @@ impl<D: Delivery> Driver<D> {
         true
     }
 
+    /// Takes back what the engine has refused.
+    async fn refused(&mut self, refusals: Vec<Refusal>) -> Result<(), String> {
+        for Refusal { index, attempt, why } in refusals {
+            if !self.batcher.refused(index, attempt) {
+                continue;
+            }
+            if self.refused_in.replace(self.term()) != Some(self.term()) {
+                tracing::info!(batch = %index, "the engine refuses a batch, which is proposed again: {why}");
+            }
+            if self.propose_at.is_none() {
+                self.propose_at = Some(Instant::now() + REFUSED_PAUSE);
+                // If it is only that nobody was heard of during a pause: an answer to this ends it.
+                self.raft.trigger().heartbeat().await.map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
     async fn propose(&mut self) -> Result<(), String> {
+        if self.propose_at.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.propose_at = None;
         loop {
             let now = self.now();
-            let Some(proposal) = self.batcher.next(now, || self.seeds.draw()) else { return Ok(()) };
+            let Some(Proposal { encoded, index, attempt }) = self.batcher.next(now, || self.seeds.draw()) else {
+                return Ok(());
+            };
+            // What the log has taken of the batches before says nothing about this one.
+            self.shared.logged.fetch_min(index.0.saturating_sub(1), Ordering::AcqRel);
             self.shared.batches.fetch_add(1, Ordering::Relaxed);
-            // Whether it is committed shows in what is applied; if it is lost, so is this node's leadership.
-            self.raft.client_write_ff(Payload(proposal.encoded), None).await.map_err(|error| error.to_string())?;
+            // That it is committed shows in what is delivered; everything else is answered.
+            let answer = Answer::new(index, attempt, self.shared.refusals.clone());
+            let giving = self.raft.client_write_ff(Payload(encoded), Some(answer));
+            match tokio::time::timeout(HAND_OVER, giving).await {
+                Ok(given) => given.map_err(|error| error.to_string())?,
+                // The answer was dropped with it, and says so.
+                Err(_) => return Ok(()),
+            }
         }
     }
 
@@ -253,8 +361,8 @@ impl<D: Delivery> Driver<D> {
             // A clock set forward must be noticed: no sleep is longer than this.
             Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
         });
-        let stalled = self.stall.deadline().map(|deadline| self.started + deadline);
-        [tick, self.retry_at, stalled, self.expects_until].into_iter().flatten().min()
+        let overdue = self.patience.deadline().map(|deadline| self.started + deadline);
+        [tick, self.retry_at, self.propose_at, overdue, self.expects_until].into_iter().flatten().min()
     }
 }
 

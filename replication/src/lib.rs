@@ -17,14 +17,16 @@
 //! | [`config`], [`error`], [`status`] | what a replica is started with, what can go wrong, what it tells about itself |
 //! | [`delivery`] | the door to the floor above |
 //! | [`outgoing`] | this node's inputs: numbered, sent, sent again, forgotten once applied (pure) |
-//! | [`stall`] | when to send them again although nothing seems lost (pure) |
+//! | [`patience`] | what is awaited, and until when, in every state (pure) |
 //! | [`batcher`], [`clock`] | what the leader puts into a batch, and when (pure) |
+//! | [`answers`] | what has become of the batches that it proposed |
 //! | [`log_store`] | segments on disk, group commit, recovery, the offline reader |
 //! | [`network`] | peers: certificates, hello, frames, streams |
 //!
 //! What is not here: the machine that eats the batches, and any meaning of an input. Batches are bytes; only their
 //! header is read, to check that they chain.
 
+pub mod answers;
 pub mod batcher;
 pub mod chain;
 pub mod clock;
@@ -36,11 +38,12 @@ mod life;
 pub mod log_store;
 pub mod network;
 pub mod outgoing;
+pub mod patience;
 pub mod raft;
 pub mod replica;
-pub mod stall;
 pub mod state_machine;
 pub mod status;
+mod step_down;
 
 pub use chain::Tip;
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};
@@ -48,4 +51,4 @@ pub use delivery::{Committed, Delivery, Event, Events, Fault, Leadership, channe
 pub use error::{AskError, ReplicaError};
 pub use life::start;
 pub use replica::{Progress, Replica};
-pub use status::{LogStatus, PeerStatus, ReplicaStatus, Role};
+pub use status::{LogStatus, PeerStatus, ReplicaStatus, Role, SteppedDown};

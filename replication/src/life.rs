@@ -1,5 +1,6 @@
 //! How a replica is started, lives and stops: its thread, and the tasks on it.
 
+use crate::answers::Refusals as Answers;
 use crate::batcher::Batcher;
 use crate::chain::Tip;
 use crate::clock::LeaderClock;
@@ -17,13 +18,14 @@ use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
 use crate::network::{endpoint, frame, tag, watch};
 use crate::outgoing::Outgoing;
+use crate::patience::Patience;
 use crate::raft::{self, TypeConfig};
 use crate::replica::{Faults, Question, Replica, Shared, locked};
-use crate::stall::Stall;
 use crate::state_machine::{AppliedCell, StateMachine};
+use crate::step_down::step_down;
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{Config, Raft, ServerState};
+use openraft::{Config, Raft};
 use replicode_log::{Digest, NodeId};
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -67,6 +69,10 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         expecting: AtomicBool::new(false),
         awaits_progress: AtomicBool::new(false),
         applied: Arc::new(AppliedCell::new(Tip::genesis(config.identity.config), wake.clone())),
+        refusals: Arc::new(Answers::new(wake.clone())),
+        logged: Arc::default(),
+        stepped_down: Mutex::default(),
+        cut_off: AtomicU64::new(0),
         wake,
         peers: Arc::new(Peers::new(owner, log.incarnation(), &config.peers)),
         batches: AtomicU64::new(0),
@@ -140,7 +146,8 @@ impl<D: Delivery> Life<D> {
         // Applies what the log says is committed, so it takes as long as the machine above.
         let machine = StateMachine::new(self.delivery.clone(), shared.applied.clone());
         let network = Network(shared.peers.clone());
-        let store = LogStore { log: shared.log.clone(), alone: self.config.peers.len() == 1 };
+        let store =
+            LogStore { log: shared.log.clone(), alone: self.config.peers.len() == 1, batch: shared.logged.clone() };
         let starting = Raft::new(self.config.node.get(), self.settings.clone(), network, store, machine);
         let raft = tokio::select! {
             started = starting => match started {
@@ -163,7 +170,8 @@ impl<D: Delivery> Life<D> {
             tokio::spawn(serve(endpoint, Arc::new(server)))
         });
         let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
-        let watching = endpoint.is_some().then(|| tokio::spawn(keep_watch(shared.clone())));
+        let (least, most) = self.config.tuning.election;
+        let watching = endpoint.is_some().then(|| tokio::spawn(keep_watch(raft.clone(), shared.clone(), least + most)));
         let asking = tokio::spawn(ask_around(shared.peers.clone(), self.asked));
         let Tuning { pipeline, batch_inputs, batch_bytes, .. } = self.config.tuning;
         match secret() {
@@ -181,7 +189,9 @@ impl<D: Delivery> Life<D> {
                     leadership: None,
                     route: None,
                     retry_at: None,
-                    stall: Stall::default(),
+                    patience: Patience::default(),
+                    propose_at: None,
+                    refused_in: None,
                     expects_until: None,
                 };
                 driver.run().await;
@@ -222,22 +232,11 @@ async fn form<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, config: Repl
 /// A leader that stops lets the node that is furthest take over first, so that clients wait for round trips and not for
 /// an election's time.
 async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared: &Shared) {
-    let metrics = raft.metrics();
-    let heir = {
-        let metrics = metrics.borrow_watched();
-        if metrics.state != ServerState::Leader || metrics.running_state.is_err() {
-            return;
-        }
-        let matched = metrics.replication.iter().flatten().filter(|(node, _)| **node != shared.node.get());
-        matched
-            .filter(|(node, _)| {
-                let contact = shared.peers.get(**node).and_then(|peer| peer.health().0);
-                contact.is_some_and(|ago| ago < Duration::from_secs(1))
-            })
-            .max_by_key(|(_, matched)| matched.as_ref().map(|id| id.index()))
-            .map(|(node, _)| *node)
-    };
-    let Some(heir) = heir else { return };
+    let alive = |contact: Option<Duration>| contact.is_some_and(|ago| ago < Duration::from_secs(1));
+    if shared.leads_in().is_none() || raft.metrics().borrow_watched().running_state.is_err() {
+        return;
+    }
+    let Some(heir) = shared.heir(alive) else { return };
     if raft.trigger().transfer_leader(heir).await.is_ok() {
         let mut metrics = raft.server_metrics();
         let over = async {
@@ -252,10 +251,24 @@ async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared
     }
 }
 
-/// Keeps the watch over silent peers, on the thread that hears them: see [`crate::network::watch`].
-async fn keep_watch(shared: Arc<Shared>) {
+/// Keeps the watch over silent peers, on the thread that hears them: see [`crate::network::watch`]. A leader that has not
+/// heard of a quorum for `limit` gives leadership up.
+async fn keep_watch<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, shared: Arc<Shared>, limit: Duration) {
+    let mut quorum = watch::Quorum::new(Instant::now().into_std());
+    let mut cluster = quorum;
     loop {
-        shared.peers.look(shared.leads_in());
+        let leads = shared.leads_in();
+        shared.peers.look(leads);
+        let heard = shared.quorum_heard().max(Some(shared.peers.led_at()));
+        let cut_off = cluster.look(Instant::now().into_std(), Some(0), heard);
+        shared.cut_off.store(cut_off.as_millis() as u64, Ordering::Relaxed);
+        let silence = quorum.look(Instant::now().into_std(), leads, shared.quorum_heard());
+        if let Some(term) = leads
+            && silence >= limit
+        {
+            let why = format!("no quorum has answered for {} ms", silence.as_millis());
+            step_down(&raft, &shared, term, false, &why).await;
+        }
         tokio::time::sleep(watch::LOOK).await;
     }
 }

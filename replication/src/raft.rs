@@ -1,5 +1,6 @@
 //! The consensus engine's types, as this crate instantiates them, and its settings.
 
+use crate::answers::Answer;
 use crate::config::Tuning;
 use crate::error::ReplicaError;
 use crate::log_store::record::{Body, Entry as LogEntry, EntryId, VoteRecord};
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use openraft::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::vote::RaftLeaderId;
-use openraft::{Config, EntryPayload, SnapshotPolicy};
+use openraft::{Config, EntryPayload, OptionalSend, RaftTypeConfig, SnapshotPolicy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::io;
@@ -42,16 +43,25 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-openraft::declare_raft_types!(
-    /// One leader per term, batches as data, nothing as answer.
-    pub TypeConfig:
-        D = Payload,
-        R = (),
-        NodeId = u64,
-        Node = (),
-        LeaderId = LeaderId<u64, u64>,
-        AsyncRuntime = openraft_rt_tokio::TokioRuntime,
-);
+/// One leader per term, batches as data, nothing as answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeConfig;
+
+impl RaftTypeConfig for TypeConfig {
+    type D = Payload;
+    type R = ();
+    type NodeId = u64;
+    type Node = ();
+    type Term = u64;
+    type LeaderId = LeaderId<u64, u64>;
+    type Vote = openraft::impls::Vote<Self::LeaderId>;
+    type Payload = EntryPayload<Payload, u64, ()>;
+    type Entry = openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
+    type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    type Responder<T: OptionalSend + 'static> = Answer<T>;
+    type Batch<T: OptionalSend + 'static> = openraft::impls::InlineBatch<T>;
+    type ErrorSource = openraft::impls::BoxedErrorSource;
+}
 
 /// Names an entry.
 pub type LogId = LogIdOf<TypeConfig>;

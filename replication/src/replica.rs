@@ -1,13 +1,14 @@
 //! The handle of a running replica, and what it shares with the replica's thread.
 
+use crate::answers::Refusals;
 use crate::delivery::{Delivery, Fault};
 use crate::error::AskError;
 use crate::log_store::Log;
-use crate::network::peer::{Peer, Peers};
+use crate::network::peer::{Lane, Peer, Peers};
 use crate::outgoing::Outgoing;
 use crate::raft::TypeConfig;
 use crate::state_machine::AppliedCell;
-use crate::status::{PeerStatus, ReplicaStatus, Role};
+use crate::status::{PeerStatus, ReplicaStatus, Role, SteppedDown};
 use bytes::Bytes;
 use openraft::ServerState;
 use openraft::alias::WatchReceiverOf;
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 /// How far the machine above has come.
@@ -45,6 +46,13 @@ pub(crate) struct Shared {
     pub(crate) awaits_progress: AtomicBool,
     pub(crate) applied: Arc<AppliedCell>,
     pub(crate) wake: Arc<Notify>,
+    /// What has become of proposals that are not applied.
+    pub(crate) refusals: Arc<Refusals>,
+    /// The last batch that the log has taken.
+    pub(crate) logged: Arc<AtomicU64>,
+    pub(crate) stepped_down: Mutex<Option<SteppedDown>>,
+    /// See [`Replica::cut_off`], in milliseconds.
+    pub(crate) cut_off: AtomicU64,
     pub(crate) peers: Arc<Peers>,
     pub(crate) batches: AtomicU64,
     pub(crate) log: Log,
@@ -97,6 +105,45 @@ impl Shared {
         let metrics = self.metrics.get()?.borrow_watched();
         let leads = metrics.state == ServerState::Leader && metrics.current_leader == Some(self.node.get());
         leads.then_some(metrics.current_term)
+    }
+
+    /// When a quorum last answered this leader: when that was sent which it has answered.
+    pub(crate) fn quorum_heard(&self) -> Option<Instant> {
+        let metrics = self.metrics.get()?.borrow_watched();
+        let at = metrics.last_quorum_acked.as_ref()?;
+        Instant::now().checked_sub(openraft::Instant::elapsed(&**at))
+    }
+
+    /// On a leader: who should take over. The furthest of those whose last contact satisfies a condition, and of several
+    /// such the one that was heard last.
+    pub(crate) fn heir(&self, fits: impl Fn(Option<Duration>) -> bool) -> Option<u64> {
+        let metrics = self.metrics.get()?.borrow_watched();
+        let others = metrics.replication.iter().flatten().filter(|(node, _)| **node != self.node.get());
+        others
+            .map(|(node, matched)| {
+                let contact = self.peers.get(*node).and_then(|peer| peer.health().0);
+                (
+                    matched.as_ref().map(|id| id.index()),
+                    std::cmp::Reverse(contact.unwrap_or(Duration::MAX)),
+                    contact,
+                    *node,
+                )
+            })
+            .filter(|(_, _, contact, _)| fits(*contact))
+            .max_by_key(|(matched, contact, _, _)| (*matched, *contact))
+            .map(|(.., node)| node)
+    }
+
+    /// Begins anew with those peers whose log does not match this leader's: whatever holds their streams up.
+    pub(crate) fn hang_up_on_laggards(&self) {
+        let Some(metrics) = self.metrics.get().map(WatchReceiver::borrow_watched) else { return };
+        for (node, matched) in metrics.replication.iter().flatten() {
+            if matched.as_ref().map(|id| id.index()) < metrics.last_log_index
+                && let Some(peer) = self.peers.get(*node)
+            {
+                peer.hang_up(Lane::Bulk);
+            }
+        }
     }
 }
 
@@ -221,6 +268,7 @@ impl Replica {
             log: shared.log.status(),
             batches: shared.batches.load(Ordering::Relaxed),
             inputs,
+            stepped_down: locked(&shared.stepped_down).clone(),
         };
         let matched = self.engine_status(&mut status);
         let peer_status = |peer: &Arc<Peer>| {
@@ -260,6 +308,13 @@ impl Replica {
         let peers = &self.shared.peers;
         let Some(term) = self.shared.leads_in() else { return Vec::new() };
         peers.iter().map(|peer| (peer.node, peers.silence(peer, term))).collect()
+    }
+
+    /// For how long this node has listened in vain: neither to a leader, nor, as leader, to a quorum. Nothing that is offered
+    /// here is agreed on meanwhile, though others may go on. Counted anew after a pause of this node's own.
+    #[must_use]
+    pub fn cut_off(&self) -> Duration {
+        Duration::from_millis(self.shared.cut_off.load(Ordering::Relaxed))
     }
 
     /// Asks another node something ([`Delivery::answer`]) and waits for the answer, at most `timeout`.

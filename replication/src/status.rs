@@ -60,6 +60,19 @@ pub struct ReplicaStatus {
     pub batches: u64,
     /// Inputs offered to this node since its start.
     pub inputs: u64,
+    /// The last time that this node gave leadership up.
+    pub stepped_down: Option<SteppedDown>,
+}
+
+/// Leadership given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SteppedDown {
+    /// The term in which the node led.
+    pub term: Term,
+    /// When.
+    pub at: std::time::Instant,
+    /// Why.
+    pub why: String,
 }
 
 /// Another member, seen from here.

@@ -1,7 +1,7 @@
 //! The log in the consensus engine's words.
 
 use super::log::Log;
-use super::record::Entry as LogEntry;
+use super::record::{Body, Entry as LogEntry};
 use super::work::Done;
 use crate::raft::{self, Entry, LogId, TypeConfig, Vote};
 use futures::Stream;
@@ -10,6 +10,8 @@ use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of content read at once for a follower: one message of the append stream.
 const MESSAGE_BYTES: usize = 4 << 20;
@@ -21,6 +23,8 @@ pub struct LogStore {
     pub log: Log,
     /// Whether its owner is the only member of its cluster.
     pub alone: bool,
+    /// The number of the last batch that was appended.
+    pub batch: Arc<AtomicU64>,
 }
 
 impl LogStore {
@@ -120,6 +124,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: OptionalSend,
     {
         let entries = entries.into_iter().map(raft::to_log).collect::<io::Result<Vec<_>>>()?;
+        let batch = entries.iter().rev().find_map(|entry| match &entry.body {
+            Body::Batch(encoded) => encoded.first_chunk().map(|index| u64::from_le_bytes(*index)),
+            Body::Blank | Body::Membership(_) => None,
+        });
+        if let Some(batch) = batch {
+            self.batch.store(batch, Ordering::Release);
+        }
         // A leader has its followers to tell before it has time to wait for its own disk.
         let at_once = self.alone || !self.log.leads();
         self.log.append(entries, at_once, Box::new(move |result| callback.io_completed(result)))?;

@@ -58,6 +58,12 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 }
 
 impl Client {
+    /// For single requests.
+    #[must_use]
+    pub const fn control(peers: Arc<Peers>, to: u64) -> Self {
+        Self { peers, to, lane: Lane::Control }
+    }
+
     async fn open(
         &self,
         lane: Lane,

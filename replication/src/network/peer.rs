@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, Shared};
 use replicode_log::NodeId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -80,6 +81,13 @@ impl Peer {
         self.awake.notify_waiters();
     }
 
+    /// Ends the connection of a lane: whoever needs it dials again.
+    pub fn hang_up(&self, lane: Lane) {
+        if let Link::Up(connection) = &*locked(&self.links[lane as usize]) {
+            connection.close(0u32.into(), b"nothing moves");
+        }
+    }
+
     fn failed(&self, why: &str) {
         let mut health = locked(&self.health);
         // The same trouble again and again is told once.
@@ -105,6 +113,9 @@ pub struct Peers {
     endpoint: OnceLock<quinn::Endpoint>,
     table: BTreeMap<u64, Arc<Peer>>,
     watch: Mutex<Watch>,
+    began: Instant,
+    /// When a leader last spoke to this node, in milliseconds since `began`.
+    led: AtomicU64,
 }
 
 impl Peers {
@@ -123,6 +134,8 @@ impl Peers {
             endpoint: OnceLock::new(),
             table: others.map(peer).collect(),
             watch: Mutex::new(Watch::new(Instant::now())),
+            began: Instant::now(),
+            led: AtomicU64::new(0),
         }
     }
 
@@ -147,6 +160,17 @@ impl Peers {
     /// All peers, by number.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Peer>> {
         self.table.values()
+    }
+
+    /// A leader has spoken to this node.
+    pub fn led(&self) {
+        self.led.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// When a leader last spoke to this node; at the latest when these peers were first thought of.
+    #[must_use]
+    pub fn led_at(&self) -> Instant {
+        self.began + Duration::from_millis(self.led.load(Ordering::Relaxed))
     }
 
     /// To be called every [`super::watch::LOOK`] by the thread that hears the peers. `leads`: the term in which this node

@@ -212,19 +212,25 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
         self.raft.metrics().borrow_watched().current_term
     }
 
-    fn check_term(&self, term: u64) -> io::Result<()> {
+    /// Answers this node's own term.
+    fn check_term(&self, term: u64) -> io::Result<u64> {
         let ours = self.term();
         if term > ours.saturating_add(MAX_TERM_JUMP) {
             return Err(io::Error::other(format!("term {term} is out of all proportion to ours, {ours}")));
         }
-        Ok(())
+        Ok(ours)
     }
 
     async fn append(self: &Arc<Self>, tx: &mut quinn::SendStream, rx: quinn::RecvStream) -> io::Result<()> {
         let requests = futures::stream::unfold((self.clone(), rx), |(server, mut rx)| async move {
             let request = frame::read::<AppendEntriesRequest<TypeConfig>>(&mut rx, frame::APPEND).await;
             match request.and_then(|request| match request {
-                Some(request) => server.check_term(request.vote.leader_id.term).map(|()| Some(request)),
+                Some(request) => server.check_term(request.vote.leader_id.term).map(|ours| {
+                    if request.vote.leader_id.term >= ours {
+                        server.peers.led();
+                    }
+                    Some(request)
+                }),
                 None => Ok(None),
             }) {
                 Ok(request) => request.map(|request| (request, (server, rx))),

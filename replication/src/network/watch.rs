@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 /// How often the thread that hears the peers looks at its watch.
-pub const LOOK: Duration = Duration::from_millis(200);
+pub const LOOK: Duration = Duration::from_millis(100);
 /// A look that comes later than this after the one before tells of a pause of this node.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -49,6 +49,39 @@ impl Watch {
     }
 }
 
+/// A look that comes later than this after the one before was held up: answers may have come that nobody has read.
+const LATE: Duration = Duration::from_millis(300);
+
+/// Whether a leader still hears of a quorum. One that does not decides nothing, and if its words are heard all the same it
+/// keeps everybody else from leading.
+#[derive(Clone, Copy, Debug)]
+pub struct Quorum {
+    leads: Option<u64>,
+    since: Instant,
+    looked: Instant,
+}
+
+impl Quorum {
+    /// A watch that does not lead.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
+        Self { leads: None, since: now, looked: now }
+    }
+
+    /// For how long this node, leading in term `leads`, has listened in vain to a quorum that it last heard at `heard`. To
+    /// be called every [`LOOK`] by the thread that hears the peers.
+    pub fn look(&mut self, now: Instant, leads: Option<u64>, heard: Option<Instant>) -> Duration {
+        if leads != self.leads || now.saturating_duration_since(self.looked) > LATE {
+            self.since = now;
+        }
+        (self.leads, self.looked) = (leads, now);
+        match leads {
+            Some(_) => now.saturating_duration_since(heard.map_or(self.since, |heard| heard.max(self.since))),
+            None => Duration::ZERO,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +106,22 @@ mod tests {
         assert_eq!(watch.silence(at(21_100), 7, Some(at(11_000))), ms(1_100), "since the pause");
         looks(&mut watch, 21_200, 21_400, Some(9));
         assert_eq!(watch.silence(at(21_400), 9, None), ms(200), "another leadership");
+    }
+
+    #[test]
+    fn a_leader_counts_the_time_in_which_it_listened_in_vain_to_a_quorum() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let ms = Duration::from_millis;
+        let mut quorum = Quorum::new(start);
+        assert_eq!(quorum.look(at(100), None, None), ms(0));
+        assert_eq!(quorum.look(at(200), Some(3), None), ms(0), "it counts since it leads");
+        assert_eq!(quorum.look(at(300), Some(3), None), ms(100));
+        assert_eq!(quorum.look(at(400), Some(3), Some(at(350))), ms(50));
+        assert_eq!(quorum.look(at(700), Some(3), Some(at(350))), ms(350));
+        assert_eq!(quorum.look(at(1_100), Some(3), Some(at(350))), ms(0), "it was paused");
+        assert_eq!(quorum.look(at(1_200), Some(3), Some(at(350))), ms(100));
+        assert_eq!(quorum.look(at(1_300), Some(5), Some(at(350))), ms(0), "another leadership");
+        assert_eq!(quorum.look(at(1_400), None, None), ms(0));
     }
 }

@@ -1,6 +1,8 @@
 //! A machine that only counts, and clusters of it in one process.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod links;
+
 use replicode_log::{Batch, BatchIndex, BootNo, ConnId, Digest, Input, LogicalTime, NodeId, Pid};
 use replicode_replication::network::tls::Authority;
 use replicode_replication::{

@@ -220,12 +220,7 @@ impl ApplyLoop {
                 }
                 Output::BootOver { node, boot } if node == self.node && self.state.boot == Some(boot) => {
                     tracing::warn!("the others took this node for dead (batch {index}); its clients are reset");
-                    self.state.boot = None;
-                    self.vitals.boot(BootNo(0));
-                    if let Some(gateway) = &self.gateway {
-                        gateway.suspend();
-                    }
-                    self.ask_for_boot()?;
+                    self.boot_over()?;
                 }
                 Output::BootOver { node, boot } if node != self.node => {
                     tracing::info!("boot {} of node {} is over (batch {index})", boot.0, node.get());
@@ -315,8 +310,35 @@ impl ApplyLoop {
         if self.machine.config().nodes.len() > 1 && self.state.watched.is_none_or(|at| now >= at + WATCH) {
             self.state.watched = Some(now);
             self.watch(now);
+            self.let_go_if_cut_off()?;
         }
         Ok(())
+    }
+
+    /// A node that hears of nobody for as long as it would take the others to declare it dead takes itself for dead: its
+    /// clients are better served by the others, and could not be answered here. What they have asked for may have been
+    /// heard or not.
+    fn let_go_if_cut_off(&mut self) -> Result<()> {
+        let silence = self.replica.cut_off();
+        // The next look may come late by its own interval.
+        if silence + WATCH >= self.node_down_after.max(WATCH * 2) {
+            tracing::warn!(
+                "no leader and no quorum has been heard for {} ms; the clients are reset",
+                silence.as_millis()
+            );
+            self.boot_over()?;
+        }
+        Ok(())
+    }
+
+    /// This start is over for the log, or will be: clients are reset, and the log is asked for a new one.
+    fn boot_over(&mut self) -> Result<()> {
+        self.state.boot = None;
+        self.vitals.boot(BootNo(0));
+        if let Some(gateway) = &self.gateway {
+            gateway.suspend();
+        }
+        self.ask_for_boot()
     }
 
     fn report(&self, report: Option<Input>) {

@@ -90,7 +90,7 @@ impl StoreBuilder<TypeConfig, LogStore, Counter, ()> for Builder {
     async fn build(&self) -> Result<((), LogStore, Counter), StorageError<TypeConfig>> {
         let disk = Arc::new(SimDisk::new());
         match Log::open(disk, owner(), options(12 << 10, self.cache_bytes), no_fault()) {
-            Ok(log) => Ok(((), LogStore { log, alone: self.alone }, Counter::default())),
+            Ok(log) => Ok(((), LogStore { log, alone: self.alone, batch: Arc::default() }, Counter::default())),
             Err(error) => unreachable!("the log opens: {error}"),
         }
     }
