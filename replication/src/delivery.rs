@@ -38,6 +38,9 @@ pub struct Fault {
     pub what: String,
     /// Why it failed.
     pub why: String,
+    /// Whether nothing failed, but the others contradict what this node has acknowledged: somebody's history went back in
+    /// time, and only people can tell whose.
+    pub contradicted: bool,
 }
 
 /// The floor above is gone: nobody takes batches any more. The replica stops.

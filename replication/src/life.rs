@@ -13,10 +13,11 @@ use crate::log_store::segment::{Owner, hex};
 use crate::log_store::store::LogStore;
 use crate::log_store::{Log, LogOptions};
 use crate::network::client::Network;
+use crate::network::detour::{Detours, Ends};
 use crate::network::peer::{Lane, Peers};
 use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
-use crate::network::{endpoint, frame, tag, watch};
+use crate::network::{detour, endpoint, frame, tag, watch};
 use crate::outgoing::Outgoing;
 use crate::patience::Patience;
 use crate::raft::{self, TypeConfig};
@@ -33,6 +34,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Parcels of other nodes that wait for the leader's attention.
@@ -135,13 +137,21 @@ struct Life<D: Delivery> {
 impl<D: Delivery> Life<D> {
     async fn live(mut self) {
         let (shared, faults) = (self.shared.clone(), self.faults.clone());
-        let endpoint = match self.network.take().map(|(socket, handshake)| endpoint::endpoint(socket, &handshake)) {
+        let (detours, Ends { arrivals, queues }) = Detours::new(shared.node, &shared.peers);
+        let detours = Arc::new(detours);
+        let open = |(socket, handshake)| endpoint::with_detours(socket, &handshake, detours.clone(), arrivals);
+        let endpoint = match self.network.take().map(open) {
             None => None,
             Some(Ok(endpoint)) => Some(endpoint),
             Some(Err(error)) => return faults.raise("the peer socket cannot be used", &error.to_string()),
         };
+        let mut tasks = JoinSet::new();
         if let Some(endpoint) = &endpoint {
-            shared.peers.open(endpoint.clone());
+            shared.peers.open(endpoint.clone(), detours);
+            for (node, queue) in queues {
+                tasks.spawn(detour::carry(shared.peers.clone(), node, queue));
+                tasks.spawn(shared.peers.clone().keep_in_touch(node));
+            }
         }
         // Applies what the log says is committed, so it takes as long as the machine above.
         let machine = StateMachine::new(self.delivery.clone(), shared.applied.clone());
@@ -166,7 +176,12 @@ impl<D: Delivery> Life<D> {
             let delivery = self.delivery.clone();
             let answer: Arc<Answer> = Arc::new(move |from, question| delivery.answer(from, question));
             let (raft, peers, refusals) = (raft.clone(), shared.peers.clone(), Refusals::default());
-            let server = Server { raft, peers, inbox: inbox_tx, answer, refusals };
+            let contradicted: Arc<dyn Fn(&str) + Send + Sync> = {
+                let faults = faults.clone();
+                Arc::new(move |why| faults.contradicted(why))
+            };
+            let log = shared.log.clone();
+            let server = Server { raft, peers, inbox: inbox_tx, answer, refusals, log, contradicted };
             tokio::spawn(serve(endpoint, Arc::new(server)))
         });
         let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
@@ -205,6 +220,7 @@ impl<D: Delivery> Life<D> {
         for task in [Some(forming), Some(asking), watching, serving].into_iter().flatten() {
             task.abort();
         }
+        tasks.abort_all();
         shared.peers.close().await;
         shared.log.close();
     }
@@ -259,6 +275,9 @@ async fn keep_watch<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, shared
     loop {
         let leads = shared.leads_in();
         shared.peers.look(leads);
+        if let Some(detours) = shared.peers.detours() {
+            detours.look();
+        }
         let heard = shared.quorum_heard().max(Some(shared.peers.led_at()));
         let cut_off = cluster.look(Instant::now().into_std(), Some(0), heard);
         shared.cut_off.store(cut_off.as_millis() as u64, Ordering::Relaxed);

@@ -157,9 +157,18 @@ pub(crate) struct Faults<D> {
 
 impl<D: Delivery> Faults<D> {
     pub(crate) fn raise(&self, what: &str, why: &str) {
+        self.tell(what, why, false);
+    }
+
+    /// The others contradict what this node has acknowledged.
+    pub(crate) fn contradicted(&self, why: &str) {
+        self.tell("the history that this node has acknowledged is contradicted", why, true);
+    }
+
+    fn tell(&self, what: &str, why: &str, contradicted: bool) {
         if !self.quiet.load(Ordering::Acquire) && !self.raised.swap(true, Ordering::AcqRel) {
             tracing::error!("{what}: {why}");
-            self.delivery.fatal(Fault { what: what.to_string(), why: why.to_string() });
+            self.delivery.fatal(Fault { what: what.to_string(), why: why.to_string(), contradicted });
         }
     }
 }
@@ -272,7 +281,10 @@ impl Replica {
         };
         let matched = self.engine_status(&mut status);
         let peer_status = |peer: &Arc<Peer>| {
-            let (last_contact, trouble) = peer.health();
+            let (last_contact, mut trouble) = peer.health();
+            if let Some(via) = shared.peers.detours().and_then(|detours| detours.via(peer.node.get())) {
+                trouble = Some(format!("nothing comes from it directly; reached through node {via}"));
+            }
             let matched = matched.get(&peer.node.get()).copied().flatten();
             PeerStatus { node: peer.node, addr: peer.addr, last_contact, matched, trouble }
         };

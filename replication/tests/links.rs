@@ -83,3 +83,39 @@ fn a_leader_that_hears_nothing_steps_down_and_says_so() {
     served(&nodes[leads], &nodes[others[0]], 8);
     end(nodes);
 }
+
+#[test]
+fn a_follower_that_has_lost_the_leader_is_served_through_the_third_node() {
+    let links = Links::new("detour", 3);
+    let (nodes, leads) = start(&links);
+    let (follows, third) = ((leads + 1) % 3, (leads + 2) % 3);
+    let (leader, follower) = (nodes[leads].node, nodes[follows].node);
+    let term = nodes[leads].replica.status().term;
+    // Both ways are closed, then one, then the other.
+    for (turn, (out, back)) in [(true, true), (true, false), (false, true)].into_iter().enumerate() {
+        links.cut(follower, leader, out);
+        links.cut(leader, follower, back);
+        let first = served(&nodes[follows], &nodes[follows], turn as u64 * 100);
+        let next: Vec<_> = (1..10).map(|n| served(&nodes[follows], &nodes[follows], turn as u64 * 100 + n)).collect();
+        let third_too = served(&nodes[third], &nodes[follows], turn as u64 * 100 + 50);
+        println!("cut ({out}, {back}): the first input after {first:?}, then {next:?}, one of the third {third_too:?}");
+        assert!(first < Duration::from_secs(3), "{first:?}");
+        assert!(next.iter().all(|took| *took < Duration::from_secs(1)), "{next:?}");
+        if out && back {
+            let peers = nodes[follows].replica.status().peers;
+            let trouble = peers.into_iter().find(|peer| peer.node == leader).and_then(|peer| peer.trouble);
+            assert!(trouble.as_ref().is_some_and(|why| why.contains("reached through node")), "{trouble:?}");
+        }
+        links.cut(follower, leader, false);
+        links.cut(leader, follower, false);
+        until("the direct way", || {
+            let via = |at: usize, peer| {
+                let peers = nodes[at].replica.status().peers;
+                peers.into_iter().any(|one| one.node == peer && one.trouble.is_some())
+            };
+            !via(follows, leader) && !via(leads, follower)
+        });
+    }
+    assert_eq!(nodes[leads].replica.status().term, term, "the leader has stayed");
+    end(nodes);
+}

@@ -34,6 +34,7 @@ mod up;
 
 use args::{Cli, Command};
 use clap::Parser;
+use replicode_replication::Fault;
 use std::process::ExitCode;
 
 /// A mistake in the way the program was called, found only after the command line had been parsed.
@@ -41,8 +42,11 @@ use std::process::ExitCode;
 #[error("{0}")]
 struct Usage(String);
 
-/// Parses the command line and does what it asks for. Exit codes: 0 success, 1 failure, 2 wrong usage; those of a guest
-/// for `run`.
+/// Exit code of a node that has found what it acknowledged contradicted by the others.
+const CONTRADICTED: u8 = 3;
+
+/// Parses the command line and does what it asks for. Exit codes: 0 success, 1 failure, 2 wrong usage, 3 a contradicted
+/// history; those of a guest for `run`.
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { command, json } = Cli::parse();
@@ -64,7 +68,14 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let usage = error.chain().any(|cause| cause.is::<Usage>());
             telemetry::say(&format!("{error:#}"));
-            ExitCode::from(if usage { 2 } else { 1 })
+            let contradicted = error.chain().any(|cause| cause.downcast_ref::<Fault>().is_some_and(|f| f.contradicted));
+            ExitCode::from(if usage {
+                2
+            } else if contradicted {
+                CONTRADICTED
+            } else {
+                1
+            })
         }
     }
 }

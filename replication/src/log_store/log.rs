@@ -221,6 +221,12 @@ impl Log {
         (state.latest.purged, state.last)
     }
 
+    /// How far entries were noted to be committed, whether this log holds them or not.
+    #[must_use]
+    pub fn noted_committed(&self) -> Option<EntryId> {
+        locked(&self.0.state).latest.committed
+    }
+
     /// How far entries are known to be committed. Only an entry that this log holds is named.
     ///
     /// # Errors

@@ -236,7 +236,11 @@ impl Ending<'_> {
             jobs.append(&mut queue.jobs);
         }
         if let Some(on_fault) = self.on_fault.take() {
-            on_fault(Fault { what: "the log cannot be written".to_string(), why: why.to_string() });
+            on_fault(Fault {
+                what: "the log cannot be written".to_string(),
+                why: why.to_string(),
+                contradicted: false,
+            });
         }
         for job in jobs {
             if let Some(done) = job.done {

@@ -126,8 +126,12 @@ impl NetStreamAppend<TypeConfig> for Client {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
+        let tag = match self.lane {
+            Lane::Bulk => tag::APPEND,
+            Lane::Control => tag::HEARTBEAT,
+        };
         Box::pin(async move {
-            let (mut tx, rx) = self.open(self.lane, tag::APPEND, option.soft_ttl()).await?;
+            let (mut tx, rx) = self.open(self.lane, tag, option.soft_ttl()).await?;
             let writer = AbortOnDrop(tokio::spawn(async move {
                 let (mut buffer, mut input) = (Vec::new(), input.fuse());
                 let mut next = input.next().await;

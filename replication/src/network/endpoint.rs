@@ -1,11 +1,15 @@
 //! The UDP socket and QUIC's settings, in one place.
 
+use super::detour::{Arrival, Detours};
+use super::socket::DetourSocket;
 use super::tls::Handshake;
+use quinn::Runtime;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Bytes of the socket's buffers. The system's default drops packets even on loopback.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -81,6 +85,24 @@ fn transport() -> quinn::TransportConfig {
 /// # Errors
 /// As the system says.
 pub fn endpoint(socket: UdpSocket, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
+    assemble(quinn::TokioRuntime.wrap_udp_socket(socket)?, handshake)
+}
+
+/// The same, with detours.
+///
+/// # Errors
+/// As the system says.
+pub fn with_detours(
+    socket: UdpSocket,
+    handshake: &Handshake,
+    detours: Arc<Detours>,
+    arrivals: mpsc::Receiver<Arrival>,
+) -> io::Result<quinn::Endpoint> {
+    let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
+    assemble(Arc::new(DetourSocket::new(socket, detours, arrivals)), handshake)
+}
+
+fn assemble(socket: Arc<dyn quinn::AsyncUdpSocket>, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
     let mut server = quinn::ServerConfig::with_crypto(handshake.server.clone());
     server
         .transport_config(Arc::new(transport()))
@@ -91,7 +113,7 @@ pub fn endpoint(socket: UdpSocket, handshake: &Handshake) -> io::Result<quinn::E
     let runtime = Arc::new(quinn::TokioRuntime);
     let mut config = quinn::EndpointConfig::default();
     config.max_udp_payload_size(MAX_PACKET).map_err(io::Error::other)?;
-    let mut endpoint = quinn::Endpoint::new(config, Some(server), socket, runtime)?;
+    let mut endpoint = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)?;
     let mut client = quinn::ClientConfig::new(handshake.client.clone());
     client.transport_config(Arc::new(transport()));
     endpoint.set_default_client_config(client);

@@ -11,6 +11,8 @@ pub const SMALL: usize = 64 << 10;
 pub const APPEND: usize = 24 << 20;
 /// Most bytes of forwarded inputs: those of the largest batch.
 pub const FORWARD: usize = 16 << 20;
+/// Most bytes of a detoured datagram: the largest packet and a few words.
+pub const DETOUR: usize = 8 << 10;
 /// Most bytes of a question to the floor above, and of its answer.
 pub const ASK: usize = 16 << 20;
 /// Room is made for a frame in steps of this size, as its bytes arrive: who announces much must send much.

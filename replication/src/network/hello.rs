@@ -5,7 +5,7 @@ use crate::log_store::segment::hex;
 use serde::{Deserialize, Serialize};
 
 /// The version of what flows between nodes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Who speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn what_differs_is_named() {
         let base = Hello {
-            version: 1,
+            version: VERSION,
             cluster: [1; 16],
             config: [2; 32],
             engine: [3; 32],
@@ -95,7 +95,7 @@ mod tests {
         let peer = Hello { node: 2, to: 1, ..base.clone() };
         assert_eq!(base.check(&peer), Ok(()));
         let cases: [(&str, Hello); 5] = [
-            ("protocol version", Hello { version: 2, ..peer.clone() }),
+            ("protocol version", Hello { version: VERSION + 1, ..peer.clone() }),
             ("cluster id", Hello { cluster: [9; 16], ..peer.clone() }),
             ("configuration", Hello { config: [9; 32], ..peer.clone() }),
             ("engine fingerprint", Hello { engine: [9; 32], ..peer.clone() }),

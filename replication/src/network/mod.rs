@@ -8,17 +8,22 @@
 //! |---|---|
 //! | hello (`H`) | the first stream of a connection; checked before any other |
 //! | append (`A`) | one per replication session: requests one way, answers the other, pipelined |
+//! | heartbeat (`B`) | the same without entries; each builds on an entry that the follower is known to hold |
 //! | vote (`V`), pre-vote (`P`), transfer of leadership (`T`) | one request, one answer |
 //! | forward (`F`) | a node's inputs on their way to the leader, for as long as that leads |
+//! | detour (`D`) | datagrams of a node on their way to another one which it does not reach: see [`detour`] |
 //! | ask (`Q`) | a question for the floor above, and its answer |
 
 pub mod client;
+pub mod detour;
 pub mod endpoint;
 pub mod forward;
 pub mod frame;
 pub mod hello;
+pub mod histories;
 pub mod peer;
 pub mod server;
+pub mod socket;
 pub mod tls;
 pub mod watch;
 
@@ -26,9 +31,11 @@ pub mod watch;
 pub(crate) mod tag {
     pub(crate) const HELLO: u8 = b'H';
     pub(crate) const APPEND: u8 = b'A';
+    pub(crate) const HEARTBEAT: u8 = b'B';
     pub(crate) const VOTE: u8 = b'V';
     pub(crate) const PRE_VOTE: u8 = b'P';
     pub(crate) const TRANSFER: u8 = b'T';
     pub(crate) const FORWARD: u8 = b'F';
+    pub(crate) const DETOUR: u8 = b'D';
     pub(crate) const ASK: u8 = b'Q';
 }

@@ -1,5 +1,6 @@
 //! The other members, seen from here: their addresses, the connections to them, how they are.
 
+use super::detour::Detours;
 use super::endpoint::HANDSHAKE;
 use super::hello::{Hello, Welcome};
 use super::watch::Watch;
@@ -14,6 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+
+/// How often a connection that should be there is looked after.
+const TOUCH: Duration = Duration::from_millis(500);
 
 /// Which of the two connections to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +115,7 @@ pub struct Peers {
     owner: Owner,
     incarnation: [u8; 16],
     endpoint: OnceLock<quinn::Endpoint>,
+    detours: OnceLock<Arc<Detours>>,
     table: BTreeMap<u64, Arc<Peer>>,
     watch: Mutex<Watch>,
     began: Instant,
@@ -132,6 +137,7 @@ impl Peers {
             owner,
             incarnation,
             endpoint: OnceLock::new(),
+            detours: OnceLock::new(),
             table: others.map(peer).collect(),
             watch: Mutex::new(Watch::new(Instant::now())),
             began: Instant::now(),
@@ -140,9 +146,26 @@ impl Peers {
     }
 
     /// Dials may begin.
-    pub fn open(&self, endpoint: quinn::Endpoint) {
+    pub fn open(&self, endpoint: quinn::Endpoint, detours: Arc<Detours>) {
         // Called once, when the replica's thread has started.
         let _ = self.endpoint.set(endpoint);
+        let _ = self.detours.set(detours);
+    }
+
+    /// The ways to the peers, once dials have begun.
+    #[must_use]
+    pub fn detours(&self) -> Option<&Arc<Detours>> {
+        self.detours.get()
+    }
+
+    /// Stays in touch with a peer, whoever leads: so that a way which closes is noticed by both, and an election needs no
+    /// handshake first. Never ends.
+    pub async fn keep_in_touch(self: Arc<Self>, node: u64) {
+        loop {
+            // Why it cannot be reached is told by the dial.
+            let _ = self.connection(node, Lane::Control).await;
+            tokio::time::sleep(TOUCH).await;
+        }
     }
 
     /// Whose peers they are.

@@ -2,8 +2,10 @@
 
 use super::endpoint::{HANDSHAKE, MAX_INCOMING, RETRY_FROM};
 use super::hello::{Hello, Welcome};
+use super::histories::contradiction;
 use super::peer::Peers;
 use super::{frame, tag, tls};
+use crate::log_store::Log;
 use crate::outgoing::Parcel;
 use crate::raft::TypeConfig;
 use bytes::Bytes;
@@ -45,6 +47,10 @@ pub struct Server<SM: RaftStateMachine<TypeConfig>> {
     pub answer: Arc<Answer>,
     /// Who has been refused lately.
     pub refusals: Refusals,
+    /// This node's log.
+    pub log: Log,
+    /// Stops the node, because what it has acknowledged is contradicted.
+    pub contradicted: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
 /// What was told about refused connections: the same is not told again within a while, or whoever knocks on the port could
@@ -170,7 +176,8 @@ async fn attend<SM: RaftStateMachine<TypeConfig>>(
 impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
     async fn stream(self: &Arc<Self>, node: NodeId, (mut tx, mut rx): Streams) -> io::Result<()> {
         match read_tag(&mut rx).await? {
-            tag::APPEND => self.append(&mut tx, rx).await?,
+            tag::APPEND => self.append(&mut tx, rx, false).await?,
+            tag::HEARTBEAT => self.append(&mut tx, rx, true).await?,
             tag::VOTE => {
                 let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
                 self.check_term(request.vote.leader_id.term)?;
@@ -190,6 +197,13 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
                 frame::write(&mut tx, &answer, &mut Vec::new()).await?;
             }
             tag::FORWARD => self.forwarded(node, &mut rx).await?,
+            tag::DETOUR => {
+                while let Some(bytes) = frame::read_bytes(&mut rx, frame::DETOUR).await? {
+                    if let Some(detours) = self.peers.detours() {
+                        detours.pass(node, bytes)?;
+                    }
+                }
+            }
             tag::ASK => {
                 let question = frame::read_bytes(&mut rx, frame::ASK).await?;
                 let question = question.ok_or_else(|| io::Error::other("no question"))?;
@@ -221,16 +235,33 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
         Ok(ours)
     }
 
-    async fn append(self: &Arc<Self>, tx: &mut quinn::SendStream, rx: quinn::RecvStream) -> io::Result<()> {
-        let requests = futures::stream::unfold((self.clone(), rx), |(server, mut rx)| async move {
+    /// Whether a leader's request may be taken.
+    fn check(&self, request: &AppendEntriesRequest<TypeConfig>, heartbeat: bool) -> io::Result<()> {
+        let (term, ours) = (request.vote.leader_id.term, self.check_term(request.vote.leader_id.term)?);
+        if term < ours {
+            return Ok(());
+        }
+        self.peers.led();
+        match contradiction(&self.log, request, heartbeat).map_err(io::Error::other)? {
+            None => Ok(()),
+            Some(why) => {
+                (self.contradicted)(&why);
+                Err(io::Error::other(why))
+            }
+        }
+    }
+
+    /// Entries and heartbeats of a leader. `heartbeats`: only these.
+    async fn append(
+        self: &Arc<Self>,
+        tx: &mut quinn::SendStream,
+        rx: quinn::RecvStream,
+        heartbeats: bool,
+    ) -> io::Result<()> {
+        let requests = futures::stream::unfold((self.clone(), rx), move |(server, mut rx)| async move {
             let request = frame::read::<AppendEntriesRequest<TypeConfig>>(&mut rx, frame::APPEND).await;
             match request.and_then(|request| match request {
-                Some(request) => server.check_term(request.vote.leader_id.term).map(|ours| {
-                    if request.vote.leader_id.term >= ours {
-                        server.peers.led();
-                    }
-                    Some(request)
-                }),
+                Some(request) => server.check(&request, heartbeats).map(|()| Some(request)),
                 None => Ok(None),
             }) {
                 Ok(request) => request.map(|request| (request, (server, rx))),

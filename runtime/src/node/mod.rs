@@ -151,7 +151,7 @@ impl InputSink for Sink {
     }
 
     fn failed(&mut self, why: GatewayError) {
-        self.inbox.fatal(Fault { what: "the gateway cannot go on".into(), why: why.to_string() });
+        self.inbox.fatal(Fault { what: "the gateway cannot go on".into(), why: why.to_string(), contradicted: false });
     }
 }
 

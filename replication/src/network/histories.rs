@@ -1,0 +1,87 @@
+//! Whether what a leader says contradicts what this node has acknowledged.
+//!
+//! Once a quorum has acknowledged an entry, every later leader has it: so it is as long as nobody's log goes back in time.
+//! When a directory has been replaced by an older copy of itself, a quorum may be found that has forgotten. The engine takes
+//! what is agreed on for equal and does not look again; so it is looked at here, before the engine sees it, by the node
+//! that knows better, or by the one that has forgotten. Either stops.
+
+use crate::log_store::record::{Body, Entry, EntryId};
+use crate::log_store::{Log, LogError};
+use crate::raft::{self, TypeConfig, entry_id};
+use openraft::raft::AppendEntriesRequest;
+use replicode_log::{BatchHeader, Digest};
+
+/// What is wrong with a request of a leader, if it contradicts what this node has acknowledged. `matched`: the leader has
+/// this node's word for the entry that the request builds on, as it has for every heartbeat.
+///
+/// # Errors
+/// When this node's own log cannot be read.
+pub fn contradiction(
+    log: &Log,
+    request: &AppendEntriesRequest<TypeConfig>,
+    matched: bool,
+) -> Result<Option<String>, LogError> {
+    let leader = || {
+        let vote = &request.vote.leader_id;
+        format!("node {}, which leads term {}", vote.voted_for, vote.term)
+    };
+    let prev = request.prev_log_id.as_ref().map(entry_id);
+    if matched && let Some(prev) = prev {
+        let held = log.read(prev.index, prev.index + 1, usize::MAX)?.pop();
+        if held.as_ref().map(|entry| entry.id) != Some(prev) {
+            let (_, last) = log.ends();
+            let last = last.map_or("no entry".to_string(), name);
+            return Ok(Some(format!(
+                "{} has this node's word that it holds {}, but its log holds {} there and ends with {last}: an older copy of its directory?",
+                leader(),
+                name(prev),
+                held.map_or("nothing".to_string(), |entry| describe(&entry)),
+            )));
+        }
+    }
+    let Some(agreed) = log.noted_committed() else { return Ok(None) };
+    // All that is new comes after what is agreed on: nothing to compare.
+    if prev.is_some_and(|prev| prev.index >= agreed.index) {
+        return Ok(None);
+    }
+    let first = prev.map_or(0, |prev| prev.index);
+    let held = log.read(first, agreed.index + 1, usize::MAX)?;
+    let ours = |index: u64| held.iter().find(|entry| entry.id.index == index);
+    if let Some(prev) = prev
+        && let Some(ours) = ours(prev.index).filter(|ours| ours.id != prev)
+    {
+        return Ok(Some(differs(&leader(), &name(prev), ours, agreed)));
+    }
+    for theirs in request.entries.iter().take_while(|entry| entry.log_id.index() <= agreed.index) {
+        let Some(ours) = ours(theirs.log_id.index()) else { continue };
+        let Ok(theirs) = raft::to_log(theirs.clone()) else { continue };
+        if ours.id != theirs.id || ours.body != theirs.body {
+            return Ok(Some(differs(&leader(), &describe(&theirs), ours, agreed)));
+        }
+    }
+    Ok(None)
+}
+
+fn differs(leader: &str, theirs: &str, ours: &Entry, agreed: EntryId) -> String {
+    format!(
+        "{leader}, has {theirs} where this node holds {}, which was agreed on (up to {}): an older copy of another node's directory?",
+        describe(ours),
+        name(agreed),
+    )
+}
+
+fn name(id: EntryId) -> String {
+    format!("entry {} of term {}", id.index, id.term)
+}
+
+fn describe(entry: &Entry) -> String {
+    let what = match &entry.body {
+        Body::Batch(bytes) => match BatchHeader::peek(bytes) {
+            Ok(header) => format!("batch {}, content {}", header.index, Digest::of(bytes).short()),
+            Err(_) => "no batch".to_string(),
+        },
+        Body::Blank => "a leader's first".to_string(),
+        Body::Membership(_) => "a set of members".to_string(),
+    };
+    format!("{} ({what})", name(entry.id))
+}
