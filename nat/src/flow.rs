@@ -24,7 +24,8 @@ pub(crate) struct End {
     pub pid: Pid,
     /// The mapping's number. Taken when the connection comes, so that accepting it cannot fail for want of one.
     pub port: ConsensusPort,
-    /// The socket's port in its process; `None` until the program accepts the connection.
+    /// The socket's port in its process, for an accepted one its listener's; `None` until the program accepts the
+    /// connection.
     pub flow_port: Option<FlowPort>,
     /// Whom the program sees as its peer.
     pub peer: HostAddr,
@@ -33,6 +34,9 @@ pub(crate) struct End {
     pub intake: Intake,
     /// The stream from the program.
     pub outflow: Outflow,
+    /// The program has ended both directions and still holds the socket: what comes is answered with a reset, as Linux
+    /// does in FIN-WAIT (RFC 1122, 4.2.2.13).
+    pub deaf: bool,
 }
 
 impl End {

@@ -61,14 +61,12 @@ impl Nat {
             return Err(Refusal::TableFull);
         }
         let (pid, listener) = self.services.find(to).ok_or(Refusal::NoListener)?;
-        let port = self.table.ports.take().ok_or(Refusal::PortsExhausted)?;
-        let sock = sides
-            .incoming(listener, from, self.send_window)
-            .and_then(|sock| if self.table.holds(sock) { Err(Refused::TableFull) } else { Ok(sock) })
-            .map_err(|why| {
-                self.table.ports.give(port);
-                refusal(why)
-            })?;
+        let sock = sides.incoming(listener, from, self.send_window).map_err(refusal)?;
+        if self.table.holds(sock) {
+            return Err(Refusal::TableFull);
+        }
+        // Taken when the connection comes: accepting it needs no number and cannot fail for want of one.
+        let port = self.table.ports.take();
         let end = End {
             pid,
             port,
@@ -77,6 +75,7 @@ impl Nat {
             far: Far::Client(conn),
             intake: Intake::new(self.recv_window),
             outflow: Outflow::new(self.send_window),
+            deaf: false,
         };
         self.table.join_client(sock, conn, end);
         Ok(())
@@ -86,6 +85,12 @@ impl Nat {
         let Some((sock, end)) = self.table.client_mut(conn) else { return };
         match end.intake.receive(offset, bytes.len()) {
             Ok(repeated) if repeated == bytes.len() => {}
+            Ok(_) if end.deaf => {
+                // The gateway did not know yet.
+                self.table.cut(sock);
+                sides.ingress(Ingress::Reset { sock });
+                sides.output(Output::Reset { conn });
+            }
             Ok(repeated) => {
                 bytes.drain(..repeated);
                 sides.ingress(Ingress::Data { sock, bytes });

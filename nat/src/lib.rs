@@ -7,7 +7,7 @@
 //!
 //! | RFC word | here |
 //! |---|---|
-//! | mapping | (process, flow port) ↔ consensus port, one per connection (RFC 4787, 4.1: address and port-dependent) |
+//! | mapping | (process, flow port, peer) ↔ consensus port, one per connection (RFC 4787, 4.1: address and port-dependent) |
 //! | filtering | bytes of the mapping's own peer only (RFC 4787, 5); a listener takes connections from anybody |
 //! | port assignment | lowest free number from [`FIRST_PORT`], the same on all nodes (RFC 4787, 4.2) |
 //! | hairpinning | connections between processes stay inside and show the connecting process's address (RFC 5382, 7.3) |

@@ -51,6 +51,13 @@ impl Nat {
             Egress::Send { sock, offset, bytes } => self.send(sock, offset, bytes, sides),
             Egress::Fin { sock, offset } => self.fin(sock, offset, sides),
             Egress::Window { sock, limit } => self.window(sock, limit, sides),
+            Egress::Deaf { sock } => self.deaf(sock, sides),
+            Egress::KeepAlive { sock, wanted } => {
+                // A neighbour in the cell is there or is not.
+                if let Some(&mut End { far: Far::Client(conn), .. }) = self.table.end_mut(sock) {
+                    sides.output(Output::KeepAlive { conn, wanted });
+                }
+            }
             Egress::Abort { sock } => self.abort(sock, sides),
             Egress::Closed { sock } => self.closed(sock, sides),
         }
@@ -79,7 +86,7 @@ impl Nat {
             Destination::Outside => return Err(Refused::Unreachable),
         };
         let listener = self.services.listener(target, to.port()).ok_or(Refused::NoListener)?;
-        if self.is_full() || self.table.ports.left() < 2 {
+        if self.is_full() {
             return Err(Refused::TableFull);
         }
         // Inside the cell the receiver's window is the sender's: nothing else has to hold the bytes.
@@ -88,9 +95,7 @@ impl Nat {
         if other == sock || self.table.holds(other) {
             return Err(Refused::TableFull);
         }
-        let (Some(port), Some(other_port)) = (self.table.ports.take(), self.table.ports.take()) else {
-            return Err(Refused::TableFull);
-        };
+        let (port, other_port) = (self.table.ports.take(), self.table.ports.take());
         let end = |pid, port, flow_port, peer, far| End {
             pid,
             port,
@@ -99,6 +104,7 @@ impl Nat {
             far: Far::Socket(far),
             intake: Intake::new(window),
             outflow: Outflow::new(window),
+            deaf: false,
         };
         self.table.join_sockets(
             (sock, end(pid, port, Some(flow_port), to, other)),
@@ -118,9 +124,10 @@ impl Nat {
             (Err(_), _) => self.break_program(sock, sides),
             (Ok(()), Far::Client(conn)) => sides.output(Output::Data { conn, offset, bytes }),
             (Ok(()), Far::Socket(other)) => {
-                let received = self.table.end_mut(other).map(|end| end.intake.receive(offset, bytes.len()));
+                let there = self.table.end_mut(other);
+                let received = there.map(|end| end.intake.receive(offset, bytes.len()).map(|_| end.deaf));
                 match received {
-                    Some(Err(_)) => self.break_program(sock, sides),
+                    Some(Err(_) | Ok(true)) => self.break_program(sock, sides),
                     _ => sides.ingress(Ingress::Data { sock: other, bytes }),
                 }
             }
@@ -161,6 +168,16 @@ impl Nat {
                 }
             }
             Far::Gone => {}
+        }
+    }
+
+    fn deaf(&mut self, sock: SockId, sides: &mut impl Sides) {
+        let Some(end) = self.table.end_mut(sock) else { return };
+        end.deaf = true;
+        if let Far::Client(conn) = end.far
+            && !end.intake.ended()
+        {
+            sides.output(Output::Deaf { conn });
         }
     }
 

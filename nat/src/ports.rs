@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// The lowest consensus port. Those below are left to ports that people publish.
-pub const FIRST_PORT: u16 = 10_000;
+pub const FIRST_PORT: u32 = 10_000;
 
-/// The cell-wide number of a mapping.
+/// The cell-wide number of a mapping. Nobody connects to it, so it may exceed 65535: a cell can have more connections
+/// than one host has ports.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
-pub struct ConsensusPort(u16);
+pub struct ConsensusPort(u32);
 
 impl ConsensusPort {
     /// The number itself.
     #[must_use]
-    pub const fn get(self) -> u16 {
+    pub const fn get(self) -> u32 {
         self.0
     }
 }
@@ -36,36 +37,29 @@ impl fmt::Debug for ConsensusPort {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Ports {
     next: u32,
-    free: BTreeSet<u16>,
+    free: BTreeSet<u32>,
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { next: FIRST_PORT.into(), free: BTreeSet::new() }
+        Self { next: FIRST_PORT, free: BTreeSet::new() }
     }
 }
 
 impl Ports {
-    /// Takes the lowest free port; `None` when all are taken.
-    pub(crate) fn take(&mut self) -> Option<ConsensusPort> {
-        if let Some(port) = self.free.pop_first() {
-            return Some(ConsensusPort(port));
-        }
-        let port = u16::try_from(self.next).ok()?;
-        self.next += 1;
-        Some(ConsensusPort(port))
-    }
-
-    /// How many can be taken at the moment.
-    pub(crate) fn left(&self) -> usize {
-        self.free.len() + (u32::from(u16::MAX) + 1 - self.next) as usize
+    /// Takes the lowest free port. There always is one: connections and descriptors are bounded far below 2^32.
+    pub(crate) fn take(&mut self) -> ConsensusPort {
+        ConsensusPort(self.free.pop_first().unwrap_or_else(|| {
+            self.next = self.next.saturating_add(1);
+            self.next - 1
+        }))
     }
 
     /// Gives a port back.
     pub(crate) fn give(&mut self, port: ConsensusPort) {
         self.free.insert(port.0);
         while let Some(&last) = self.free.last()
-            && u32::from(last) + 1 == self.next
+            && last + 1 == self.next
         {
             self.free.pop_last();
             self.next -= 1;
@@ -74,11 +68,11 @@ impl Ports {
 
     /// Whether exactly `taken` are taken.
     pub(crate) fn check(&self, taken: &BTreeSet<ConsensusPort>) -> Result<(), String> {
-        let count = (self.next - u32::from(FIRST_PORT)) as usize - self.free.len();
+        let count = (self.next - FIRST_PORT) as usize - self.free.len();
         if count != taken.len() {
             return Err(format!("{count} consensus ports are taken, {} are in use", taken.len()));
         }
-        match taken.iter().find(|port| u32::from(port.0) >= self.next || self.free.contains(&port.0)) {
+        match taken.iter().find(|port| port.0 >= self.next || self.free.contains(&port.0)) {
             Some(port) => Err(format!("consensus port {port} is in use and free")),
             None => Ok(()),
         }

@@ -36,8 +36,8 @@ pub struct NatRow {
     pub sock: SockId,
     /// Its port in the process; `None` for a connection that was not accepted yet.
     pub port: Option<u16>,
-    /// The port that stands for it on all nodes; `None` for a listener that found all taken.
-    pub consensus_port: Option<ConsensusPort>,
+    /// The port that stands for it on all nodes.
+    pub consensus_port: ConsensusPort,
     /// The other end's address; `None` for a listener.
     pub peer: Option<HostAddr>,
     /// What it is.
@@ -67,7 +67,7 @@ impl Nat {
             process: self.services.name(end.pid).to_string(),
             sock,
             port: end.flow_port,
-            consensus_port: Some(end.port),
+            consensus_port: end.port,
             peer: Some(end.peer),
             kind: match end.far {
                 Far::Client(conn) => RowKind::Client { conn, state: end.state() },

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Listener {
     pub sock: SockId,
-    /// `None` when all were taken when it began to listen. It works all the same: connections have their own.
-    pub port: Option<ConsensusPort>,
+    pub port: ConsensusPort,
 }
 
 /// Live processes and their listeners.
@@ -50,7 +49,7 @@ impl Services {
     /// Removes a listener; answers its consensus port.
     pub(crate) fn unlisten(&mut self, sock: SockId) -> Option<ConsensusPort> {
         let key = self.by_sock.remove(&sock)?;
-        self.listeners.remove(&key)?.port
+        self.listeners.remove(&key).map(|listener| listener.port)
     }
 
     pub(crate) fn listener(&self, pid: Pid, port: u16) -> Option<SockId> {
@@ -68,7 +67,7 @@ impl Services {
     }
 
     pub(crate) fn ports(&self) -> impl Iterator<Item = ConsensusPort> {
-        self.listeners.values().filter_map(|listener| listener.port)
+        self.listeners.values().map(|listener| listener.port)
     }
 
     /// The two maps say the same.
@@ -131,14 +130,14 @@ mod tests {
 
     #[test]
     fn a_name_leads_to_the_lowest_process_that_listens() {
-        let mut services = Services::default();
+        let (mut services, mut ports) = (Services::default(), crate::ports::Ports::default());
         for pid in [3, 1, 2] {
             services.start(Pid(pid), "web");
         }
         let to = Service { process: "web".into(), port: 80 };
         assert_eq!(services.find(&to), None);
-        services.listen(Pid(3), 80, Listener { sock: SockId(30), port: None });
-        services.listen(Pid(2), 80, Listener { sock: SockId(20), port: None });
+        services.listen(Pid(3), 80, Listener { sock: SockId(30), port: ports.take() });
+        services.listen(Pid(2), 80, Listener { sock: SockId(20), port: ports.take() });
         assert_eq!(services.find(&to), Some((Pid(2), SockId(20))));
         services.end(Pid(2));
         assert_eq!(services.find(&to), Some((Pid(3), SockId(30))));

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Rig, Said, caller, conn, data, got, node, open, refused, reset, send, service};
-use replicode_log::{BootNo, ConnId, Egress, Ingress, Input, Limits, Output, Pid, Refusal, Refused, SockId};
+use replicode_log::{BootNo, ConnId, Egress, Ingress, Input, KeepAlive, Limits, Output, Pid, Refusal, Refused, SockId};
 use replicode_nat::{FlowState, RowKind};
 
 const C: u32 = 1;
@@ -36,7 +36,7 @@ fn bytes_go_back_and_forth() {
     assert_eq!(rig.admit(Input::Acked { conn: c, offset: 5 }), [Said::In(Ingress::Acked { sock, offset: 5 })]);
     let row = rig.row(sock).expect("the connection is in the table");
     assert_eq!((row.pid, row.process.as_str(), row.port), (Pid(1), "web", Some(5000)));
-    assert_eq!(row.consensus_port.map(|port| port.get()), Some(10_002), "two listeners have the first two");
+    assert_eq!(row.consensus_port.get(), 10_002, "two listeners have the first two");
     assert_eq!((row.peer, row.bytes_in, row.bytes_out), (Some(caller()), 5, 5));
 }
 
@@ -189,7 +189,46 @@ fn a_listener_can_go_and_come_back() {
     rig.egress(Egress::Unlisten { sock: SockId(1) });
     assert_eq!(rig.admit(open(conn(1, 1, 1))), [refused(conn(1, 1, 1), Refusal::NoListener)]);
     rig.egress(Egress::Listen { pid: Pid(1), sock: SockId(3), port: 80 });
-    assert_eq!(rig.row(SockId(3)).and_then(|row| row.consensus_port).map(|port| port.get()), Some(10_000));
+    assert_eq!(rig.row(SockId(3)).map(|row| row.consensus_port.get()), Some(10_000));
     rig.egress(Egress::Listen { pid: Pid(1), sock: SockId(3), port: 80 });
     assert_eq!(rig.nat.rows().count(), 2, "listening twice changes nothing");
+}
+
+#[test]
+fn bytes_for_an_end_that_nobody_reads_are_answered_with_a_reset() {
+    let mut rig = Rig::with_two_servers(&limits());
+    let c = conn(1, 1, C);
+    let sock = rig.client(c);
+    rig.admit(data(c, 0, b"abc"));
+    rig.egress(send(sock, 0, b"bye"));
+    rig.egress(Egress::Fin { sock, offset: 3 });
+    assert_eq!(rig.egress(Egress::Deaf { sock }), [Said::Out(Output::Deaf { conn: c })]);
+    assert_eq!(rig.admit(data(c, 0, b"abc")), [], "a repeat is nothing new");
+    // Offered before the gateway knew.
+    assert_eq!(rig.admit(data(c, 3, b"d")), [reset(sock), Said::Out(Output::Reset { conn: c })]);
+    assert_eq!(rig.nat.connections(), 0);
+    // The client's own end is none.
+    let d = conn(1, 1, C + 1);
+    let sock = rig.client(d);
+    rig.egress(Egress::Fin { sock, offset: 0 });
+    rig.egress(Egress::Deaf { sock });
+    assert_eq!(rig.admit(Input::HalfClose { conn: d, offset: 0 }), [Said::In(Ingress::Fin { sock })]);
+    assert_eq!(rig.egress(Egress::Closed { sock }), [Said::Out(Output::Closed { conn: d })]);
+    // Nor is anything asked of a client that has ended already.
+    let e = conn(1, 1, C + 2);
+    let sock = rig.client(e);
+    rig.admit(Input::HalfClose { conn: e, offset: 0 });
+    assert_eq!(rig.egress(Egress::Deaf { sock }), []);
+}
+
+#[test]
+fn keepalive_goes_to_the_gateway_that_holds_the_client() {
+    let mut rig = Rig::with_two_servers(&limits());
+    let c = conn(1, 1, C);
+    let sock = rig.client(c);
+    for wanted in [Some(KeepAlive { idle: 1, interval: 2, count: 3 }), None] {
+        assert_eq!(rig.egress(Egress::KeepAlive { sock, wanted }), [Said::Out(Output::KeepAlive { conn: c, wanted })]);
+    }
+    rig.admit(Input::Reset { conn: c });
+    assert_eq!(rig.egress(Egress::KeepAlive { sock, wanted: None }), []);
 }

@@ -123,3 +123,13 @@ fn a_process_that_ends_resets_its_neighbours() {
     assert_eq!(rig.take(), [reset(a)]);
     assert_eq!(rig.nat.connections(), 0);
 }
+
+#[test]
+fn a_neighbour_that_reads_no_more_answers_with_a_reset() {
+    let mut rig = Rig::with_two_servers(&limits());
+    let (a, b) = rig.neighbours();
+    assert_eq!(rig.egress(Egress::Fin { sock: b, offset: 0 }), [Said::In(Ingress::Fin { sock: a })]);
+    assert_eq!(rig.egress(Egress::Deaf { sock: b }), []);
+    assert_eq!(rig.egress(send(a, 0, b"hello?")), [reset(b), reset(a)]);
+    assert_eq!(rig.nat.connections(), 0);
+}

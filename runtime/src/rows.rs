@@ -55,7 +55,7 @@ fn line(row: NatRow) -> NatLine {
         pid: row.pid.0,
         process: row.process,
         port: row.port,
-        consensus_port: row.consensus_port.map(|port| port.get()),
+        consensus_port: Some(row.consensus_port.get()),
         conn,
         peer: row.peer.map(|peer| peer.to_string()),
         state,

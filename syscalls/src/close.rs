@@ -48,7 +48,7 @@ fn close_socket(slot: Slot, ports: &mut Ports, sockets: &mut Sockets, outbox: &m
 }
 
 /// A connection with bytes that nobody will read is thrown away, so that the peer does not take them for received
-/// (RFC 1122, 4.2.2.13); any other ends in order.
+/// (RFC 1122, 4.2.2.13); any other ends in order. What was sent has left the socket already, and arrives either way.
 fn say_goodbye(socket: &Socket, outbox: &mut Outbox) {
     if !socket.reset && !socket.recv.is_empty() {
         outbox.net(Egress::Abort { sock: socket.id });

@@ -16,7 +16,7 @@ use crate::abi::Errno;
 use crate::chunks::Chunks;
 use crate::sockets::Slot;
 use borsh::{BorshDeserialize, BorshSerialize};
-use replicode_log::{FlowPort, HostAddr, Pid, SockId};
+use replicode_log::{FlowPort, HostAddr, KeepAlive, Pid, SockId};
 use std::collections::VecDeque;
 
 /// What a waiting process wants to hear of: bits of [`Socket::interest`].
@@ -44,14 +44,35 @@ pub(crate) enum State {
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Options {
     pub(crate) reuse_addr: bool,
-    pub(crate) keep_alive: bool,
     pub(crate) no_delay: bool,
-    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`.
-    pub(crate) keep: [u32; 3],
+    pub(crate) keep: Keep,
     /// `SO_RCVTIMEO` in nanoseconds, 0 for none.
     pub(crate) recv_timeout: u64,
     /// `SO_SNDTIMEO` in nanoseconds, 0 for none.
     pub(crate) send_timeout: u64,
+}
+
+/// When a silent peer is asked whether it is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Keep {
+    /// `SO_KEEPALIVE`.
+    pub(crate) on: bool,
+    /// `TCP_KEEPIDLE`, `TCP_KEEPINTVL`, `TCP_KEEPCNT`.
+    pub(crate) timing: KeepAlive,
+}
+
+impl Default for Keep {
+    /// Linux's (tcp(7)): off; two hours, then nine times every 75 seconds.
+    fn default() -> Self {
+        Self { on: false, timing: KeepAlive { idle: 7_200, interval: 75, count: 9 } }
+    }
+}
+
+impl Keep {
+    /// What whoever holds the connection is to be told.
+    pub(crate) fn wanted(self) -> Option<KeepAlive> {
+        self.on.then_some(self.timing)
+    }
 }
 
 /// A stream socket. All positions count bytes of one direction from 0.
@@ -64,7 +85,7 @@ pub(crate) struct Socket {
     pub(crate) local_ip: [u8; 4],
     /// The port shown as its own.
     pub(crate) local_port: Option<u16>,
-    /// The port that it holds in the process's port space: bound, connecting, or given at accept.
+    /// The port that it holds in the process's port space: bound, listening or connecting. An accepted socket holds none.
     pub(crate) held_port: Option<FlowPort>,
     /// The program chose the port with `bind`, so a connect that fails does not free it.
     pub(crate) bound: bool,

@@ -8,7 +8,7 @@ mod vocabulary;
 use common::{Tape, caller, node, service};
 use proptest::prelude::*;
 use reference::{CONNECTIONS, Model, RECV, Row, SEND, Way, Who};
-use replicode_log::{BootNo, Egress, HostAddr, Input, Limits, Pid, SockId};
+use replicode_log::{BootNo, Egress, HostAddr, Input, KeepAlive, Limits, Pid, SockId};
 use replicode_nat::{Nat, RowKind};
 use vocabulary::{Event, events};
 
@@ -87,6 +87,11 @@ impl Run {
                 let there = self.model.find(Who::Sock(sock)).map(|(i, side)| &self.model.links[i][1 - side].out);
                 Some(Egress::Window { sock, limit: near(there.map_or(0, |way| way.limit), more) })
             }
+            Event::Deaf(sock) => Some(Egress::Deaf { sock: self.sock(sock) }),
+            Event::KeepAlive(sock) => {
+                let wanted = (sock % 2 == 0).then_some(KeepAlive { idle: 1, interval: 2, count: sock as u32 });
+                Some(Egress::KeepAlive { sock: self.sock(sock), wanted })
+            }
             Event::Abort(sock) => Some(Egress::Abort { sock: self.sock(sock) }),
             Event::Closed(sock) => Some(Egress::Closed { sock: self.sock(sock) }),
             _ => None,
@@ -148,7 +153,7 @@ fn rows_of(nat: &Nat) -> Vec<Row> {
             sock: row.sock,
             pid: row.pid,
             port: row.port,
-            number: row.consensus_port.map(|port| port.get()),
+            number: Some(row.consensus_port.get()),
             peer: row.peer,
             state: match row.kind {
                 RowKind::Listener => None,

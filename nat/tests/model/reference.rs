@@ -27,10 +27,12 @@ pub enum Who {
 pub struct Half {
     pub who: Who,
     pub pid: Pid,
-    pub port: Option<u16>,
+    pub port: Option<u32>,
     pub flow_port: Option<u16>,
     pub peer: HostAddr,
     pub open: bool,
+    /// Nobody reads there any more.
+    pub deaf: bool,
     /// From here to the other half.
     pub out: Way,
 }
@@ -38,7 +40,7 @@ pub struct Half {
 #[derive(Clone, Debug)]
 pub struct Model {
     pub names: Vec<(Pid, &'static str)>,
-    pub listeners: Vec<(Pid, u16, SockId, u16)>,
+    pub listeners: Vec<(Pid, u16, SockId, u32)>,
     pub links: Vec<[Half; 2]>,
     pub next_sock: u64,
     pub refuse: Option<Refused>,
@@ -55,10 +57,10 @@ impl Model {
         self.links.iter().enumerate().find_map(|(i, link)| Some((i, of(link)?)))
     }
 
-    fn free_ports(&self) -> impl Iterator<Item = u16> {
+    fn free_ports(&self) -> impl Iterator<Item = u32> {
         let halves = self.links.iter().flatten().filter(|half| half.open).filter_map(|half| half.port);
-        let taken: Vec<u16> = halves.chain(self.listeners.iter().map(|it| it.3)).collect();
-        (10_000..=u16::MAX).filter(move |port| !taken.contains(port))
+        let taken: Vec<u32> = halves.chain(self.listeners.iter().map(|it| it.3)).collect();
+        (10_000..).filter(move |port| !taken.contains(port))
     }
 
     fn incoming(&mut self, listener: SockId, peer: HostAddr, window: u64) -> Result<SockId, Refused> {
@@ -112,7 +114,16 @@ impl Model {
         match self.incoming(listener, caller(), SEND) {
             Ok(sock) => {
                 let way = |limit| Way { sent: 0, limit, done: false };
-                let half = |who, port, out| Half { who, pid, port, flow_port: None, peer: caller(), open: true, out };
+                let half = |who, port, out| Half {
+                    who,
+                    pid,
+                    port,
+                    flow_port: None,
+                    peer: caller(),
+                    open: true,
+                    deaf: false,
+                    out,
+                };
                 self.links.push([half(Who::Client(conn), None, way(RECV)), half(Who::Sock(sock), number, way(SEND))]);
             }
             Err(Refused::Backlog) => self.output(Output::Refused { conn, why: Refusal::Backlog }),
@@ -137,6 +148,10 @@ impl Model {
                     }
                     let bytes = bytes[(way.sent - offset) as usize..].to_vec();
                     way.sent = end;
+                    if self.links[i][1].deaf {
+                        self.kill(i, Some(0));
+                        return self.output(Output::Reset { conn: *conn });
+                    }
                     self.ingress(Ingress::Data { sock, bytes });
                 }
             }
@@ -184,6 +199,8 @@ impl Model {
             | Egress::Send { sock, .. }
             | Egress::Fin { sock, .. }
             | Egress::Window { sock, .. }
+            | Egress::Deaf { sock }
+            | Egress::KeepAlive { sock, .. }
             | Egress::Abort { sock }
             | Egress::Closed { sock } => {
                 if let Some((i, side)) = self.find(Who::Sock(*sock)) {
@@ -208,7 +225,7 @@ impl Model {
         if self.links.len() >= CONNECTIONS {
             return fail(self, Refused::TableFull);
         }
-        let numbers: Vec<u16> = self.free_ports().take(2).collect();
+        let numbers: Vec<u32> = self.free_ports().take(2).collect();
         let peer = HostAddr::V4(shown, flow_port);
         match self.incoming(listener, peer, RECV) {
             Err(why) => fail(self, why),
@@ -220,6 +237,7 @@ impl Model {
                     flow_port,
                     peer,
                     open: true,
+                    deaf: false,
                     out: Way { sent: 0, limit: RECV, done: false },
                 };
                 let near = half(sock, pid, numbers[0], Some(flow_port), to);
@@ -247,6 +265,11 @@ impl Model {
                     return self.kill(i, None);
                 }
                 half.out.sent = end;
+                if there.deaf {
+                    if let Who::Sock(_) = there.who {
+                        return self.kill_both(i, side, sock);
+                    }
+                }
                 match there.who {
                     Who::Client(conn) => self.output(Output::Data { conn, offset: *offset, bytes: bytes.clone() }),
                     Who::Sock(sock) => self.ingress(Ingress::Data { sock, bytes: bytes.clone() }),
@@ -278,6 +301,19 @@ impl Model {
                         way.limit = *limit;
                         self.ingress(Ingress::Acked { sock, offset: limit - RECV });
                     }
+                }
+            }
+            Egress::Deaf { .. } => {
+                half.deaf = true;
+                if let Who::Client(conn) = there.who
+                    && !there.out.done
+                {
+                    self.output(Output::Deaf { conn });
+                }
+            }
+            Egress::KeepAlive { wanted, .. } => {
+                if let Who::Client(conn) = there.who {
+                    self.output(Output::KeepAlive { conn, wanted: *wanted });
                 }
             }
             Egress::Abort { .. } => self.kill(i, Some(side)),
@@ -389,7 +425,7 @@ pub struct Row {
     pub sock: SockId,
     pub pid: Pid,
     pub port: Option<u16>,
-    pub number: Option<u16>,
+    pub number: Option<u32>,
     pub peer: Option<HostAddr>,
     pub state: Option<FlowState>,
     pub bytes: (u64, u64),

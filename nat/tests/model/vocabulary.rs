@@ -22,6 +22,8 @@ pub enum Event {
     Send(usize, i8, usize),
     Fin(usize, i8),
     Window(usize, i8),
+    Deaf(usize),
+    KeepAlive(usize),
     Abort(usize),
     Closed(usize),
     Refuse(Option<Refused>),
@@ -49,6 +51,8 @@ pub fn events() -> impl Strategy<Value = Event> {
         10 => (sock.clone(), slip.clone(), 0usize..6).prop_map(|(sock, slip, len)| Event::Send(sock, slip, len)),
         4 => (sock.clone(), slip.clone()).prop_map(|(sock, slip)| Event::Fin(sock, slip)),
         6 => (sock.clone(), 0i8..6).prop_map(|(sock, more)| Event::Window(sock, more)),
+        2 => sock.clone().prop_map(Event::Deaf),
+        1 => sock.clone().prop_map(Event::KeepAlive),
         1 => sock.clone().prop_map(Event::Abort),
         4 => sock.prop_map(Event::Closed),
         1 => prop_oneof![Just(None), Just(Some(Refused::Backlog)), Just(Some(Refused::TableFull))]

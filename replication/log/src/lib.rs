@@ -37,6 +37,6 @@ pub use ids::{BatchIndex, BootNo, ConnId, IdError, NodeId, Pid, SockId, Term};
 pub use image::{FsEntry, FsImage, FsNode};
 pub use input::{HostAddr, Input, Service, Spawn};
 pub use limits::{LimitError, Limits};
-pub use net_event::{Egress, FlowPort, Ingress, Refused};
+pub use net_event::{Egress, FlowPort, Ingress, KeepAlive, Refused};
 pub use output::{ConsoleStream, ExitStatus, Output, Refusal, TrapKind};
 pub use time::LogicalTime;

@@ -4,9 +4,21 @@
 use crate::{HostAddr, Pid, SockId};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-/// A port of a process's own namespace, handed out by that process's counter. Each accepted or connecting socket has
-/// one; the NAT table maps (pid, flow port) to a consensus port.
+/// A port of a process's own namespace. A connecting socket has one to itself, handed out by that process's counter or
+/// chosen with `bind`; an accepted one shows its listener's, as everywhere.
 pub type FlowPort = u16;
+
+/// When a silent peer is asked whether it is still there, as a program wants it (`TCP_KEEPIDLE`, `TCP_KEEPINTVL`,
+/// `TCP_KEEPCNT`; RFC 9293, 3.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct KeepAlive {
+    /// Seconds of silence before the first question.
+    pub idle: u32,
+    /// Seconds between questions.
+    pub interval: u32,
+    /// Questions without an answer after which the peer counts as gone.
+    pub count: u32,
+}
 
 /// Kernel to NAT: what a program did to one of its sockets.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -25,11 +37,11 @@ pub enum Egress {
         /// The socket.
         sock: SockId,
     },
-    /// A connection was taken from the listener's queue and given a descriptor and a flow port.
+    /// A connection was taken from the listener's queue and given a descriptor.
     Accepted {
         /// The connection's socket, as returned for [`Ingress::Incoming`].
         sock: SockId,
-        /// Its port in the process's namespace.
+        /// Its port in the process's namespace: the listener's.
         flow_port: FlowPort,
     },
     /// The program connects.
@@ -66,7 +78,21 @@ pub enum Egress {
         /// First position not covered.
         limit: u64,
     },
-    /// The connection is thrown away (RST): closed with unread bytes, refused after queueing, process ended.
+    /// Neither will anything be sent nor can anything be read any more (`shutdown(SHUT_RDWR)`), though the program still
+    /// holds the socket: bytes of the peer are to be answered by a reset.
+    Deaf {
+        /// The socket.
+        sock: SockId,
+    },
+    /// The program has chosen when a silent peer is asked whether it is still there, or (`None`) chooses no more.
+    KeepAlive {
+        /// The socket.
+        sock: SockId,
+        /// What it has chosen.
+        wanted: Option<KeepAlive>,
+    },
+    /// The connection is thrown away (RST behind everything that was sent): closed with unread bytes, refused after
+    /// queueing, process ended.
     Abort {
         /// The socket.
         sock: SockId,

@@ -1,6 +1,6 @@
 //! What leaves a cell because of a batch.
 
-use crate::{BatchIndex, BootNo, ConnId, Digest, NodeId, Pid};
+use crate::{BatchIndex, BootNo, ConnId, Digest, KeepAlive, NodeId, Pid};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 
@@ -13,8 +13,6 @@ pub enum Refusal {
     Backlog,
     /// The cell has as many connections as its limits allow.
     TableFull,
-    /// No port is left for the connection in the process's namespace.
-    PortsExhausted,
     /// The stream is not known (any more).
     UnknownConn,
     /// A stream of that number exists already.
@@ -35,7 +33,6 @@ impl fmt::Display for Refusal {
             Self::NoListener => "no process listens there",
             Self::Backlog => "the listener's backlog is full",
             Self::TableFull => "the cell has reached its limit of connections",
-            Self::PortsExhausted => "the process has no port left",
             Self::UnknownConn => "the connection is not known",
             Self::DuplicateConn => "the connection exists already",
             Self::Gap => "bytes are missing before this offset",
@@ -131,7 +128,9 @@ pub enum Output {
         /// How many bytes it sent in all.
         offset: u64,
     },
-    /// The program reset the connection, or it was reset by the log: RST, and forget it.
+    /// The program closed the connection with bytes of the client unread, or it was reset by the log: RST once
+    /// everything that was sent before is out and taken by the client's host, and forget it. What the client still sends
+    /// is thrown away.
     Reset {
         /// The stream.
         conn: ConnId,
@@ -147,6 +146,19 @@ pub enum Output {
         conn: ConnId,
         /// First position that is not covered.
         limit: u64,
+    },
+    /// Nobody can read what the client sends from now on, though the program still holds the connection: the client's
+    /// next byte is answered by a reset, without a word of it to the log.
+    Deaf {
+        /// The stream.
+        conn: ConnId,
+    },
+    /// How soon the program wants a silent client to be asked whether it is still there; `None`: as the node likes.
+    KeepAlive {
+        /// The stream.
+        conn: ConnId,
+        /// What the program has chosen.
+        wanted: Option<KeepAlive>,
     },
     /// An input for a stream was not admitted.
     Refused {
@@ -201,6 +213,8 @@ impl Output {
             | Self::Reset { conn }
             | Self::Closed { conn }
             | Self::Credit { conn, .. }
+            | Self::Deaf { conn }
+            | Self::KeepAlive { conn, .. }
             | Self::Refused { conn, .. } => Some(*conn),
             _ => None,
         }

@@ -233,7 +233,7 @@ pub struct NatLine {
     /// Port in the process's namespace.
     pub port: Option<u16>,
     /// The port that stands for it on all nodes.
-    pub consensus_port: Option<u16>,
+    pub consensus_port: Option<u32>,
     /// The client's stream, `node.boot.counter`.
     pub conn: Option<String>,
     /// Address of the other end.

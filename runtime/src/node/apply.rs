@@ -236,6 +236,8 @@ impl ApplyLoop {
                 | Output::Reset { conn }
                 | Output::Closed { conn }
                 | Output::Credit { conn, .. }
+                | Output::Deaf { conn }
+                | Output::KeepAlive { conn, .. }
                 | Output::Refused { conn, .. }
                     if conn.node() == Some(self.node) && Some(conn.boot()) == self.state.boot =>
                 {

@@ -16,6 +16,12 @@ type Bytes = (u32, u32);
 /// Bytes of a name at most: RFC 1035 has 255 on the wire, which are 253 in writing. Programs have shorter ones.
 pub(super) const MAX_NAME: usize = 253;
 
+/// So many connections wait at least, whatever backlog the program asked for (the limit `backlog` permitting). Where the
+/// queue is full Linux drops the client's SYN, which is sent again a second later; here a client has connected to its
+/// gateway already and could only be reset. A program that is content with a short queue on Linux must not lose clients
+/// here, who often come in the same batch.
+pub(super) const LEAST_BACKLOG: u32 = 128;
+
 /// A non-negative number as the answer of a call.
 fn value(n: u32) -> Answer {
     i32::try_from(n).map_err(|_| Errno::Overflow.into())
@@ -80,10 +86,10 @@ impl Ctx<'_> {
         Ok(0)
     }
 
-    /// A backlog of 0 still lets one connection wait; one beyond the limit is the limit, and so is a negative one.
+    /// A backlog below [`LEAST_BACKLOG`] is that, one beyond the limit is the limit, and so is a negative one.
     pub(super) fn bsd_listen(&mut self, fd: u32, backlog: u32) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
-        let backlog = backlog.clamp(1, self.limits.backlog);
+        let backlog = backlog.max(LEAST_BACKLOG).min(self.limits.backlog);
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match &mut socket.state {
             State::Listening { backlog: before, .. } => {
@@ -251,7 +257,7 @@ impl Ctx<'_> {
         let number = match (level, name) {
             (c::SOL_SOCKET, c::SO_RCVTIMEO | c::SO_SNDTIMEO) => return self.tell_timeval(out, len, room, timeout),
             (c::SOL_SOCKET, c::SO_REUSEADDR) => options.reuse_addr.into(),
-            (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep_alive.into(),
+            (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep.on.into(),
             (c::SOL_SOCKET, c::SO_TYPE) => c::SOCK_STREAM,
             (c::SOL_SOCKET, c::SO_PROTOCOL) => c::IPPROTO_TCP,
             (c::SOL_SOCKET, c::SO_DOMAIN) => c::AF_INET.into(),
@@ -260,7 +266,9 @@ impl Ctx<'_> {
             (c::SOL_SOCKET, c::SO_SNDBUF) => self.limits.send_window,
             (c::SOL_SOCKET, c::SO_ERROR) => socket.error.take().map_or(0, |errno| errno as u32),
             (c::IPPROTO_TCP, c::TCP_NODELAY) => options.no_delay.into(),
-            (c::IPPROTO_TCP, c::TCP_KEEPIDLE..=c::TCP_KEEPCNT) => options.keep[(name - c::TCP_KEEPIDLE) as usize],
+            (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => options.keep.timing.idle,
+            (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => options.keep.timing.interval,
+            (c::IPPROTO_TCP, c::TCP_KEEPCNT) => options.keep.timing.count,
             _ => return Err(Errno::NoProtoOpt.into()),
         };
         let bytes = number.to_le_bytes();
@@ -283,19 +291,26 @@ impl Ctx<'_> {
         let (slot, _) = self.socket(fd, 0)?;
         let bytes = memory::bytes(self.memory, value, len)?;
         let number = bytes.first_chunk::<4>().copied().map(u32::from_le_bytes).ok_or(Errno::Inval)?;
-        let options = &mut self.sockets.get_mut(slot).ok_or(Errno::BadF)?.options;
+        let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
+        let wanted = socket.options.keep.wanted();
+        let options = &mut socket.options;
         match (level, name) {
             (c::SOL_SOCKET, c::SO_REUSEADDR) => options.reuse_addr = number != 0,
-            (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep_alive = number != 0,
+            (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep.on = number != 0,
             (c::SOL_SOCKET, c::SO_RCVTIMEO) => options.recv_timeout = timeval(bytes)?,
             (c::SOL_SOCKET, c::SO_SNDTIMEO) => options.send_timeout = timeval(bytes)?,
             // The windows are limits of the cell, the same for every connection.
             (c::SOL_SOCKET, c::SO_RCVBUF | c::SO_SNDBUF) => {}
             (c::IPPROTO_TCP, c::TCP_NODELAY) => options.no_delay = number != 0,
-            (c::IPPROTO_TCP, c::TCP_KEEPIDLE..=c::TCP_KEEPCNT) => {
-                options.keep[(name - c::TCP_KEEPIDLE) as usize] = number;
-            }
+            // The ranges are Linux's (tcp(7), MAX_TCP_KEEPIDLE and so on).
+            (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => options.keep.timing.idle = within(number, 32_767)?,
+            (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => options.keep.timing.interval = within(number, 32_767)?,
+            (c::IPPROTO_TCP, c::TCP_KEEPCNT) => options.keep.timing.count = within(number, 127)?,
             _ => return Err(Errno::NoProtoOpt.into()),
+        }
+        let news = options.keep.wanted();
+        if news != wanted && socket.is_connected() && !socket.reset {
+            self.outbox.net(Egress::KeepAlive { sock: socket.id, wanted: news });
         }
         Ok(0)
     }
@@ -322,6 +337,11 @@ impl Ctx<'_> {
         }
         value(max.min(1))
     }
+}
+
+/// A number from 1 to `most`.
+fn within(number: u32, most: u32) -> Result<u32, Errno> {
+    if (1..=most).contains(&number) { Ok(number) } else { Err(Errno::Inval) }
 }
 
 /// Nanoseconds of a `struct timeval`; 0 means no time-out.

@@ -140,11 +140,19 @@ impl Ctx<'_> {
 
     /// Takes a connection from a listener's queue; answers its descriptor and its socket.
     ///
-    /// Descriptor and port are looked for before the queue is touched, so that a connection stays where it is when one
-    /// of them cannot be had.
+    /// The descriptor is looked for before the queue is touched, so that a connection stays where it is when none can be
+    /// had. Nothing else is needed: the socket shows its listener's port, and what it takes of the cell it took when it
+    /// came. So whenever `poll` says that there is a connection, the only thing that can be missing is a descriptor.
     pub(super) fn accept(&mut self, fd: u32, flags: u32) -> Result<(u32, Slot), Stop> {
         let (listener, nonblocking) = self.socket(fd, rights::SOCK_ACCEPT)?;
-        let new_fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
+        let new_fd = match self.process.descriptors.lowest_free(self.limits.descriptors) {
+            Ok(fd) => fd,
+            Err(errno) => {
+                // A program that is told of a connection and has no descriptor for it asks again and again.
+                self.fruitless();
+                return Err(errno.into());
+            }
+        };
         let socket = self.sockets.get_mut(listener).ok_or(Errno::BadF)?;
         let timeout = socket.options.recv_timeout;
         let State::Listening { queue, .. } = &mut socket.state else { return Err(Errno::Inval.into()) };
@@ -156,11 +164,15 @@ impl Ctx<'_> {
             self.wait_or_time_out(listener, interest::READ, deadline)?;
             return Err(Errno::Again.into());
         }
-        let flow_port = self.process.ports.take_any().ok_or(Errno::NoBufs)?;
         let slot = queue.pop_front().ok_or(Errno::Again)?;
+        let (flow_port, options) = (socket.local_port.unwrap_or(0), socket.options.keep);
         let accepted = self.sockets.get_mut(slot).ok_or(Errno::ConnAborted)?;
-        accepted.held_port = Some(flow_port);
         self.outbox.net(Egress::Accepted { sock: accepted.id, flow_port });
+        // As on Linux, an accepted socket begins with its listener's settings.
+        accepted.options.keep = options;
+        if let Some(wanted) = options.wanted() {
+            self.outbox.net(Egress::KeepAlive { sock: accepted.id, wanted: Some(wanted) });
+        }
         self.moved.note(accepted.id.0);
         self.process.descriptors.put(new_fd, Descriptor::socket(slot, flags));
         self.fruitful();
@@ -218,12 +230,16 @@ impl Ctx<'_> {
         if !socket.is_connected() || socket.reset {
             return Err(Errno::NotConn.into());
         }
+        let deaf = socket.recv_shut && socket.send_shut;
         if how & c::SHUT_RD != 0 {
             socket.recv_shut = true;
         }
         if how & c::SHUT_WR != 0 && !socket.send_shut {
             socket.send_shut = true;
             self.outbox.net(Egress::Fin { sock: socket.id, offset: socket.sent });
+        }
+        if !deaf && socket.recv_shut && socket.send_shut {
+            self.outbox.net(Egress::Deaf { sock: socket.id });
         }
         Ok(0)
     }

@@ -5,7 +5,7 @@ use crate::abi::Errno;
 use crate::process::Run;
 use crate::socket::{Socket, State, interest};
 use crate::sockets::Slot;
-use replicode_log::{Egress, HostAddr, Ingress, Pid, Refused, SockId};
+use replicode_log::{HostAddr, Ingress, Pid, Refused, SockId};
 
 impl Kernel {
     /// Takes an event of the network. [`Ingress::Incoming`] answers the new connection's socket, any other event
@@ -110,13 +110,8 @@ impl Kernel {
             return;
         }
         socket.arrived += bytes.len() as u64;
-        if socket.recv_shut {
-            // Nobody will read it, but the peer must not hang on a full window.
-            if let Some(limit) = socket.window_news(self.limits.recv_window) {
-                self.outbox.net(Egress::Window { sock, limit });
-            }
-            return;
-        }
+        // After SHUT_RD alone, too, as on Linux: what comes can be read, and if it is not, the window stops the peer. (After
+        // SHUT_RDWR the NAT table lets nothing come.)
         socket.recv.push(bytes);
         self.wake_for_socket(slot, interest::READ);
     }
