@@ -9,11 +9,17 @@
 //! queued is written, a FIN follows, and what the client still sends is thrown away until it ends too. Closing the
 //! socket earlier would make the operating system answer such bytes with a reset, which can destroy the last bytes of
 //! the answer in the client's receive buffer (RFC 9293, 3.6.1; RFC 2525, 2.17).
+//!
+//! When the program has left bytes of the client unread, the connection must end with a reset, so that the client does
+//! not take them for received (RFC 1122, 4.2.2.13). It comes behind everything that the program has sent: not before
+//! the client's host has acknowledged that, since a reset throws away what still waits on our side.
 
+use crate::keepalive::{Patience, ask_soon};
+use crate::unacked::Unacked;
 use crate::{ClientInfo, ClientState};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use replicode_log::{ConnId, HostAddr, Input, Service};
+use replicode_log::{ConnId, HostAddr, Input, KeepAlive, Service};
 use replicode_nat::{Intake, Outflow, Violation};
 use socket2::SockRef;
 use std::collections::VecDeque;
@@ -24,6 +30,12 @@ use std::time::Instant;
 
 /// Chunks handed to the operating system in one call.
 const SLICES: usize = 16;
+
+/// What the event queue tells of every client: bytes, and urgent ones, because of which a read ends early.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READING: Interest = Interest::READABLE;
 
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -40,6 +52,10 @@ pub(crate) struct Client {
     end_announced: bool,
     /// The event queue has told of an error, found by reading if credit allows, and acted on otherwise.
     failed: bool,
+    /// There is urgent data: a read ends before it, however much lies behind.
+    urgent: bool,
+    /// The program has ended both directions: the next byte is answered with a reset.
+    deaf: bool,
 
     /// The stream out of the log: `acked` is what was written, `sent` what was queued, the window bounds the queue.
     outflow: Outflow,
@@ -56,8 +72,12 @@ pub(crate) struct Client {
 
     /// The program has closed its socket.
     closing: bool,
-    /// Closing, and only the client's end is awaited.
-    pub(crate) awaits_end: bool,
+    /// Closing, and the end is a reset.
+    resets: bool,
+    /// Closing, and only the client's end is awaited, or the acknowledgement of the last bytes.
+    pub(crate) awaits: Option<Awaited>,
+    /// What the client's host had not acknowledged when it was last asked about, and since when it is so much.
+    unacked: Option<(u32, Instant)>,
     /// When patience with a closing client ends.
     pub(crate) deadline: Option<Instant>,
 
@@ -75,8 +95,19 @@ pub(crate) enum Got {
     End { offset: u64 },
     /// Nothing for now, or nothing for the log.
     Nothing,
+    /// Bytes that nobody can read any more.
+    Unwanted,
     /// The connection is gone.
     Lost,
+}
+
+/// What a closing client is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// Its own end.
+    End,
+    /// That its host has everything.
+    Acks,
 }
 
 /// What writing led to.
@@ -86,6 +117,8 @@ pub(crate) enum Flushed {
     Goes,
     /// Closing: all is written and the FIN is out, the client's end is awaited.
     AwaitsEnd,
+    /// Closing with a reset: all is written, and must arrive first.
+    AwaitsAcks,
     /// Closing: both streams have ended.
     Over,
     /// The connection is gone.
@@ -112,6 +145,8 @@ impl Client {
             readable: true,
             end_announced: false,
             failed: false,
+            urgent: false,
+            deaf: false,
             outflow: Outflow::new(send_window.into()),
             queue: VecDeque::new(),
             head: 0,
@@ -120,7 +155,9 @@ impl Client {
             fin_sent: false,
             reported: 0,
             closing: false,
-            awaits_end: false,
+            resets: false,
+            awaits: None,
+            unacked: None,
             deadline: None,
             to_read: false,
             to_write: false,
@@ -137,7 +174,7 @@ impl Client {
     }
 
     pub(crate) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, Interest::READABLE)
+        registry.register(&mut self.stream, token, READING)
     }
 
     /// Takes note of what the event queue says.
@@ -145,12 +182,13 @@ impl Client {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.end_announced |= event.is_read_closed();
         self.failed |= event.is_error();
+        self.urgent |= event.is_priority();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
     }
 
     /// Whether [`Client::read`] may have something to say.
     pub(crate) const fn wants_read(&self) -> bool {
-        self.readable && (self.has_credit() || self.closing && !self.intake.ended() || self.failed)
+        self.readable && (self.has_credit() || (self.closing || self.deaf) && !self.intake.ended() || self.failed)
     }
 
     /// Whether [`Client::flush`] may have something to do.
@@ -167,7 +205,7 @@ impl Client {
     pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Got {
         let offset = self.intake.received();
         let room = usize::try_from(self.intake.limit() - offset).unwrap_or(usize::MAX);
-        let most = if self.closing { scratch.len() } else { scratch.len().min(room) };
+        let most = if self.closing || self.deaf { scratch.len() } else { scratch.len().min(room) };
         if most == 0 || self.intake.ended() {
             // Nothing can be read for the log, so an error would never be found by reading.
             return if self.failed { Got::Lost } else { Got::Nothing };
@@ -181,10 +219,15 @@ impl Client {
                 }
             }
             Ok(len) => {
-                // Less than asked for: the socket is empty, and its next bytes are a new event (epoll(7)).
-                self.readable = len == most || self.end_announced || self.failed;
+                // Less than asked for: the socket is empty, and its next bytes are a new event (epoll(7)). Unless a read
+                // ends early for another reason: before urgent data. An event tells of that, one that came before this
+                // read or, if it arrived since, one that is still to come.
+                self.readable = len == most || self.urgent || self.end_announced || self.failed;
                 if self.closing {
                     return Got::Nothing;
+                }
+                if self.deaf {
+                    return Got::Unwanted;
                 }
                 match self.intake.receive(offset, len) {
                     Ok(_) => Got::Bytes { offset, len },
@@ -193,6 +236,7 @@ impl Client {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 self.readable = false;
+                self.urgent = false;
                 Got::Nothing
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => Got::Nothing,
@@ -241,6 +285,44 @@ impl Client {
         self.end(self.outflow.sent())
     }
 
+    /// The program has closed its socket with bytes of the client unread, or the log has given the connection up: a
+    /// reset, behind what is queued.
+    pub(crate) const fn close_with_reset(&mut self) {
+        self.closing = true;
+        self.resets = true;
+        self.readable = true;
+    }
+
+    /// Where a reset cannot be timed.
+    ///
+    /// # Errors
+    /// None: see [`Client::close`].
+    pub(crate) fn end_instead_of_reset(&mut self) -> Result<(), Violation> {
+        self.resets = false;
+        self.awaits = None;
+        self.close()
+    }
+
+    /// Bytes of the client are nobody's from now on.
+    pub(crate) const fn turn_deaf(&mut self) {
+        self.deaf = true;
+    }
+
+    /// Asks a silent client's host whether it is still there as soon as the program wants, if that is sooner than the
+    /// node would.
+    pub(crate) fn keep_alive(&self, wanted: Option<KeepAlive>, patience: &Patience) -> io::Result<()> {
+        ask_soon(&SockRef::from(&self.stream), &patience.sooner(wanted))
+    }
+
+    /// How much of what was written has not arrived, and since when it is so much. `None`: nobody knows.
+    pub(crate) fn unacked(&mut self, asked: &mut Unacked, now: Instant) -> Option<(u32, Instant)> {
+        let left = asked.of(&self.stream)?;
+        if self.unacked.is_none_or(|(before, _)| left < before) {
+            self.unacked = Some((left, now));
+        }
+        self.unacked
+    }
+
     pub(crate) const fn is_closing(&self) -> bool {
         self.closing
     }
@@ -261,8 +343,8 @@ impl Client {
                     self.writable = false;
                     if !self.watched_for_room {
                         self.watched_for_room = true;
-                        let both = Interest::READABLE | Interest::WRITABLE;
-                        if registry.reregister(&mut self.stream, token, both).is_err() {
+                        let all = READING.add(Interest::WRITABLE);
+                        if registry.reregister(&mut self.stream, token, all).is_err() {
                             return Flushed::Lost;
                         }
                     }
@@ -275,6 +357,9 @@ impl Client {
                 return Flushed::Lost;
             }
             self.fin_sent = true;
+        }
+        if self.resets {
+            return if self.queue.is_empty() { Flushed::AwaitsAcks } else { Flushed::Goes };
         }
         match (self.closing && self.fin_sent, self.intake.ended()) {
             (false, _) => Flushed::Goes,
@@ -323,7 +408,7 @@ impl Client {
     /// Ends the connection in good order, if it may end so: the log has asked for it, and all is written. Otherwise,
     /// and whenever a client is merely dropped, the socket's linger setting makes it a reset.
     pub(crate) fn finish(self) {
-        if self.closing && self.fin_sent && !self.failed {
+        if self.closing && self.fin_sent && !self.failed && !self.resets {
             // If this fails the client sees a reset behind its last byte, which is no false end.
             let _ = SockRef::from(&self.stream).set_linger(None);
         }

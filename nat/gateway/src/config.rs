@@ -1,5 +1,6 @@
 //! What a gateway publishes, and the reasons for which it cannot.
 
+use crate::keepalive::Patience;
 use replicode_log::{Limits, NodeId, Service};
 use std::collections::BTreeSet;
 use std::io;
@@ -33,6 +34,8 @@ pub struct GatewayConfig {
     pub end_patience: Duration,
     /// How long such a client may go without reading any of what it is still to be sent. Then it is reset.
     pub write_patience: Duration,
+    /// How long a client's host may be silent.
+    pub keepalive: Patience,
 }
 
 impl GatewayConfig {
@@ -47,6 +50,7 @@ impl GatewayConfig {
             max_connections: limits.connections as usize,
             end_patience: Duration::from_secs(5),
             write_patience: Duration::from_secs(60),
+            keepalive: Patience::default(),
         }
     }
 

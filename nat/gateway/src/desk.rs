@@ -6,10 +6,12 @@
 //! Whoever holds the desk serves: usually the gateway's thread, which waits for the clients; but who brings what the log
 //! says to a free desk writes it to the clients at once, without waking anybody.
 
-use crate::client::{Client, Flushed, Got};
+use crate::client::{Awaited, Client, Flushed, Got};
 use crate::commands::{Command, Commands};
+use crate::keepalive::Patience;
 use crate::listener::{Listener, Taken};
 use crate::slots::{Slot, Slots};
+use crate::unacked::Unacked;
 use crate::{ClientInfo, GatewayConfig, GatewayError, InputSink};
 use mio::{Registry, Token};
 use replicode_log::{BootNo, ConnId, Input, NodeId, Output};
@@ -26,6 +28,8 @@ const ROUND_BYTES: usize = 4 << 20;
 const ROUND_CLIENTS: usize = 256;
 /// How long nobody is accepted after the node ran out of descriptors or memory. Clients wait in the queue meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How soon, and how seldom at the most, it is asked again whether the last bytes before a reset have arrived.
+const ACKS_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// How soon a congested log is asked again.
 const CONGESTION_PAUSE: Duration = Duration::from_millis(2);
 
@@ -41,6 +45,7 @@ pub(crate) struct Desk {
     max_connections: usize,
     end_patience: Duration,
     write_patience: Duration,
+    keepalive: Patience,
 
     registry: Registry,
     commands: Arc<Commands>,
@@ -63,6 +68,8 @@ pub(crate) struct Desk {
     to_read: Vec<Slot>,
     to_write: Vec<Slot>,
     deadlines: BTreeSet<(Instant, Slot)>,
+    /// Made when it is first needed.
+    unacked: Option<Unacked>,
     /// What the round has gathered for the log.
     inputs: Vec<Input>,
     /// Who waits to be told of the clients.
@@ -82,7 +89,8 @@ impl Desk {
         commands: Arc<Commands>,
     ) -> Result<Self, GatewayError> {
         config.check()?;
-        let listeners = config.publish.into_iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let bind = |published| Listener::bind(published, &config.keepalive);
+        let listeners = config.publish.into_iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             node: config.node,
             recv_window: config.recv_window,
@@ -91,6 +99,7 @@ impl Desk {
             max_connections: config.max_connections,
             end_patience: config.end_patience,
             write_patience: config.write_patience,
+            keepalive: config.keepalive,
             registry,
             commands,
             sink,
@@ -106,6 +115,7 @@ impl Desk {
             to_read: Vec::new(),
             to_write: Vec::new(),
             deadlines: BTreeSet::new(),
+            unacked: None,
             inputs: Vec::new(),
             asked: Vec::new(),
             batch: Vec::new(),
@@ -302,8 +312,22 @@ impl Desk {
                 client.grant(limit);
                 return self.mark(slot);
             }
-            Output::Reset { .. } | Output::Refused { .. } => {
-                tracing::debug!(?output, "reset by the log");
+            Output::Deaf { .. } => {
+                client.turn_deaf();
+                return self.mark(slot);
+            }
+            Output::KeepAlive { wanted, .. } => {
+                if let Err(error) = client.keep_alive(wanted, &self.keepalive) {
+                    tracing::debug!(%error, conn = %client.conn(), "keepalive cannot be set");
+                }
+                return;
+            }
+            Output::Reset { .. } => {
+                client.close_with_reset();
+                Ok(())
+            }
+            Output::Refused { .. } => {
+                tracing::debug!(?output, "refused by the log");
                 self.remove(slot);
                 return;
             }
@@ -404,12 +428,17 @@ impl Desk {
                 }
                 Got::End { offset } => self.inputs.push(Input::HalfClose { conn, offset }),
                 Got::Nothing => {}
+                Got::Unwanted => {
+                    // For the log the connection ends here; the client is reset behind what is still to be written.
+                    self.inputs.push(Input::Reset { conn });
+                    client.close_with_reset();
+                }
                 Got::Lost => {
                     self.lose(slot);
                     continue;
                 }
             }
-            if client.is_closing() {
+            if self.clients.get_mut(slot).is_some_and(|client| client.is_closing()) {
                 self.mark_write(slot);
             }
             self.mark(slot);
@@ -435,9 +464,14 @@ impl Desk {
                     }
                 }
                 Flushed::AwaitsEnd => {
-                    if !std::mem::replace(&mut client.awaits_end, true) {
+                    if client.awaits.replace(Awaited::End).is_none() {
                         self.give_patience(slot, self.end_patience);
                     }
+                    self.mark(slot);
+                }
+                Flushed::AwaitsAcks => {
+                    client.awaits = Some(Awaited::Acks);
+                    self.reset_when_taken(slot);
                     self.mark(slot);
                 }
                 Flushed::Over => self.remove(slot),
@@ -460,7 +494,30 @@ impl Desk {
         while let Some(&(deadline, slot)) = self.deadlines.first()
             && deadline <= Instant::now()
         {
-            self.remove(slot);
+            match self.clients.get_mut(slot).and_then(|client| client.awaits) {
+                Some(Awaited::Acks) => self.reset_when_taken(slot),
+                Some(Awaited::End) | None => self.remove(slot),
+            }
+        }
+    }
+
+    /// Everything is written, and a reset is to follow. It must not overtake: it is sent when the client's host has it
+    /// all, or has taken nothing more of it for as long as patience with writing lasts.
+    fn reset_when_taken(&mut self, slot: Slot) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let now = Instant::now();
+        match client.unacked(self.unacked.get_or_insert_with(Unacked::new), now) {
+            Some((0, _)) => self.remove(slot),
+            Some((_, since)) if now.duration_since(since) >= self.write_patience => self.remove(slot),
+            Some((_, since)) => {
+                let (least, most) = ACKS_PAUSE;
+                self.give_patience(slot, now.duration_since(since).clamp(least, most));
+            }
+            // Nobody knows. An end in good order loses nothing either; what the client sends meanwhile is thrown away.
+            None => match client.end_instead_of_reset() {
+                Ok(()) => self.mark_write(slot),
+                Err(_) => self.remove(slot),
+            },
         }
     }
 

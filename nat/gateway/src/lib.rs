@@ -30,6 +30,8 @@
 //! | `event_loop` | the thread that waits for clients and serves them |
 //! | `listener` | taking clients |
 //! | `client` | one socket and where its connection stands |
+//! | `unacked` | how much of what was written has not arrived |
+//! | [`keepalive`] | how a client whose host has vanished is noticed |
 //! | `slots` | clients by token and by number |
 //! | `commands` | how other threads talk to the gateway's |
 
@@ -40,10 +42,13 @@ mod commands;
 pub mod config;
 mod desk;
 mod event_loop;
+pub mod keepalive;
 mod listener;
 mod slots;
+mod unacked;
 
 pub use config::{GatewayConfig, GatewayError, Published};
+pub use keepalive::Patience;
 
 use commands::Command;
 use event_loop::{EventLoop, Shared};

@@ -1,5 +1,6 @@
 //! Taking clients: listening sockets, and what is set on a client's socket before anything else happens to it.
 
+use crate::keepalive::{Patience, ask_soon};
 use crate::{GatewayError, Published};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -36,9 +37,9 @@ pub(crate) enum Taken {
 }
 
 impl Listener {
-    pub(crate) fn bind(published: Published) -> Result<Self, GatewayError> {
+    pub(crate) fn bind(published: Published, keepalive: &Patience) -> Result<Self, GatewayError> {
         let Published { listen, service } = published;
-        match bind(listen) {
+        match bind(listen, keepalive) {
             Ok((socket, local)) => Ok(Self { socket, service: Arc::new(service), local, ready: false }),
             Err(error) => Err(GatewayError::Listen { listen, service, error }),
         }
@@ -72,7 +73,7 @@ impl Listener {
     }
 }
 
-fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+fn bind(listen: SocketAddr, keepalive: &Patience) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(listen), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // A restarted node must get its port back although connections of its former life linger in TIME_WAIT.
@@ -83,6 +84,9 @@ fn bind(listen: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     // Accepted sockets inherit these on Linux: there is no moment at which a client's socket would end with a FIN.
     socket.set_linger(Some(Duration::ZERO))?;
     socket.set_tcp_nodelay(true)?;
+    ask_soon(&SockRef::from(&socket), keepalive)?;
+    // Urgent bytes are bytes of the stream, as RFC 6093 has it; a program here could not receive them otherwise.
+    socket.set_out_of_band_inline(true)?;
     socket.bind(&listen.into())?;
     socket.listen(BACKLOG)?;
     let socket = TcpListener::from_std(socket.into());
