@@ -12,7 +12,10 @@ use crate::args::{InitArgs, Publish, published_twice};
 use crate::cell;
 use crate::datadir::{self, DataDir, Genesis};
 use crate::node;
-use crate::nodefile::{NodeFile, default_node_down_after_ms};
+use crate::nodefile::{
+    NodeFile, default_keepalive_idle_s, default_keepalive_interval_s, default_node_down_after_ms,
+    default_unacknowledged_s,
+};
 use crate::show;
 use anyhow::{Context, Result, ensure};
 use replicode_log::NodeId;
@@ -66,6 +69,9 @@ pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result
             listen: addresses.listen,
             publish: addresses.publish.clone(),
             node_down_after_ms: default_node_down_after_ms(),
+            keepalive_idle_s: default_keepalive_idle_s(),
+            keepalive_interval_s: default_keepalive_interval_s(),
+            unacknowledged_s: default_unacknowledged_s(),
             peers: peers.clone(),
         };
         file.write(&dir.file("node.toml"))?;

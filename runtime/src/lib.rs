@@ -29,6 +29,7 @@ mod rows;
 mod run;
 mod serve;
 mod show;
+mod spread;
 mod telemetry;
 mod up;
 

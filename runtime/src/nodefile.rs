@@ -3,6 +3,7 @@
 use crate::args::Publish;
 use crate::datadir;
 use anyhow::{Context, Result, ensure};
+use replicode_gateway::Patience;
 use replicode_log::{ClusterConfig, NodeId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -33,6 +34,15 @@ pub struct NodeFile {
     /// A node that has been silent for so long is declared down by the leader, and its clients' connections reset.
     #[serde(default = "default_node_down_after_ms")]
     pub node_down_after_ms: u64,
+    /// Seconds of silence after which a client's host is asked whether it is still there.
+    #[serde(default = "default_keepalive_idle_s")]
+    pub keepalive_idle_s: u64,
+    /// Seconds between such questions.
+    #[serde(default = "default_keepalive_interval_s")]
+    pub keepalive_interval_s: u64,
+    /// Seconds for which a client's host may owe an answer or an acknowledgement; then the client is given up.
+    #[serde(default = "default_unacknowledged_s")]
+    pub unacknowledged_s: u64,
     /// Where each node of the cluster is reached, this one included: `NUMBER = "HOST:PORT"`.
     pub peers: BTreeMap<String, String>,
 }
@@ -41,6 +51,24 @@ pub struct NodeFile {
 #[must_use]
 pub const fn default_node_down_after_ms() -> u64 {
     3_000
+}
+
+/// Default of [`NodeFile::keepalive_idle_s`].
+#[must_use]
+pub fn default_keepalive_idle_s() -> u64 {
+    Patience::default().idle.as_secs()
+}
+
+/// Default of [`NodeFile::keepalive_interval_s`].
+#[must_use]
+pub fn default_keepalive_interval_s() -> u64 {
+    Patience::default().interval.as_secs()
+}
+
+/// Default of [`NodeFile::unacknowledged_s`].
+#[must_use]
+pub fn default_unacknowledged_s() -> u64 {
+    Patience::default().unacknowledged.as_secs()
 }
 
 impl NodeFile {
@@ -60,6 +88,14 @@ impl NodeFile {
             path.display(),
             file.node_down_after_ms
         );
+        // Linux takes as much, and not less than a second.
+        for (key, seconds, most) in [
+            ("keepalive_idle_s", file.keepalive_idle_s, 32_767),
+            ("keepalive_interval_s", file.keepalive_interval_s, 32_767),
+            ("unacknowledged_s", file.unacknowledged_s, 86_400),
+        ] {
+            ensure!((1..=most).contains(&seconds), "{key} in {} is {seconds}: it must be 1 to {most}", path.display());
+        }
         Ok(file)
     }
 
@@ -76,6 +112,16 @@ impl NodeFile {
     #[must_use]
     pub const fn node_down_after(&self) -> Duration {
         Duration::from_millis(self.node_down_after_ms)
+    }
+
+    /// How long a client's host may be silent.
+    #[must_use]
+    pub const fn keepalive(&self) -> Patience {
+        Patience {
+            idle: Duration::from_secs(self.keepalive_idle_s),
+            interval: Duration::from_secs(self.keepalive_interval_s),
+            unacknowledged: Duration::from_secs(self.unacknowledged_s),
+        }
     }
 
     /// The members with their addresses, names looked up.
@@ -139,6 +185,9 @@ mod tests {
             listen: "127.0.0.1:7002".parse()?,
             publish: vec!["127.0.0.1:6380:kv:6379".parse().map_err(anyhow::Error::msg)?],
             node_down_after_ms: 3000,
+            keepalive_idle_s: 45,
+            keepalive_interval_s: 10,
+            unacknowledged_s: 60,
             peers: [("1", "127.0.0.1:7001"), ("2", "localhost:7002")].map(|(n, a)| (n.into(), a.into())).into(),
         })
     }
@@ -149,6 +198,11 @@ mod tests {
         let path = tmp.path().join("node.toml");
         sample()?.write(&path)?;
         assert_eq!(NodeFile::read(&path)?, sample()?);
+        // A file of before these keys.
+        let text = std::fs::read_to_string(&path)?;
+        let old: Vec<_> = text.lines().filter(|line| !line.contains("_s = ")).collect();
+        std::fs::write(&path, old.join("\n"))?;
+        assert_eq!(NodeFile::read(&path)?.keepalive(), Patience::default());
         Ok(())
     }
 
@@ -163,6 +217,8 @@ mod tests {
             ("node = 2", "node = 0", "node number"),
             ("6380", "638000", "638000"),
             ("node_down_after_ms = 3000", "node_down_after_ms = 1", "100 to 3600000"),
+            ("keepalive_idle_s = 45", "keepalive_idle_s = 0", "keepalive_idle_s"),
+            ("unacknowledged_s = 60", "unacknowledged_s = 86401", "1 to 86400"),
             ("[peers]", "[peers]\nx", "cannot read"),
         ] {
             std::fs::write(&path, good.replace(from, to))?;

@@ -6,8 +6,10 @@
 use crate::admin::{BatchRow, Ending};
 use crate::args::ReplayArgs;
 use crate::recording::Recording;
+use crate::spread::{Quantiles, Spread};
 use crate::{show, telemetry};
 use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
 use replicode_log::{Batch, BatchIndex, Digest, Input, LogicalTime, NodeId, Output, Pid};
 use replicode_machine::Applied;
 use replicode_syscalls::Recording as Keep;
@@ -46,6 +48,13 @@ struct Findings {
     batches_per_s: f64,
     /// How much faster than the run.
     speed: f64,
+    /// Processor time that executing a batch took.
+    batch_cpu_ms: Quantiles,
+}
+
+/// Processor time that this thread has used.
+fn used() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// A digest that is not the recorded one.
@@ -71,6 +80,7 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
     let mut found = Findings { torn: recording.torn(), digest: machine.digest().to_string(), ..Findings::default() };
     let (mut reports, mut endings) = (Reports::default(), Endings::default());
     let (mut first, mut last) = (None, LogicalTime::GENESIS);
+    let mut spread = Spread::default();
     let began = Instant::now();
     let mut batches = recording.batches();
     while args.until.is_none_or(|until| found.applied_index < until) {
@@ -80,9 +90,11 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
         if args.trace {
             trace_batch(&mut out, &recorded.batch, recorded.bytes, recorded.content, json)?;
         }
+        let before = used();
         let applied = machine
             .apply(recorded.batch, recorded.content)
             .with_context(|| format!("batch {index} cannot be executed"))?;
+        spread.add(used().saturating_sub(before));
         if args.trace {
             for record in machine.take_trace() {
                 trace_call(&mut out, &record, json)?;
@@ -111,6 +123,7 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
     found.recorded_seconds = first.map_or(0.0, |first| last.since(first) as f64 / 1e9);
     found.batches_per_s = found.applied_index as f64 / found.seconds.max(1e-9);
     found.speed = found.recorded_seconds / found.seconds.max(1e-9);
+    found.batch_cpu_ms = spread.quantiles();
     reports.judge(&mut found);
     progress.clear();
     if json {

@@ -12,6 +12,7 @@ use crate::node::{self, End, Node, NodeOptions};
 use crate::nodefile::default_node_down_after_ms;
 use crate::telemetry;
 use anyhow::{Context, Result, bail};
+use replicode_gateway::Patience;
 use replicode_log::{ExitStatus, NodeId};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -67,6 +68,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         console: Console::Host,
         main: Some(main),
         node_down_after: Duration::from_millis(default_node_down_after_ms()),
+        keepalive: Patience::default(),
     })?;
     for port in running.published() {
         if json {

@@ -49,6 +49,7 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
         console,
         main: None,
         node_down_after: file.node_down_after(),
+        keepalive: file.keepalive(),
     });
     let running = running.inspect_err(|error| tracing::error!("{error:#}"))?;
     tracing::info!("node {} of '{}' started, process {}", file.node.get(), config.name, std::process::id());

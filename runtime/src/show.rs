@@ -178,6 +178,7 @@ fn status_text(status: &Status) -> String {
         line("peer", format!("{} at {}{answered}{trouble}", peer.node, peer.addr));
     }
     line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")).trim_end().to_string());
+    line("table", format!("{} of {} connections", status.connections, status.connections_limit));
     for ending in &status.ended {
         line("ended", ending.sentence());
     }

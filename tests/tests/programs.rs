@@ -26,6 +26,7 @@ const TESTED: &[(&str, &str)] = &[
     ("sysbench", "sysbench_*"),
     ("peers", "peers_*"),
     ("hostile", "hostile_*"),
+    ("endings", "sockets::connections_end_*"),
 ];
 
 const fn starts_with(text: &[u8], at: usize, word: &[u8]) -> bool {

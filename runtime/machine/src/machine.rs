@@ -247,6 +247,12 @@ impl<L> Machine<L> {
         self.kernel.iter().flat_map(|kernel| kernel.processes())
     }
 
+    /// Connections in the NAT table; the limit `connections` bounds them.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.nat.connections()
+    }
+
     /// The NAT table as people see it.
     pub fn nat_rows(&self) -> impl Iterator<Item = NatRow> {
         self.nat.rows()

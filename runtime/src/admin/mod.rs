@@ -91,6 +91,10 @@ pub struct Status {
     pub published: Vec<PublishedPort>,
     /// Addresses of the clients that this node holds.
     pub clients: Vec<String>,
+    /// Connections in the cell's table, those of all nodes and those inside the cell.
+    pub connections: u64,
+    /// How many there can be: the limit `connections`.
+    pub connections_limit: u64,
     /// Batches executed since this start, replayed ones included.
     pub batches: u64,
     /// Batches per second over the last seconds.

@@ -10,6 +10,7 @@
 //! load their wake-ups are shared by many batches.
 
 use super::console::Console;
+use super::crowd::Crowd;
 use super::divergence::{self, Own};
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
@@ -60,6 +61,7 @@ pub struct ApplyLoop {
     pub console: Console,
     pub digests: DigestFile,
     pub vitals: Arc<Vitals>,
+    pub crowd: Arc<Crowd>,
     pub main: Option<MainProgram>,
     pub node_down_after: Duration,
     pub state: LoopState,
@@ -169,6 +171,11 @@ impl ApplyLoop {
         self.state.unsettled = true;
         if now.duration_since(began) > Duration::from_secs(1) {
             tracing::warn!("batch {} took {:?}: a program computes without system calls", committed.index, now - began);
+        }
+        if let Some(news) = self.crowd.look(self.machine.connections())
+            && self.state.live
+        {
+            tracing::warn!("{news}");
         }
         for note in &applied.notes {
             self.vitals.note(note.pid, &note.text);

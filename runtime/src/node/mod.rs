@@ -8,6 +8,7 @@
 //! | [`vitals`] | what it leaves for others to look at |
 //! | [`reports`] | when digests are compared with other nodes |
 //! | [`rest`] | how it comes to rest before it stops |
+//! | [`crowd`] | whether the table of connections is nearly full |
 //! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
@@ -16,6 +17,7 @@
 
 pub mod apply;
 pub mod console;
+pub mod crowd;
 pub mod divergence;
 pub mod inbox;
 pub mod joined;
@@ -40,10 +42,11 @@ use crate::digests::DigestFile;
 use anyhow::{Context, Result, anyhow};
 use apply::{ApplyLoop, LoopState};
 use console::Console;
+use crowd::Crowd;
 use inbox::{Answered, Inbox, Query};
 use joined::Joined;
 use main_program::MainProgram;
-use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Published};
+use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Patience, Published};
 use replicode_log::{Input, NodeId, Service};
 use replicode_machine::Machine;
 use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, TlsIdentity, Tuning};
@@ -83,6 +86,8 @@ pub struct NodeOptions {
     pub main: Option<MainProgram>,
     /// Silence after which the leader gives a node up.
     pub node_down_after: Duration,
+    /// How long a client's host may be silent.
+    pub keepalive: Patience,
 }
 
 /// A node whose threads run.
@@ -161,8 +166,20 @@ impl Node {
     /// # Errors
     /// The first part that cannot be started; those before it have been stopped.
     pub fn start(options: NodeOptions) -> Result<Self> {
-        let NodeOptions { dir, genesis, loader, node, listen, members, tls, publish, console, main, node_down_after } =
-            options;
+        let NodeOptions {
+            dir,
+            genesis,
+            loader,
+            node,
+            listen,
+            members,
+            tls,
+            publish,
+            console,
+            main,
+            node_down_after,
+            keepalive,
+        } = options;
         let config = genesis.config;
         cell::check_engine(&config)?;
         let alone = config.nodes.len() == 1;
@@ -182,7 +199,8 @@ impl Node {
         } else {
             let publish = publish.into_iter().map(|(listen, service)| Published { listen, service }).collect();
             let sink = Sink { replica: late_replica.clone(), inbox: inbox.clone() };
-            let gateway = replicode_gateway::start(GatewayConfig::new(node, publish, &config.limits), sink);
+            let settings = GatewayConfig { keepalive, ..GatewayConfig::new(node, publish, &config.limits) };
+            let gateway = replicode_gateway::start(settings, sink);
             Some(Arc::new(gateway.context("cannot publish the ports")?))
         };
         let addrs = gateway.iter().flat_map(|gateway| gateway.local_addrs());
@@ -214,12 +232,14 @@ impl Node {
         let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;
 
         let vitals = Arc::new(Vitals::new(config.digest()));
+        let crowd = Arc::new(Crowd::new(config.limits.connections));
         let about = About {
             node,
             name: config.name.clone(),
             listen,
             started: Instant::now(),
             vitals: vitals.clone(),
+            crowd: crowd.clone(),
             replica: replica.clone(),
             gateway: gateway.clone(),
             published: published.clone(),
@@ -237,6 +257,7 @@ impl Node {
             console,
             digests,
             vitals,
+            crowd,
             main,
             node_down_after,
             state: LoopState::default(),
@@ -297,6 +318,7 @@ struct About {
     listen: SocketAddr,
     started: Instant,
     vitals: Arc<Vitals>,
+    crowd: Arc<Crowd>,
     replica: Replica,
     gateway: Option<Arc<Gateway>>,
     published: Vec<PublishedPort>,
@@ -330,6 +352,7 @@ impl About {
             trouble: peer.trouble,
         });
         let clients = self.gateway.iter().flat_map(|gateway| gateway.clients()).map(|client| client.from.to_string());
+        let (connections, connections_limit) = self.crowd.seen();
         Status {
             node: self.node.get(),
             name: self.name.clone(),
@@ -348,6 +371,8 @@ impl About {
             peers: peers.collect(),
             published: self.published.clone(),
             clients: clients.collect(),
+            connections: connections.into(),
+            connections_limit: connections_limit.into(),
             batches: state.batches,
             batches_per_s,
             proposed: replica.batches,
@@ -358,7 +383,7 @@ impl About {
             fsyncs: replica.log.fsyncs,
             executing,
             ended: state.ended.into(),
-            hint: state.hint,
+            hint: self.crowd.hint().or(state.hint),
         }
     }
 }
