@@ -74,7 +74,8 @@ fn see(port: u16, way: char, client: Client) -> Result<Seen> {
     request[0] = way as u8;
     stream.write_all(&request)?;
     if client == Client::EndsFirst {
-        stream.shutdown(Shutdown::Write)?;
+        // It may have been reset already.
+        let _ = stream.shutdown(Shutdown::Write);
     }
     // Let everything come, the reset included: it must not take the answer along.
     std::thread::sleep(Duration::from_millis(20));
@@ -242,6 +243,7 @@ fn those_who_wait_for_a_listener_that_is_closed_are_reset() -> Result<()> {
 
 /// Lets a client vanish: no FIN and no RST, as from a host without power. Needs CAP_NET_ADMIN; `false` without.
 fn vanish(stream: TcpStream) -> bool {
+    // A socket under repair (tcp(7)) is closed without a word.
     setsockopt(&stream, sockopt::TcpRepair, &1).is_ok()
 }
 
@@ -255,25 +257,20 @@ fn clients_whose_host_has_vanished_make_room_for_others() -> Result<()> {
         Ok(rows.as_array().context("rows")?.iter().filter(|row| !row["conn"].is_null()).count())
     };
     // The program asks for keepalive after a second, and once more: sooner than the node would.
-    let mut clients = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..2 {
         let mut stream = connect(cell.port)?;
         stream.write_all(b"r")?;
         let mut answer = [0; 12];
         stream.read_exact(&mut answer).context("the options are refused")?;
         // The server serves one client until that ends, so each is gone before the next one comes.
-        if !vanish(stream.try_clone()?) {
+        if !vanish(stream) {
             eprintln!("left out: only a privileged process can make a client vanish");
             return Ok(());
         }
-        clients.push(stream);
         eventually("the vanished client to be noticed", Duration::from_secs(10), || {
             let held = connections()?;
             check(held == 0, || format!("{held} connections"))
         })?;
-        if clients.len() == 2 {
-            break;
-        }
     }
     assert_eq!(see(cell.port, 'b', Client::Waits)?.bytes, 12);
     Ok(())
