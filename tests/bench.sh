@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures replicode beside etcd, redis and Wasmtime on this machine and prints ratios; see docs/performance.md.
-#   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|calls ...]
+#   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh bench >&2

@@ -17,6 +17,7 @@
 //! 1. **Never a false end.** Each socket has `SO_LINGER {on, 0}` from its first moment, so that a killed node's clients
 //!    see `ECONNRESET`, not an end of file that looks like the end of the data. Only a close that the log asked for
 //!    turns it off, and only when everything is written.
+//!    Where a reset is to be the end, what was sent before arrives first.
 //! 2. **Bytes are read only against credit.** What lies in the log unread by the program is bounded per connection.
 //! 3. **Bytes not yet written are bounded** by the send window, whose credit returns through [`Input::Acked`].
 //! 4. **One offer per round** of the event loop: everything that the clients did meanwhile travels together.

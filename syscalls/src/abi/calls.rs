@@ -293,7 +293,7 @@ imports! {
         fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Sock), addr: u32 = Arg::OutAddress,
         addr_len: u32 = Arg::Out)
         -> Value, Recorded,
-        "connections queue in the order of the log; descriptor and port are given back when none is there";
+        "connections queue in the order of the log; its listener's port; the descriptor is given back when none is there";
     "replicode_sock_v1" "connect" BsdConnect(fd: u32 = Arg::Fd, addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
         -> Value, Ordered, "processes of the cell only, reached through the NAT table";
     "replicode_sock_v1" "send" BsdSend(
@@ -329,7 +329,7 @@ imports! {
         fd: u32 = Arg::Fd, level: u32 = Arg::Flags(FlagSet::Level), option: u32 = Arg::Option, value: u32 = Arg::OptionValue,
         value_len: u32 = Arg::Len)
         -> Value, Normalised,
-        "time-outs follow the log's clock; what has no meaning here is kept and ignored";
+        "time-outs follow the log's clock; keepalive is asked of the gateway; what has no meaning here is kept and ignored";
     "replicode_sock_v1" "resolve" BsdResolve(
         name: u32 = Arg::Path, name_len: u32 = Arg::Len, addrs: u32 = Arg::Out, max: u32 = Arg::Size)
         -> Value, Normalised,

@@ -3,13 +3,14 @@
 //! Every comparison runs the two sides alternately, several rounds each, and reports medians. The machine is usually
 //! shared: only the ratios travel.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use nix::sys::signal::Signal;
 use replicode_tests::cluster::{Cluster, Server, json, ping};
 use replicode_tests::etcd::{self, Load};
 use replicode_tests::load::{Ask, resp_load};
 use replicode_tests::process::{Process, run};
+use replicode_tests::resp::{self, Resp};
 use replicode_tests::{eventually, free_ports, guest};
 use serde_json::{Value, json as js};
 use std::fmt::Write as _;
@@ -17,12 +18,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const KNOWN: [&str; 6] = ["set-etcd", "set-redis", "get-redis", "latency", "replay", "calls"];
+const KNOWN: [&str; 7] = ["set-etcd", "set-redis", "get-redis", "latency", "replay", "connections", "calls"];
+
+/// How long an answer may take.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Runs replicode and a peer side by side and prints the ratios.
 #[derive(Parser)]
 struct Args {
-    /// What to measure: set-etcd, set-redis, get-redis, latency, replay, calls (default: all).
+    /// What to measure: set-etcd, set-redis, get-redis, latency, replay, connections, calls (default: all).
     only: Vec<String>,
     /// Seconds per measurement.
     #[arg(long, default_value_t = 5)]
@@ -372,6 +376,56 @@ fn replay(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
     Ok(())
 }
 
+/// Clients that come and go, 20,000 a minute, beside many that stay: the processor time that a batch takes.
+fn connections(args: &Args, dir: &Path, rows: &mut Vec<Row>) -> Result<()> {
+    const A_MINUTE: u32 = 20_000;
+    const SIDES: u32 = 8;
+    for stay in [0, 5_000] {
+        let data = dir.join(format!("connections-{stay}"));
+        let mut server = Server::run_kv(&guest("kv"), 6379, &data, &[])?;
+        // Not more at a time than the program's backlog holds.
+        let mut there = Vec::new();
+        while there.len() < stay {
+            let some: Vec<Resp> = (0..250).map(|_| Resp::connect(server.port, SOON)).collect::<Result<_>>()?;
+            for mut client in some {
+                ensure!(client.command(&["PING"])? == resp::Value::Simple("PONG".into()), "PING was not answered");
+                there.push(client);
+            }
+        }
+        let (start, length, port) = (Instant::now(), Duration::from_secs(args.seconds.max(5)), server.port);
+        let come_and_go = move || -> Result<u32> {
+            let mut gone = 0;
+            while start.elapsed() < length {
+                let due = Duration::from_secs(60) * gone / (A_MINUTE / SIDES);
+                std::thread::sleep(due.saturating_sub(start.elapsed()));
+                let mut client = Resp::connect(port, SOON)?;
+                ensure!(client.command(&["PING"])? == resp::Value::Simple("PONG".into()), "PING was not answered");
+                gone += 1;
+            }
+            Ok(gone)
+        };
+        let sides: Vec<_> = (0..SIDES).map(|_| std::thread::spawn(come_and_go)).collect();
+        let gone: Vec<u32> =
+            sides.into_iter().map(|side| side.join().expect("a client does not panic")).collect::<Result<_>>()?;
+        let a_minute = f64::from(gone.iter().sum::<u32>()) / start.elapsed().as_secs_f64() * 60.0;
+        drop(there);
+        server.process.signal(Signal::SIGINT)?;
+        server.process.wait(Duration::from_secs(30))?;
+        let replayed = json(&["replay", &data.to_string_lossy()])?;
+        let cpu = &replayed["batch_cpu_ms"];
+        let most = cpu["p999"].as_f64().context("replay tells the processor time of batches")?;
+        let what = format!("1 node, clients that come, ask and go beside {stay} that stay");
+        let sides = vec![
+            ("clients", js!({"a minute": a_minute})),
+            ("processor time of a batch", js!({"p50_ms": cpu["p50"], "p99_ms": cpu["p99"], "p99.9_ms": most})),
+        ];
+        let mut row = Row { what, sides, verdicts: Vec::new() };
+        row.judge("p99.9, ms", most, Wanted::AtMost(20.0));
+        rows.push(row);
+    }
+    Ok(())
+}
+
 /// What system calls cost and how fast guests compute, against Wasmtime with its own WASI.
 fn calls(args: &Args, _: &Path, rows: &mut Vec<Row>) -> Result<()> {
     let programs = guest("sysbench").parent().context("where are the guests?")?.to_path_buf();
@@ -415,6 +469,7 @@ fn main() -> Result<()> {
             "get-redis" => get_against_redis,
             "latency" => latency,
             "replay" => replay,
+            "connections" => connections,
             _ => calls,
         };
         measure(&args, dir.path(), &mut rows).with_context(|| name)?;
