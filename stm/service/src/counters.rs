@@ -117,12 +117,13 @@ impl Counters {
     /// Settings that no engine can have.
     pub fn restore(builder: Builder, state: State) -> Result<Self, BuildError> {
         let mut stm = builder.build()?;
-        let mut by_key = BTreeMap::new();
-        for (key, value) in state.counters {
+        let named = state.counters.into_iter().map(|(key, value)| {
             let counter = stm.counter(value);
             stm.name_counter(&counter, key.clone());
-            by_key.insert(key, counter);
-        }
+            (key, counter)
+        });
+        // All at once: inserted one by one in ascending order, they would fill half of each node.
+        let by_key = named.collect();
         let sessions = Sessions::restore(&mut stm, state.next_session, state.limits.max_sessions, state.sessions);
         Ok(Counters { stm, limits: state.limits, blocks: state.blocks, by_key, sessions })
     }

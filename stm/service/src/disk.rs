@@ -67,13 +67,28 @@ impl Folder {
 
     fn file(&mut self, name: &str) -> io::Result<&File> {
         if self.open.as_ref().is_none_or(|(open, _)| open != name) {
-            let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
+            let path = self.path.join(name);
+            let file = patiently(|| OpenOptions::new().read(true).write(true).open(&path))?;
             self.open = Some((name.to_string(), file));
         }
         match &self.open {
             Some((_, file)) => Ok(file),
             None => Err(io::ErrorKind::NotFound.into()),
         }
+    }
+}
+
+/// Opens a file. [`crate::accept`] leaves descriptors free for it, but for the moment in which it counts them.
+fn patiently(open: impl Fn() -> io::Result<File>) -> io::Result<File> {
+    /// EMFILE and ENFILE on Linux; the standard library has no kind for them.
+    const NO_DESCRIPTOR: [Option<i32>; 2] = [Some(24), Some(23)];
+    let mut tries = 0;
+    loop {
+        match open() {
+            Err(why) if tries < 1000 && NO_DESCRIPTOR.contains(&why.raw_os_error()) => tries += 1,
+            done => return done,
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }
 
@@ -92,7 +107,8 @@ impl Disk for Folder {
         std::fs::read(self.path.join(name))
     }
     fn create(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::create(self.path.join(name))?;
+        let path = self.path.join(name);
+        let mut file = patiently(|| File::create(&path))?;
         file.write_all(bytes)?;
         file.sync_all()
     }
@@ -116,7 +132,7 @@ impl Disk for Folder {
         std::fs::remove_file(self.path.join(name))
     }
     fn sync_names(&mut self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()
+        patiently(|| File::open(&self.path))?.sync_all()
     }
 }
 

@@ -1,11 +1,11 @@
 //! A counting service on Block-STM: requests are gathered in blocks, logged durably, run in parallel, answered.
 //!
 //! * [`limits`]: what clients can make the server hold.
-//! * [`log`]: segments and a snapshot in a folder; [`segment`], [`snapshot`], [`state`]: their bytes; [`recover`]: how a
-//!   torn tail is told from rot; [`disk`]: the verbs that all of it is written against.
+//! * [`log`]: segments and a snapshot in a folder; [`segment`], [`snapshot`], [`state`]: their bytes; [`founded`]: that there was
+//!   a log; [`recover`]: how a torn tail is told from rot; [`disk`]: the verbs that all of it is written against.
 //! * [`counters`]: the transactions; a function of the log, on any number of threads. [`sessions`]: who may count.
 //! * [`gather`]: one thread that turns requests into blocks: log, sync, run, answer.
-//! * [`rpc`]: the gRPC surface. [`client`]: a client that counts each increment exactly once across crashes.
+//! * [`accept`]: connections, as many as there are descriptors for. [`rpc`]: the gRPC surface. [`client`]: a client that counts each increment exactly once across crashes.
 //! * [`check`]: whether what clients saw has an explanation. [`command`]: what the three programs share.
 //!
 //! An increment is acknowledged after its block is on disk and executed. The session's sequence number travels in the
@@ -15,11 +15,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accept;
 pub mod check;
 pub mod client;
 pub mod command;
 pub mod counters;
 pub mod disk;
+pub mod founded;
 pub mod gather;
 pub mod limits;
 pub mod log;

@@ -3,6 +3,7 @@
 //! ```text
 //! 000000000007.log   the newest segment: appended to
 //! snapshot           the state before it, in place of segments 1 to 6
+//! founded            says that there is a log
 //! ```
 //!
 //! **Appending**: a block is written and synced before it is executed. After that a mark in the segment's header says
@@ -16,6 +17,7 @@
 
 use crate::counters::Operation;
 use crate::disk::Disk;
+use crate::founded::{self, FOUNDED};
 use crate::limits::History;
 use crate::recover::{From, Replayed, recover};
 use crate::segment::{HEADER, Header, MARK_AT, MAX_BODY, seal};
@@ -27,8 +29,9 @@ use std::io;
 pub(crate) const SNAPSHOT: &str = "snapshot";
 const NEW_SNAPSHOT: &str = "snapshot.new";
 const NEW_SEGMENT: &str = "segment.new";
+const NEW_FOUNDED: &str = "founded.new";
 /// Files under these names are not finished: a crash may leave them, opening removes them.
-pub(crate) const UNFINISHED: [&str; 2] = [NEW_SNAPSHOT, NEW_SEGMENT];
+pub(crate) const UNFINISHED: [&str; 3] = [NEW_SNAPSHOT, NEW_SEGMENT, NEW_FOUNDED];
 
 /// The name of a segment.
 pub(crate) fn segment_name(number: u64) -> String {
@@ -131,8 +134,8 @@ impl<D: Disk> Log<D> {
         options: Options,
         replay: &mut dyn FnMut(Replayed<'_>) -> Result<(), LogError>,
     ) -> Result<Log<D>, LogError> {
-        let found = recover(&disk, From::Snapshot, options.into(), replay)?;
-        let Some(found) = found else {
+        let read = recover(&disk, From::Snapshot, options.into(), replay)?;
+        let Some(read) = read else {
             let limits = History::default();
             let limits = History {
                 max_keys: options.max_keys.unwrap_or(limits.max_keys),
@@ -140,16 +143,17 @@ impl<D: Disk> Log<D> {
             };
             let header = Header { id: options.id, number: 1, blocks: 0, chain: [0; 32], limits };
             begin(&mut disk, &header)?;
+            found(&mut disk, &header.id)?;
             replay(Replayed::State(State::empty(limits)))?;
             return Ok(Log::at(disk, options, header, HEADER as u64, 0));
         };
         // Everything that is needed has been read and verified: now the folder may be changed.
-        let name = segment_name(found.header.number);
-        if found.torn > 0 {
-            doing(|| format!("cut {name}"), disk.truncate(&name, found.len))?;
+        let name = segment_name(read.header.number);
+        if read.torn > 0 {
+            doing(|| format!("cut {name}"), disk.truncate(&name, read.len))?;
         }
         let keep = options.keep_segments;
-        let stale = found.leftovers.iter().filter(|n| !keep || UNFINISHED.contains(&n.as_str()));
+        let stale = read.leftovers.iter().filter(|n| !keep || UNFINISHED.contains(&n.as_str()));
         let mut removed = 0;
         for name in stale {
             doing(|| format!("remove {name}"), disk.remove(name))?;
@@ -158,8 +162,11 @@ impl<D: Disk> Log<D> {
         if removed > 0 {
             doing(|| "sync the folder".to_string(), disk.sync_names())?;
         }
-        let mut log = Log::at(disk, options, found.header, found.len, found.snapshot_bytes);
-        (log.chain, log.blocks) = (found.chain, found.blocks);
+        if !read.founded {
+            found(&mut disk, &read.header.id)?;
+        }
+        let mut log = Log::at(disk, options, read.header, read.len, read.snapshot_bytes);
+        (log.chain, log.blocks) = (read.chain, read.blocks);
         // The mark may lag behind what was found, and what was found is going to be answered from.
         log.acknowledge()?;
         doing(|| format!("sync {}", log.name), log.disk.sync(&log.name))?;
@@ -251,6 +258,13 @@ impl<D: Disk> Log<D> {
     pub(crate) fn into_disk(self) -> D {
         self.disk
     }
+}
+
+/// Notes that there is a log, for the day on which its other files are gone.
+fn found(disk: &mut impl Disk, id: &[u8; 16]) -> Result<(), LogError> {
+    doing(|| format!("write {NEW_FOUNDED}"), disk.create(NEW_FOUNDED, &founded::encode(id)))?;
+    doing(|| format!("rename {NEW_FOUNDED}"), disk.rename(NEW_FOUNDED, FOUNDED))?;
+    doing(|| "sync the folder".to_string(), disk.sync_names())
 }
 
 /// Brings a segment into being: durable, and with its name only when it has its header.

@@ -6,9 +6,10 @@
 //! | at the end of the newest segment bytes that no block makes, no more than one write, and nothing acknowledged in them | a torn write: cut |
 //! | the same below the mark, or longer than one write, or in an older segment | [`LogError::Damaged`] |
 //! | a segment shorter than its mark | [`LogError::Damaged`] |
-//! | a header, or the snapshot, that does not verify | [`LogError::Damaged`] |
+//! | a header, a mark, the snapshot, or `founded`, that does not verify | [`LogError::Damaged`] |
 //! | a hole in the numbers of the segments, or none where the snapshot says | [`LogError::Missing`] |
 //! | the first segment is not number 1, and no snapshot | [`LogError::Missing`] |
+//! | `founded`, and neither a segment nor a snapshot | [`LogError::Missing`] |
 //! | no log, but other files; or files of two logs | [`LogError::Foreign`] |
 //! | segments below the snapshot's, unfinished files | leftovers of a compaction: removed |
 //!
@@ -16,8 +17,9 @@
 
 use crate::counters::Operation;
 use crate::disk::Disk;
+use crate::founded::{self, FOUNDED};
 use crate::log::{LogError, Options, SNAPSHOT, UNFINISHED, doing, segment_name};
-use crate::segment::{HEADER, Header, Next, next};
+use crate::segment::{HEADER, Header, MARK_AT, Next, next};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 
@@ -69,6 +71,8 @@ pub struct Found {
     pub segments: u64,
     pub(crate) snapshot_bytes: u64,
     pub(crate) leftovers: Vec<String>,
+    /// Whether the file that says that there is a log is there.
+    pub(crate) founded: bool,
 }
 
 impl Found {
@@ -84,6 +88,7 @@ struct Files {
     /// Numbers of the segments, ascending.
     segments: Vec<u64>,
     snapshot: bool,
+    founded: bool,
     unfinished: Vec<String>,
 }
 
@@ -91,20 +96,21 @@ fn files(disk: &impl Disk) -> Result<Files, LogError> {
     let mut names = doing(|| "list the folder".to_string(), disk.list())?;
     names.sort();
     let (mut segments, mut unfinished, mut other) = (Vec::new(), Vec::new(), Vec::new());
-    let mut snapshot = false;
+    let (mut snapshot, mut founded) = (false, false);
     for name in names {
         let number = name.strip_suffix(".log").and_then(|n| n.parse().ok()).filter(|n| segment_name(*n) == name);
         match number {
             Some(n) => segments.push(n),
             None if name == SNAPSHOT => snapshot = true,
+            None if name == FOUNDED => founded = true,
             None if UNFINISHED.contains(&name.as_str()) => unfinished.push(name),
             None => other.push(name),
         }
     }
-    if let (true, false, Some(name)) = (segments.is_empty(), snapshot, other.first()) {
+    if let (true, false, Some(name)) = (segments.is_empty(), snapshot || founded, other.first()) {
         return Err(LogError::Foreign(format!("it holds {name} and no counter log; name a new or an empty folder")));
     }
-    Ok(Files { segments, snapshot, unfinished })
+    Ok(Files { segments, snapshot, founded, unfinished })
 }
 
 fn damaged(file: &str, at: u64, why: impl Into<String>) -> LogError {
@@ -159,11 +165,21 @@ pub fn recover(
     replay: &mut dyn FnMut(Replayed<'_>) -> Result<(), LogError>,
 ) -> Result<Option<Found>, LogError> {
     let files = files(disk)?;
-    if files.segments.is_empty() && !files.snapshot {
-        return Ok(None);
-    }
     let read = |name: &str| doing(|| format!("read {name}"), disk.read(name));
-    let (snapshot, snapshot_bytes) = match files.snapshot {
+    let id = match files.founded {
+        true => Some(founded::decode(&read(FOUNDED)?).map_err(|why| damaged(FOUNDED, 0, why))?),
+        false => None,
+    };
+    if files.segments.is_empty() && !files.snapshot {
+        return match id {
+            None => Ok(None),
+            Some(_) => {
+                let why = format!("{FOUNDED} says that a log was begun here, and no file of it is left");
+                Err(LogError::Missing { file: segment_name(1), why })
+            }
+        };
+    }
+    let (mut snapshot, snapshot_bytes) = match files.snapshot {
         true => {
             let bytes = read(SNAPSHOT)?;
             let snapshot = Snapshot::decode(&bytes).map_err(|why| damaged(SNAPSHOT, 0, why))?;
@@ -185,14 +201,18 @@ pub fn recover(
             return Err(damaged(&name, 32, format!("it says that it is segment {}", header.number)));
         }
         check_limits(&header, wanted)?;
-        match (&at, &snapshot) {
+        if let Some(id) = &id {
+            same_log(&name, &header, id)?;
+        }
+        match (&at, &mut snapshot) {
             (None, Some(s)) if from == From::Snapshot => {
                 same_log(&name, &header, &s.id)?;
                 follows(&name, &header, s.chain, s.state.blocks, SNAPSHOT)?;
                 if header.limits != s.state.limits {
                     return Err(damaged(&name, 80, "its limits are not those of the snapshot"));
                 }
-                replay(Replayed::State(s.state.clone()))?;
+                // Moved out, not copied: a million keys are a hundred megabytes.
+                replay(Replayed::State(std::mem::replace(&mut s.state, State::empty(header.limits))))?;
             }
             (None, _) => {
                 follows(&name, &header, [0; 32], 0, "the beginning")?;
@@ -211,7 +231,7 @@ pub fn recover(
         let segments = at.as_ref().map_or(0, |f| f.segments) + 1;
         at = Some(Found { segments, ..found });
     }
-    Ok(at.map(|found| Found { snapshot_bytes, leftovers, ..found }))
+    Ok(at.map(|found| Found { snapshot_bytes, leftovers, founded: id.is_some(), ..found }))
 }
 
 fn same_log(name: &str, header: &Header, id: &[u8; 16]) -> Result<(), LogError> {
@@ -238,7 +258,7 @@ fn blocks_of(
     replay: &mut dyn FnMut(Replayed<'_>) -> Result<(), LogError>,
 ) -> Result<Found, LogError> {
     let (mut at, mut chain, mut blocks) = (HEADER, header.chain, header.blocks);
-    let acknowledged = header.acknowledged(bytes);
+    let acknowledged = header.acknowledged(bytes).map_err(|why| damaged(name, MARK_AT as u64, why))?;
     let torn = loop {
         match next(&bytes[at..], &chain) {
             Next::Block(ops, len, seal) => {
@@ -258,5 +278,5 @@ fn blocks_of(
         }
     };
     let (len, leftovers) = (at as u64, Vec::new());
-    Ok(Found { header, len, torn, chain, blocks, segments: 0, snapshot_bytes: 0, leftovers })
+    Ok(Found { header, len, torn, chain, blocks, segments: 0, snapshot_bytes: 0, leftovers, founded: false })
 }

@@ -6,9 +6,12 @@ use crate::limits::Admission;
 use crate::proto::counter_server::Counter;
 use crate::proto::{self, IncrementStatus, answer, operation};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::codegen::{Service as Serve, http};
+use tonic::server::NamedService;
+use tonic::{Code, Request, Response, Status, Streaming};
 
 /// Requests of one stream that are on their way at a time.
 const PIPELINE: usize = 64;
@@ -117,6 +120,59 @@ fn gone<T>(_: T) -> Status {
     Status::unavailable("the service is stopping")
 }
 
+/// What is said of a message longer than [`MAX_MESSAGE`], if this is what it says. The library calls that
+/// `OUT_OF_RANGE`, which here means a sum; gRPC's own list of codes has `RESOURCE_EXHAUSTED` for it.
+fn too_large(status: &Status) -> Option<Status> {
+    let theirs = status.code() == Code::OutOfRange && status.message().contains("decoded message length too large");
+    theirs.then(|| {
+        Status::resource_exhausted(format!("a message of more than {MAX_MESSAGE} bytes; send smaller batches"))
+    })
+}
+
+/// The service with the statuses that the README promises, also where the library answers before we are asked.
+#[derive(Clone)]
+pub struct Statuses<S>(pub S);
+
+impl<S: NamedService> NamedService for Statuses<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+/// The answer of [`Statuses`], once it is there.
+pub struct Restated<F>(F);
+
+impl<F, B, E> Future for Restated<F>
+where
+    F: Future<Output = Result<http::Response<B>, E>> + Unpin,
+    B: Default,
+{
+    type Output = F::Output;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let answered = std::task::ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(answered.map(|response| {
+            // Refused before it was begun: the status stands among the headers.
+            let status = Status::from_header_map(response.headers());
+            status.as_ref().and_then(too_large).map_or(response, Status::into_http)
+        }))
+    }
+}
+
+impl<S, R, B> Serve<R> for Statuses<S>
+where
+    S: Serve<R, Response = http::Response<B>>,
+    S::Future: Unpin,
+    B: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Restated<S::Future>;
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+    fn call(&mut self, request: R) -> Self::Future {
+        Restated(self.0.call(request))
+    }
+}
+
 impl Service {
     /// A service in front of the block thread that reads from the other end of `work`. `max_sessions` is what clients
     /// are told; the log decides.
@@ -184,7 +240,7 @@ impl Counter for Service {
                         Err(why) => Err(why),
                     },
                     Ok(None) => break,
-                    Err(why) => Err(why),
+                    Err(why) => Err(too_large(&why).unwrap_or(why)),
                 };
                 let failed = next.is_err();
                 if send.send(next).await.is_err() || failed {

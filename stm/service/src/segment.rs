@@ -62,19 +62,20 @@ impl Header {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Header, &'static str> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Header, String> {
         let Some((header, _)) = bytes.split_first_chunk::<HEADER>() else {
-            return Err("it is shorter than a header");
+            return Err("it is shorter than a header".to_string());
         };
         let mut rest = &header[..];
         if take(&mut rest) != Some(*MAGIC) {
-            return Err("it does not begin with the mark of a counter log");
+            return Err("it does not begin with the mark of a counter log".to_string());
         }
-        if take(&mut rest).map(u32::from_le_bytes) != Some(VERSION) {
-            return Err("it is of another version of the format");
+        let version = take(&mut rest).map_or(0, u32::from_le_bytes);
+        if version != VERSION {
+            return Err(other_version(version, VERSION));
         }
         if blake3::hash(&header[..96]).as_bytes()[..16] != header[96..MARK_AT] {
-            return Err("the check of its header does not match");
+            return Err("the check of its header does not match".to_string());
         }
         let parse = |b: &mut &[u8]| {
             take::<4>(b)?;
@@ -86,7 +87,7 @@ impl Header {
                 limits: History { max_keys: take_u64(b)?, max_sessions: take_u64(b)? }.check().ok()?,
             })
         };
-        parse(&mut rest).ok_or("its header holds limits that no log can have")
+        parse(&mut rest).ok_or_else(|| "its header holds limits that no log can have".to_string())
     }
 
     /// The mark for "acknowledged up to byte `len`", to be written at [`MARK_AT`].
@@ -105,15 +106,26 @@ impl Header {
         check
     }
 
-    /// How far this segment was certainly acknowledged. A mark that does not verify says nothing: it is a lower bound,
-    /// written without a sync, and it may have been torn.
-    pub(crate) fn acknowledged(&self, bytes: &[u8]) -> u64 {
+    /// How far this segment was certainly acknowledged.
+    ///
+    /// The mark is a lower bound, written without a sync. It lies within one sector, which a disk writes whole or not at
+    /// all, so no crash makes one whose check fails. Taken for "nothing", such a mark would let a damaged first block
+    /// pass for a torn write, and everything behind it would be cut.
+    ///
+    /// # Errors
+    /// Its check does not match.
+    pub(crate) fn acknowledged(&self, bytes: &[u8]) -> Result<u64, &'static str> {
         let mut mark = bytes.get(MARK_AT..HEADER).unwrap_or_default();
         match (take_u64(&mut mark), take::<8>(&mut mark)) {
-            (Some(len), Some(check)) if check == self.mark_check(len) => len,
-            _ => HEADER as u64,
+            (Some(len), Some(check)) if check == self.mark_check(len) => Ok(len),
+            _ => Err("the check of its mark, of how far it was acknowledged, does not match"),
         }
     }
+}
+
+/// What is said of a file of another version of its format.
+pub(crate) fn other_version(found: u32, known: u32) -> String {
+    format!("it says format version {found}, this program reads version {known}: use the program that wrote it")
 }
 
 fn encode(op: &Operation, out: &mut Vec<u8>) {
@@ -239,7 +251,7 @@ mod tests {
     fn headers_come_back_and_every_flipped_bit_is_seen() {
         let bytes = header().encode();
         assert_eq!(Header::decode(&bytes), Ok(header()));
-        assert_eq!(header().acknowledged(&bytes), HEADER as u64);
+        assert_eq!(header().acknowledged(&bytes), Ok(HEADER as u64));
         for bit in 0..MARK_AT * 8 {
             let mut bad = bytes;
             bad[bit / 8] ^= 1 << (bit % 8);
@@ -247,13 +259,13 @@ mod tests {
         }
         let mut marked = bytes;
         marked[MARK_AT..].copy_from_slice(&header().mark(5000));
-        assert_eq!(header().acknowledged(&marked), 5000);
+        assert_eq!(header().acknowledged(&marked), Ok(5000));
         for bit in MARK_AT * 8..HEADER * 8 {
             let mut bad = marked;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(header().acknowledged(&bad), HEADER as u64, "a mark that is damaged says nothing");
+            assert!(header().acknowledged(&bad).is_err(), "bit {bit} of the mark");
         }
-        assert_eq!(Header { number: 4, ..header() }.acknowledged(&marked), HEADER as u64, "nor one of another segment");
+        assert!(Header { number: 4, ..header() }.acknowledged(&marked).is_err(), "the mark of another segment");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Drawn in `docs/formats/counter-log.md`. One digest covers all of it: a snapshot is whole or refused.
 
+use crate::segment::other_version;
 use crate::state::{State, take, take_u64};
 
 const MAGIC: &[u8; 8] = b"RCCSNAP1";
@@ -40,19 +41,21 @@ impl Snapshot {
 
     /// # Errors
     /// What is wrong with these bytes.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Snapshot, &'static str> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Snapshot, String> {
+        let damaged = |why: &str| Err(why.to_string());
         if !bytes.starts_with(MAGIC) {
-            return Err("it does not begin with the mark of a counter snapshot");
+            return damaged("it does not begin with the mark of a counter snapshot");
         }
         let Some((content, seal)) = bytes.split_last_chunk::<SEAL>() else {
-            return Err("it is shorter than a snapshot");
+            return damaged("it is shorter than a snapshot");
         };
         if blake3::hash(content).as_bytes() != seal {
-            return Err("its digest does not match");
+            return damaged("its digest does not match");
         }
-        let mut rest = &content[MAGIC.len()..];
-        if take(&mut rest).map(u32::from_le_bytes) != Some(VERSION) {
-            return Err("it is of another version of the format");
+        let mut rest = content.get(MAGIC.len()..).unwrap_or_default();
+        let version = take(&mut rest).map_or(0, u32::from_le_bytes);
+        if version != VERSION {
+            return Err(other_version(version, VERSION));
         }
         let parse = |b: &mut &[u8]| {
             take::<4>(b)?;
@@ -60,7 +63,7 @@ impl Snapshot {
             let state = (b.len() as u64 == len).then(|| State::decode(b))??;
             Some(Snapshot { id, next, chain, state })
         };
-        parse(&mut rest).ok_or("it holds no state")
+        parse(&mut rest).ok_or_else(|| "it holds no state".to_string())
     }
 }
 

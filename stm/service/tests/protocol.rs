@@ -8,6 +8,7 @@ use replicode_stm_service::proto::{
     Answer, BatchRequest, GetRequest, IncrementRequest, IncrementStatus, OpenRequest, Operation, RootRequest, answer,
     operation,
 };
+use replicode_stm_service::rpc::MAX_MESSAGE;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -109,6 +110,16 @@ async fn limits_hold_at_their_edges() {
     assert_eq!(answers.len(), 3);
     assert_eq!(c.get(GetRequest { key: "a".into() }).await.unwrap().into_inner().value, 2, "nothing happened before");
     assert!(c.batch(BatchRequest { operations: vec![] }).await.unwrap().into_inner().answers.is_empty());
+
+    // A message beyond every limit, which the library refuses before we see it: not the code of a sum out of range.
+    let huge = GetRequest { key: "k".repeat(MAX_MESSAGE + 1) };
+    let why = c.get(huge.clone()).await.unwrap_err();
+    assert_eq!(why.code(), Code::ResourceExhausted, "{why}");
+    assert!(why.message().contains("a message of more than 16777216 bytes"), "{why}");
+    let huge = BatchRequest { operations: vec![Operation { kind: Some(operation::Kind::Get(huge)) }] };
+    assert_eq!(c.batch(huge.clone()).await.unwrap_err().code(), Code::ResourceExhausted);
+    let mut stream = c.stream(tokio_stream::iter([huge])).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap_err().code(), Code::ResourceExhausted);
 
     // Keys: there are two.
     let (status, why) = code(&mut c, inc("b", 1, 1, 4)).await;

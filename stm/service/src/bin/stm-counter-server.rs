@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use replicode_stm::Stm;
+use replicode_stm_service::accept::connections;
 use replicode_stm_service::command::{End, end, say};
 use replicode_stm_service::counters::Counters;
 use replicode_stm_service::disk::Folder;
@@ -10,7 +11,7 @@ use replicode_stm_service::limits::{Admission, History};
 use replicode_stm_service::log::{Log, LogError, Options};
 use replicode_stm_service::proto::counter_server::CounterServer;
 use replicode_stm_service::recover::Replayed;
-use replicode_stm_service::rpc::{MAX_MESSAGE, Service};
+use replicode_stm_service::rpc::{MAX_MESSAGE, Service, Statuses};
 use serde_json::json;
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
@@ -18,7 +19,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::TcpListenerStream;
 
 /// Counters over gRPC, each increment exactly once, kept in a durable log of bounded size.
 ///
@@ -140,10 +140,13 @@ fn run(args: &Args) -> Result<(), End> {
         say(args.json, &json!({"listening": at.to_string(), "blocks": blocks}), format!("listening on {at}"));
         let service = CounterServer::new(Service::new(work, admission, limits.max_sessions))
             .max_decoding_message_size(MAX_MESSAGE);
-        let server = tonic::transport::Server::builder()
-            .tcp_nodelay(true)
-            .add_service(service)
-            .serve_with_incoming(TcpListenerStream::new(listener));
+        let incoming = connections(listener, |why| {
+            eprintln!(
+                "stm-counter-server: cannot take another connection now: {why}; new clients wait until one ends (if it is \
+                 the limit of open files, raise it: ulimit -n)"
+            );
+        });
+        let server = tonic::transport::Server::builder().add_service(Statuses(service)).serve_with_incoming(incoming);
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             ended = server => ended.map_err(End::from),
