@@ -44,8 +44,6 @@ pub fn connections(
             };
             match accepted {
                 Ok((stream, _)) => {
-                    // Latency counts; a connection that refuses the option is as good.
-                    let _ = stream.set_nodelay(true);
                     if send.send(Ok(stream)).await.is_err() {
                         return;
                     }
