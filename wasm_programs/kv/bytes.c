@@ -1,52 +1,53 @@
-/* Memory, growable bytes, and the number and pattern forms of the protocol. */
+/* Growable bytes, and the number and pattern forms of the protocol. */
 #include "kv.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void *or_die(void *p) {
-    if (p == NULL) {
-        fprintf(stderr, "kv: out of memory\n");
-        exit(1);
-    }
-    return p;
-}
+enum { LARGE = 16 << 20 }; /* above, a buffer grows by a quarter, not to twice its size */
 
-void *alloc(size_t size) { return or_die(malloc(size ? size : 1)); }
-
-void *alloc_zeroed(size_t count, size_t size) { return or_die(calloc(count, size)); }
-
-void *alloc_again(void *old, size_t size) { return or_die(realloc(old, size ? size : 1)); }
-
-void buffer_reserve(struct buffer *b, size_t more) {
-    size_t need = b->len + more;
-    if (need <= b->cap)
-        return;
-    size_t cap = b->cap * 2;
-    if (cap < need)
-        cap = (need + 15) & ~(size_t)15;
-    b->data = alloc_again(b->data, cap);
+static bool grow(struct buffer *b, size_t cap) {
+    void *data = try_alloc_again(b->data, cap);
+    if (data == NULL)
+        return false;
+    b->data = data;
     b->cap = cap;
+    return true;
 }
 
-void buffer_append(struct buffer *b, const void *data, size_t len) {
-    buffer_reserve(b, len);
+bool buffer_reserve(struct buffer *b, size_t more) {
+    if (more <= b->cap - b->len)
+        return true;
+    if (more > SIZE_MAX / 4 - b->len)
+        return false;
+    size_t need = (b->len + more + 15) & ~(size_t)15, more_than_needed = b->cap < LARGE ? b->cap * 2 : b->cap + b->cap / 4;
+    return (need < more_than_needed && grow(b, more_than_needed)) || grow(b, need);
+}
+
+bool buffer_append(struct buffer *b, const void *data, size_t len) {
+    if (!buffer_reserve(b, len))
+        return false;
     if (len > 0)
         memcpy(b->data + b->len, data, len);
     b->len += len;
+    return true;
 }
 
 void buffer_set(struct buffer *b, struct slice s) {
-    /* A much too large block is given back: a value that shrank should not keep its old size. */
-    if (b->cap > 2 * s.len + 64)
+    /* A much too large block is given back: a value that shrank should not keep its old size. One that is too small is not
+     * made longer: what is in it need not be copied. */
+    if (b->cap < s.len || b->cap > 2 * s.len + 64) {
         buffer_free(b);
-    b->len = 0;
-    buffer_append(b, s.data, s.len);
+        b->cap = (s.len + 15) & ~(size_t)15;
+        b->data = b->cap > 0 ? alloc(b->cap) : NULL;
+    }
+    if (s.len > 0)
+        memcpy(b->data, s.data, s.len);
+    b->len = s.len;
 }
 
 void buffer_free(struct buffer *b) {
-    free(b->data);
+    release(b->data);
     *b = (struct buffer){0};
 }
 

@@ -7,6 +7,8 @@
 
 static const struct command *const groups[] = {string_commands, list_commands, map_commands, key_commands,
                                                server_commands};
+/* What an argument may take besides its bytes: an entry or an item, the allocator's part; and a new container. */
+enum { ARGUMENT_OVERHEAD = 160, CONTAINER = 1024 };
 enum { GROUPS = sizeof groups / sizeof *groups, SLOTS = 256, LONGEST_NAME = 16 };
 
 /* Open addressing; four times as many slots as commands, so most are found at once. */
@@ -59,15 +61,44 @@ static void reply_unknown(struct request *r) {
                 (int)(r->argv[0].len < 128 ? r->argv[0].len : 128), r->argv[0].data, args);
 }
 
-void command_run(struct request *r) {
+/* A web page can make a browser send requests to any port, and what it says in the body would be commands. As Redis
+ * does, the first line that only HTTP has ends the connection, with nothing said. */
+static bool is_http(struct slice name) { return slice_equal_nocase(name, "POST") || slice_equal_nocase(name, "HOST:"); }
+
+static bool has_memory(const struct request *r) {
+    size_t size = CONTAINER;
+    for (size_t i = 1; i < r->argc; i++)
+        size += r->argv[i].len + ARGUMENT_OVERHEAD;
+    return memory_for(size);
+}
+
+static void dispatch(struct request *r) {
     const struct command *c = r->command = find_command(r->argv[0]);
-    statistics.commands++;
-    if (c == NULL)
+    if (c == NULL && is_http(r->argv[0]))
+        r->abort = true;
+    else if (c == NULL)
         reply_unknown(r);
     else if (c->arity > 0 ? r->argc != (size_t)c->arity : r->argc < (size_t)-c->arity)
         reply_wrong_arity(r);
+    else if (c->grows ? !has_memory(r) : !memory_for(0))
+        reply_out_of_memory(r->out);
     else
         c->run(r);
+}
+
+void command_run(struct request *r) {
+    size_t start = r->out->len;
+    statistics.commands++;
+    dispatch(r);
+    if (reply_failed) { /* no part of a reply is sent, and main has kept room for this */
+        reply_failed = false;
+        r->out->len = start;
+        reply_out_of_memory(r->out);
+    }
+}
+
+void reply_out_of_memory(struct buffer *out) {
+    reply_error(out, "OOM command not allowed when used memory > 'maxmemory'.");
 }
 
 void reply_wrong_type(struct buffer *out) {
@@ -100,9 +131,8 @@ bool find_typed(struct request *r, struct slice key, enum type type, struct entr
     return false;
 }
 
-bool find_or_add_typed(struct request *r, struct slice key, enum type type, struct entry **e) {
-    bool created;
-    *e = db_find_or_add(key, type, &created);
+bool find_or_add_typed(struct request *r, struct slice key, enum type type, struct entry **e, bool *created) {
+    *e = db_find_or_add(key, type, created);
     if ((*e)->type == type)
         return true;
     reply_wrong_type(r->out);

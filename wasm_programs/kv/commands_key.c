@@ -50,7 +50,7 @@ static bool read_expire_options(struct request *r, struct expire_options *o) {
         } else if (slice_equal_nocase(a, "LT")) {
             o->lt = true;
         } else {
-            reply_error(r->out, "ERR Unsupported option %.*s", (int)(a.len < 128 ? a.len : 128), a.data);
+            reply_error(r->out, "ERR Unsupported option %.*s", (int)a.len, a.data);
             return false;
         }
     }
@@ -87,10 +87,14 @@ static void expire_in(struct request *r, bool seconds) {
         reply_int(r->out, 0);
         return;
     }
-    if (ms <= clock_ms())
+    if (ms <= clock_ms()) {
         db_delete(r->argv[1]);
-    else
+    } else if (expire_ready()) {
         expire_at(e, ms);
+    } else {
+        reply_out_of_memory(r->out);
+        return;
+    }
     reply_int(r->out, 1);
 }
 
@@ -157,7 +161,10 @@ static void put_header(struct buffer *out, size_t start, size_t count) {
     len += format_int(text + 1, (int64_t)count);
     text[len++] = '\r';
     text[len++] = '\n';
-    buffer_reserve(out, len);
+    if (reply_failed || !buffer_reserve(out, len)) {
+        reply_failed = true;
+        return;
+    }
     memmove(out->data + start + len, out->data + start, out->len - start);
     memcpy(out->data + start, text, len);
     out->len += len;
@@ -170,17 +177,20 @@ static void keys(struct request *r) {
     put_header(r->out, start, c.count);
 }
 
+/* As strtoul reads it, which is what Redis uses: a sign, nothing at all and an end at the first zero byte are fine. */
 static bool parse_cursor(struct slice s, uint64_t *cursor) {
+    bool negative = s.len > 0 && s.data[0] == '-';
+    size_t start = negative || (s.len > 0 && s.data[0] == '+'), i = start;
     *cursor = 0;
-    if (s.len == 0 || s.len > 20)
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
+    for (; i < s.len && s.data[i] != '\0'; i++) {
         unsigned digit = (unsigned char)s.data[i] - (unsigned)'0';
         if (digit > 9 || *cursor > (UINT64_MAX - digit) / 10)
             return false;
         *cursor = *cursor * 10 + digit;
     }
-    return true;
+    if (negative)
+        *cursor = 0 - *cursor;
+    return i > start || start == 0;
 }
 
 static void reply_cursor(struct buffer *out, uint64_t cursor) {
@@ -234,13 +244,23 @@ static void scan(struct request *r) {
     reply_array(r->out, 2);
     reply_cursor(r->out, cursor);
     reply_array(r->out, c.count);
-    buffer_append(r->out, found.data, found.len);
+    if (reply_failed || !buffer_append(r->out, found.data, found.len))
+        reply_failed = true;
+    if (found.cap > 1 << 20)
+        buffer_free(&found);
 }
 
 const struct command key_commands[] = {
-    {"DEL", -2, 1, -1, 1, del},        {"UNLINK", -2, 1, -1, 1, del},   {"EXISTS", -2, 1, -1, 1, exists},
-    {"TYPE", 2, 1, 1, 1, type},        {"EXPIRE", -3, 1, 1, 1, expire}, {"PEXPIRE", -3, 1, 1, 1, pexpire},
-    {"TTL", 2, 1, 1, 1, ttl},          {"PTTL", 2, 1, 1, 1, pttl},      {"PERSIST", 2, 1, 1, 1, persist},
-    {"KEYS", 2, 0, 0, 0, keys},        {"SCAN", -2, 0, 0, 0, scan},
-    {NULL, 0, 0, 0, 0, NULL},
+    {"DEL", -2, 1, -1, 1, del, false},
+    {"UNLINK", -2, 1, -1, 1, del, false},
+    {"EXISTS", -2, 1, -1, 1, exists, false},
+    {"TYPE", 2, 1, 1, 1, type, false},
+    {"EXPIRE", -3, 1, 1, 1, expire, false},
+    {"PEXPIRE", -3, 1, 1, 1, pexpire, false},
+    {"TTL", 2, 1, 1, 1, ttl, false},
+    {"PTTL", 2, 1, 1, 1, pttl, false},
+    {"PERSIST", 2, 1, 1, 1, persist, false},
+    {"KEYS", 2, 0, 0, 0, keys, false},
+    {"SCAN", -2, 0, 0, 0, scan, false},
+    {NULL, 0, 0, 0, 0, NULL, false},
 };

@@ -5,6 +5,7 @@
 
 static void push(struct request *r, bool front, bool only_existing) {
     struct entry *e;
+    bool created = false;
     if (only_existing) {
         if (!find_typed(r, r->argv[1], TYPE_LIST, &e))
             return;
@@ -12,7 +13,13 @@ static void push(struct request *r, bool front, bool only_existing) {
             reply_int(r->out, 0);
             return;
         }
-    } else if (!find_or_add_typed(r, r->argv[1], TYPE_LIST, &e)) {
+    } else if (!find_or_add_typed(r, r->argv[1], TYPE_LIST, &e, &created)) {
+        return;
+    }
+    if (!list_reserve(e->value.list, r->argc - 2)) {
+        if (created)
+            db_delete(r->argv[1]);
+        reply_out_of_memory(r->out);
         return;
     }
     for (size_t i = 2; i < r->argc; i++)
@@ -50,12 +57,17 @@ static void pop(struct request *r, bool front) {
     struct list *l = e->value.list;
     if ((uint64_t)count > l->count)
         count = (int64_t)l->count;
+    size_t bytes = 0;
+    for (int64_t i = 0; i < count; i++)
+        bytes += list_at(l, front ? (size_t)i : l->count - 1 - (size_t)i)->len;
+    if (!reply_ready(r->out, bytes, (size_t)count))
+        return;
     if (many)
         reply_array(r->out, (size_t)count);
     for (; count > 0; count--) {
         struct item item = list_pop(l, front);
         reply_bulk(r->out, (struct slice){item.data, item.len});
-        free(item.data);
+        release(item.data);
     }
     if (l->count == 0)
         db_delete(r->argv[1]);
@@ -118,8 +130,14 @@ static void lindex(struct request *r) {
 }
 
 const struct command list_commands[] = {
-    {"LPUSH", -3, 1, 1, 1, lpush},   {"RPUSH", -3, 1, 1, 1, rpush}, {"LPUSHX", -3, 1, 1, 1, lpushx},
-    {"RPUSHX", -3, 1, 1, 1, rpushx}, {"LPOP", -2, 1, 1, 1, lpop},   {"RPOP", -2, 1, 1, 1, rpop},
-    {"LLEN", 2, 1, 1, 1, llen},      {"LRANGE", 4, 1, 1, 1, lrange}, {"LINDEX", 3, 1, 1, 1, lindex},
-    {NULL, 0, 0, 0, 0, NULL},
+    {"LPUSH", -3, 1, 1, 1, lpush, true},
+    {"RPUSH", -3, 1, 1, 1, rpush, true},
+    {"LPUSHX", -3, 1, 1, 1, lpushx, true},
+    {"RPUSHX", -3, 1, 1, 1, rpushx, true},
+    {"LPOP", -2, 1, 1, 1, lpop, false},
+    {"RPOP", -2, 1, 1, 1, rpop, false},
+    {"LLEN", 2, 1, 1, 1, llen, false},
+    {"LRANGE", 4, 1, 1, 1, lrange, false},
+    {"LINDEX", 3, 1, 1, 1, lindex, false},
+    {NULL, 0, 0, 0, 0, NULL, false},
 };

@@ -59,12 +59,13 @@ static void reply_all(struct request *r, enum type type, size_t replies, visit *
 static void set_fields(struct request *r, bool answer_ok) {
     struct entry *e;
     int64_t added = 0;
+    bool is_new;
 
     if (r->argc % 2 != 0) {
         reply_wrong_arity(r);
         return;
     }
-    if (!find_or_add_typed(r, r->argv[1], TYPE_HASH, &e))
+    if (!find_or_add_typed(r, r->argv[1], TYPE_HASH, &e, &is_new))
         return;
     for (size_t i = 2; i < r->argc; i += 2) {
         bool created;
@@ -141,8 +142,9 @@ static void hdel(struct request *r) { remove_members(r, TYPE_HASH); }
 static void sadd(struct request *r) {
     struct entry *e;
     int64_t added = 0;
+    bool is_new;
 
-    if (!find_or_add_typed(r, r->argv[1], TYPE_SET, &e))
+    if (!find_or_add_typed(r, r->argv[1], TYPE_SET, &e, &is_new))
         return;
     for (size_t i = 2; i < r->argc; i++) {
         bool created;
@@ -177,12 +179,26 @@ static void spop(struct request *r) {
     struct map *m = e->value.map;
     if ((uint64_t)count > m->count)
         count = (int64_t)m->count;
-    if (many)
-        reply_array(r->out, (size_t)count);
-    for (; count > 0; count--) {
+    /* All are taken out, then answered, then freed: what cannot be answered goes back. */
+    struct entry *taken = NULL, *next;
+    size_t bytes = 0;
+    for (int64_t i = 0; i < count; i++) {
         struct entry *member = map_take(m, entry_key(map_random(m)));
-        reply_key(r->out, member);
-        entry_free(member);
+        bytes += member->key_len;
+        member->next = taken;
+        taken = member;
+    }
+    bool fits = reply_ready(r->out, bytes, (size_t)count);
+    if (fits && many)
+        reply_array(r->out, (size_t)count);
+    for (; taken != NULL; taken = next) {
+        next = taken->next;
+        if (fits) {
+            reply_key(r->out, taken);
+            entry_free(taken);
+        } else {
+            map_put_back(m, taken);
+        }
     }
     delete_if_empty(r->argv[1], e);
 }
@@ -193,11 +209,22 @@ static void sismember(struct request *r) { reply_contains(r, TYPE_SET); }
 static void srem(struct request *r) { remove_members(r, TYPE_SET); }
 
 const struct command map_commands[] = {
-    {"HSET", -4, 1, 1, 1, hset},       {"HMSET", -4, 1, 1, 1, hmset},   {"HGET", 3, 1, 1, 1, hget},
-    {"HMGET", -3, 1, 1, 1, hmget},     {"HINCRBY", 4, 1, 1, 1, hincrby}, {"HGETALL", 2, 1, 1, 1, hgetall},
-    {"HKEYS", 2, 1, 1, 1, hkeys},      {"HVALS", 2, 1, 1, 1, hvals},    {"HLEN", 2, 1, 1, 1, hlen},
-    {"HEXISTS", 3, 1, 1, 1, hexists},  {"HDEL", -3, 1, 1, 1, hdel},     {"SADD", -3, 1, 1, 1, sadd},
-    {"SPOP", -2, 1, 1, 1, spop},       {"SMEMBERS", 2, 1, 1, 1, smembers}, {"SCARD", 2, 1, 1, 1, scard},
-    {"SISMEMBER", 3, 1, 1, 1, sismember}, {"SREM", -3, 1, 1, 1, srem},
-    {NULL, 0, 0, 0, 0, NULL},
+    {"HSET", -4, 1, 1, 1, hset, true},
+    {"HMSET", -4, 1, 1, 1, hmset, true},
+    {"HGET", 3, 1, 1, 1, hget, false},
+    {"HMGET", -3, 1, 1, 1, hmget, false},
+    {"HINCRBY", 4, 1, 1, 1, hincrby, true},
+    {"HGETALL", 2, 1, 1, 1, hgetall, false},
+    {"HKEYS", 2, 1, 1, 1, hkeys, false},
+    {"HVALS", 2, 1, 1, 1, hvals, false},
+    {"HLEN", 2, 1, 1, 1, hlen, false},
+    {"HEXISTS", 3, 1, 1, 1, hexists, false},
+    {"HDEL", -3, 1, 1, 1, hdel, false},
+    {"SADD", -3, 1, 1, 1, sadd, true},
+    {"SPOP", -2, 1, 1, 1, spop, false},
+    {"SMEMBERS", 2, 1, 1, 1, smembers, false},
+    {"SCARD", 2, 1, 1, 1, scard, false},
+    {"SISMEMBER", 3, 1, 1, 1, sismember, false},
+    {"SREM", -3, 1, 1, 1, srem, false},
+    {NULL, 0, 0, 0, 0, NULL, false},
 };

@@ -167,9 +167,17 @@ static void command(struct request *r) {
 }
 
 const struct command server_commands[] = {
-    {"PING", -1, 0, 0, 0, ping},       {"ECHO", 2, 0, 0, 0, echo},       {"QUIT", -1, 0, 0, 0, quit},
-    {"SELECT", 2, 0, 0, 0, select_},   {"CLIENT", -2, 0, 0, 0, client},  {"HELLO", -1, 0, 0, 0, hello},
-    {"DBSIZE", 1, 0, 0, 0, dbsize},    {"FLUSHALL", -1, 0, 0, 0, flush}, {"FLUSHDB", -1, 0, 0, 0, flush},
-    {"INFO", -1, 0, 0, 0, info},       {"CONFIG", -2, 0, 0, 0, config},  {"COMMAND", -1, 0, 0, 0, command},
-    {NULL, 0, 0, 0, 0, NULL},
+    {"PING", -1, 0, 0, 0, ping, false},
+    {"ECHO", 2, 0, 0, 0, echo, false},
+    {"QUIT", -1, 0, 0, 0, quit, false},
+    {"SELECT", 2, 0, 0, 0, select_, false},
+    {"CLIENT", -2, 0, 0, 0, client, false},
+    {"HELLO", -1, 0, 0, 0, hello, false},
+    {"DBSIZE", 1, 0, 0, 0, dbsize, false},
+    {"FLUSHALL", -1, 0, 0, 0, flush, false},
+    {"FLUSHDB", -1, 0, 0, 0, flush, false},
+    {"INFO", -1, 0, 0, 0, info, false},
+    {"CONFIG", -2, 0, 0, 0, config, false},
+    {"COMMAND", -1, 0, 0, 0, command, false},
+    {NULL, 0, 0, 0, 0, NULL, false},
 };

@@ -18,6 +18,11 @@ static struct entry *put(struct slice key, struct slice value) {
     return e;
 }
 
+/* Whether a string can be answered that is going to be lost with the answer; answered when not. */
+static bool can_reply(struct request *r, const struct entry *e) {
+    return reply_ready(r->out, e ? e->value.string.len : 0, 1);
+}
+
 static void reply_string(struct buffer *out, const struct entry *e) {
     if (e == NULL)
         reply_nil(out);
@@ -74,8 +79,9 @@ static bool read_set_options(struct request *r, struct set_options *o) {
             o->get = true;
         } else if (slice_equal_nocase(a, "KEEPTTL") && !o->expires) {
             o->keep_ttl = true;
-        } else if ((ex || px || exat || pxat) && !o->expires && !o->keep_ttl && i + 1 < r->argc) {
-            o->expires = true;
+        } else if ((ex || px || exat || pxat) && !o->keep_ttl && i + 1 < r->argc &&
+                   (!o->expires || (seconds == (ex || exat) && absolute == (exat || pxat)))) {
+            o->expires = true; /* the same option may come again: the last one counts */
             expire_index = ++i;
             seconds = ex || exat;
             absolute = exat || pxat;
@@ -107,8 +113,15 @@ static void set(struct request *r) {
             reply_wrong_type(r->out);
             return;
         }
-        reply_string(r->out, old);
+        if (!can_reply(r, old))
+            return;
     }
+    if (o.expires && !expire_ready()) {
+        reply_out_of_memory(r->out);
+        return;
+    }
+    if (o.get)
+        reply_string(r->out, old);
     if ((o.nx && old != NULL) || (o.xx && old == NULL)) {
         if (!o.get)
             reply_nil(r->out);
@@ -135,6 +148,10 @@ static void set_expiring(struct request *r, bool seconds) {
     int64_t ms;
     if (!read_expire(r, 2, seconds, false, &ms))
         return;
+    if (!expire_ready()) {
+        reply_out_of_memory(r->out);
+        return;
+    }
     expire_at(put(r->argv[1], r->argv[3]), ms);
     reply_simple(r->out, "OK");
 }
@@ -164,6 +181,8 @@ static void getset(struct request *r) {
     struct entry *e;
     if (!find_typed(r, r->argv[1], TYPE_STRING, &e))
         return;
+    if (!can_reply(r, e))
+        return;
     reply_string(r->out, e);
     put(r->argv[1], r->argv[2]);
 }
@@ -171,6 +190,8 @@ static void getset(struct request *r) {
 static void getdel(struct request *r) {
     struct entry *e;
     if (!find_typed(r, r->argv[1], TYPE_STRING, &e))
+        return;
+    if (!can_reply(r, e))
         return;
     reply_string(r->out, e);
     if (e != NULL)
@@ -193,6 +214,23 @@ static void strlen_(struct request *r) {
 
 /* ---- changing in place ------------------------------------------------------------------------------------------- */
 
+/* Makes room behind a string: twice as much as it has, or else just enough; false when there is no memory for that. */
+static bool lengthen(struct buffer *b, size_t more) {
+    if (more <= b->cap - b->len)
+        return true;
+    if (memory_besides(2 * (b->len + more)))
+        return buffer_reserve(b, more);
+    if (!memory_besides(b->len + more))
+        return false;
+    struct buffer exact = {0};
+    if (!buffer_reserve(&exact, b->len + more))
+        return false;
+    buffer_append(&exact, b->data, b->len);
+    buffer_free(b);
+    *b = exact;
+    return true;
+}
+
 static void append(struct request *r) {
     struct entry *e;
     if (!find_typed(r, r->argv[1], TYPE_STRING, &e))
@@ -203,6 +241,10 @@ static void append(struct request *r) {
     }
     if (e == NULL)
         e = put(r->argv[1], (struct slice){"", 0});
+    else if (!lengthen(&e->value.string, r->argv[2].len)) {
+        reply_out_of_memory(r->out);
+        return;
+    }
     buffer_append(&e->value.string, r->argv[2].data, r->argv[2].len);
     reply_int(r->out, (int64_t)e->value.string.len);
 }
@@ -211,10 +253,11 @@ static void increase(struct request *r, int64_t by) {
     struct entry *e;
     int64_t value = 0;
     char text[20];
+    bool created;
 
-    if (!find_or_add_typed(r, r->argv[1], TYPE_STRING, &e))
+    if (!find_or_add_typed(r, r->argv[1], TYPE_STRING, &e, &created))
         return;
-    if (e->value.string.data != NULL && !parse_int(slice_of(&e->value.string), &value)) {
+    if (!created && !parse_int(slice_of(&e->value.string), &value)) {
         reply_error(r->out, "ERR value is not an integer or out of range");
         return;
     }
@@ -246,10 +289,20 @@ static void decrby(struct request *r) {
 }
 
 const struct command string_commands[] = {
-    {"GET", 2, 1, 1, 1, get},         {"SET", -3, 1, 1, 1, set},       {"SETNX", 3, 1, 1, 1, setnx},
-    {"SETEX", 4, 1, 1, 1, setex},     {"PSETEX", 4, 1, 1, 1, psetex},  {"MSET", -3, 1, -1, 2, mset},
-    {"MGET", -2, 1, -1, 1, mget},     {"GETSET", 3, 1, 1, 1, getset},  {"GETDEL", 2, 1, 1, 1, getdel},
-    {"STRLEN", 2, 1, 1, 1, strlen_},  {"APPEND", 3, 1, 1, 1, append},  {"INCR", 2, 1, 1, 1, incr},
-    {"DECR", 2, 1, 1, 1, decr},       {"INCRBY", 3, 1, 1, 1, incrby},  {"DECRBY", 3, 1, 1, 1, decrby},
-    {NULL, 0, 0, 0, 0, NULL},
+    {"GET", 2, 1, 1, 1, get, false},
+    {"SET", -3, 1, 1, 1, set, true},
+    {"SETNX", 3, 1, 1, 1, setnx, true},
+    {"SETEX", 4, 1, 1, 1, setex, true},
+    {"PSETEX", 4, 1, 1, 1, psetex, true},
+    {"MSET", -3, 1, -1, 2, mset, true},
+    {"MGET", -2, 1, -1, 1, mget, false},
+    {"GETSET", 3, 1, 1, 1, getset, true},
+    {"GETDEL", 2, 1, 1, 1, getdel, false},
+    {"STRLEN", 2, 1, 1, 1, strlen_, false},
+    {"APPEND", 3, 1, 1, 1, append, true},
+    {"INCR", 2, 1, 1, 1, incr, true},
+    {"DECR", 2, 1, 1, 1, decr, true},
+    {"INCRBY", 3, 1, 1, 1, incrby, true},
+    {"DECRBY", 3, 1, 1, 1, decrby, true},
+    {NULL, 0, 0, 0, 0, NULL, false},
 };

@@ -60,15 +60,22 @@ static void settle(size_t at, struct deadline d) {
     place(at, d);
 }
 
+bool expire_ready(void) {
+    if (heap_count + 1 < heap_cap)
+        return true;
+    size_t cap = heap_cap ? heap_cap * 2 : 64;
+    struct deadline *larger = memory_besides(cap * sizeof *heap) ? try_alloc_again(heap, cap * sizeof *heap) : NULL;
+    if (larger == NULL)
+        return false;
+    heap = larger;
+    heap_cap = cap;
+    return true;
+}
+
 void expire_at(struct entry *e, int64_t ms) {
     size_t at = e->expiry;
-    if (at == 0) {
-        if (heap_count + 1 >= heap_cap) {
-            heap_cap = heap_cap ? heap_cap * 2 : 64;
-            heap = alloc_again(heap, heap_cap * sizeof *heap);
-        }
+    if (at == 0)
         at = ++heap_count;
-    }
     settle(at, (struct deadline){ms, e});
 }
 
@@ -111,14 +118,14 @@ static void free_value(struct entry *e) {
     case TYPE_HASH:
     case TYPE_SET:
         map_free(e->value.map, entry_free);
-        free(e->value.map);
+        release(e->value.map);
         break;
     }
 }
 
 void entry_free(struct entry *e) {
     free_value(e);
-    free(e);
+    release(e);
 }
 
 void entry_become(struct entry *e, enum type type) {

@@ -20,14 +20,32 @@ struct buffer {
     size_t len, cap;
 };
 
-/* Allocation that ends the program when there is no memory left. */
+/* ---- memory.c, heap.c: memory, and what happens when it gets scarce ---------------------------------------------- */
+
+/* heap.c: NULL, or false, when there is no memory left. heap_ensure: whether one piece of that size could be had now. */
+void *heap_alloc(size_t size);
+void *heap_again(void *old, size_t size);
+void heap_free(void *p);
+bool heap_ensure(size_t size);
+
+/* NULL when there is no memory left: what every caller can do without, or answers. */
+void *try_alloc(size_t size);
+void *try_alloc_zeroed(size_t count, size_t size);
+void *try_alloc_again(void *old, size_t size);
+void release(void *p);
+/* What memory_for has seen to. Ends the program if it has not. */
 void *alloc(size_t size);
 void *alloc_zeroed(size_t count, size_t size);
-void *alloc_again(void *old, size_t size);
+/* Whether the command that begins may allocate so much in small and large pieces, and enough is left for reading and
+ * deleting. Its containers ask memory_besides before they grow beyond that. */
+bool memory_for(size_t size);
+bool memory_besides(size_t size);
 
-/* Makes room for `more` bytes after len; capacity at least doubles when it has to grow. */
-void buffer_reserve(struct buffer *b, size_t more);
-void buffer_append(struct buffer *b, const void *data, size_t len);
+/* Makes room for `more` bytes after len, and for as many again when there is memory for that. False, and nothing changed,
+ * when there is none. */
+bool buffer_reserve(struct buffer *b, size_t more);
+bool buffer_append(struct buffer *b, const void *data, size_t len);
+/* memory_for has seen to it. */
 void buffer_set(struct buffer *b, struct slice s);
 void buffer_free(struct buffer *b);
 
@@ -76,6 +94,8 @@ struct entry *map_find(struct map *m, struct slice key);
 struct entry *map_find_or_add(struct map *m, struct slice key, bool *created);
 /* Takes the entry out of the map without freeing it; NULL when there is none. */
 struct entry *map_take(struct map *m, struct slice key);
+/* Puts an entry back that was taken out and whose key is not there. */
+void map_put_back(struct map *m, struct entry *e);
 struct entry *map_random(struct map *m); /* NULL when empty */
 void map_free(struct map *m, void (*free_entry)(struct entry *));
 
@@ -95,6 +115,8 @@ struct list {
     size_t head, count, cap; /* cap is a power of two */
 };
 
+/* Makes room for `more` items; false when there is no memory. Then list_push needs memory for the bytes only. */
+bool list_reserve(struct list *l, size_t more);
 void list_push(struct list *l, struct slice s, bool front);
 struct item list_pop(struct list *l, bool front); /* the caller frees item.data; the list must not be empty */
 struct item *list_at(struct list *l, size_t index);
@@ -117,6 +139,8 @@ void entry_free(struct entry *e);
 int64_t clock_ms(void);
 void clock_forget(void);
 
+/* Whether one more key can expire: false when there is no memory. To be asked before expire_at. */
+bool expire_ready(void);
 void expire_at(struct entry *e, int64_t ms);
 void expire_never(struct entry *e);
 int64_t expire_time(const struct entry *e); /* -1 when it never expires */
@@ -137,20 +161,31 @@ struct parser {
     size_t pos;       /* how far the bytes of this request have been used */
     int64_t left;     /* arguments still to come, 0 before the first line */
     int64_t bulk_len; /* length of the argument being read, -1 before its length line */
+    bool skipping;    /* the request does not fit into memory: it is passed over, without arguments */
+    size_t skipped;   /* of the argument being passed over, bytes */
     size_t argc, cap;
     struct arg *args;
-    char error[64];
+    char error[96];
 };
 
 enum parsed { PARSED_REQUEST, PARSED_NEED_MORE, PARSED_ERROR };
 
 /* Looks at the bytes from the start of the request. On PARSED_REQUEST the request took parser->pos bytes; argc may be 0.
  * Inline requests are unquoted in place. */
-enum parsed parse_request(struct parser *p, char *data, size_t len, size_t max_bulk);
+enum parsed parse_request(struct parser *p, char *data, size_t len);
+/* Gives up the request that was begun and needs more: what was seen of it (parser->pos bytes) is not needed any more, and
+ * the next call begins behind it. False for an inline request, which cannot be given up. */
+bool parse_skip(struct parser *p);
 void parser_reset(struct parser *p);
 void parser_free(struct parser *p);
 
 /* ---- reply.c: RESP replies -------------------------------------------------------------------------------------- */
+
+/* Set when a reply did not fit into memory: it is not to be sent, and what follows is not written. */
+extern bool reply_failed;
+/* Room for so many bytes of reply and the numbers of `elements` elements. For commands that change something and then
+ * answer with it: false, answered, when there is none. */
+bool reply_ready(struct buffer *out, size_t bytes, size_t elements);
 
 void reply_simple(struct buffer *out, const char *text);
 void reply_error(struct buffer *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -168,7 +203,8 @@ struct request {
     struct slice *argv;
     struct buffer *out;
     const struct command *command;
-    bool quit; /* set by a command after whose reply the connection is to be closed */
+    bool quit;  /* set by a command after whose reply the connection is to be closed */
+    bool abort; /* set when the connection is to be closed at once, whatever waits to be sent */
 };
 
 struct command {
@@ -176,6 +212,7 @@ struct command {
     int arity;        /* arguments with the name; negative: at least that many */
     int first_key, last_key, key_step;
     void (*run)(struct request *r);
+    bool grows; /* may need memory for its arguments, and is refused when there is none */
 };
 
 extern const struct command string_commands[], list_commands[], map_commands[], key_commands[], server_commands[];
@@ -190,17 +227,19 @@ size_t commands_count(void);
 void reply_wrong_type(struct buffer *out);
 void reply_wrong_arity(struct request *r);
 void reply_syntax_error(struct buffer *out);
+void reply_out_of_memory(struct buffer *out);
 bool arg_int(struct request *r, size_t index, int64_t *value);
 /* The entry of a key, NULL when absent; false, answered, when it has another type. */
 bool find_typed(struct request *r, struct slice key, enum type type, struct entry **e);
-bool find_or_add_typed(struct request *r, struct slice key, enum type type, struct entry **e);
+bool find_or_add_typed(struct request *r, struct slice key, enum type type, struct entry **e, bool *created);
 
 /* ---- main.c ----------------------------------------------------------------------------------------------------- */
 
 struct settings {
     uint16_t port;
-    size_t max_bulk;   /* longest argument and longest string value, bytes */
-    size_t max_output; /* unsent replies after which a client is no longer read, bytes */
+    size_t max_bulk;    /* longest argument and longest string value, bytes */
+    size_t max_request; /* longest request, bytes */
+    size_t max_output;  /* unsent replies after which a client is no longer read, bytes */
 };
 extern struct settings settings;
 

@@ -1,6 +1,6 @@
 /* kv: an in-memory key-value server that speaks RESP2, the protocol of Redis.
  *
- *   kv [--port N] [--max-bulk BYTES] [--max-output BYTES]
+ *   kv [--port N] [--max-bulk BYTES] [--max-request BYTES] [--max-output BYTES]
  *
  * One thread around poll. It makes as few system calls as it can: per round, each readable connection is read once into a
  * large buffer, all complete requests are answered into one buffer, and that is written once. Where the system call is
@@ -21,12 +21,14 @@
 
 enum {
     READ_SIZE = 256 * 1024,    /* at most read from one connection in one round */
+    REPLY_ROOM = 256,          /* kept free in an output buffer, so that every request can be answered by an error */
+    LONGEST_LINE = 80 * 1024,  /* more than the parser waits for the end of a line */
     KEEP_SIZE = 16 * 1024,     /* an idle connection's buffers are freed above this */
     EXPIRE_PER_ROUND = 10000,  /* keys deleted by time in one round, so that clients do not wait long */
     BACKLOG = 1024,
 };
 
-struct settings settings = {.port = 6379, .max_bulk = 64 << 20, .max_output = 1 << 20};
+struct settings settings = {.port = 6379, .max_bulk = 64 << 20, .max_request = 512 << 20, .max_output = 1 << 20};
 struct statistics statistics;
 
 struct client {
@@ -36,6 +38,7 @@ struct client {
     size_t sent;
     bool paused;  /* too much unsent output: requests in `in` wait */
     bool closing; /* to be closed when all output is sent */
+    bool broken;  /* to be closed now */
 };
 
 /* fds[0] is the listener; fds[i] belongs to clients[i]. The array is what poll takes and is only changed, never rebuilt. */
@@ -57,20 +60,38 @@ static void die(const char *what) {
 
 static size_t unsent(const struct client *c) { return c->out.len - c->sent; }
 
-static void run(const struct client *c, const char *data, struct buffer *out, bool *quit) {
+static void note_http(void) {
+    static int64_t last = INT64_MIN;
+    if (last == INT64_MIN || clock_ms() - last >= 60000) {
+        last = clock_ms();
+        fprintf(stderr, "kv: a client speaks HTTP and was cut off: a web page may be attacking this port\n");
+    }
+}
+
+static void run(struct client *c, const char *data, struct buffer *out) {
     static struct slice *argv;
     static size_t argv_cap;
     const struct parser *p = &c->parser;
 
     if (p->argc > argv_cap) {
-        argv_cap = p->argc * 2;
-        argv = alloc_again(argv, argv_cap * sizeof *argv);
+        struct slice *larger = try_alloc_again(argv, p->argc * 2 * sizeof *argv);
+        if (larger != NULL) {
+            argv = larger;
+            argv_cap = p->argc * 2;
+        }
+    }
+    if (p->skipping || p->argc > argv_cap) {
+        reply_out_of_memory(out);
+        return;
     }
     for (size_t i = 0; i < p->argc; i++)
         argv[i] = (struct slice){data + p->args[i].offset, p->args[i].len};
     struct request r = {.argc = p->argc, .argv = argv, .out = out};
     command_run(&r);
-    *quit = r.quit;
+    c->closing = r.quit;
+    c->broken = r.abort;
+    if (r.abort)
+        note_http();
 }
 
 /* Answers the complete requests in data; returns how many bytes they took. Stops early when output piles up. */
@@ -78,21 +99,30 @@ static size_t answer(struct client *c, char *data, size_t len, struct buffer *ou
     size_t done = 0;
 
     c->paused = false;
-    while (!c->closing) {
+    while (!c->closing && !c->broken) {
         if (out->len - (out == &c->out ? c->sent : 0) >= settings.max_output) {
             c->paused = true;
             break;
         }
-        enum parsed parsed = parse_request(&c->parser, data + done, len - done, settings.max_bulk);
-        if (parsed == PARSED_NEED_MORE)
+        enum parsed parsed = parse_request(&c->parser, data + done, len - done);
+        if (parsed == PARSED_NEED_MORE) {
+            if (c->parser.skipping) { /* what was passed over need not be kept */
+                done += c->parser.pos;
+                c->parser.pos = 0;
+            }
             break;
+        }
+        if (!buffer_reserve(out, REPLY_ROOM)) {
+            c->broken = true;
+            break;
+        }
         if (parsed == PARSED_ERROR) {
             reply_error(out, "ERR %s", c->parser.error);
             c->closing = true;
             break;
         }
-        if (c->parser.argc > 0)
-            run(c, data + done, out, &c->closing);
+        if (c->parser.argc > 0 || c->parser.skipping)
+            run(c, data + done, out);
         done += c->parser.pos;
         parser_reset(&c->parser);
     }
@@ -123,8 +153,23 @@ static bool flush(int fd, struct client *c) {
     return true;
 }
 
-/* Keeps data[done..len] for later; data may be c->in itself. */
-static void keep_rest(struct client *c, const char *data, size_t len, size_t done) {
+/* There is no memory for the request that begins in data: it is passed over from here on, and answered by an error when it
+ * has come. False when that is not possible either. */
+static bool skip_request(struct client *c, char *data, size_t len) {
+    static char tail[LONGEST_LINE];
+    if (c->paused || !parse_skip(&c->parser) || parse_request(&c->parser, data, len) != PARSED_NEED_MORE)
+        return false;
+    size_t rest = len - c->parser.pos; /* the beginning of a line */
+    if (rest > sizeof tail)
+        return false;
+    memcpy(tail, data + c->parser.pos, rest);
+    c->parser.pos = 0;
+    buffer_free(&c->in);
+    return buffer_append(&c->in, tail, rest);
+}
+
+/* Keeps data[done..len] for later; data may be c->in itself. False when there is no memory for that. */
+static bool keep_rest(struct client *c, char *data, size_t len, size_t done) {
     size_t rest = len - done;
     if (data == c->in.data) {
         if (rest > 0)
@@ -136,8 +181,9 @@ static void keep_rest(struct client *c, const char *data, size_t len, size_t don
         c->in.len = 0;
         if (rest == 0 && c->in.cap > KEEP_SIZE)
             buffer_free(&c->in);
-        buffer_append(&c->in, data + done, rest);
+        return buffer_append(&c->in, data + done, rest) || skip_request(c, data + done, rest);
     }
+    return true;
 }
 
 /* Answers what is in data, and sends the answers, all in one go if possible; false when the connection is broken. */
@@ -148,19 +194,25 @@ static bool handle(int fd, struct client *c, char *data, size_t len) {
             c->out.len -= c->sent;
             c->sent = 0;
         }
-        keep_rest(c, data, len, answer(c, data, len, &c->out));
-        return true; /* poll says when there is room */
+        size_t done = answer(c, data, len, &c->out);
+        return !c->broken && keep_rest(c, data, len, done); /* poll says when there is room */
     }
     do {
         write_buffer.len = 0;
-        keep_rest(c, data, len, answer(c, data, len, &write_buffer));
+        size_t done = answer(c, data, len, &write_buffer);
+        if (c->broken || !keep_rest(c, data, len, done))
+            return false;
         if (write_buffer.len == 0)
             break;
         ssize_t n = send_some(fd, write_buffer.data, write_buffer.len);
         if (n < 0)
             return false;
-        if ((size_t)n < write_buffer.len)
-            buffer_append(&c->out, write_buffer.data + n, write_buffer.len - (size_t)n);
+        if ((size_t)n < write_buffer.len) { /* the connection takes the buffer: copying would need as much again */
+            struct buffer empty = c->out;
+            c->out = write_buffer;
+            c->sent = (size_t)n;
+            write_buffer = empty;
+        }
         if (write_buffer.cap > 16 * settings.max_output)
             buffer_free(&write_buffer);
         data = c->in.data;
@@ -176,17 +228,22 @@ static bool receive(int fd, struct client *c) {
     char *data = read_buffer;
     size_t room = READ_SIZE, kept = c->in.len;
 
-    if (kept > 2 * settings.max_bulk + READ_SIZE)
-        return false; /* one request of many long arguments: they may not fill the memory */
     if (kept <= READ_SIZE / 2) {
         /* The usual case. A little left over from before goes in front, and the connection needs no buffer of its own. */
         if (kept > 0)
             memcpy(read_buffer, c->in.data, kept);
         room -= kept;
     } else { /* a long value is on its way: read it where it will stay */
-        buffer_reserve(&c->in, READ_SIZE);
-        data = c->in.data;
-        room = c->in.cap - kept;
+        if (buffer_reserve(&c->in, READ_SIZE)) {
+            data = c->in.data;
+            room = c->in.cap - kept;
+        } else if (skip_request(c, c->in.data, kept)) {
+            kept = c->in.len;
+            memcpy(read_buffer, c->in.data, kept);
+            room -= kept;
+        } else {
+            return false;
+        }
     }
     ssize_t n = recv(fd, data + kept, room, 0);
     if (n < 0)
@@ -216,14 +273,21 @@ static short wanted_events(const struct client *c) {
 
 /* ---- connections ------------------------------------------------------------------------------------------------- */
 
-static void add(int fd, short events, struct client *c) {
+/* False when there is no memory for another one. */
+static bool add(int fd, short events, struct client *c) {
     if (count == capacity) {
-        capacity = capacity ? capacity * 2 : 64;
-        fds = alloc_again(fds, capacity * sizeof *fds);
-        clients = alloc_again(clients, capacity * sizeof *clients);
+        size_t more = capacity ? capacity * 2 : 64;
+        struct pollfd *more_fds = try_alloc_again(fds, more * sizeof *fds);
+        fds = more_fds ? more_fds : fds;
+        struct client **more_clients = try_alloc_again(clients, more * sizeof *clients);
+        clients = more_clients ? more_clients : clients;
+        if (more_fds == NULL || more_clients == NULL)
+            return false;
+        capacity = more;
     }
     fds[count] = (struct pollfd){.fd = fd, .events = events};
     clients[count++] = c;
+    return true;
 }
 
 static void drop(size_t i) {
@@ -232,7 +296,7 @@ static void drop(size_t i) {
     buffer_free(&c->in);
     buffer_free(&c->out);
     parser_free(&c->parser);
-    free(c);
+    release(c);
     count--;
     fds[i] = fds[count];
     clients[i] = clients[count];
@@ -251,9 +315,13 @@ static void accept_all(void) {
             return;
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* only a matter of speed */
-        struct client *c = alloc_zeroed(1, sizeof *c);
+        struct client *c = try_alloc_zeroed(1, sizeof *c);
+        if (c == NULL || !add(fd, POLLIN, c)) {
+            release(c);
+            close(fd);
+            continue;
+        }
         parser_reset(&c->parser);
-        add(fd, POLLIN, c);
         statistics.connections++;
         statistics.clients++;
     }
@@ -306,10 +374,12 @@ static void read_arguments(int argc, char **argv) {
             settings.port = (uint16_t)number(option, value, 65535);
         } else if (strcmp(option, "--max-bulk") == 0) {
             settings.max_bulk = number(option, value, 512 << 20);
+        } else if (strcmp(option, "--max-request") == 0) {
+            settings.max_request = number(option, value, 1 << 30);
         } else if (strcmp(option, "--max-output") == 0) {
             settings.max_output = number(option, value, 1 << 30);
         } else {
-            fprintf(stderr, "usage: kv [--port N] [--max-bulk BYTES] [--max-output BYTES]\n");
+            fprintf(stderr, "usage: kv [--port N] [--max-bulk BYTES] [--max-request BYTES] [--max-output BYTES]\n");
             exit(2);
         }
     }
@@ -320,7 +390,8 @@ int main(int argc, char **argv) {
     map_seed();
     commands_init();
     listener = listen_on(settings.port);
-    add(listener, POLLIN, NULL);
+    if (!add(listener, POLLIN, NULL))
+        die("allocating");
     printf("kv: ready on port %u\n", (unsigned)settings.port);
     fflush(stdout);
 

@@ -94,7 +94,7 @@ static void move_some(struct map *m) {
         }
     }
     if (m->moved == m->size[0]) {
-        free(m->table[0]);
+        release(m->table[0]);
         m->table[0] = m->table[1];
         m->size[0] = m->size[1];
         m->table[1] = NULL;
@@ -113,7 +113,11 @@ static void resize_if_needed(struct map *m) {
         size /= 2;
     else
         return;
-    m->table[1] = alloc_zeroed(size, sizeof *m->table[1]);
+    if (!memory_besides(size * sizeof *m->table[1]))
+        return; /* longer chains, until there is memory */
+    m->table[1] = try_alloc_zeroed(size, sizeof *m->table[1]);
+    if (m->table[1] == NULL)
+        return;
     m->size[1] = size;
     m->moved = 0;
 }
@@ -155,10 +159,19 @@ struct entry *map_find_or_add(struct map *m, struct slice key, bool *created) {
     struct entry *e = alloc(sizeof *e + key.len);
     struct entry **bucket = moving(m) ? &m->table[1][hash & (m->size[1] - 1)] : &m->table[0][hash & (m->size[0] - 1)];
     *e = (struct entry){.next = *bucket, .hash = hash, .key_len = (uint32_t)key.len, .type = TYPE_STRING};
-    memcpy(e->key, key.data, key.len);
+    if (key.len > 0)
+        memcpy(e->key, key.data, key.len);
     *bucket = e;
     m->count++;
     return e;
+}
+
+void map_put_back(struct map *m, struct entry *e) {
+    int t = moving(m) ? 1 : 0;
+    struct entry **bucket = &m->table[t][e->hash & (m->size[t] - 1)];
+    e->next = *bucket;
+    *bucket = e;
+    m->count++;
 }
 
 struct entry *map_take(struct map *m, struct slice key) {
@@ -246,7 +259,7 @@ void map_free(struct map *m, void (*free_entry)(struct entry *)) {
                 next = e->next;
                 free_entry(e);
             }
-        free(m->table[t]);
+        release(m->table[t]);
     }
     *m = (struct map){0};
 }

@@ -12,26 +12,34 @@ void parser_reset(struct parser *p) {
     p->left = 0;
     p->bulk_len = -1;
     p->argc = 0;
+    p->skipping = false;
+    p->skipped = 0;
     if (p->cap > 1024) { /* do not keep the memory of one very long request */
-        free(p->args);
+        release(p->args);
         p->args = NULL;
         p->cap = 0;
     }
 }
 
-void parser_free(struct parser *p) { free(p->args); }
+void parser_free(struct parser *p) { release(p->args); }
 
 static enum parsed fail(struct parser *p, const char *why) {
     snprintf(p->error, sizeof p->error, "Protocol error: %s", why);
     return PARSED_ERROR;
 }
 
-static void add_arg(struct parser *p, size_t offset, size_t len) {
+/* False when there is no memory for so many arguments. */
+static bool add_arg(struct parser *p, size_t offset, size_t len) {
     if (p->argc == p->cap) {
-        p->cap = p->cap ? p->cap * 2 : 8;
-        p->args = alloc_again(p->args, p->cap * sizeof *p->args);
+        size_t cap = p->cap ? p->cap * 2 : 8;
+        struct arg *args = try_alloc_again(p->args, cap * sizeof *args);
+        if (args == NULL)
+            return false;
+        p->args = args;
+        p->cap = cap;
     }
     p->args[p->argc++] = (struct arg){offset, len};
+    return true;
 }
 
 /* ---- inline requests --------------------------------------------------------------------------------------------- */
@@ -66,7 +74,8 @@ static char unescape(const char *line, size_t len, size_t *in) {
     }
 }
 
-/* Splits a line into arguments, unquoting in place: an argument never gets longer. False on unbalanced quotes. */
+/* Splits a line into arguments, unquoting in place: an argument never gets longer. False on unbalanced quotes. Arguments
+ * for which there is no memory make it a request that is skipped. */
 static bool split(struct parser *p, char *line, size_t len) {
     size_t in = 0;
     for (;;) {
@@ -101,14 +110,19 @@ static bool split(struct parser *p, char *line, size_t len) {
                 line[out++] = c;
             }
         }
-        add_arg(p, start, out - start);
+        if (!add_arg(p, start, out - start))
+            p->skipping = true;
     }
 }
 
 static enum parsed parse_inline(struct parser *p, char *data, size_t len) {
     char *newline = memchr(data + p->pos, '\n', len - p->pos);
+    /* For Redis a zero byte ends what it searches: a line that holds one never becomes a request. */
+    char *zero = memchr(data + p->pos, '\0', newline ? (size_t)(newline - data) - p->pos : len - p->pos);
+    if (zero != NULL)
+        newline = NULL;
     if (newline == NULL) {
-        p->pos = len; /* not to be searched again */
+        p->pos = zero ? (size_t)(zero - data) : len; /* not to be searched again */
         return len > MAX_LINE ? fail(p, "too big inline request") : PARSED_NEED_MORE;
     }
     size_t line_len = (size_t)(newline - data);
@@ -134,7 +148,20 @@ static enum parsed parse_count(struct parser *p, const char *data, size_t len, i
     return PARSED_REQUEST;
 }
 
-static enum parsed parse_array(struct parser *p, const char *data, size_t len, size_t max_bulk) {
+/* Goes behind the argument that is passed over, as far as it has come. */
+static enum parsed skip_bulk(struct parser *p, size_t len) {
+    size_t left = (size_t)p->bulk_len + 2 - p->skipped, here = len - p->pos < left ? len - p->pos : left;
+    p->pos += here;
+    p->skipped += here;
+    if (here < left)
+        return PARSED_NEED_MORE;
+    p->skipped = 0;
+    p->bulk_len = -1;
+    p->left--;
+    return PARSED_REQUEST;
+}
+
+static enum parsed parse_array(struct parser *p, const char *data, size_t len) {
     bool bad;
     enum parsed parsed;
 
@@ -160,13 +187,26 @@ static enum parsed parse_array(struct parser *p, const char *data, size_t len, s
                 p->bulk_len = -1;
                 return parsed == PARSED_ERROR ? fail(p, "too big bulk count string") : parsed;
             }
-            if (bad || p->bulk_len < 0 || (uint64_t)p->bulk_len > max_bulk)
+            if (bad || p->bulk_len < 0 || (uint64_t)p->bulk_len > settings.max_bulk)
                 return fail(p, "invalid bulk length");
+        }
+        if (!p->skipping && p->pos + (size_t)p->bulk_len > settings.max_request) {
+            snprintf(p->error, sizeof p->error, "Protocol error: a request of more than %zu bytes (--max-request)",
+                     settings.max_request);
+            return PARSED_ERROR;
+        }
+        if (p->skipping) {
+            if (skip_bulk(p, len) == PARSED_NEED_MORE)
+                return PARSED_NEED_MORE;
+            continue;
         }
         size_t bulk = (size_t)p->bulk_len;
         if (len - p->pos < bulk + 2)
             return PARSED_NEED_MORE;
-        add_arg(p, p->pos, bulk);
+        if (!add_arg(p, p->pos, bulk)) {
+            p->skipping = true;
+            continue;
+        }
         p->pos += bulk + 2;
         p->bulk_len = -1;
         p->left--;
@@ -174,8 +214,18 @@ static enum parsed parse_array(struct parser *p, const char *data, size_t len, s
     return PARSED_REQUEST;
 }
 
-enum parsed parse_request(struct parser *p, char *data, size_t len, size_t max_bulk) {
+enum parsed parse_request(struct parser *p, char *data, size_t len) {
+    if (p->left > 0)
+        return parse_array(p, data, len);
     if (len == 0)
         return PARSED_NEED_MORE;
-    return data[0] == '*' ? parse_array(p, data, len, max_bulk) : parse_inline(p, data, len);
+    return data[0] == '*' ? parse_array(p, data, len) : parse_inline(p, data, len);
+}
+
+bool parse_skip(struct parser *p) {
+    if (p->left == 0)
+        return false;
+    p->skipping = true;
+    p->argc = 0;
+    return true;
 }
