@@ -9,6 +9,7 @@ use crate::delivery::Delivery;
 use crate::driver::{Driver, Seeds};
 use crate::error::{AskError, ReplicaError};
 use crate::log_store::file_disk::FileDisk;
+use crate::log_store::record::Body;
 use crate::log_store::segment::{Owner, hex};
 use crate::log_store::store::LogStore;
 use crate::log_store::{Log, LogOptions};
@@ -27,7 +28,7 @@ use crate::step_down::step_down;
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config, Raft};
-use replicode_log::{Digest, NodeId};
+use replicode_log::{BatchHeader, BatchIndex, Digest, NodeId};
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,6 +79,7 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         wake,
         peers: Arc::new(Peers::new(owner, log.incarnation(), &config.peers)),
         batches: AtomicU64::new(0),
+        recorded: last_batch(&log),
         log,
         metrics: OnceLock::new(),
         questions,
@@ -113,6 +115,25 @@ fn open_log<D: Delivery>(config: &ReplicaConfig, owner: Owner, faults: Arc<Fault
     let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
     let options = LogOptions { found: config.found, incarnation, segment_bytes, cache_bytes };
     Ok(Log::open(disk, owner, options, Box::new(move |fault| faults.raise(&fault.what, &fault.why)))?)
+}
+
+/// The last batch that a log holds, for those who want to know how far its replay is; 0 when there is none near its end.
+fn last_batch(log: &Log) -> BatchIndex {
+    /// Entries without a batch are few: leaders' first ones, and the set of members.
+    const NEAR: u64 = 256;
+    let Some(last) = log.ends().1 else { return BatchIndex(0) };
+    for index in (last.index.saturating_sub(NEAR)..=last.index).rev() {
+        // An entry that cannot be read is the engine's to report.
+        let Some(entry) = log.read(index, index + 1, usize::MAX).ok().and_then(|mut entries| entries.pop()) else {
+            break;
+        };
+        if let Body::Batch(encoded) = entry.body
+            && let Ok(header) = BatchHeader::peek(&encoded)
+        {
+            return header.index;
+        }
+    }
+    BatchIndex(0)
 }
 
 /// 32 bytes that nobody can guess.

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) peers: Arc<Peers>,
     pub(crate) batches: AtomicU64,
     pub(crate) log: Log,
+    /// The last batch that the log held at the start.
+    pub(crate) recorded: BatchIndex,
     pub(crate) metrics: OnceLock<Metrics>,
     pub(crate) questions: mpsc::UnboundedSender<Question>,
     pub(crate) stop: AtomicBool,
@@ -265,12 +267,13 @@ impl Replica {
         };
         let mut status = ReplicaStatus {
             node: shared.node,
-            role: Role::Stopped,
+            role: if shared.stopping() || shared.metrics.get().is_some() { Role::Stopped } else { Role::Starting },
             term: Term(0),
             leader: None,
             commit_raft_index: None,
             last_raft_index: None,
             batch_index: shared.applied.get().tip.index,
+            recorded: shared.recorded,
             boot,
             outgoing_bytes,
             peers: Vec::new(),

@@ -15,7 +15,9 @@ pub enum Role {
     Candidate,
     /// It receives the log but does not vote.
     Learner,
-    /// It is not running (any more).
+    /// It executes what its log holds already, and takes no part yet.
+    Starting,
+    /// It is not running any more.
     Stopped,
 }
 
@@ -26,6 +28,7 @@ impl std::fmt::Display for Role {
             Self::Follower => "follower",
             Self::Candidate => "candidate",
             Self::Learner => "learner",
+            Self::Starting => "starting",
             Self::Stopped => "stopped",
         })
     }
@@ -48,6 +51,8 @@ pub struct ReplicaStatus {
     pub last_raft_index: Option<u64>,
     /// The last batch handed to [`crate::Delivery::batch`].
     pub batch_index: BatchIndex,
+    /// The last batch that the log held when this replica was started: up to here it is executed again.
+    pub recorded: BatchIndex,
     /// This node's boot number; 0 before it was granted.
     pub boot: BootNo,
     /// Bytes of this node's inputs that are not yet applied.

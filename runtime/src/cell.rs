@@ -1,23 +1,41 @@
 //! From the command line to a cell: what is to be run, put together once and then equal on all nodes.
 
-use crate::Usage;
 use crate::args::CellArgs;
-use crate::datadir::{self, Genesis};
-use crate::import;
+use crate::datadir::{self, DataDir, Genesis};
+use crate::{Usage, import, telemetry};
 use anyhow::{Context, Result, bail, ensure};
-use replicode_log::{ClusterConfig, Digest, Limits, ModuleEntry, NodeId, ProgramSpec, codec};
+use replicode_log::config::check_name;
+use replicode_log::{ClusterConfig, Digest, FsImage, Limits, ModuleEntry, NodeId, ProgramSpec, codec};
 use replicode_wasm::WasmEngine;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Where the files of a planned cell come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Files<'a> {
+    /// Read from this machine, now: a new cell, to be kept in this directory.
+    Import(&'a Path),
+    /// Imported when the cell was made. The plan has none; [`differences_from`] compares what is asked for.
+    Recorded,
+}
+
+impl<'a> Files<'a> {
+    /// Of a cell that is kept in `dir`, whose genesis may stand there already.
+    #[must_use]
+    pub fn of(dir: &'a Path, exists: bool) -> Self {
+        if exists { Self::Recorded } else { Self::Import(dir) }
+    }
+}
 
 /// Puts a new cell together: reads modules and directories, checks names and limits.
 ///
 /// # Errors
 /// The first thing that is wrong, in the words of the command line.
-pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool) -> Result<Genesis> {
+pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) -> Result<Genesis> {
     let limits = limits(args)?;
     let name = name(args)?;
     let mut modules: Vec<(Digest, Vec<u8>)> = Vec::new();
+    let mut paths: Vec<PathBuf> = Vec::new();
     let mut entries: Vec<ModuleEntry> = Vec::new();
     let mut module_of = |path: &Path| -> Result<Digest> {
         let wasm = read_module(path, limits.module_bytes)?;
@@ -25,6 +43,7 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool) -> Result<Genesis>
         if !entries.iter().any(|entry| entry.digest == digest) {
             entries.push(ModuleEntry { digest, name: stem(path) });
             modules.push((digest, wasm));
+            paths.push(path.to_path_buf());
         }
         Ok(digest)
     };
@@ -50,7 +69,10 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool) -> Result<Genesis>
     }
     // Servers that the main program connects to are there before it makes its first call.
     programs.rotate_left(1);
-    let image = import::read(&args.dir, &limits)?;
+    let image = match files {
+        Files::Import(data) => import::read(&args.dir, &limits, data)?,
+        Files::Recorded => FsImage::default(),
+    };
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH).context("this machine's clock stands before 1970")?;
     let config = ClusterConfig {
         cluster: datadir::random()?,
@@ -72,16 +94,24 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool) -> Result<Genesis>
             return Err(usage(format!("--publish {publish}: {missing}")));
         }
     }
-    Ok(Genesis { config, image, modules })
+    Ok(Genesis { config, image, modules, paths })
 }
 
-/// The main program's name: the cell's name, too.
+/// The main program's name: the cell's name, and that of the directory it is kept in, too.
 ///
 /// # Errors
-/// When the module's file name gives none.
+/// When it is no name, or the module's file name gives none.
 pub fn name(args: &CellArgs) -> Result<String> {
-    let name = args.name.clone().unwrap_or_else(|| stem(&args.module));
-    ensure!(!name.is_empty(), "cannot name the process after {}: give it a name with --name", args.module.display());
+    if let Some(name) = &args.name {
+        check_name(name).map_err(|why| usage(format!("--name: {why}")))?;
+        return Ok(name.clone());
+    }
+    let name = stem(&args.module);
+    ensure!(
+        check_name(&name).is_ok(),
+        "cannot name the process after {}: give it a name with --name",
+        args.module.display()
+    );
     Ok(name)
 }
 
@@ -193,6 +223,34 @@ pub fn differences(recorded: &ClusterConfig, asked: &ClusterConfig) -> Vec<Strin
     found
 }
 
+/// How what is asked for differs from a cell that is there, files included. `planned`: made with [`Files::Recorded`].
+///
+/// # Errors
+/// When the recorded files cannot be read.
+pub fn differences_from(recorded: &DataDir, args: &CellArgs, planned: &ClusterConfig) -> Result<Vec<String>> {
+    let config = recorded.config()?;
+    let asked = ClusterConfig { image: config.image, ..planned.clone() };
+    let mut found = differences(&config, &asked);
+    found.extend(import::differences(&args.dir, &recorded.image(&config)?));
+    Ok(found)
+}
+
+/// Says once per start what a `--dir` means for a cell that is there.
+pub fn say_whose_files(args: &CellArgs, data: &Path, json: bool) {
+    if args.dir.is_empty() {
+        return;
+    }
+    let text = format!(
+        "--dir: the files are those that were imported when {} was made; what this machine holds now has no effect",
+        data.display()
+    );
+    if json {
+        telemetry::say_json(&serde_json::json!({"note": text}));
+    } else {
+        telemetry::say(&text);
+    }
+}
+
 /// Checks that a recording was made by this engine.
 ///
 /// # Errors
@@ -214,6 +272,10 @@ pub fn check_engine(config: &ClusterConfig) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn new() -> Files<'static> {
+        Files::Import(Path::new("no-such-directory"))
+    }
 
     fn module(dir: &Path, name: &str, wasm: &[u8]) -> Result<std::path::PathBuf> {
         let path = dir.join(name);
@@ -239,7 +301,7 @@ mod tests {
         args.env = ["A=1", "B=2", "A=3"].map(|e| e.parse().expect("valid")).into();
         args.limit = vec!["memory_bytes=64M".parse().map_err(anyhow::Error::msg)?];
         args.args = vec!["x".into()];
-        let config = plan(&args, vec![NodeId::new(1)?], true)?.config;
+        let config = plan(&args, vec![NodeId::new(1)?], true, new())?.config;
         assert_eq!(config.name, "my-server");
         assert_eq!(config.limits.memory_bytes, 64 << 20);
         let programs: Vec<_> = config.programs.iter().map(|p| (p.name.as_str(), p.args.join(" "))).collect();
@@ -259,7 +321,7 @@ mod tests {
         let try_with = |change: &dyn Fn(&mut CellArgs)| {
             let mut args = good.clone();
             change(&mut args);
-            message(plan(&args, nodes.clone(), true))
+            message(plan(&args, nodes.clone(), true, new()))
         };
         assert_eq!(try_with(&|_| ()), "");
         let limit = |text: &str| text.parse().expect("valid syntax");
@@ -267,7 +329,10 @@ mod tests {
         assert!(try_with(&|a| a.limit = vec![limit("descriptors=4")]).contains("'descriptors' is 4"));
         assert!(try_with(&|a| a.limit = vec![limit("descriptors=9999999999")]).contains("out of range"));
         assert!(try_with(&|a| a.limit = vec![limit("module_bytes=8")]).is_empty());
-        assert!(try_with(&|a| a.name = Some("a b".into())).contains("not a program name"));
+        for name in ["a b", "..", "a/b"] {
+            assert!(try_with(&|a| a.name = Some(name.into())).contains("not a program name"));
+        }
+        assert!(try_with(&|a| a.module = tmp.path().join("..")).contains("with --name"));
         assert!(try_with(&|a| a.module = tmp.path().join("none.wasm")).contains("none.wasm"));
         assert!(try_with(&|a| a.publish = vec!["80:web:80".parse().expect("valid")]).contains("no process 'web'"));
         Ok(())
@@ -278,12 +343,12 @@ mod tests {
         let tmp = tempfile::tempdir()?;
         let nodes = vec![NodeId::new(1)?];
         let first = args(module(tmp.path(), "a.wasm", b"main")?);
-        let recorded = plan(&first, nodes.clone(), true)?.config;
-        assert_eq!(differences(&recorded, &plan(&first, nodes.clone(), true)?.config), Vec::<String>::new());
+        let recorded = plan(&first, nodes.clone(), true, new())?.config;
+        assert_eq!(differences(&recorded, &plan(&first, nodes.clone(), true, new())?.config), Vec::<String>::new());
         let mut second = first.clone();
         second.limit = vec!["inodes=10".parse().map_err(anyhow::Error::msg)?];
         module(tmp.path(), "a.wasm", b"other")?;
-        let found = differences(&recorded, &plan(&second, nodes, true)?.config);
+        let found = differences(&recorded, &plan(&second, nodes, true, new())?.config);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with("module of 'a'") && found[1] == "limit 'inodes': 100000 recorded, 10 asked for");
         Ok(())

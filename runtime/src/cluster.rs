@@ -7,17 +7,16 @@
 //! The cluster's authority signs the nodes' certificates here and is then forgotten: the members of a cluster are
 //! fixed when it is made, so nobody needs its key again, and nobody can steal it.
 
-use crate::Usage;
 use crate::args::{InitArgs, Publish, published_twice};
-use crate::cell;
+use crate::cell::{self, Files};
 use crate::datadir::{self, DataDir, Genesis};
 use crate::node;
 use crate::nodefile::{
     NodeFile, default_keepalive_idle_s, default_keepalive_interval_s, default_node_down_after_ms,
     default_unacknowledged_s,
 };
-use crate::show;
-use anyhow::{Context, Result, ensure};
+use crate::{Usage, hints, show};
+use anyhow::{Context, Result, bail, ensure};
 use replicode_log::NodeId;
 use replicode_replication::network::tls::Authority;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +92,9 @@ pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result
 /// # Errors
 /// When the cell cannot be put together or the directories cannot be written.
 pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
+    if let Some(why) = hints::not_a_directory(&args.dir) {
+        bail!("cannot make a cluster there: {why}; name a new directory");
+    }
     let empty = fs::read_dir(&args.dir).map_or(true, |mut entries| entries.next().is_none());
     ensure!(empty, "cannot make a cluster in {}: it is not empty; name a new directory", args.dir.display());
     let mut seen = BTreeSet::new();
@@ -101,7 +103,7 @@ pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
         return Err(Usage(format!("--nodes: {text} is given to two nodes: each needs an address of its own")).into());
     }
     let nodes = numbers(args.nodes.len())?;
-    let genesis = cell::plan(&args.cell, nodes.clone(), false)?;
+    let genesis = cell::plan(&args.cell, nodes.clone(), false, Files::Import(&args.dir))?;
     // Refused modules are refused here, not on each machine.
     node::compile(&genesis)?;
     let mut addresses = Vec::new();

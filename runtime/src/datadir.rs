@@ -15,6 +15,7 @@
 //!
 //! Directories are 0700 and files 0600: the log holds whatever clients sent.
 
+use crate::hints;
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::{ClusterConfig, Digest, FsImage, codec};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -37,6 +38,8 @@ pub struct Genesis {
     pub image: FsImage,
     /// The modules, in the order of [`ClusterConfig::modules`].
     pub modules: Vec<(Digest, Vec<u8>)>,
+    /// The files that they were read from, in the same order: for messages.
+    pub paths: Vec<PathBuf>,
 }
 
 /// Proof that this process alone uses the directory; released when dropped, or when the process dies.
@@ -134,6 +137,9 @@ impl DataDir {
     pub fn config(&self) -> Result<ClusterConfig> {
         let path = self.file("genesis.bin");
         if !self.exists() {
+            if let Some(why) = hints::not_a_directory(&self.root) {
+                bail!("{why}: name a data directory");
+            }
             ensure!(self.root.is_dir(), "there is no directory {}", self.root.display());
             let parent_of_nodes = self.file("node-1").join("genesis.bin").is_file();
             let hint = if parent_of_nodes { "; it holds several nodes: name one of them, such as node-1" } else { "" };
@@ -152,16 +158,8 @@ impl DataDir {
     /// When a file is missing, damaged, or of another cluster.
     pub fn genesis(&self) -> Result<Genesis> {
         let config = self.config()?;
-        let path = self.file("image.bin");
-        let bytes = read_bounded(&path, FsImage::MAX_ENCODED)?;
-        ensure!(
-            Digest::of(&bytes) == config.image,
-            "{} is not the image that genesis.bin names: the file is damaged or of another cluster",
-            path.display()
-        );
-        let image = codec::decode("image.bin", &bytes, FsImage::MAX_ENCODED)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let mut modules = Vec::new();
+        let image = self.image(&config)?;
+        let (mut modules, mut paths) = (Vec::new(), Vec::new());
         for entry in &config.modules {
             let path = self.module(entry.digest);
             let wasm = fs::read(&path)
@@ -173,8 +171,25 @@ impl DataDir {
                 path.display()
             );
             modules.push((entry.digest, wasm));
+            paths.push(path);
         }
-        Ok(Genesis { config, image, modules })
+        Ok(Genesis { config, image, modules, paths })
+    }
+
+    /// Reads the file-system image of genesis and checks it against its digest.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or of another cluster.
+    pub fn image(&self, config: &ClusterConfig) -> Result<FsImage> {
+        let path = self.file("image.bin");
+        let bytes = read_bounded(&path, FsImage::MAX_ENCODED)?;
+        ensure!(
+            Digest::of(&bytes) == config.image,
+            "{} is not the image that genesis.bin names: the file is damaged or of another cluster",
+            path.display()
+        );
+        codec::decode("image.bin", &bytes, FsImage::MAX_ENCODED)
+            .with_context(|| format!("cannot read {}", path.display()))
     }
 
     /// Keeps nodes from being started here while the result lives; several readers may do so at once. `None` where
@@ -241,6 +256,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 pub fn make_private_dir(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Ok(());
+    }
+    if let Some(why) = hints::not_a_directory(path) {
+        bail!("cannot make a directory: {why}; name another one");
     }
     DirBuilder::new()
         .recursive(true)
@@ -331,7 +349,7 @@ mod tests {
             }],
             image: Digest::of(&codec::encode(&image)),
         };
-        Ok(Genesis { config, image, modules: vec![(module, wasm)] })
+        Ok(Genesis { config, image, modules: vec![(module, wasm)], paths: vec!["demo.wasm".into()] })
     }
 
     #[test]

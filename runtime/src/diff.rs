@@ -7,6 +7,7 @@
 use crate::args::DiffArgs;
 use crate::cell;
 use crate::recording::Recording;
+use crate::show;
 use anyhow::{Context, Result};
 use replicode_log::{Batch, BatchIndex, Digest, Input, NodeId, Section};
 use replicode_machine::Machine;
@@ -97,12 +98,9 @@ pub fn run(args: &DiffArgs, json: bool) -> Result<u8> {
         // Different runs have different digests: that says nothing more.
         found.digest = None;
     }
-    if json {
-        println!("{}", serde_json::to_string(&found)?);
-    } else {
-        print!("{}", text(&found));
-    }
-    Ok(u8::from(!found.equal))
+    let differs = u8::from(!found.equal);
+    let printed = if json { show::print_json(&[found])? } else { show::print(&text(&found))? };
+    Ok(printed.max(differs))
 }
 
 fn cells(a: &Recording, b: &Recording) -> Vec<String> {
@@ -322,12 +320,16 @@ fn text(found: &Difference) -> String {
     } else if found.batch.is_some() {
         let _ = writeln!(out, "the programs made the same system calls on both sides");
     }
-    if found.equal {
-        let _ = writeln!(out, "same: {} batches", found.compared);
+    match found.compared {
+        _ if !found.equal => {}
+        0 => out.push_str("nothing was compared: there is no batch that both hold\n"),
+        1 => out.push_str("same: 1 batch\n"),
+        n => _ = writeln!(out, "same: {n} batches"),
     }
     for (side, more) in [("A", found.more_in_a), ("B", found.more_in_b)] {
         if more > 0 {
-            let _ = writeln!(out, "{side} goes on for {more} more batches");
+            let batches = if more == 1 { "batch" } else { "batches" };
+            let _ = writeln!(out, "{side} goes on for {more} more {batches}");
         }
     }
     out

@@ -38,6 +38,20 @@ pub fn load(path: &Path, config: Digest) -> Result<Vec<Digest>> {
     Ok(digests)
 }
 
+/// The last complete record of a file that another process may be writing; nothing where it cannot be told.
+#[must_use]
+pub fn last(path: &Path, config: Digest) -> Option<(u64, Digest)> {
+    let mut file = File::open(path).ok()?;
+    let records = (file.metadata().ok()?.len() / RECORD as u64).checked_sub(1).filter(|records| *records > 0)?;
+    let mut header = [0; RECORD];
+    file.read_exact(&mut header).ok()?;
+    let mut record = [0; RECORD];
+    file.seek(SeekFrom::Start(records * RECORD as u64)).ok()?;
+    file.read_exact(&mut record).ok()?;
+    let (index, digest) = split(&record);
+    (header[..8] == *MAGIC && split(&header).1 == config && index == records).then_some((index, digest))
+}
+
 /// The records of a file, one after the other.
 #[derive(Debug)]
 struct Records(BufReader<File>);
@@ -216,6 +230,8 @@ mod tests {
         write(&path, 1..=3)?;
         write(&path, 1..=5)?;
         assert_eq!(load(&path, Digest::ZERO)?, (1..=5).map(digest).collect::<Vec<_>>());
+        assert_eq!(last(&path, Digest::ZERO), Some((5, digest(5))));
+        assert_eq!((last(&path, digest(1)), last(&tmp.path().join("none"), Digest::ZERO)), (None, None));
         let mut file = DigestFile::open(&path, Digest::ZERO)?;
         file.put(BatchIndex(1), digest(1))?;
         let error = file.put(BatchIndex(2), digest(9)).err();

@@ -13,12 +13,18 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Reads all imports into one image; later ones win where they overlap.
+/// Where `run` and `up` keep their data when nothing else is said.
+const DEFAULT_DATA: &str = "replicode-data";
+
+/// Reads all imports into one image; later ones win where they overlap. What replicode itself writes is left out: the
+/// directory `data` that the cell is kept in, and [`DEFAULT_DATA`].
 ///
 /// # Errors
 /// The first thing that cannot be imported, or the limit that the image exceeds.
-pub fn read(imports: &[DirImport], limits: &Limits) -> Result<FsImage> {
-    let mut image = Collector { entries: BTreeMap::new(), bytes: 0, limits };
+pub fn read(imports: &[DirImport], limits: &Limits, data: &Path) -> Result<FsImage> {
+    // What does not exist yet is in no tree.
+    let left_out = [data, Path::new(DEFAULT_DATA)].into_iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+    let mut image = Collector { entries: BTreeMap::new(), bytes: 0, limits, left_out };
     for import in imports {
         let what = || format!("cannot import {} as /{}", import.host.display(), import.guest);
         image.tree(import).with_context(what)?;
@@ -26,10 +32,41 @@ pub fn read(imports: &[DirImport], limits: &Limits) -> Result<FsImage> {
     Ok(FsImage::from_entries(image.entries.into_values().collect()))
 }
 
+/// How what is asked for differs from what was imported when the cell was made, in words. The files of this machine are
+/// not looked at: what they hold now does not matter to a cell that is there.
+#[must_use]
+pub fn differences(imports: &[DirImport], image: &FsImage) -> Vec<String> {
+    let mut found = Vec::new();
+    for import in imports.iter().filter(|import| !import.guest.is_empty()) {
+        match image.entries.iter().find(|entry| entry.path == import.guest.as_bytes()) {
+            None => found.push(format!("imported directories: nothing recorded as /{}", import.guest)),
+            Some(entry) if entry.read_only != import.read_only => {
+                let (recorded, asked) = if import.read_only { ("writable", ":ro") } else { (":ro", "writable") };
+                found.push(format!("/{}: {recorded} recorded, {asked} asked for", import.guest));
+            }
+            Some(_) => {}
+        }
+    }
+    let below = |path: &[u8], top: &[u8]| top.is_empty() || path == top || path.starts_with(&[top, b"/"].concat());
+    let asked_for = |entry: &FsEntry| {
+        imports.iter().any(|import| {
+            let top = import.guest.as_bytes();
+            below(&entry.path, top) || (entry.node == FsNode::Directory && below(top, &entry.path))
+        })
+    };
+    if let Some(entry) = image.entries.iter().find(|entry| !asked_for(entry)) {
+        let path = String::from_utf8_lossy(&entry.path);
+        found.push(format!("imported directories: /{path} recorded, no --dir for it asked for"));
+    }
+    found
+}
+
 struct Collector<'a> {
     entries: BTreeMap<Vec<u8>, FsEntry>,
     bytes: u64,
     limits: &'a Limits,
+    /// Real paths that are not imported.
+    left_out: Vec<PathBuf>,
 }
 
 impl Collector<'_> {
@@ -39,8 +76,16 @@ impl Collector<'_> {
         self.parents_of(guest)?;
         // The named path itself may be a link to what is meant; links below it are kept as links.
         let top = fs::canonicalize(&import.host).with_context(|| format!("cannot read {}", import.host.display()))?;
+        ensure!(
+            !self.left_out.iter().any(|data| top.starts_with(data)),
+            "{} belongs to replicode's own data: name another directory",
+            top.display()
+        );
         let mut stack = vec![(top, guest.to_vec())];
         while let Some((host, path)) = stack.pop() {
+            if self.left_out.contains(&host) {
+                continue;
+            }
             let kind =
                 fs::symlink_metadata(&host).with_context(|| format!("cannot read {}", host.display()))?.file_type();
             let node = if kind.is_dir() {
@@ -147,6 +192,10 @@ mod tests {
         DirImport { host: host.into(), guest: guest.into(), read_only }
     }
 
+    fn nowhere() -> &'static Path {
+        Path::new("no-such-directory")
+    }
+
     fn listing(image: &FsImage) -> Vec<String> {
         let line = |entry: &FsEntry| {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
@@ -167,7 +216,7 @@ mod tests {
         fs::write(tmp.path().join("b/c/deep"), b"1")?;
         fs::write(tmp.path().join("a"), b"2")?;
         symlink("/etc/passwd", tmp.path().join("link"))?;
-        let image = read(&[import(tmp.path(), "srv/www", true)], &Limits::default())?;
+        let image = read(&[import(tmp.path(), "srv/www", true)], &Limits::default(), nowhere())?;
         assert_eq!(
             listing(&image),
             [
@@ -180,8 +229,11 @@ mod tests {
                 "srv/www/link->/etc/passwd ro"
             ]
         );
-        let root =
-            read(&[import(tmp.path(), "", false), import(&tmp.path().join("a"), "b/extra", true)], &Limits::default())?;
+        let root = read(
+            &[import(tmp.path(), "", false), import(&tmp.path().join("a"), "b/extra", true)],
+            &Limits::default(),
+            nowhere(),
+        )?;
         assert_eq!(listing(&root), ["a=2", "b/", "b/c/", "b/c/deep=1", "b/extra=2 ro", "link->/etc/passwd"]);
         Ok(())
     }
@@ -191,7 +243,8 @@ mod tests {
         let tmp = tempfile::tempdir()?;
         let fifo = tmp.path().join("queue");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR)?;
-        let error = read(&[import(tmp.path(), "x", false)], &Limits::default()).err().map(|e| format!("{e:#}"));
+        let error =
+            read(&[import(tmp.path(), "x", false)], &Limits::default(), nowhere()).err().map(|e| format!("{e:#}"));
         assert!(error.is_some_and(|e| e.contains("queue is a pipe")));
         Ok(())
     }
@@ -202,10 +255,46 @@ mod tests {
         fs::write(tmp.path().join("five"), b"12345")?;
         let within = |file_bytes| {
             let limits = Limits { file_bytes, ..Limits::default() };
-            read(&[import(tmp.path(), "x", false)], &limits).is_ok()
+            read(&[import(tmp.path(), "x", false)], &limits, nowhere()).is_ok()
         };
         assert!(within(5));
         assert!(!within(4));
+        Ok(())
+    }
+
+    #[test]
+    fn the_data_directory_is_no_part_of_what_is_imported() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let data = tmp.path().join("own/data");
+        fs::create_dir_all(&data)?;
+        fs::write(data.join("log"), b"x")?;
+        fs::write(tmp.path().join("a"), b"1")?;
+        let image = read(&[import(tmp.path(), "", false)], &Limits::default(), &data)?;
+        assert_eq!(listing(&image), ["a=1", "own/"]);
+        let within = read(&[import(&data, "x", false)], &Limits::default(), &data).err().map(|e| format!("{e:#}"));
+        assert!(within.is_some_and(|why| why.contains("own data")));
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_imported_is_compared_by_name() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        fs::write(tmp.path().join("a"), b"1")?;
+        let recorded = read(
+            &[import(tmp.path(), "srv/www", true), import(tmp.path(), "etc", false)],
+            &Limits::default(),
+            nowhere(),
+        )?;
+        let (www, etc) = (import(Path::new("gone"), "srv/www", true), import(tmp.path(), "etc", false));
+        assert_eq!(differences(&[www.clone(), etc.clone()], &recorded), Vec::<String>::new());
+        assert_eq!(differences(&[import(tmp.path(), "", false)], &recorded), Vec::<String>::new());
+        assert_eq!(differences(&[], &FsImage::default()), Vec::<String>::new());
+        let found = differences(std::slice::from_ref(&etc), &recorded);
+        assert_eq!(found, ["imported directories: /srv recorded, no --dir for it asked for"]);
+        let found = differences(&[www.clone(), etc.clone(), import(tmp.path(), "new", false)], &recorded);
+        assert_eq!(found, ["imported directories: nothing recorded as /new"]);
+        let found = differences(&[DirImport { read_only: false, ..www }, etc], &recorded);
+        assert_eq!(found, ["/srv/www: :ro recorded, writable asked for"]);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@
 //! | `run`, `up`, `serve`, `cluster` | the commands that start something, and what `up` and `init` make |
 //! | `admin`, `rows`, `show` | what a node tells, and how people see it |
 //! | `recording`, `replay`, `diff` | recorded runs, executed again |
-//! | `telemetry` | the log for operators |
+//! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
 //!
 //! All of it is glue; what a cell computes is decided on the floors below.
 
@@ -20,6 +20,7 @@ mod cluster;
 mod datadir;
 mod diff;
 mod digests;
+mod hints;
 mod import;
 mod node;
 mod nodefile;
@@ -36,6 +37,7 @@ mod up;
 use args::{Cli, Command};
 use clap::Parser;
 use replicode_replication::Fault;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// A mistake in the way the program was called, found only after the command line had been parsed.
@@ -50,8 +52,12 @@ const CONTRADICTED: u8 = 3;
 /// history; those of a guest for `run`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { command, json } = Cli::parse();
+    let Cli { command, json } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(other) => return no_command(&other),
+    };
     telemetry_of(&command);
+    hints::make_errors_of_limits();
     let result = match command {
         Command::Run(args) => run::run(&args, json),
         Command::Up(args) => up::run(&args, json),
@@ -64,21 +70,35 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args, json),
         Command::Diff(args) => diff::run(&args, json),
     };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let usage = error.chain().any(|cause| cause.is::<Usage>());
-            telemetry::say(&format!("{error:#}"));
-            let contradicted = error.chain().any(|cause| cause.downcast_ref::<Fault>().is_some_and(|f| f.contradicted));
-            ExitCode::from(if usage {
-                2
-            } else if contradicted {
-                CONTRADICTED
-            } else {
-                1
-            })
-        }
+    result.map_or_else(|error| failed(&error), ExitCode::from)
+}
+
+/// What to do when the command line names no command: it asks for help, or makes no sense.
+fn no_command(other: &clap::Error) -> ExitCode {
+    let printed = other.print();
+    if other.use_stderr() {
+        // Whoever closed standard error wants no reasons.
+        return ExitCode::from(2);
     }
+    let printed = printed.and_then(|()| std::io::stdout().flush());
+    show::finish(printed).map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+/// Says why a command failed, and gives its exit code.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // Whoever read the output has seen enough, and needs no word about it.
+    if !error.is::<show::NobodyReads>() {
+        telemetry::say(&hints::with_way_out(&format!("{error:#}")));
+    }
+    let usage = error.chain().any(|cause| cause.is::<Usage>());
+    let contradicted = error.chain().any(|cause| cause.downcast_ref::<Fault>().is_some_and(|f| f.contradicted));
+    ExitCode::from(if usage {
+        2
+    } else if contradicted {
+        CONTRADICTED
+    } else {
+        1
+    })
 }
 
 fn telemetry_of(command: &Command) {

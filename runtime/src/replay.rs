@@ -26,7 +26,7 @@ struct Findings {
     applied_index: u64,
     /// State digest after it.
     digest: String,
-    /// Whether every witness was confirmed.
+    /// Whether no witness contradicts. Where `checked` and `reports` are 0 there was none.
     ok: bool,
     /// Batches whose digest was compared with the recorded one.
     checked: u64,
@@ -177,6 +177,15 @@ fn text(found: &Findings, recording: &Recording) -> String {
         None if !found.ok => {
             let _ = writeln!(out, "DIFFERS: no node reported the digests that this replay gives");
         }
+        None if found.checked + found.reports == 0 => {
+            let why = if found.applied_index == 0 {
+                "no batch was executed"
+            } else {
+                "neither digests.bin nor a report in the log says what the run had computed"
+            };
+            let (digest, last) = (&found.digest, found.applied_index);
+            let _ = writeln!(out, "nothing was compared: {why}\ndigest {digest} after batch {last}");
+        }
         None => {
             let _ = writeln!(
                 out,
@@ -300,14 +309,19 @@ impl Progress {
         if self.shown.is_none_or(|at| now.duration_since(at) > Duration::from_millis(250)) {
             self.shown = Some(now);
             let rate = index.0 as f64 / now.duration_since(began).as_secs_f64().max(1e-9);
-            eprint!("\r\x1b[Kbatch {index}, {rate:.0} batches/s");
+            Self::write(&format!("\r\x1b[Kbatch {index}, {rate:.0} batches/s"));
         }
     }
 
     fn clear(&self) {
         if self.shown.is_some() {
-            eprint!("\r\x1b[K");
+            Self::write("\r\x1b[K");
         }
+    }
+
+    /// The terminal may be gone meanwhile; the replay goes on.
+    fn write(text: &str) {
+        let _ = std::io::stderr().write_all(text.as_bytes());
     }
 }
 

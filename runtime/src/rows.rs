@@ -23,7 +23,14 @@ fn process(info: ProcessInfo, ended: Option<Ending>) -> ProcessRow {
             None => format!("ended: {status}"),
         },
     };
-    ProcessRow { pid: info.pid.0, name: info.name, state, calls: info.calls, fds: info.descriptors as u64, ended }
+    let (calls, fds) = (Some(info.calls), Some(info.descriptors as u64));
+    ProcessRow { pid: info.pid.0, name: info.name, state, calls, fds, ended }
+}
+
+/// A process of which only the name is known, and why.
+#[must_use]
+pub fn known_by_name(pid: u32, name: String, state: String) -> ProcessRow {
+    ProcessRow { pid, name, state, calls: None, fds: None, ended: None }
 }
 
 /// What to say when a client was led to a port on which nobody listens.

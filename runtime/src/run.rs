@@ -2,7 +2,7 @@
 
 use crate::Usage;
 use crate::args::{CellArgs, Publish, RunArgs, published_twice};
-use crate::cell;
+use crate::cell::{self, Files};
 use crate::datadir::{DataDir, Genesis};
 use crate::node::console::Console;
 use crate::node::inbox::StopReason;
@@ -36,16 +36,19 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
             Usage(format!("--publish: {listen} is published twice: publish each address for one port only")).into()
         );
     }
-    let planned = cell::plan(&args.cell, vec![node], true)?;
-    let loader = node::compile(&planned)?;
-    let place = Place::choose(args, &planned.config.name)?;
+    let place = Place::choose(args, &cell::name(&args.cell)?)?;
     let dir = DataDir::at(place.path());
+    let files = Files::of(dir.root(), dir.exists());
+    let planned = cell::plan(&args.cell, vec![node], true, files)?;
+    let loader = node::compile(&planned)?;
     let _lock = dir.lock()?;
-    let genesis = if dir.exists() {
-        recorded(&dir, &planned)?
+    let genesis = if matches!(files, Files::Recorded) || dir.exists() {
+        let genesis = recorded(&dir, &args.cell, &planned)?;
+        cell::say_whose_files(&args.cell, dir.root(), json);
+        genesis
     } else {
         dir.create(&planned)?;
-        Genesis { config: planned.config.clone(), image: planned.image, modules: Vec::new() }
+        Genesis { config: planned.config.clone(), image: planned.image, modules: Vec::new(), paths: Vec::new() }
     };
 
     let config = &genesis.config;
@@ -82,6 +85,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
             ));
         }
     }
+    running.tell_progress(move |told| telemetry::progress(told, json))?;
     signals.tell(running.inbox())?;
     let end = running.wait()?;
     place.remove();
@@ -113,10 +117,9 @@ fn exit_code(cell: &CellArgs, name: &str, end: End, json: bool) -> u8 {
 }
 
 /// Opens a recording and checks that what is asked for is what it holds.
-fn recorded(dir: &DataDir, planned: &Genesis) -> Result<Genesis> {
-    let config = dir.config()?;
-    cell::check_engine(&config)?;
-    let differences = cell::differences(&config, &planned.config);
+fn recorded(dir: &DataDir, args: &CellArgs, planned: &Genesis) -> Result<Genesis> {
+    cell::check_engine(&dir.config()?)?;
+    let differences = cell::differences_from(dir, args, &planned.config)?;
     if !differences.is_empty() {
         bail!(
             "{} holds a recording of another cell:\n  {}\nrun with what was recorded, or with another --data directory",

@@ -7,8 +7,8 @@ use crate::node::console::Console;
 use crate::node::signals::{self, Signals};
 use crate::node::{self, Node, NodeOptions};
 use crate::nodefile::NodeFile;
-use crate::telemetry;
-use anyhow::{Context, Result, ensure};
+use crate::{hints, telemetry};
+use anyhow::{Context, Result, bail, ensure};
 use replicode_replication::network::tls;
 use std::path::Path;
 
@@ -30,7 +30,13 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
         None
     } else {
         let keys = dir.file("keys");
-        Some(tls::load(&keys.join("ca.pem"), &keys.join("node.pem"), &keys.join("node.key"))?)
+        let identity = tls::load(&keys.join("ca.pem"), &keys.join("node.pem"), &keys.join("node.key"))?;
+        // The replica looks again; here it is known where they are from.
+        tls::handshake(&identity, file.node, &config.cluster).with_context(|| {
+            let text = "put back those that were made for this node with the cluster: nobody can make others";
+            format!("the keys in {} cannot be used, {text}", keys.display())
+        })?;
+        Some(identity)
     };
     let genesis = dir.genesis()?;
     let loader = node::compile(&genesis)?;
@@ -51,14 +57,19 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
         node_down_after: file.node_down_after(),
         keepalive: file.keepalive(),
     });
-    let running = running.inspect_err(|error| tracing::error!("{error:#}"))?;
+    let log = |error: &anyhow::Error| tracing::error!("{}", hints::with_way_out(&format!("{error:#}")));
+    let running = running.inspect_err(log)?;
     tracing::info!("node {} of '{}' started, process {}", file.node.get(), config.name, std::process::id());
     say_hello(&running, &file, &config.name, &root, json);
+    running.tell_progress(move |told| {
+        tracing::info!("{told}");
+        telemetry::progress(told, json);
+    })?;
     if args.until_stdin_closes {
         signals::watch_stdin(running.inbox())?;
     }
     signals.tell(running.inbox())?;
-    let end = running.wait().inspect_err(|error| tracing::error!("{error:#}"))?;
+    let end = running.wait().inspect_err(log)?;
     tracing::info!("node {} stopped: {end:?}", file.node.get());
     drop(lock);
     Ok(0)
@@ -87,6 +98,9 @@ fn say_hello(node: &Node, file: &NodeFile, name: &str, root: &Path, json: bool) 
 /// The node's directory and its configuration file.
 fn place(args: &NodeArgs) -> Result<(DataDir, std::path::PathBuf)> {
     if let Some(dir) = &args.data {
+        if let Some(why) = hints::not_a_directory(dir) {
+            bail!("{why}: name a node's directory");
+        }
         ensure!(
             dir.is_dir(),
             "there is no directory {}: make a cluster with 'replicode init' or 'replicode up'",

@@ -1,6 +1,7 @@
 //! `status`, `ps`, `nat`, `log`: what nodes tell, as tables for people or lines of JSON for scripts.
 
-use crate::admin::client::AdminClient;
+use crate::admin::client::{AdminClient, Silent};
+use crate::admin::paused;
 use crate::admin::{BatchRow, NatLine, ProcessRow, Request, Status};
 use crate::args::{AdminArgs, LogArgs};
 use crate::recording::Recording;
@@ -15,7 +16,10 @@ use std::time::Duration;
 /// # Errors
 /// When no node answers.
 pub fn status(args: &AdminArgs, json: bool) -> Result<u8> {
-    let status: Status = AdminClient::connect(&args.target())?.ask(&Request::Status)?;
+    let target = args.target();
+    let asked = AdminClient::connect(&target).and_then(|mut client| client.ask(&Request::Status));
+    // A paused node says nothing; its directory does.
+    let status: Status = asked.or_else(|error| paused::status(&target, error))?;
     if json { print_json(&[status]) } else { print(&status_text(&status)) }
 }
 
@@ -39,7 +43,8 @@ fn ps_text(rows: Vec<ProcessRow>) -> String {
         if let Some(text) = row.ended.and_then(|ending| ending.text) {
             texts.push_str(&format!("\nprocess {}: {}\n", row.pid, text.trim_end()));
         }
-        table.row([row.pid.to_string(), row.name, row.calls.to_string(), row.fds.to_string(), row.state]);
+        let or_dash = |count: Option<u64>| count.map_or_else(|| "-".to_string(), |count| count.to_string());
+        table.row([row.pid.to_string(), row.name, or_dash(row.calls), or_dash(row.fds), row.state]);
     }
     format!("{table}{texts}")
 }
@@ -78,6 +83,8 @@ pub fn log(args: &LogArgs, json: bool) -> Result<u8> {
     let target = args.node.target();
     let rows: Vec<BatchRow> = match AdminClient::connect(&target) {
         Ok(mut client) => client.ask(&Request::Log { from: args.from, limit: args.limit })?,
+        // A node that does not answer has the directory all the same.
+        Err(silent) if silent.is::<Silent>() => return Err(silent),
         Err(_) if target.is_dir() => offline(&Recording::open(&target)?, args.from, args.limit)?,
         Err(no_node) => return Err(no_node),
     };
@@ -112,11 +119,10 @@ fn offline(recording: &Recording, from: Option<u64>, limit: u64) -> Result<Vec<B
             continue;
         }
         if rows.len() == limit {
-            match from {
-                Some(_) => break,
-                // The last ones are wanted.
-                None => rows.pop_front(),
-            };
+            // Without a first one the last ones are wanted: the oldest makes room, unless none is wanted at all.
+            if from.is_some() || rows.pop_front().is_none() {
+                break;
+            }
         }
         let mut row = BatchRow::of(&recorded.batch, recorded.bytes, recorded.content);
         row.digest = recording.witnesses.get(index as usize - 1).map(ToString::to_string);
@@ -148,7 +154,13 @@ fn status_text(status: &Status) -> String {
     let leader = status.leader.map_or("nobody leads".to_string(), |leader| format!("node {leader} leads"));
     line("node", format!("{} of '{}', process {}", status.node, status.name, status.pid));
     let alone = if status.leads_alone() { ", but no majority answers: nothing can be agreed on" } else { "" };
-    line("role", format!("{}; {leader} in term {}{alone}", status.role, status.term));
+    match (&status.replay, status.role.as_str()) {
+        (Some(replay), role) => line("role", format!("{role}: it executes its log again, {replay}")),
+        (None, "paused") => {
+            line("role", "paused: its process is stopped by a signal; this is what its directory says".into())
+        }
+        (None, role) => line("role", format!("{role}; {leader} in term {}{alone}", status.term)),
+    }
     line(
         "batches",
         format!("{} committed, {} applied, {:.0}/s", status.commit_index, status.applied_index, status.batches_per_s),
@@ -159,7 +171,10 @@ fn status_text(status: &Status) -> String {
         let busy = Duration::from_millis(executing.ms);
         line(
             "busy",
-            format!("batch {} has been running for {busy:?}: a program computes without system calls", executing.batch),
+            format!(
+                "batch {} has been running for {busy:?}; nothing else happens in the cell meanwhile",
+                executing.batch
+            ),
         );
     }
     line("up", format!("{} s, boot {}", status.uptime_ms / 1000, status.boot));
@@ -244,13 +259,18 @@ pub fn print(text: &str) -> Result<u8> {
     Ok(0)
 }
 
-/// The result of writing to standard output. Whoever reads it may have seen enough (`| head`): then this is the end.
+/// Whoever read our standard output has seen enough (`| head`): the end, without a word, exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output any more")]
+pub struct NobodyReads;
+
+/// The result of writing to standard output.
 ///
 /// # Errors
-/// All other errors.
+/// [`NobodyReads`] when its other end is closed; all other errors with the stream's name.
 pub fn finish(result: std::io::Result<()>) -> Result<()> {
     match result {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(NobodyReads.into()),
         other => other.context("cannot write to standard output"),
     }
 }
@@ -277,6 +297,9 @@ mod tests {
     fn a_status_is_readable() {
         let status = Status { node: 2, name: "kv".into(), role: "follower".into(), ..Status::default() };
         let text = status_text(&status);
+        let replay = Some(crate::admin::Replayed { applied: 1, of: 3 });
+        let starting = status_text(&Status { role: "starting".into(), replay, ..Status::default() });
+        assert!(starting.contains("starting: it executes its log again, 1 of 3 batches (33 %)"), "{starting}");
         assert!(text.contains("2 of 'kv'") && text.contains("follower; nobody leads in term 0"), "{text}");
     }
 
@@ -297,7 +320,7 @@ mod tests {
         );
         assert!(text.ends_with("hint       look\n"), "{text}");
         let state = "ended in batch #7: trap: Unreachable".to_string();
-        let row = ProcessRow { pid: 1, name: "kv".into(), state, calls: 2, fds: 0, ended: Some(ended) };
+        let row = ProcessRow { pid: 1, name: "kv".into(), state, calls: Some(2), fds: Some(0), ended: Some(ended) };
         let text = ps_text(vec![row]);
         assert!(text.contains("1    kv    2      0    ended in batch #7"), "{text}");
         assert!(text.contains("\nprocess 1: error\nCaused by:\n    wasm trap: unreachable\n"), "{text}");

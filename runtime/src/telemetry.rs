@@ -1,5 +1,6 @@
 //! What the runtime says about itself: `tracing` to standard error or to `node.log`.
 
+use crate::node::progress::Told;
 use anyhow::{Context, Result};
 use std::fs::{self, OpenOptions};
 use std::io::{IsTerminal, Write};
@@ -16,6 +17,15 @@ pub fn say(text: &str) {
 /// The same as a line of JSON.
 pub fn say_json(value: &serde_json::Value) {
     let _ = writeln!(std::io::stderr().lock(), "{value}");
+}
+
+/// How far a start is.
+pub fn progress(told: Told, json: bool) {
+    match told {
+        Told::Far(replay) if json => say_json(&serde_json::json!({"replay": replay})),
+        Told::Through if json => {}
+        told => say(&told.to_string()),
+    }
 }
 
 /// A `node.log` longer than this is put aside as `node.log.1` when the node starts.
@@ -35,7 +45,8 @@ pub fn to_stderr() {
     let builder = Subscriber::builder().with_env_filter(filter("error,openraft=off"));
     let colours = std::io::stderr().is_terminal();
     // A second call changes nothing: the first decided.
-    let _ = builder.with_ansi(colours).with_writer(std::io::stderr).finish().try_init();
+    let builder = builder.with_ansi(colours).with_writer(std::io::stderr).log_internal_errors(false);
+    let _ = builder.finish().try_init();
 }
 
 /// To a file, appending, from level `info` on unless `REPLICODE_LOG` says otherwise.
@@ -52,6 +63,8 @@ pub fn to_file(path: &Path) -> Result<()> {
     // matters of it comes from our own crates, once.
     let filter = filter("info,openraft=error,quinn=warn");
     let file = std::sync::Mutex::new(file);
-    let _ = Subscriber::builder().with_env_filter(filter).with_ansi(false).with_writer(file).finish().try_init();
+    // A full disk is told by what it breaks. The library's own way to tell it panics when standard error is gone, too.
+    let builder = Subscriber::builder().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
+    let _ = builder.with_writer(file).finish().try_init();
     Ok(())
 }

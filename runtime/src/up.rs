@@ -8,7 +8,7 @@
 mod board;
 
 use crate::args::{Publish, UpArgs, published_twice};
-use crate::cell;
+use crate::cell::{self, Files};
 use crate::cluster::{self, Addresses};
 use crate::datadir::{DataDir, Genesis};
 use crate::node;
@@ -28,8 +28,9 @@ use std::time::{Duration, Instant};
 
 /// How often the picture is renewed.
 const TICK: Duration = Duration::from_millis(250);
-/// How long nodes may take to stop before they are killed.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long nodes may take to stop before they are killed: a little longer than they give themselves (nine seconds), and
+/// within the ten seconds that are promised.
+const PATIENCE: Duration = Duration::from_millis(9_500);
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What reaches the main thread.
@@ -61,10 +62,15 @@ pub fn run(args: &UpArgs, json: bool) -> Result<u8> {
         None => Path::new("replicode-data").join(format!("{}-up", cell::name(&args.cell)?)),
     };
     let nodes = cluster::numbers(args.nodes.into())?;
-    let genesis = cell::plan(&args.cell, nodes.clone(), false)?;
+    let last = nodes.last().context("a cluster has nodes")?;
+    let made = DataDir::at(cluster::node_dir(&root, *last)).exists();
+    let genesis = cell::plan(&args.cell, nodes.clone(), false, Files::of(&root, made))?;
     // Refused modules are refused once, here, instead of by every node.
     node::compile(&genesis)?;
-    prepare(&root, &genesis, &nodes, args)?;
+    prepare(&root, &genesis, &nodes, args, made)?;
+    if made {
+        cell::say_whose_files(&args.cell, &root, json);
+    }
 
     let (tx, events) = mpsc::channel();
     let mut started = Vec::new();
@@ -126,22 +132,34 @@ fn attend(mut started: Vec<Started>, events: &Receiver<Event>, mut board: Board)
         board.draw();
     }
     board.leave();
-    finish(&mut started, &board)
+    finish(&mut started, &mut board)
 }
 
-/// Stops the nodes that `up` started.
-fn finish(started: &mut [Started], board: &Board) -> Result<u8> {
+/// Stops the nodes that `up` started. Exit code 1 when one had to be stopped the hard way, or when what was to be printed
+/// could not be.
+fn finish(started: &mut [Started], board: &mut Board) -> Result<u8> {
     for node in started.iter_mut() {
         // Closing the pipe is the word to stop.
         drop(node.child.stdin.take());
     }
     let end = Instant::now() + PATIENCE;
-    let mut killed = false;
+    let mut hard = false;
     for node in started.iter_mut() {
-        while node.child.try_wait().context("cannot wait for a node")?.is_none() {
+        loop {
+            if let Some(status) = node.child.try_wait().context("cannot wait for a node")? {
+                // What it said itself comes too late for the picture.
+                if !node.ended && status.code().is_some_and(|code| code != 0) {
+                    say(&format!(
+                        "node {} was stopped the hard way ({status}); its node.log says why",
+                        node.node.get()
+                    ));
+                    hard = true;
+                }
+                break;
+            }
             if Instant::now() > end {
                 say(&format!("node {} does not stop and is killed", node.node.get()));
-                killed = true;
+                hard = true;
                 node.child.kill().with_context(|| format!("cannot kill node {}", node.node.get()))?;
                 node.child.wait()?;
                 break;
@@ -150,11 +168,11 @@ fn finish(started: &mut [Started], board: &Board) -> Result<u8> {
         }
     }
     board.goodbye(&started.iter().map(|node| (node.node, node.child.id())).collect::<Vec<_>>());
-    Ok(u8::from(killed))
+    Ok(u8::from(hard || board.lost_output()))
 }
 
 /// Makes the cluster's directories, or checks that those that are there hold what is asked for.
-fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs) -> Result<()> {
+fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs, made: bool) -> Result<()> {
     let publish = |node: NodeId| -> Result<Vec<Publish>> {
         let number = u8::try_from(node.get()).context("too many nodes")?;
         let one = |publish: &Publish| {
@@ -171,8 +189,7 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs) -> R
         let why = "each next node takes the next port, so leave room between two published ports";
         return Err(crate::Usage(format!("--publish: {listen} is published twice: {why}")).into());
     }
-    let last = nodes.last().context("a cluster has nodes")?;
-    if !DataDir::at(cluster::node_dir(root, *last)).exists() {
+    if !made {
         let ports = free_udp_ports(nodes.len())?;
         let mut addresses = Vec::new();
         for (node, port) in nodes.iter().zip(ports) {
@@ -189,7 +206,7 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs) -> R
         // Nodes that run already belong to somebody else; the lock is given back at once.
         dir.hold_still()?;
         cell::check_engine(&config)?;
-        let mut differences = cell::differences(&config, &genesis.config);
+        let mut differences = cell::differences_from(&dir, &args.cell, &genesis.config)?;
         let main = |config: &replicode_log::ClusterConfig| {
             config.program(&config.name).map(|p| (p.args.clone(), p.env.clone()))
         };
@@ -253,7 +270,7 @@ fn watch(root: &Path, node: NodeId, events: &Sender<Event>) -> Result<()> {
     let events = events.clone();
     std::thread::Builder::new().name(format!("watch of {node}")).spawn(move || {
         loop {
-            let status = board::ask(&dir).ok().map(Box::new);
+            let status = board::look(&dir).map(Box::new);
             if events.send(Event::Seen(node, status)).is_err() {
                 return;
             }

@@ -65,8 +65,10 @@ pub enum ConfigError {
     /// Two programs have the same name.
     #[error("two programs are named '{0}': give one of them another name")]
     DuplicateName(String),
-    /// A name that is empty or holds other characters than letters, digits, '-', '_' and '.'.
-    #[error("'{0}' is not a program name: use 1 to 63 letters, digits, '-', '_' and '.'")]
+    /// A name that is empty, holds other characters than letters, digits, '-', '_' and '.', or consists of dots.
+    #[error(
+        "'{0}' is not a program name (a name, not a path): use 1 to 63 letters, digits, '-', '_' and '.', not dots alone"
+    )]
     BadName(String),
     /// A program's module is not listed.
     #[error("program '{program}' uses module {module}, which the configuration does not list")]
@@ -147,8 +149,13 @@ impl ClusterConfig {
     }
 }
 
-fn check_name(name: &str) -> Result<(), ConfigError> {
-    let fits = (1..=63).contains(&name.len());
+/// Checks the name of a program. Directories are named after programs, so that a name that leads somewhere (`..`, or
+/// anything with a slash) is none.
+///
+/// # Errors
+/// [`ConfigError::BadName`].
+pub fn check_name(name: &str) -> Result<(), ConfigError> {
+    let fits = (1..=63).contains(&name.len()) && name.bytes().any(|b| b != b'.');
     if fits && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
         Ok(())
     } else {
@@ -227,9 +234,14 @@ mod tests {
         let mut twice = config();
         twice.programs.push(twice.programs[0].clone());
         assert_eq!(twice.validate(), Err(ConfigError::DuplicateName("main".into())));
-        let mut unnamed = config();
-        unnamed.programs[0].name = "a b".into();
-        assert_eq!(unnamed.validate(), Err(ConfigError::BadName("a b".into())));
+        for bad in ["a b", "", ".", "..", "../kv", "a/b", &"n".repeat(64)] {
+            let mut unnamed = config();
+            unnamed.programs[0].name = bad.into();
+            assert_eq!(unnamed.validate(), Err(ConfigError::BadName(bad.into())));
+        }
+        for good in ["a", ".hidden", "a..b", "kv-2_x", &"n".repeat(63)] {
+            assert_eq!(check_name(good), Ok(()));
+        }
         let mut nul = config();
         nul.programs[0].args.push("x\0".into());
         assert!(matches!(nul.validate(), Err(ConfigError::BadString { .. })));

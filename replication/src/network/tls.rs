@@ -29,7 +29,7 @@ pub enum TlsError {
         why: String,
     },
     /// A file cannot be read.
-    #[error("cannot read {file}: {why}")]
+    #[error("cannot read the key file {file}: {why}; {}", way_out(.why))]
     Read {
         /// The file.
         file: String,
@@ -46,6 +46,15 @@ pub enum TlsError {
         /// Its permission bits.
         mode: u32,
     },
+}
+
+/// What to do about a key file that cannot be read.
+fn way_out(why: &std::io::Error) -> &'static str {
+    match why.kind() {
+        std::io::ErrorKind::PermissionDenied => "start the node as the user whose file it is",
+        std::io::ErrorKind::NotFound => "put it back: it was made with the cluster, and nobody can make another",
+        _ => "put back the file that was made with the cluster: nobody can make another",
+    }
 }
 
 fn bad(what: impl Into<String>, why: impl Display) -> TlsError {
@@ -134,10 +143,12 @@ pub fn handshake(identity: &TlsIdentity, node: NodeId, cluster: &[u8; 16]) -> Re
     let parse = |what: &'static str, pem: &str| {
         CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| bad(what, error))
     };
-    let ca = parse("the authority's certificate", &identity.ca)?;
-    let cert = parse("this node's certificate", &identity.cert)?;
-    check_name(&cert, node, cluster).map_err(|why| bad("this node's certificate", why))?;
-    let key = || PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|error| bad("this node's key", error));
+    let ca = parse("the authority's certificate (ca.pem)", &identity.ca)?;
+    let cert = parse("this node's certificate (node.pem)", &identity.cert)?;
+    check_name(&cert, node, cluster).map_err(|why| bad("this node's certificate (node.pem)", why))?;
+    let key = || {
+        PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(|error| bad("this node's key (node.key)", error))
+    };
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca).map_err(|error| bad("the authority's certificate", error))?;
     let roots = Arc::new(roots);

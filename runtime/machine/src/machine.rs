@@ -89,6 +89,8 @@ pub struct Applied {
     pub next_deadline: Option<LogicalTime>,
     /// Whether the batch told of the world outside, or made a program act: what is worth a report to the other nodes.
     pub had_events: bool,
+    /// System calls that were finished in it.
+    pub calls: u64,
     /// For this node's own log.
     pub notes: Vec<Note>,
 }
@@ -207,6 +209,7 @@ impl<L: GuestLoader> Machine<L> {
             outputs: work.outputs,
             next_deadline: self.next_deadline,
             had_events: work.events || trail.steps > 0,
+            calls: trail.steps,
             notes: work.notes,
         })
     }

@@ -10,6 +10,7 @@
 //! can change a cell; the only way in is the log.
 
 pub mod client;
+pub mod paused;
 pub mod server;
 
 use replicode_log::{BatchIndex, ExitStatus, Pid};
@@ -63,7 +64,8 @@ pub struct Status {
     pub name: String,
     /// Operating-system process.
     pub pid: u32,
-    /// `leader`, `follower`, `candidate`, `learner` or `stopped`.
+    /// `leader`, `follower`, `candidate`, `learner`; `starting` while it executes what its log held, `stopped` when it
+    /// stops. `paused` is not its own word: `status` says so of a node whose process is stopped by a signal.
     pub role: String,
     /// Highest term seen.
     pub term: u64,
@@ -113,6 +115,8 @@ pub struct Status {
     pub fsyncs: u64,
     /// The batch being executed, when that takes longer than a moment.
     pub executing: Option<Executing>,
+    /// How far the start is, while it executes what the log held.
+    pub replay: Option<Replayed>,
     /// The processes that have ended, the last ones of many. The same on all nodes but for [`Ending::text`].
     pub ended: Vec<Ending>,
     /// What is wrong in the way the cell is used, as far as this node can tell.
@@ -177,13 +181,29 @@ impl Status {
     }
 }
 
-/// A batch that takes long: some program computes without making a system call.
+/// A batch that takes long: some program computes, or makes very many system calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Executing {
     /// The batch.
     pub batch: u64,
     /// Milliseconds since it was begun.
     pub ms: u64,
+}
+
+/// How far a start has executed again what its log held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replayed {
+    /// Batches executed.
+    pub applied: u64,
+    /// Batches that the log held.
+    pub of: u64,
+}
+
+impl std::fmt::Display for Replayed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { applied, of } = self;
+        write!(f, "{applied} of {of} batches ({} %)", u128::from(*applied) * 100 / u128::from(*of).max(1))
+    }
 }
 
 /// Another member, seen from a node.
@@ -219,10 +239,10 @@ pub struct ProcessRow {
     pub name: String,
     /// What it does, or how it ended.
     pub state: String,
-    /// System calls made.
-    pub calls: u64,
-    /// Open descriptors.
-    pub fds: u64,
+    /// System calls made; not known while the process is in the middle of a batch that takes long.
+    pub calls: Option<u64>,
+    /// Open descriptors; likewise.
+    pub fds: Option<u64>,
     /// How it ended, once it has.
     pub ended: Option<Ending>,
 }

@@ -2,6 +2,8 @@
 
 use super::{Answer, MAX_REQUEST, Request};
 use anyhow::{Context, Result};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
@@ -89,7 +91,7 @@ impl Drop for Seat {
 fn converse(stream: &UnixStream, answer: &dyn Fn(Request) -> Result<serde_json::Value>) -> Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let peer = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials)?;
+    let peer = socket::getsockopt(stream, sockopt::PeerCredentials)?;
     let me = nix::unistd::geteuid().as_raw();
     if peer.uid() != me && peer.uid() != 0 {
         return say(stream, &Answer::Error(format!("user {} may not ask a node of user {me}", peer.uid())));
@@ -119,9 +121,16 @@ fn say(mut stream: &UnixStream, answer: &Answer) -> Result<()> {
     Ok(stream.write_all(&line)?)
 }
 
-/// Connects to a socket file, however long its path.
+/// Connects to a socket file, however long its path. Does not wait for long when nobody accepts: `WouldBlock`.
 pub fn connect(path: &Path) -> std::io::Result<UnixStream> {
-    with_short_path(path, |short| UnixStream::connect(short))
+    let kind = (AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC);
+    with_short_path(path, |short| {
+        let socket = socket::socket(kind.0, kind.1, kind.2, None)?;
+        // Bounds how long a full queue is waited for (socket(7), SO_SNDTIMEO).
+        socket::setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(2))?;
+        socket::connect(socket.as_raw_fd(), &UnixAddr::new(short)?)?;
+        Ok(UnixStream::from(socket))
+    })
 }
 
 /// A socket's address holds about 100 bytes of path. A longer path is reached through an open descriptor of its

@@ -26,7 +26,7 @@ use crate::digests::{DigestFile, NotReproduced};
 use crate::{rows, telemetry};
 use anyhow::{Context, Result, anyhow, bail};
 use replicode_gateway::Gateway;
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, Refusal};
+use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, ProgramSpec, Refusal};
 use replicode_machine::Machine;
 use replicode_replication::{Committed, Progress, Replica, Role};
 use replicode_wasm::WasmLoader;
@@ -170,7 +170,7 @@ impl ApplyLoop {
         self.state.recent.result(applied.digest);
         self.state.unsettled = true;
         if now.duration_since(began) > Duration::from_secs(1) {
-            tracing::warn!("batch {} took {:?}: a program computes without system calls", committed.index, now - began);
+            tracing::warn!("{}", took_long(committed.index, now.duration_since(began), applied.calls));
         }
         if let Some(news) = self.crowd.look(self.machine.connections())
             && self.state.live
@@ -403,6 +403,12 @@ impl ApplyLoop {
     fn answer(&self, query: Query) -> Result<Answered, String> {
         let json = |rows: serde_json::Result<serde_json::Value>| rows.map(Answered::Json).map_err(|e| e.to_string());
         match query {
+            Query::Processes if self.machine.applied() == BatchIndex(0) => {
+                let to_come = self.machine.config().programs.iter().filter(|program| program.at_genesis);
+                let state = "not started: nothing has been agreed on yet";
+                let row = |(pid, name): (u32, &ProgramSpec)| rows::known_by_name(pid, name.name.clone(), state.into());
+                json(serde_json::to_value((1..).zip(to_come).map(row).collect::<Vec<_>>()))
+            }
             Query::Processes => json(serde_json::to_value(rows::processes(&self.machine, &self.vitals.ended()))),
             Query::Nat => json(serde_json::to_value(rows::nat(&self.machine))),
             Query::Batches { from, limit } => match self.state.recent.rows(from, limit) {
@@ -490,6 +496,21 @@ impl ApplyLoop {
     }
 }
 
+/// Why a batch took long: a program that computes, or many system calls.
+fn took_long(index: BatchIndex, took: Duration, calls: u64) -> String {
+    // No call takes nearly as long; so most of this time is the program's own.
+    const OF_ITS_OWN: Duration = Duration::from_millis(10);
+    let seconds = took.as_secs_f64();
+    let each = u32::try_from(calls).ok().and_then(|calls| took.checked_div(calls));
+    match each {
+        None if calls == 0 => format!("batch {index} took {seconds:.1} s: a program computes without system calls"),
+        Some(each) if each >= OF_ITS_OWN => {
+            format!("batch {index} took {seconds:.1} s: a program computes, nearly without system calls ({calls})")
+        }
+        _ => format!("batch {index} took {seconds:.1} s: its programs made {calls} system calls"),
+    }
+}
+
 /// Whether a verdict is this node's affair. It is in the log and comes again at every replay, so that today's digest of
 /// the batch (`own`) says it if it is still remembered. A node that lags by more batches than it remembers believes the
 /// verdict, unless it replays it (not `live`): then the verdict is about what an earlier start computed.
@@ -504,6 +525,15 @@ fn concerned(own: Option<Digest>, majority: Option<Digest>, accused: bool, live:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_calls_are_told_from_computing() {
+        let says = |calls| took_long(BatchIndex(7), Duration::from_millis(2300), calls);
+        assert_eq!(says(0), "batch #7 took 2.3 s: a program computes without system calls");
+        assert_eq!(says(9), "batch #7 took 2.3 s: a program computes, nearly without system calls (9)");
+        assert_eq!(says(1 << 20), "batch #7 took 2.3 s: its programs made 1048576 system calls");
+        assert_eq!(says(1 << 40), "batch #7 took 2.3 s: its programs made 1099511627776 system calls");
+    }
 
     #[test]
     fn a_verdict_concerns_whoever_computes_or_is_named_otherwise() {

@@ -123,7 +123,14 @@ impl Own {
         }
         out.push_str("processes on this node:\n");
         for process in &self.processes {
-            let _ = writeln!(out, "  {} {}: {}, {} calls", process.pid, process.name, process.state, process.calls);
+            let _ = writeln!(
+                out,
+                "  {} {}: {}, {} calls",
+                process.pid,
+                process.name,
+                process.state,
+                process.calls.unwrap_or_default()
+            );
         }
         out.push_str(
             "The log is the same on all nodes; this node computed something else from it. Start it again to execute the \

@@ -6,6 +6,7 @@
 //! | [`inbox`] | its one queue |
 //! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
+//! | [`progress`] | how far a start is that executes a long log again |
 //! | [`reports`] | when digests are compared with other nodes |
 //! | [`rest`] | how it comes to rest before it stops |
 //! | [`crowd`] | whether the table of connections is nearly full |
@@ -24,6 +25,7 @@ pub mod joined;
 pub mod main_program;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
+pub mod progress;
 pub mod reports;
 pub mod rest;
 pub mod scheduling;
@@ -35,10 +37,11 @@ pub mod vitals;
 pub use apply::End;
 
 use crate::admin::server::AdminServer;
-use crate::admin::{MAX_BATCHES, Peer, PublishedPort, Request, Status, server};
+use crate::admin::{Executing, MAX_BATCHES, Peer, PublishedPort, Replayed, Request, Status, server};
 use crate::cell;
 use crate::datadir::{DataDir, Genesis};
 use crate::digests::DigestFile;
+use crate::rows;
 use anyhow::{Context, Result, anyhow};
 use apply::{ApplyLoop, LoopState};
 use console::Console;
@@ -47,6 +50,7 @@ use inbox::{Answered, Inbox, Query};
 use joined::Joined;
 use main_program::MainProgram;
 use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Patience, Published};
+use progress::Told;
 use replicode_log::{Input, NodeId, Service};
 use replicode_machine::Machine;
 use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, TlsIdentity, Tuning};
@@ -94,6 +98,7 @@ pub struct NodeOptions {
 pub struct Node {
     running: Running,
     published: Vec<PublishedPort>,
+    about: Arc<About>,
     _admin: AdminServer,
     machine: std::thread::JoinHandle<Result<End>>,
 }
@@ -123,9 +128,8 @@ impl Drop for Running {
 pub fn compile(genesis: &Genesis) -> Result<WasmLoader> {
     let engine = WasmEngine::new(&genesis.config.limits).context("cannot set the wasm engine up")?;
     let mut loader = WasmLoader::new();
-    for (digest, wasm) in &genesis.modules {
-        let name = genesis.config.modules.iter().find(|entry| entry.digest == *digest).map_or("?", |entry| &entry.name);
-        loader.add(engine.compile(wasm).with_context(|| format!("module '{name}.wasm' cannot be run"))?);
+    for ((_, wasm), path) in genesis.modules.iter().zip(&genesis.paths) {
+        loader.add(engine.compile(wasm).with_context(|| format!("module {} cannot be run", path.display()))?);
     }
     Ok(loader)
 }
@@ -233,9 +237,11 @@ impl Node {
 
         let vitals = Arc::new(Vitals::new(config.digest()));
         let crowd = Arc::new(Crowd::new(config.limits.connections));
+        let genesis = config.programs.iter().filter(|program| program.at_genesis);
         let about = About {
             node,
             name: config.name.clone(),
+            programs: genesis.map(|program| program.name.clone()).collect(),
             listen,
             started: Instant::now(),
             vitals: vitals.clone(),
@@ -245,7 +251,9 @@ impl Node {
             published: published.clone(),
             inbox,
         };
-        let admin = server::serve(&dir.admin_socket(), move |request| about.answer(request))?;
+        let about = Arc::new(about);
+        let asked = about.clone();
+        let admin = server::serve(&dir.admin_socket(), move |request| asked.answer(request))?;
         let mut machine_thread = ApplyLoop {
             node,
             dir,
@@ -264,7 +272,16 @@ impl Node {
         };
         let thread = std::thread::Builder::new().name("machine".into());
         let machine = thread.spawn(move || machine_thread.run()).context("cannot start the machine thread")?;
-        Ok(Self { running, published, _admin: admin, machine })
+        Ok(Self { running, published, about, _admin: admin, machine })
+    }
+
+    /// Has a start that takes long told how far it is, again and again until it is through.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn tell_progress(&self, say: impl Fn(Told) + Send + 'static) -> Result<()> {
+        let about = self.about.clone();
+        progress::watch(move || about.replayed(), say)
     }
 
     /// Whom to tell that the node shall stop.
@@ -315,6 +332,8 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
 struct About {
     node: NodeId,
     name: String,
+    /// The processes that genesis starts, in order.
+    programs: Vec<String>,
     listen: SocketAddr,
     started: Instant,
     vitals: Arc<Vitals>,
@@ -329,7 +348,7 @@ impl About {
     fn answer(&self, request: Request) -> Result<serde_json::Value> {
         let query = match request {
             Request::Status => return Ok(serde_json::to_value(self.status())?),
-            Request::Ps => Query::Processes,
+            Request::Ps => return self.processes(),
             Request::Nat => Query::Nat,
             Request::Log { from, limit } => Query::Batches { from, limit: limit.min(MAX_BATCHES) },
         };
@@ -337,6 +356,37 @@ impl About {
             Answered::Json(value) => Ok(value),
             Answered::Bytes(_) => Err(anyhow!("the machine answered something else")),
         }
+    }
+
+    /// The processes, as the machine has them; while it executes a batch that takes long, what is known without it.
+    fn processes(&self) -> Result<serde_json::Value> {
+        let busy = || self.vitals.look(Instant::now()).2;
+        let mut executing = busy();
+        if executing.is_none() {
+            match self.inbox.ask(Query::Processes) {
+                Ok(Answered::Json(value)) => return Ok(value),
+                Ok(Answered::Bytes(_)) => return Err(anyhow!("the machine answered something else")),
+                Err(why) => executing = Some(busy().ok_or_else(|| anyhow!(why))?),
+            }
+        }
+        let Some(Executing { batch, ms }) = executing else { return Err(anyhow!("the machine does not answer")) };
+        let state = format!("batch #{batch} has been running for {:.1} s", ms as f64 / 1000.0);
+        let mut running: Vec<(u32, String)> =
+            self.vitals.running().into_iter().map(|(pid, name)| (pid.0, name)).collect();
+        if batch == 1 {
+            // Nobody has been told of them yet.
+            running = (1..).zip(self.programs.iter().cloned()).collect();
+        }
+        let rows = running.into_iter().map(|(pid, name)| rows::known_by_name(pid, name, state.clone()));
+        Ok(serde_json::to_value(rows.collect::<Vec<_>>())?)
+    }
+
+    /// How far the start is, while it executes what its log held.
+    fn replayed(&self) -> Option<Replayed> {
+        let replica = self.replica.status();
+        let of = replica.recorded.0;
+        let applied = self.vitals.look(Instant::now()).0.applied.0;
+        (replica.role == Role::Starting && applied < of).then_some(Replayed { applied, of })
     }
 
     fn status(&self) -> Status {
@@ -382,6 +432,7 @@ impl About {
             log_bytes: replica.log.bytes,
             fsyncs: replica.log.fsyncs,
             executing,
+            replay: self.replayed(),
             ended: state.ended.into(),
             hint: self.crowd.hint().or(state.hint),
         }

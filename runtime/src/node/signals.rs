@@ -7,8 +7,9 @@ use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A node that has not stopped after so long is ended the hard way.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A node that has not stopped after so long is ended the hard way. Ten seconds are promised; some of them belong to
+/// whoever notices.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// A signal that follows another one so soon is the same wish: a terminal and `timeout` tell the whole group.
 const ECHO: Duration = Duration::from_millis(300);
@@ -62,17 +63,24 @@ impl Signals {
         let thread = std::thread::Builder::new().name("signals".into());
         thread.spawn(move || {
             inbox.stop(StopReason::Signal(self.wait()));
-            let hard = std::thread::Builder::new().name("patience".into()).spawn(|| {
-                std::thread::sleep(PATIENCE);
-                end_now("the node did not stop in time: a program computes without system calls");
-            });
-            if let Err(error) = hard {
-                tracing::warn!("cannot watch the end: {error}");
-            }
+            end_in_time();
             let _ = self.wait_for_another();
             end_now("stopped at once by a second signal");
         })?;
         Ok(())
+    }
+}
+
+/// From now on the process has [`PATIENCE`] to end by itself.
+fn end_in_time() {
+    let hard = std::thread::Builder::new().name("patience".into()).spawn(|| {
+        std::thread::sleep(PATIENCE);
+        let why = "the node did not stop in time: a batch was still being executed";
+        tracing::error!("{why}");
+        end_now(why);
+    });
+    if let Err(error) = hard {
+        tracing::warn!("cannot watch the end: {error}");
     }
 }
 
@@ -100,6 +108,7 @@ pub fn watch_stdin(inbox: Inbox) -> Result<()> {
         let mut buffer = [0; 64];
         while std::io::stdin().lock().read(&mut buffer).is_ok_and(|n| n > 0) {}
         inbox.stop(StopReason::ParentGone);
+        end_in_time();
     })?;
     Ok(())
 }

@@ -122,6 +122,12 @@ impl Vitals {
         news
     }
 
+    /// The processes that ran when the last batch was done.
+    #[must_use]
+    pub fn running(&self) -> Vec<(Pid, String)> {
+        self.lock().running.iter().map(|(pid, (name, _))| (*pid, name.clone())).collect()
+    }
+
     /// The processes that have ended, as far as they are remembered.
     #[must_use]
     pub fn ended(&self) -> Vec<Ending> {

@@ -1,8 +1,9 @@
 //! What `up` shows: a live table on a terminal, lines elsewhere, lines of JSON for scripts.
 
-use crate::admin::client::AdminClient;
-use crate::admin::{Ending, Request, Status};
+use crate::admin::client::{AdminClient, Silent};
+use crate::admin::{Ending, Replayed, Request, Status};
 use crate::show::Table;
+use crate::telemetry;
 use anyhow::Result;
 use replicode_log::NodeId;
 use serde_json::json;
@@ -26,6 +27,19 @@ pub fn ask(dir: &Path) -> Result<Status> {
     let mut client = AdminClient::connect(dir)?;
     client.set_patience(Duration::from_secs(1))?;
     client.ask(&Request::Status)
+}
+
+/// The role that `up` gives to a node whose process a signal has stopped.
+const PAUSED: &str = "paused";
+
+/// What is shown of a node now: as it says itself, or that it is paused; nothing when it does not answer.
+#[must_use]
+pub fn look(dir: &Path) -> Option<Status> {
+    let paused = |error: anyhow::Error| matches!(error.downcast_ref(), Some(Silent { paused: true, .. }));
+    match ask(dir) {
+        Ok(status) => Some(status),
+        Err(error) => paused(error).then(|| Status { role: PAUSED.into(), ..Status::default() }),
+    }
 }
 
 /// Something worth a line.
@@ -53,6 +67,8 @@ pub enum News {
     },
     /// A node does not answer although its process lives.
     Silent(NodeId),
+    /// A node's process was stopped by a signal.
+    Paused(NodeId),
     /// A process has ended, on all nodes alike.
     Ended(Ending),
     /// Something is wrong in the way the cell is used.
@@ -97,6 +113,8 @@ pub struct Board {
     drawn: usize,
     shown: String,
     served: bool,
+    /// Standard output could not be written.
+    lost_output: bool,
 }
 
 impl Board {
@@ -123,6 +141,7 @@ impl Board {
             drawn: 0,
             shown: String::new(),
             served: false,
+            lost_output: false,
         }
     }
 
@@ -139,11 +158,27 @@ impl Board {
         self.served
     }
 
+    /// Whether something that was to be shown could not be.
+    #[must_use]
+    pub const fn lost_output(&self) -> bool {
+        self.lost_output
+    }
+
+    /// Standard output may be gone or full; the cluster goes on, and whoever reads standard error is told so once.
+    fn write_out(&mut self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            && !std::mem::replace(&mut self.lost_output, true)
+        {
+            telemetry::say(&format!("cannot write to standard output: {error}; the cluster goes on"));
+        }
+    }
+
     /// A line of a node's standard error.
     pub fn line(&mut self, node: NodeId, line: &str) {
         // What nodes say at start is in the table; the rest is for people who read lines.
         if self.style == Style::Lines {
-            write_out(&format!("node {}: {}\n", node.get(), line.trim_start_matches("replicode: ")));
+            self.write_out(&format!("node {}: {}\n", node.get(), line.trim_start_matches("replicode: ")));
         }
     }
 
@@ -151,6 +186,14 @@ impl Board {
     pub fn seen(&mut self, node: NodeId, child: Option<u32>, status: Option<Status>) {
         let Some(view) = self.views.get_mut(&node) else { return };
         view.child = child;
+        if status.as_ref().is_some_and(|status| status.role == PAUSED) {
+            // What it said last stays in the picture.
+            let known = view.status.get_or_insert_default();
+            if std::mem::replace(&mut known.role, PAUSED.into()) != PAUSED {
+                self.news(News::Paused(node));
+            }
+            return;
+        }
         let was_silent = view.status.is_none();
         view.status = status;
         let Some(status) = &view.status else {
@@ -220,6 +263,10 @@ impl Board {
                 let text = format!("node {} does not answer", node.get());
                 self.tell(&text, &json!({"event": "silent", "node": node}));
             }
+            News::Paused(node) => {
+                let text = format!("node {} is paused: a signal has stopped its process", node.get());
+                self.tell(&text, &json!({"event": "paused", "node": node}));
+            }
             News::Ended(ending) => {
                 // In the live picture it stands in a place of its own.
                 if self.style != Style::Live {
@@ -236,8 +283,8 @@ impl Board {
 
     fn tell(&mut self, text: &str, value: &serde_json::Value) {
         match self.style {
-            Style::Json => write_out(&format!("{value}\n")),
-            Style::Lines => write_out(&format!("{text}\n")),
+            Style::Json => self.write_out(&format!("{value}\n")),
+            Style::Lines => self.write_out(&format!("{text}\n")),
             Style::Live => {
                 self.news.push(text.to_string());
                 let extra = self.news.len().saturating_sub(NEWS);
@@ -257,7 +304,7 @@ impl Board {
                 let key = format!("{key:?}");
                 if key != self.shown {
                     self.shown = key;
-                    write_out(&format!("{}\n", json!({"event": "status", "nodes": nodes})));
+                    self.write_out(&format!("{}\n", json!({"event": "status", "nodes": nodes})));
                 }
             }
             Style::Live => {
@@ -266,7 +313,7 @@ impl Board {
                     let up = if self.drawn > 0 { format!("\x1b[{}A", self.drawn) } else { String::new() };
                     let lines: String = picture.lines().map(|line| format!("\x1b[2K{line}\n")).collect();
                     // Lines too long for the terminal are cut instead of wrapped, so that the count of lines is right.
-                    write_out(&format!("\x1b[?7l{up}{lines}\x1b[0J\x1b[?7h"));
+                    self.write_out(&format!("\x1b[?7l{up}{lines}\x1b[0J\x1b[?7h"));
                     self.drawn = picture.lines().count();
                     self.shown = picture;
                 }
@@ -299,23 +346,23 @@ impl Board {
     }
 
     /// The last word. `started`: the processes that were stopped.
-    pub fn goodbye(&self, started: &[(NodeId, u32)]) {
+    pub fn goodbye(&mut self, started: &[(NodeId, u32)]) {
         let by_hand = |(node, view): (&NodeId, &View)| {
             let pid = view.status.as_ref()?.pid;
             (!started.contains(&(*node, pid))).then_some((*node, pid))
         };
         let left: Vec<(NodeId, u32)> = self.views.iter().filter_map(by_hand).collect();
         if self.style == Style::Json {
-            write_out(&format!(
+            self.write_out(&format!(
                 "{}\n",
                 json!({"event": "stopped", "left_running": left.iter().map(|(_, pid)| pid).collect::<Vec<_>>()})
             ));
             return;
         }
         // The terminal has shown `^C` at the start of this line.
-        write_out(if self.style == Style::Live { "\r\x1b[2Kstopped\n" } else { "stopped\n" });
+        self.write_out(if self.style == Style::Live { "\r\x1b[2Kstopped\n" } else { "stopped\n" });
         for (node, pid) in left {
-            write_out(&format!("node {} (process {pid}) was started by hand and goes on\n", node.get()));
+            self.write_out(&format!("node {} (process {pid}) was started by hand and goes on\n", node.get()));
         }
     }
 }
@@ -325,6 +372,8 @@ fn row(node: NodeId, view: &View) -> [String; 10] {
     let Some(status) = &view.status else {
         let state = match (&view.died, view.child) {
             (Some(how), _) => format!("dead: {how}"),
+            // It has answered before.
+            (None, Some(_)) if view.announced.is_some() => "silent".to_string(),
             (None, Some(_)) => "starting".to_string(),
             (None, None) => "not running".to_string(),
         };
@@ -347,7 +396,11 @@ fn row(node: NodeId, view: &View) -> [String; 10] {
     [
         node.get().to_string(),
         status.pid.to_string(),
-        if status.leads_alone() { "leader, no majority".to_string() } else { status.role.clone() },
+        match status.replay {
+            Some(Replayed { applied, of }) => format!("{} {} %", status.role, applied * 100 / of.max(1)),
+            None if status.leads_alone() => "leader, no majority".to_string(),
+            None => status.role.clone(),
+        },
         status.term.to_string(),
         status.commit_index.to_string(),
         applied,
@@ -356,12 +409,6 @@ fn row(node: NodeId, view: &View) -> [String; 10] {
         listens.join(" "),
         clients,
     ]
-}
-
-/// Standard output may be gone; the cluster goes on.
-fn write_out(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]
@@ -408,6 +455,20 @@ mod tests {
         board.seen(node(1), None, None);
         board.seen(node(2), None, None);
         assert!(board.picture().contains(told), "{}", board.picture());
+    }
+
+    #[test]
+    fn a_paused_node_is_told_once_and_keeps_its_place() {
+        let mut board = live();
+        board.seen(node(1), Some(11), Some(status(1, 11)));
+        for _ in 0..2 {
+            board.seen(node(1), Some(11), Some(Status { role: PAUSED.into(), ..Status::default() }));
+        }
+        let picture = board.picture();
+        assert!(picture.contains("\n1     11   paused  3 "), "{picture}");
+        assert_eq!(picture.matches("node 1 is paused").count(), 1, "{picture}");
+        board.seen(node(1), Some(11), None);
+        assert!(board.picture().contains("\n1     11   silent"), "{}", board.picture());
     }
 
     #[test]

@@ -40,8 +40,11 @@ pub enum ModuleError {
         max: u64,
     },
     /// Not WebAssembly at all.
-    #[error("this is not a WebAssembly module: it does not begin with \"\\0asm\"")]
-    NotWasm,
+    #[error(
+        "this is not a WebAssembly module: it {0}, not with \"\\0asm\". build the program for wasm32-wasip1 \
+         (wasm_programs/README.md)"
+    )]
+    NotWasm(String),
     /// A component, not a core module.
     #[error("this is a WebAssembly component: build a core module instead (target wasm32-wasip1)")]
     Component,
@@ -170,7 +173,10 @@ fn check_header(wasm: &[u8], max: u64) -> Result<(), ModuleError> {
         return Err(ModuleError::TooLarge { len: wasm.len(), max });
     }
     if !wasm.starts_with(b"\0asm") {
-        return Err(ModuleError::NotWasm);
+        // As much as is needed to recognise a script, a text form, or a program for this machine.
+        let begins = wasm.get(..8).unwrap_or(wasm).escape_ascii();
+        let begins = if wasm.is_empty() { "is empty".to_string() } else { format!("begins with \"{begins}\"") };
+        return Err(ModuleError::NotWasm(begins));
     }
     // The upper half of the version is the layer: 0 for core modules, 1 for components.
     if wasm.get(6..8) == Some(&[1, 0]) {

@@ -53,8 +53,10 @@ fn all_bad_imports_are_named_with_their_types() {
 
 #[test]
 fn what_is_no_program_is_told_apart() {
-    assert_eq!(compile_with(&Limits::default(), b"#!/bin/sh"), Err(ModuleError::NotWasm));
-    assert_eq!(compile_with(&Limits::default(), b""), Err(ModuleError::NotWasm));
+    let not_wasm = |begins: &str| Err(ModuleError::NotWasm(begins.to_string()));
+    assert_eq!(compile_with(&Limits::default(), b"#!/bin/sh"), not_wasm("begins with \"#!/bin/s\""));
+    assert_eq!(compile_with(&Limits::default(), b"\x7fELF"), not_wasm("begins with \"\\x7fELF\""));
+    assert_eq!(compile_with(&Limits::default(), b""), not_wasm("is empty"));
     assert_eq!(compile_with(&Limits::default(), b"\0asm\x0d\0\x01\0"), Err(ModuleError::Component));
     assert_eq!(compile(r#"(module (memory (export "memory") 1))"#), Err(ModuleError::NoStart { reactor: false }));
     let reactor = r#"(module (memory (export "memory") 1) (func (export "_initialize")))"#;
