@@ -161,24 +161,38 @@ fn status_text(status: &Status) -> String {
         }
         (None, role) => line("role", format!("{role}; {leader} in term {}{alone}", status.term)),
     }
-    line(
-        "batches",
-        format!("{} committed, {} applied, {:.0}/s", status.commit_index, status.applied_index, status.batches_per_s),
-    );
-    line("digest", status.digest.clone());
-    line("time", format!("{} s since genesis", seconds(status.time_ns)));
-    if let Some(executing) = &status.executing {
-        let busy = Duration::from_millis(executing.ms);
+    if status.role == "paused" {
+        // The rest is in the memory of a process that cannot be asked.
+        line("log", bytes(status.log_bytes));
+        if status.applied_index > 0 {
+            line("batches", format!("{} applied at least, digest {}", status.applied_index, status.digest));
+        }
+    } else {
         line(
-            "busy",
+            "batches",
             format!(
-                "batch {} has been running for {busy:?}; nothing else happens in the cell meanwhile",
-                executing.batch
+                "{} committed, {} applied, {:.0}/s",
+                status.commit_index, status.applied_index, status.batches_per_s
             ),
         );
+        line("digest", status.digest.clone());
+        line("time", format!("{} s since genesis", seconds(status.time_ns)));
+        if let Some(executing) = &status.executing {
+            let busy = Duration::from_millis(executing.ms);
+            line(
+                "busy",
+                format!(
+                    "batch {} has been running for {busy:?}; nothing else happens in the cell meanwhile",
+                    executing.batch
+                ),
+            );
+        }
+        line("up", format!("{} s, boot {}", status.uptime_ms / 1000, status.boot));
+        line(
+            "memory",
+            format!("{}, log {}, {} fsyncs", bytes(status.rss_bytes), bytes(status.log_bytes), status.fsyncs),
+        );
     }
-    line("up", format!("{} s, boot {}", status.uptime_ms / 1000, status.boot));
-    line("memory", format!("{}, log {}, {} fsyncs", bytes(status.rss_bytes), bytes(status.log_bytes), status.fsyncs));
     for port in &status.published {
         line("published", format!("{} -> {}", port.listen, port.service));
     }
@@ -192,8 +206,10 @@ fn status_text(status: &Status) -> String {
         let trouble = peer.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         line("peer", format!("{} at {}{answered}{trouble}", peer.node, peer.addr));
     }
-    line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")).trim_end().to_string());
-    line("table", format!("{} of {} connections", status.connections, status.connections_limit));
+    if status.role != "paused" {
+        line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")).trim_end().to_string());
+        line("table", format!("{} of {} connections", status.connections, status.connections_limit));
+    }
     for ending in &status.ended {
         line("ended", ending.sentence());
     }

@@ -43,14 +43,14 @@ pub fn status(target: &Path, error: anyhow::Error) -> Result<Status> {
     let dir = DataDir::at(root);
     let config = dir.config()?;
     let file = NodeFile::read(&dir.file("node.toml")).ok();
-    let (applied, digest) = digests::last(&dir.file("digests.bin"), config.digest()).unwrap_or_default();
+    let last = digests::last(&dir.file("digests.bin"), config.digest());
     let mut status = Status {
         node: 1,
         name: config.name.clone(),
         pid,
         role: "paused".into(),
-        applied_index: applied,
-        digest: digest.to_string(),
+        applied_index: last.map_or(0, |(index, _)| index),
+        digest: last.map(|(_, digest)| digest.to_string()).unwrap_or_default(),
         log_bytes: log_bytes(&dir),
         hint: Some(format!("'kill -CONT {pid}' lets the node go on; what it has in memory it tells then")),
         ..Status::default()

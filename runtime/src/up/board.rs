@@ -465,7 +465,7 @@ mod tests {
             board.seen(node(1), Some(11), Some(Status { role: PAUSED.into(), ..Status::default() }));
         }
         let picture = board.picture();
-        assert!(picture.contains("\n1     11   paused  3 "), "{picture}");
+        assert!(picture.contains("\n1     11   paused") && picture.contains("  3     0       7  "), "{picture}");
         assert_eq!(picture.matches("node 1 is paused").count(), 1, "{picture}");
         board.seen(node(1), Some(11), None);
         assert!(board.picture().contains("\n1     11   silent"), "{}", board.picture());

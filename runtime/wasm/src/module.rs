@@ -41,7 +41,7 @@ pub enum ModuleError {
     },
     /// Not WebAssembly at all.
     #[error(
-        "this is not a WebAssembly module: it {0}, not with \"\\0asm\". build the program for wasm32-wasip1 \
+        "this is not a WebAssembly module: it {0}, where \"\\0asm\" should stand. build the program for wasm32-wasip1 \
          (wasm_programs/README.md)"
     )]
     NotWasm(String),
