@@ -68,7 +68,7 @@ pub struct CellArgs {
     /// The program: a WebAssembly module for WASI preview 1.
     #[arg(value_name = "MODULE.wasm")]
     pub module: PathBuf,
-    /// Name of the program's process; by default the module's file name without its ending.
+    /// Name of the program's process (a name, not a path); by default the module's file name without its ending.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Make a port of the program reachable on the host. May be repeated.
@@ -87,8 +87,9 @@ pub struct CellArgs {
     pub env: Vec<EnvVar>,
     /// Import a directory (or file) of this machine into the cell's file system, once, at genesis. May be repeated.
     ///
-    /// The content is hashed and becomes part of the recording; later changes on the host have no effect. With `:ro`
-    /// the program cannot change it.
+    /// The content is hashed and becomes part of the recording; later changes on the host have no effect: a cell that
+    /// is started again has what was imported when it was made. With `:ro` the program cannot change it. The data
+    /// directory itself, and ./replicode-data, are left out.
     #[arg(long, value_name = "HOST:GUEST[:ro]")]
     pub dir: Vec<DirImport>,
     /// Give the program a listener on PORT that is open when it starts, as descriptor 4 and up (LISTEN_FDS). May be
