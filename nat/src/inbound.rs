@@ -33,6 +33,7 @@ impl Nat {
             | Input::NodeDown { .. }
             | Input::Spawn(_)
             | Input::Kill { .. }
+            | Input::Order { .. }
             | Input::Report { .. } => {}
         }
         self.assert_whole();

@@ -1,8 +1,10 @@
 //! The command line: what can be asked for, in the words that `--help` prints.
 
+mod endings;
 mod publish;
 mod values;
 
+pub use endings::{ExportArgs, OrderArgs, RestartSetting};
 pub use publish::{Publish, published_twice};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
 
@@ -60,6 +62,12 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Find the first batch and the first system call in which two recordings differ.
     Diff(DiffArgs),
+    /// Start a program of a running cell that has ended.
+    Start(OrderArgs),
+    /// End a program of a running cell; it is not started again by itself.
+    Kill(OrderArgs),
+    /// Copy a cell's files out of a stopped node's recording.
+    Export(ExportArgs),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.
@@ -102,6 +110,13 @@ pub struct CellArgs {
     /// cell. A name that does not exist lists those that do; docs/operations.md says what happens at each.
     #[arg(long, value_name = "NAME=VALUE")]
     pub limit: Vec<LimitSetting>,
+    /// Whether processes that have ended are started again, with the cell's files as they are: never, on-failure (after
+    /// a trap or an exit code other than 0) or always. May be repeated.
+    ///
+    /// With NAME= for that process only. `up` and `init` take on-failure, `run` never. The pause before a start is
+    /// 0.1 s at first, doubles with each end after less than 10 s, up to 60 s. See also `replicode start` and `kill`.
+    #[arg(long, value_name = "[NAME=]POLICY")]
+    pub restart: Vec<RestartSetting>,
     /// Arguments for the program, which is always given its name as the first one.
     #[arg(last = true, value_name = "ARG")]
     pub args: Vec<String>,
@@ -290,6 +305,10 @@ mod tests {
             "replicode node --data d",
             "replicode replay d --trace --until 9 --json",
             "replicode diff a b",
+            "replicode run a.wasm --restart always --restart kv=never",
+            "replicode start d kv --json",
+            "replicode kill d kv",
+            "replicode export d out --until 7",
         ] {
             assert_eq!(parse(line).map(|_| ()), Ok(()), "{line}");
         }
@@ -300,6 +319,9 @@ mod tests {
             "replicode up kv.wasm --nodes 0",
             "replicode run a.wasm --publish x",
             "replicode run a.wasm --listen-fd 0",
+            "replicode run a.wasm --restart sometimes",
+            "replicode kill d",
+            "replicode export d",
             "replicode init d kv.wasm",
         ] {
             assert!(parse(line).is_err(), "{line}");

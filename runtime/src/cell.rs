@@ -5,7 +5,7 @@ use crate::datadir::{self, DataDir, Genesis};
 use crate::{Usage, import, telemetry};
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::config::check_name;
-use replicode_log::{ClusterConfig, Digest, FsImage, Limits, ModuleEntry, NodeId, ProgramSpec, codec};
+use replicode_log::{ClusterConfig, Digest, FsImage, Limits, ModuleEntry, NodeId, ProgramSpec, Restart, codec};
 use replicode_wasm::WasmEngine;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -54,6 +54,7 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
         stdin,
         listeners: args.listen_fd.clone(),
         at_genesis: true,
+        restart: Restart::Never,
         name: name.clone(),
     }];
     for also in &args.also {
@@ -65,8 +66,11 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
             stdin: false,
             listeners: Vec::new(),
             at_genesis: true,
+            restart: Restart::Never,
         });
     }
+    // A standard input that comes through the log is the mark of a `run`, which is about one run of its program.
+    set_policies(args, &mut programs, if stdin { Restart::Never } else { Restart::OnFailure })?;
     // Servers that the main program connects to are there before it makes its first call.
     programs.rotate_left(1);
     let image = match files {
@@ -95,6 +99,26 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
         }
     }
     Ok(Genesis { config, image, modules, paths })
+}
+
+/// Gives each program its policy: what was said of it by name, or of all, or the default.
+fn set_policies(args: &CellArgs, programs: &mut [ProgramSpec], default: Restart) -> Result<()> {
+    let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
+    for setting in &args.restart {
+        if let Some(name) = setting.name.as_deref().filter(|name| !names.contains(name)) {
+            let known = names.join(", ");
+            let policy = setting.policy;
+            return Err(usage(format!(
+                "--restart {name}={policy}: there is no process '{name}'; the cell has {known}"
+            )));
+        }
+    }
+    for program in programs {
+        let named = args.restart.iter().rev().find(|it| it.name.as_ref() == Some(&program.name));
+        let found = named.or_else(|| args.restart.iter().rev().find(|it| it.name.is_none()));
+        program.restart = found.map_or(default, |it| it.policy);
+    }
+    Ok(())
 }
 
 /// The main program's name: the cell's name, and that of the directory it is kept in, too.
@@ -200,6 +224,9 @@ pub fn differences(recorded: &ClusterConfig, asked: &ClusterConfig) -> Vec<Strin
                 "listeners of '{name}': {:?} recorded, {:?} asked for",
                 program.listeners, asked_program.listeners
             ));
+        }
+        if program.restart != asked_program.restart {
+            differ(format!("restart of '{name}': {} recorded, {} asked for", program.restart, asked_program.restart));
         }
         if program.stdin != asked_program.stdin {
             differ(format!("standard input of '{name}': recorded by 'run' on one side only"));
@@ -314,6 +341,26 @@ mod tests {
     }
 
     #[test]
+    fn each_program_has_a_policy() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let mut args = args(module(tmp.path(), "a.wasm", b"main")?);
+        let kv = module(tmp.path(), "kv.wasm", b"kv")?;
+        args.also = vec![format!("kv={}", kv.display()).parse().map_err(anyhow::Error::msg)?];
+        let policies = |args: &CellArgs, stdin| -> Result<Vec<String>> {
+            let config = plan(args, vec![NodeId::new(1)?], stdin)?.config;
+            Ok(config.programs.iter().map(|it| format!("{} {}", it.name, it.restart)).collect())
+        };
+        assert_eq!(policies(&args, true)?, ["kv never", "a never"]);
+        assert_eq!(policies(&args, false)?, ["kv on-failure", "a on-failure"]);
+        let set = |words: &[&str]| words.iter().map(|word| word.parse().expect("valid")).collect();
+        args.restart = set(&["kv=never", "always"]);
+        assert_eq!(policies(&args, false)?, ["kv never", "a always"]);
+        args.restart = set(&["a=always", "a=never"]);
+        assert_eq!(policies(&args, false)?, ["kv on-failure", "a never"]);
+        Ok(())
+    }
+
+    #[test]
     fn mistakes_are_named() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let good = args(module(tmp.path(), "a.wasm", b"main")?);
@@ -333,6 +380,8 @@ mod tests {
             assert!(try_with(&|a| a.name = Some(name.into())).contains("not a program name"));
         }
         assert!(try_with(&|a| a.module = tmp.path().join("..")).contains("with --name"));
+        let restart = |text: &str| text.parse().expect("valid syntax");
+        assert!(try_with(&|a| a.restart = vec![restart("web=always")]).contains("no process 'web'; the cell has a"));
         assert!(try_with(&|a| a.module = tmp.path().join("none.wasm")).contains("none.wasm"));
         assert!(try_with(&|a| a.publish = vec!["80:web:80".parse().expect("valid")]).contains("no process 'web'"));
         Ok(())

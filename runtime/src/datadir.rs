@@ -323,7 +323,7 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replicode_log::{Limits, ModuleEntry, NodeId, ProgramSpec};
+    use replicode_log::{Limits, ModuleEntry, NodeId, ProgramSpec, Restart};
     use std::os::unix::fs::PermissionsExt;
 
     pub fn genesis() -> Result<Genesis> {
@@ -346,6 +346,7 @@ mod tests {
                 stdin: true,
                 listeners: vec![],
                 at_genesis: true,
+                restart: Restart::Never,
             }],
             image: Digest::of(&codec::encode(&image)),
         };

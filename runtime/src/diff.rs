@@ -148,12 +148,13 @@ fn compare_logs(a: &Recording, b: &Recording, until: u64, found: &mut Difference
     }
 }
 
-/// Where two batches were given different inputs. The number that a boot is asked for with is left out: it is drawn at
-/// random and decides nothing.
+/// Where two batches were given different inputs. The numbers that a boot is asked for and an order is given with are left
+/// out: they are drawn at random and decide nothing.
 fn input_difference(a: &Batch, b: &Batch) -> Option<BatchDifference> {
     let flat = |batch: &Batch| -> Vec<(NodeId, u64, Input)> {
         let plain = |input: &Input| match input {
             Input::Boot { .. } => Input::Boot { nonce: 0 },
+            Input::Order { order, .. } => Input::Order { token: 0, order: order.clone() },
             other => other.clone(),
         };
         let one = |s: &Section| {
@@ -204,6 +205,7 @@ fn describe(input: &Input) -> String {
         Input::Spawn(spawn) => format!("spawn {} {:?}", spawn.program, spawn.args.as_deref().unwrap_or_default()),
         Input::Kill { pid } => format!("kill {pid}"),
         Input::Report { index, digest } => format!("report {index} {}", digest.short()),
+        Input::Order { order, .. } => format!("{} {}", input.name(), order.program()),
     }
 }
 

@@ -8,7 +8,8 @@
 //! | `node` | a running node: the threads and what goes between them |
 //! | `run`, `up`, `serve`, `cluster` | the commands that start something, and what `up` and `init` make |
 //! | `admin`, `rows`, `show` | what a node tells, and how people see it |
-//! | `recording`, `replay`, `diff` | recorded runs, executed again |
+//! | `orders` | what a node is told to do with its programs |
+//! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
 //!
 //! All of it is glue; what a cell computes is decided on the floors below.
@@ -20,10 +21,12 @@ mod cluster;
 mod datadir;
 mod diff;
 mod digests;
+mod export;
 mod hints;
 mod import;
 mod node;
 mod nodefile;
+mod orders;
 mod recording;
 mod replay;
 mod rows;
@@ -69,6 +72,9 @@ pub fn main() -> ExitCode {
         Command::Log(args) => show::log(&args, json),
         Command::Replay(args) => replay::run(&args, json),
         Command::Diff(args) => diff::run(&args, json),
+        Command::Start(args) => orders::start(&args, json),
+        Command::Kill(args) => orders::kill(&args, json),
+        Command::Export(args) => export::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }

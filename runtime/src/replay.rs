@@ -3,7 +3,7 @@
 //! Two kinds of witnesses stand against the replay: `digests.bin`, in which the recording node noted what it got, and
 //! the reports in the log, in which all nodes said what they got.
 
-use crate::admin::{BatchRow, Ending};
+use crate::admin::{Again, BatchRow, Ending};
 use crate::args::ReplayArgs;
 use crate::recording::Recording;
 use crate::spread::{Quantiles, Spread};
@@ -34,6 +34,8 @@ struct Findings {
     mismatch: Option<Mismatch>,
     /// Reports in the log that were compared.
     reports: u64,
+    /// Processes that were started anew after they, or those before them, had ended.
+    restarts: u64,
     /// Nodes whose reports differ from this replay, with the first batch in which they do.
     other_nodes: BTreeMap<u64, u64>,
     /// Batches at the end of the log that are not known to be committed, left out.
@@ -95,7 +97,12 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
             .apply(recorded.batch, recorded.content)
             .with_context(|| format!("batch {index} cannot be executed"))?;
         spread.add(used().saturating_sub(before));
+        let restarted = restarted(&applied);
+        found.restarts += restarted.len() as u64;
         if args.trace {
+            for (pid, by) in restarted {
+                trace_restart(&mut out, applied.time, pid, by, json)?;
+            }
             for record in machine.take_trace() {
                 trace_call(&mut out, &record, json)?;
             }
@@ -163,6 +170,10 @@ fn text(found: &Findings, recording: &Recording) -> String {
              told nobody of their effects. The cluster settles what becomes of such batches at its next start"
         );
     }
+    if found.restarts > 0 {
+        let (n, s) = (found.restarts, if found.restarts == 1 { "" } else { "s" });
+        let _ = writeln!(out, "programs that had ended were started again {n} time{s}");
+    }
     for (node, batch) in &found.other_nodes {
         let _ = writeln!(out, "node {node} reported another digest for batch {batch}: it had diverged");
     }
@@ -225,9 +236,26 @@ fn trace_ending(out: &mut impl Write, time: LogicalTime, ending: &Ending, json: 
     if json {
         return show::finish(writeln!(out, "{}", serde_json::json!({"ended": ending})));
     }
-    show::finish(writeln!(out, "{time} [{} {}] +++ {} +++", ending.pid, ending.process, ending.how))?;
+    show::finish(writeln!(out, "{time} [{} {}] +++ {}{} +++", ending.pid, ending.process, ending.how, ending.then()))?;
     let text = ending.text.as_deref().unwrap_or_default();
     text.lines().filter(|line| !line.is_empty()).try_for_each(|line| show::finish(writeln!(out, "    {line}")))
+}
+
+fn trace_restart(out: &mut impl Write, time: LogicalTime, pid: Pid, by: Pid, json: bool) -> Result<()> {
+    let (pid, by) = (pid.0, by.0);
+    if json {
+        return show::finish(writeln!(out, "{}", serde_json::json!({"restarted": {"pid": pid, "by": by}})));
+    }
+    show::finish(writeln!(out, "{time} [{by}] +++ started again after process {pid} +++"))
+}
+
+/// The processes that were started anew in a batch, each with the one that it follows.
+fn restarted(applied: &Applied) -> Vec<(Pid, Pid)> {
+    let one = |output: &Output| match output {
+        Output::Restarted { pid, by } => Some((*pid, *by)),
+        _ => None,
+    };
+    applied.outputs.iter().filter_map(one).collect()
 }
 
 /// Follows which processes there are, so that those that end have names.
@@ -245,6 +273,13 @@ impl Endings {
                     let text = applied.notes.iter().find(|note| note.pid == *pid).map(|note| note.text.clone());
                     let process = self.0.remove(pid).unwrap_or_default();
                     ended.push(Ending::new(*pid, process, applied.index, *status, text));
+                }
+                Output::Restarting { pid, at, failures } => {
+                    let again = Again::planned(applied.time, *at, *failures);
+                    ended
+                        .iter_mut()
+                        .filter(|it: &&mut Ending| it.pid == pid.0)
+                        .for_each(|it| it.again = Some(again.clone()));
                 }
                 _ => {}
             }
@@ -291,17 +326,19 @@ impl Reports {
 }
 
 /// A line on the terminal that says how far the replay is.
-struct Progress {
+pub struct Progress {
     shown: Option<Instant>,
     wanted: bool,
 }
 
 impl Progress {
-    fn new(wanted: bool) -> Self {
+    /// Nothing is shown yet; nothing ever is unless `wanted` and there is a terminal.
+    pub fn new(wanted: bool) -> Self {
         Self { shown: None, wanted: wanted && std::io::stderr().is_terminal() }
     }
 
-    fn show(&mut self, index: BatchIndex, began: Instant) {
+    /// Shows that a batch was executed, now and then.
+    pub fn show(&mut self, index: BatchIndex, began: Instant) {
         if !self.wanted || !index.0.is_multiple_of(64) {
             return;
         }
@@ -313,7 +350,8 @@ impl Progress {
         }
     }
 
-    fn clear(&self) {
+    /// Removes the line.
+    pub fn clear(&self) {
         if self.shown.is_some() {
             Self::write("\r\x1b[K");
         }

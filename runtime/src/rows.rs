@@ -6,10 +6,16 @@ use replicode_machine::Machine;
 use replicode_nat::{NatRow, RowKind};
 use replicode_syscalls::{ProcessInfo, ProcessState};
 
-/// All processes, those that have ended included. `ended`: what is known about those beyond their number.
+/// The processes that live, and those that have ended as far as `ended` remembers them.
 pub fn processes<L: replicode_machine::GuestLoader>(machine: &Machine<L>, ended: &[Ending]) -> Vec<ProcessRow> {
-    let ending = |info: &ProcessInfo| ended.iter().find(|ending| ending.pid == info.pid.0).cloned();
-    machine.processes().map(|info| (ending(&info), info)).map(|(ended, info)| process(info, ended)).collect()
+    let ending = |info: &ProcessInfo| {
+        let exited = matches!(info.state, ProcessState::Exited(_));
+        ended.iter().rev().find(|ending| exited && ending.pid == info.pid.0).cloned()
+    };
+    let rows = machine.processes().map(|info| (ending(&info), info));
+    // A program that is started again and again leaves more ended processes than anybody wants to see.
+    let shown = rows.filter(|(ended, info)| ended.is_some() || !matches!(info.state, ProcessState::Exited(_)));
+    shown.map(|(ended, info)| process(info, ended)).collect()
 }
 
 fn process(info: ProcessInfo, ended: Option<Ending>) -> ProcessRow {
@@ -19,7 +25,7 @@ fn process(info: ProcessInfo, ended: Option<Ending>) -> ProcessRow {
         ProcessState::Waiting { call, until } => format!("waits in {call} until {until}"),
         ProcessState::Yielded => "spins".to_string(),
         ProcessState::Exited(status) => match &ended {
-            Some(ending) => format!("ended in batch #{}: {status}", ending.batch),
+            Some(ending) => format!("ended in batch #{}: {status}{}", ending.batch, ending.then()),
             None => format!("ended: {status}"),
         },
     };

@@ -328,6 +328,7 @@ mod tests {
             code: None,
             how: "trap: Unreachable".into(),
             text: Some("error\nCaused by:\n    wasm trap: unreachable\n".into()),
+            again: None,
         };
         let text = status_text(&Status { ended: vec![ended.clone()], hint: Some("look".into()), ..Status::default() });
         assert!(

@@ -1,9 +1,11 @@
 //! What must be equal on all nodes of a cell. Its digest is the parent of the first batch, and peers compare it when
 //! they meet.
 
-use crate::{Digest, LimitError, Limits, NodeId, codec};
+use crate::{Digest, ExitStatus, LimitError, Limits, NodeId, codec};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
 /// A module that programs of the cell are made of.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -12,6 +14,55 @@ pub struct ModuleEntry {
     pub digest: Digest,
     /// Name for people: the file's name without its ending.
     pub name: String,
+}
+
+/// Whether a process that has ended is started anew, in the same cell, with the cell's files as they are.
+///
+/// One that an operator has ended ([`crate::Order::Kill`], [`crate::Input::Kill`]) stays ended, whatever this says.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Never.
+    #[default]
+    Never,
+    /// When it trapped, or exited with another code than 0.
+    OnFailure,
+    /// However it ended.
+    Always,
+}
+
+impl Restart {
+    /// Whether a process that ended like this is started anew.
+    #[must_use]
+    pub const fn applies_to(self, status: ExitStatus) -> bool {
+        match (self, status) {
+            (Self::Never, _) | (_, ExitStatus::Killed) | (Self::OnFailure, ExitStatus::Code(0)) => false,
+            (Self::OnFailure | Self::Always, _) => true,
+        }
+    }
+}
+
+impl fmt::Display for Restart {
+    /// The word of the command line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Never => "never",
+            Self::OnFailure => "on-failure",
+            Self::Always => "always",
+        })
+    }
+}
+
+impl FromStr for Restart {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let known = [Self::Never, Self::OnFailure, Self::Always];
+        let found = known.into_iter().find(|policy| policy.to_string() == word);
+        found.ok_or_else(|| format!("'{word}' is neither never, on-failure nor always"))
+    }
 }
 
 /// A program that can be started, and is started at genesis unless it says otherwise.
@@ -31,6 +82,8 @@ pub struct ProgramSpec {
     pub listeners: Vec<u16>,
     /// Whether it starts with the cell. Otherwise an [`crate::Input::Spawn`] starts it.
     pub at_genesis: bool,
+    /// Whether it is started anew when it has ended.
+    pub restart: Restart,
 }
 
 /// Everything that influences a run besides the log itself.
@@ -192,6 +245,7 @@ pub fn check_strings(program: &str, args: &[String], env: &[(String, String)], m
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TrapKind;
 
     fn config() -> ClusterConfig {
         let module = Digest::of(b"module");
@@ -203,6 +257,7 @@ mod tests {
             stdin: false,
             listeners: vec![],
             at_genesis: true,
+            restart: Restart::Never,
         };
         ClusterConfig {
             cluster: [1; 16],
@@ -227,6 +282,20 @@ mod tests {
         let mut other = config();
         other.programs[0].env.push(("A".into(), "1".into()));
         assert_ne!(base.digest(), other.digest());
+        let mut other = config();
+        other.programs[0].restart = Restart::OnFailure;
+        assert_ne!(base.digest(), other.digest());
+    }
+
+    #[test]
+    fn what_is_started_anew() {
+        let ends = [ExitStatus::Code(0), ExitStatus::Code(1), ExitStatus::Trap(TrapKind::Other), ExitStatus::Killed];
+        let table = [Restart::Never, Restart::OnFailure, Restart::Always].map(|it| ends.map(|end| it.applies_to(end)));
+        assert_eq!(table, [[false; 4], [false, true, true, false], [true, true, true, false]]);
+        for policy in [Restart::Never, Restart::OnFailure, Restart::Always] {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
+        }
+        assert!("sometimes".parse::<Restart>().is_err());
     }
 
     #[test]

@@ -63,7 +63,7 @@ number!(
     BootNo(u32), "b"
 );
 number!(
-    /// A process of the cell. Numbers are never reused.
+    /// A process of the cell. Numbers are used again only when all up to [`Pid::LAST`] have been.
     Pid(u32), "p"
 );
 number!(
@@ -72,6 +72,9 @@ number!(
 );
 
 impl Pid {
+    /// The largest number of a process: each has an address of its own.
+    pub const LAST: Self = Self(65_535);
+
     /// The IPv4 address by which the processes of a cell know this one: 10.77.(pid / 256).(pid % 256). Kernel and NAT
     /// table both go by it. Processes beyond number 65535 cannot be addressed and show the network's own address.
     #[must_use]

@@ -70,6 +70,31 @@ pub struct Spawn {
     pub stdin: bool,
 }
 
+/// What an operator wants of a program of the cell.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Order {
+    /// Start a program that does not run, as the configuration has it.
+    Start {
+        /// Its name in [`crate::ClusterConfig::programs`].
+        program: String,
+    },
+    /// End all processes of a program, as by `SIGKILL`. They are not started anew, whatever the configuration says.
+    Kill {
+        /// Its name.
+        program: String,
+    },
+}
+
+impl Order {
+    /// The program that it is about.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        match self {
+            Self::Start { program } | Self::Kill { program } => program,
+        }
+    }
+}
+
 /// One event from outside. Inputs are what the nodes agree on; all else follows from them.
 ///
 /// Stream offsets count the bytes of one direction from 0 and are absolute, so a repeat or a gap is visible.
@@ -139,6 +164,13 @@ pub enum Input {
         /// The node's state digest after it.
         digest: Digest,
     },
+    /// An operator wants something; the answer is an [`crate::Output::Ordered`].
+    Order {
+        /// Drawn by the node that was asked, so that it recognises the answer. It decides nothing.
+        token: u64,
+        /// What is wanted.
+        order: Order,
+    },
 }
 
 impl Input {
@@ -155,6 +187,7 @@ impl Input {
                 FIXED + spawn.program.len() + args + env
             }
             Self::Report { .. } => FIXED + 16,
+            Self::Order { order, .. } => FIXED + order.program().len(),
             _ => FIXED,
         }
     }
@@ -180,6 +213,8 @@ impl Input {
             Self::Reset { .. } => "reset",
             Self::Acked { .. } => "acked",
             Self::Report { .. } => "report",
+            Self::Order { order: Order::Start { .. }, .. } => "start",
+            Self::Order { order: Order::Kill { .. }, .. } => "kill",
         }
     }
 }
@@ -207,6 +242,7 @@ mod tests {
                 from: HostAddr::V6([1; 16], 1),
             },
             Input::Report { index: BatchIndex(1), digest: Digest::ZERO },
+            Input::Order { token: 1, order: Order::Start { program: "main".into() } },
         ];
         for input in inputs {
             let encoded = borsh::to_vec(&input).map(|bytes| bytes.len());

@@ -31,12 +31,12 @@ pub mod time;
 
 pub use batch::{Batch, BatchBuilder, BatchHeader, Section};
 pub use codec::CodecError;
-pub use config::{ClusterConfig, ConfigError, ModuleEntry, ProgramSpec};
+pub use config::{ClusterConfig, ConfigError, ModuleEntry, ProgramSpec, Restart};
 pub use digest::{Digest, StepHash, Trail, TrailHash};
 pub use ids::{BatchIndex, BootNo, ConnId, IdError, NodeId, Pid, SockId, Term};
 pub use image::{FsEntry, FsImage, FsNode};
-pub use input::{HostAddr, Input, Service, Spawn};
+pub use input::{HostAddr, Input, Order, Service, Spawn};
 pub use limits::{LimitError, Limits};
 pub use net_event::{Egress, FlowPort, Ingress, KeepAlive, Refused};
-pub use output::{ConsoleStream, ExitStatus, Output, Refusal, TrapKind};
+pub use output::{ConsoleStream, ExitStatus, Ordered, Output, Refusal, TrapKind};
 pub use time::LogicalTime;

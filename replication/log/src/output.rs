@@ -1,6 +1,6 @@
 //! What leaves a cell because of a batch.
 
-use crate::{BatchIndex, BootNo, ConnId, Digest, KeepAlive, NodeId, Pid};
+use crate::{BatchIndex, BootNo, ConnId, Digest, KeepAlive, LogicalTime, NodeId, Pid};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::fmt;
 
@@ -91,6 +91,29 @@ impl fmt::Display for ExitStatus {
             Self::LoadFailed => f.write_str("could not be started"),
         }
     }
+}
+
+/// What became of an [`crate::Order`].
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Ordered {
+    /// It is done: these processes were started, or ended.
+    Done {
+        /// The processes.
+        pids: Vec<Pid>,
+    },
+    /// The program did not run, but was to be started anew after a pause; it no longer is.
+    Forgotten,
+    /// The configuration has no program of that name.
+    Unknown,
+    /// It is not started, because it runs.
+    Runs {
+        /// Its process.
+        pid: Pid,
+    },
+    /// It is not ended, because it does not run.
+    RunsNot,
+    /// It cannot be started: the cell has as many processes as its limits allow.
+    Full,
 }
 
 /// One effect of a batch. All nodes compute all outputs; only the node that holds a stream acts on those for it.
@@ -200,6 +223,34 @@ pub enum Output {
         minority: Vec<(NodeId, Digest)>,
         /// The last reported batch on which all agreed.
         agreed: BatchIndex,
+    },
+    /// A process that has ended will be started anew.
+    Restarting {
+        /// The process that has ended.
+        pid: Pid,
+        /// When the next one is started; not before the first batch of that time or later.
+        at: LogicalTime,
+        /// How many times in a row it has ended after a short run.
+        failures: u32,
+    },
+    /// A process that was started is the successor of one that has ended. Comes before the [`Output::Started`] of it.
+    Restarted {
+        /// The process that had ended.
+        pid: Pid,
+        /// The new one.
+        by: Pid,
+    },
+    /// A process that has ended is not started anew after all: an operator wants it so.
+    NotRestarting {
+        /// The process that has ended.
+        pid: Pid,
+    },
+    /// What became of an [`crate::Input::Order`].
+    Ordered {
+        /// The token of the order.
+        token: u64,
+        /// What became of it.
+        outcome: Ordered,
     },
 }
 

@@ -12,6 +12,8 @@
 //! | [`intake`] | what each kind of input does |
 //! | [`turn`] | who runs next, and when it is enough |
 //! | [`process`] | how processes begin and end |
+//! | [`restart`] | which are started anew, and after what pause |
+//! | [`orders`] | what operators ask for |
 //! | [`sides`] | how the kernel and the NAT table talk through the machine |
 //! | [`origins`] | boots, sequence numbers, at most once |
 //! | [`ledger`] | the nodes' reports and who is in the minority |
@@ -24,8 +26,10 @@ pub mod history;
 pub mod intake;
 pub mod ledger;
 pub mod machine;
+pub mod orders;
 pub mod origins;
 pub mod process;
+pub mod restart;
 pub mod sides;
 pub mod turn;
 

@@ -4,12 +4,13 @@ use crate::guest::{Guest, GuestLoader, LoadError};
 use crate::history::History;
 use crate::ledger::Ledger;
 use crate::origins::Origins;
+use crate::restart::Restarts;
 use replicode_log::{
     Batch, BatchHeader, BatchIndex, BootNo, ClusterConfig, ConfigError, Digest, FsImage, LogicalTime, NodeId, Output,
     Pid, codec,
 };
 use replicode_nat::{Intake, Nat, NatRow};
-use replicode_syscalls::fs::ImageError;
+use replicode_syscalls::fs::{Fs, ImageError};
 use replicode_syscalls::{Kernel, ProcessInfo, Recording, StepRecord, TraceRecord};
 use std::collections::BTreeMap;
 
@@ -122,6 +123,8 @@ pub struct Machine<L> {
     pub(crate) stdin: BTreeMap<Pid, Intake>,
     pub(crate) origins: Origins,
     pub(crate) ledger: Ledger,
+    /// Processes that run, and those that are to follow others.
+    pub(crate) restarts: Restarts,
     history: History,
     /// Processes started so far: distinguishes the seeds of those started in one batch.
     pub(crate) started: u64,
@@ -153,6 +156,7 @@ impl<L: GuestLoader> Machine<L> {
             stdin: BTreeMap::new(),
             origins: Origins::default(),
             ledger: Ledger::new(config.nodes.clone()),
+            restarts: Restarts::default(),
             history: History::new(config_digest),
             started: 0,
             carried: None,
@@ -177,10 +181,12 @@ impl<L: GuestLoader> Machine<L> {
         // 1. The clock becomes the batch's time; due timers become ready.
         kernel.advance(header.time);
 
-        // 2. At the beginning of history the programs start. Then the inputs, in order.
+        // 2. At the beginning of history the programs start; later, the successors of those that have ended and whose
+        //    pause is over. Then the inputs, in order.
         if last == BatchIndex(0) {
             self.start_programs(&mut kernel, &mut work)?;
         }
+        self.start_successors(&mut kernel, &mut work)?;
         for section in sections {
             self.admit(section, &mut kernel, &mut work)?;
         }
@@ -199,7 +205,7 @@ impl<L: GuestLoader> Machine<L> {
 
         self.next_deadline = match self.carried {
             Some(_) => Some(header.time.plus(1)),
-            None => kernel.next_deadline(),
+            None => [kernel.next_deadline(), self.restarts.deadline()].into_iter().flatten().min(),
         };
         self.kernel = Some(kernel);
         Ok(Applied {
@@ -254,6 +260,17 @@ impl<L> Machine<L> {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.nat.connections()
+    }
+
+    /// The programs that are to be started anew, and when.
+    pub fn restarts(&self) -> impl Iterator<Item = (&str, LogicalTime)> {
+        self.restarts.waiting()
+    }
+
+    /// The cell's files; `None` after a batch that was not finished.
+    #[must_use]
+    pub fn files(&self) -> Option<&Fs> {
+        self.kernel.as_ref().map(|kernel| kernel.files())
     }
 
     /// The NAT table as people see it.

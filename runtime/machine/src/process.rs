@@ -2,6 +2,7 @@
 
 use crate::guest::GuestLoader;
 use crate::machine::{Fault, Machine, Work};
+use crate::restart::Launch;
 use crate::sides::Between;
 use replicode_log::{Digest, ExitStatus, Output, Pid, ProgramSpec, Refusal, Spawn};
 use replicode_nat::Intake;
@@ -31,16 +32,47 @@ impl<L: GuestLoader> Machine<L> {
     }
 
     fn start(&mut self, program: ProgramSpec, kernel: &mut Kernel, work: &mut Work) -> Result<(), Fault> {
+        if self.launch(program, 0, kernel, work)?.is_none() {
+            work.outputs.push(refused());
+        }
+        Ok(())
+    }
+
+    /// Starts the successors whose time has come. One for which there is no room is put off.
+    pub(crate) fn start_successors(&mut self, kernel: &mut Kernel, work: &mut Work) -> Result<(), Fault> {
+        let now = work.header.time;
+        while let Some(due) = self.restarts.take_due(now) {
+            work.events = true;
+            let announced = work.outputs.len();
+            match self.launch(due.program.clone(), due.failures, kernel, work)? {
+                Some(by) => work.outputs.insert(announced, Output::Restarted { pid: due.pid, by }),
+                None => {
+                    let pid = due.pid;
+                    let (at, failures) = self.restarts.put_off(due, now);
+                    work.outputs.push(Output::Restarting { pid, at, failures });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a process after so many failures of its predecessors. `None`: the kernel cannot start it.
+    pub(crate) fn launch(
+        &mut self,
+        program: ProgramSpec,
+        failures: u32,
+        kernel: &mut Kernel,
+        work: &mut Work,
+    ) -> Result<Option<Pid>, Fault> {
+        let launch = Launch { program: program.clone(), at: work.header.time, failures };
         let ProgramSpec { name, module, args, env, stdin, listeners, .. } = program;
         let seed = self.seed(work.header.seed);
         let spec = ProcessSpec { name: name.clone(), args, env, stdin, listeners, seed };
-        let Ok(pid) = kernel.spawn(spec) else {
-            work.outputs.push(refused());
-            return Ok(());
-        };
+        let Ok(pid) = kernel.spawn(spec) else { return Ok(None) };
         self.started += 1;
         let guest = self.loader.start(pid, module).map_err(|why| Fault::Load { pid, why })?;
         self.guests.insert(pid, guest);
+        self.restarts.started(pid, launch);
         if stdin {
             self.stdin.insert(pid, Intake::new(self.config.limits.recv_window.into()));
         }
@@ -48,7 +80,7 @@ impl<L: GuestLoader> Machine<L> {
         work.outputs.push(Output::Started { pid, name });
         // Its listeners open now, so that a client whose connection comes later in this batch finds them.
         self.pump(kernel, work);
-        Ok(())
+        Ok(Some(pid))
     }
 
     /// Seed of the next process: from the leader's entropy, the process's number among all that were started, and the
@@ -58,7 +90,8 @@ impl<L: GuestLoader> Machine<L> {
         *Digest::chain(self.config_digest, &pieces).bytes()
     }
 
-    /// Ends a process: its descriptors are closed, its connections end, and whoever waits for it learns it.
+    /// Ends a process: its descriptors are closed, its connections end, its memory goes back to the host, and whoever
+    /// waits for it learns it. If its program is to be started anew, that is planned.
     pub(crate) fn end_process(&mut self, pid: Pid, status: ExitStatus, kernel: &mut Kernel, work: &mut Work) {
         if self.guests.remove(&pid).is_none() {
             return;
@@ -68,6 +101,14 @@ impl<L: GuestLoader> Machine<L> {
         self.nat.process_ended(pid, &mut Between { kernel, work });
         self.stdin.remove(&pid);
         work.outputs.push(Output::Exited { pid, status });
+        if let Some(mut launch) = self.restarts.ended(pid)
+            && launch.program.restart.applies_to(status)
+        {
+            // What was typed for the one that has ended is not meant for its successor.
+            launch.program.stdin = false;
+            let (at, failures) = self.restarts.plan(pid, launch, work.header.time);
+            work.outputs.push(Output::Restarting { pid, at, failures });
+        }
     }
 }
 

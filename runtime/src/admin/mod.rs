@@ -6,14 +6,14 @@
 //! -> {"ask":"tea"}             <- {"error":"…"}
 //! ```
 //!
-//! The socket is 0600 in a 0700 directory, and the server also asks the system who is at the other end. Nothing here
-//! can change a cell; the only way in is the log.
+//! The socket is 0600 in a 0700 directory, and the server also asks the system who is at the other end. What can change a
+//! cell (`start`, `kill`) goes through its log like any other input.
 
 pub mod client;
 pub mod paused;
 pub mod server;
 
-use replicode_log::{BatchIndex, ExitStatus, Pid};
+use replicode_log::{BatchIndex, ExitStatus, LogicalTime, Pid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,6 +42,25 @@ pub enum Request {
         /// How many.
         limit: u64,
     },
+    /// Start a program. Answers [`Ordered`].
+    Start {
+        /// Its name.
+        program: String,
+    },
+    /// End the processes of a program. Answers [`Ordered`].
+    Kill {
+        /// Its name.
+        program: String,
+    },
+}
+
+/// An order that was carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// The program.
+    pub program: String,
+    /// The processes that were started or ended. None: it did not run, and a start that was to come was called off.
+    pub pids: Vec<u32>,
 }
 
 /// An answer line.
@@ -138,6 +157,40 @@ pub struct Ending {
     pub how: String,
     /// For a trap, what happened where, as the engine tells it.
     pub text: Option<String>,
+    /// That it is started again, if it is.
+    #[serde(default)]
+    pub again: Option<Again>,
+}
+
+/// What follows on the end of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// Milliseconds from its end to the next start, in the cell's time.
+    pub pause_ms: u64,
+    /// How many times in a row it has ended after a short run.
+    pub failures: u32,
+    /// The process that followed, once it was started.
+    pub pid: Option<u32>,
+}
+
+impl Again {
+    /// What was planned when a process ended at `now`.
+    #[must_use]
+    pub const fn planned(now: LogicalTime, at: LogicalTime, failures: u32) -> Self {
+        Self { pause_ms: at.since(now) / 1_000_000, failures, pid: None }
+    }
+}
+
+impl std::fmt::Display for Again {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "started again as process {pid}"),
+            None => {
+                let seconds = self.pause_ms as f64 / 1000.0;
+                write!(f, "starts again after {seconds} s (short run number {} in a row)", self.failures)
+            }
+        }
+    }
 }
 
 impl Ending {
@@ -145,7 +198,13 @@ impl Ending {
     #[must_use]
     pub fn new(pid: Pid, process: String, batch: BatchIndex, status: ExitStatus, text: Option<String>) -> Self {
         let code = if let ExitStatus::Code(code) = status { Some(code) } else { None };
-        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text }
+        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text, again: None }
+    }
+
+    /// What follows, as the end of a sentence; empty when nothing does.
+    #[must_use]
+    pub fn then(&self) -> String {
+        self.again.as_ref().map(|again| format!("; {again}")).unwrap_or_default()
     }
 
     /// A sentence about it; of the engine's text, the reason of the trap.
@@ -156,12 +215,13 @@ impl Ending {
         let why = why
             .map(|why| format!(" ({})", why.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(": ")));
         format!(
-            "process {} '{}' ended in batch #{}: {}{}",
+            "process {} '{}' ended in batch #{}: {}{}{}",
             self.pid,
             self.process,
             self.batch,
             self.how,
-            why.unwrap_or_default()
+            why.unwrap_or_default(),
+            self.then()
         )
     }
 }

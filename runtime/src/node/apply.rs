@@ -14,6 +14,7 @@ use super::crowd::Crowd;
 use super::divergence::{self, Own};
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
+use super::orders::Orders;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
 use super::reports::Reports;
@@ -63,6 +64,7 @@ pub struct ApplyLoop {
     pub vitals: Arc<Vitals>,
     pub crowd: Arc<Crowd>,
     pub main: Option<MainProgram>,
+    pub orders: Arc<Orders>,
     pub node_down_after: Duration,
     pub state: LoopState,
 }
@@ -202,13 +204,10 @@ impl ApplyLoop {
         let admitted = outputs.iter().any(ours);
         // The batch that admits this start was proposed by it, so it was never executed before either.
         let new = self.state.live || admitted;
-        let mut exited = None;
         for output in outputs {
             self.vitals.follow(index, &output);
-            if let Some(main) = &mut self.main
-                && let Some(status) = main.output(&output, new, &self.replica)?
-            {
-                exited = Some(status);
+            if let Some(main) = &mut self.main {
+                main.output(&output, new, &self.replica)?;
             }
             if let Output::Refused { conn, why: Refusal::NoListener } = &output
                 && conn.node() == Some(self.node)
@@ -235,6 +234,14 @@ impl ApplyLoop {
                 Output::Console { stream, bytes, .. } => self.console.write(stream, &bytes, new)?,
                 Output::Started { pid, name } => tracing::info!("process {pid} '{name}' started in batch {index}"),
                 Output::Exited { pid, status } => tracing::info!("process {pid} ended in batch {index}: {status}"),
+                Output::Restarting { pid, at, failures } => {
+                    tracing::warn!("process {pid} is started again at {at}: short run number {failures} in a row");
+                }
+                Output::Restarted { pid, by } => tracing::info!("process {pid} is followed by process {by}"),
+                Output::NotRestarting { pid } => {
+                    tracing::info!("process {pid} is not started again: an operator's order")
+                }
+                Output::Ordered { token, outcome } => self.orders.settle(token, outcome),
                 Output::Diverged { index, majority, minority, agreed } => {
                     self.diverged(index, majority, &minority, agreed)?;
                 }
@@ -253,6 +260,7 @@ impl ApplyLoop {
                 _ => {}
             }
         }
+        let exited = self.main.as_mut().and_then(MainProgram::take_end);
         if admitted && !self.state.live {
             self.state.live = true;
             if let Some(main) = &mut self.main
@@ -388,6 +396,10 @@ impl ApplyLoop {
 
     /// A client of this node came to a published port behind which there is nobody: most likely it is the wrong one.
     fn nobody_listens(&self) {
+        // Or too early: it is started again.
+        if self.machine.restarts().next().is_some() {
+            return;
+        }
         let hint = rows::nobody_listens(&self.machine);
         if self.vitals.hint(hint.clone()) {
             self.warn(&hint);

@@ -20,6 +20,14 @@ pub struct MainProgram {
     spawns: Vec<Spawn>,
     pump: Option<StdinPump>,
     live: bool,
+    /// The process that ended last, and how.
+    last: Option<(Pid, ExitStatus)>,
+    /// It is to be followed by another one.
+    followed: bool,
+    /// The process that follows it, which is about to be started.
+    successor: Option<Pid>,
+    /// How the program has ended in this run, once it has.
+    end: Option<ExitStatus>,
 }
 
 impl MainProgram {
@@ -35,6 +43,10 @@ impl MainProgram {
             spawns: Vec::new(),
             pump: None,
             live: false,
+            last: None,
+            followed: false,
+            successor: None,
+            end: None,
         }
     }
 
@@ -52,12 +64,17 @@ impl MainProgram {
         }
     }
 
-    /// Looks at an output. Answers how the program ended, once it has done so in this run.
+    /// Looks at an output.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn output(&mut self, output: &Output, live: bool, replica: &Replica) -> Result<Option<ExitStatus>> {
+    pub fn output(&mut self, output: &Output, live: bool, replica: &Replica) -> Result<()> {
         match output {
+            Output::Started { pid, .. } if self.successor == Some(*pid) => {
+                // Its standard input is at its end, and it has the arguments of the one before.
+                let stdin = StdinState { ended: true, ..StdinState::new(*pid, self.window) };
+                (self.process, self.successor, self.followed) = (Some(stdin), None, false);
+            }
             Output::Started { pid, name } if *name == self.recorded.name => {
                 if !self.spawns.is_empty() {
                     let spawn = self.spawns.remove(0);
@@ -76,7 +93,14 @@ impl MainProgram {
                 if let Some(pump) = self.pump.take() {
                     pump.close();
                 }
-                return Ok(live.then_some(*status));
+                self.last = Some((*pid, *status));
+                self.end = live.then_some(*status);
+            }
+            Output::Restarting { pid, .. } if self.ended_last(*pid) => (self.followed, self.end) = (true, None),
+            Output::Restarted { pid, by } if self.ended_last(*pid) => self.successor = Some(*by),
+            Output::NotRestarting { pid } if self.ended_last(*pid) => {
+                self.followed = false;
+                self.end = self.last.map(|(_, status)| status).filter(|_| live);
             }
             Output::Credit { conn, limit } if self.pid().is_some_and(|pid| *conn == ConnId::console(pid)) => {
                 if let Some(process) = &mut self.process {
@@ -95,7 +119,16 @@ impl MainProgram {
             }
             _ => {}
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// How the program has ended in this run, once it has and nothing is to follow.
+    pub const fn take_end(&mut self) -> Option<ExitStatus> {
+        self.end.take()
+    }
+
+    fn ended_last(&self, pid: Pid) -> bool {
+        self.last.is_some_and(|(last, _)| last == pid)
     }
 
     /// After a batch.
@@ -110,6 +143,9 @@ impl MainProgram {
     pub fn admitted(&mut self, replica: &Replica) -> Result<()> {
         self.live = true;
         let (args, env) = (&self.wanted.args, &self.wanted.env);
+        if self.process.is_none() && self.followed {
+            return Ok(());
+        }
         if self.process.is_none() {
             let (args, env) = (Some(args.clone()), Some(env.clone()));
             let spawn = Spawn { program: self.recorded.name.clone(), args, env, stdin: true };

@@ -13,6 +13,7 @@
 //! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
+//! | [`orders`] | what an operator wants of the cell's programs |
 //! | [`scheduling`] | how the operating system is asked to schedule a node's threads |
 //! | [`signals`] | how a node is told to stop |
 
@@ -23,6 +24,7 @@ pub mod divergence;
 pub mod inbox;
 pub mod joined;
 pub mod main_program;
+pub mod orders;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
 pub mod progress;
@@ -49,9 +51,10 @@ use crowd::Crowd;
 use inbox::{Answered, Inbox, Query};
 use joined::Joined;
 use main_program::MainProgram;
-use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Patience, Published};
+use orders::Orders;
 use progress::Told;
-use replicode_log::{Input, NodeId, Service};
+use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Patience, Published};
+use replicode_log::{Input, NodeId, Order, Service};
 use replicode_machine::Machine;
 use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, TlsIdentity, Tuning};
 use replicode_syscalls::Recording;
@@ -238,6 +241,7 @@ impl Node {
         let vitals = Arc::new(Vitals::new(config.digest()));
         let crowd = Arc::new(Crowd::new(config.limits.connections));
         let genesis = config.programs.iter().filter(|program| program.at_genesis);
+        let orders = Arc::new(Orders::new(&config));
         let about = About {
             node,
             name: config.name.clone(),
@@ -250,6 +254,7 @@ impl Node {
             gateway: gateway.clone(),
             published: published.clone(),
             inbox,
+            orders: orders.clone(),
         };
         let about = Arc::new(about);
         let asked = about.clone();
@@ -267,6 +272,7 @@ impl Node {
             vitals,
             crowd,
             main,
+            orders,
             node_down_after,
             state: LoopState::default(),
         };
@@ -342,6 +348,7 @@ struct About {
     gateway: Option<Arc<Gateway>>,
     published: Vec<PublishedPort>,
     inbox: Inbox,
+    orders: Arc<Orders>,
 }
 
 impl About {
@@ -351,6 +358,8 @@ impl About {
             Request::Ps => return self.processes(),
             Request::Nat => Query::Nat,
             Request::Log { from, limit } => Query::Batches { from, limit: limit.min(MAX_BATCHES) },
+            Request::Start { program } => return self.orders.give(&self.replica, Order::Start { program }),
+            Request::Kill { program } => return self.orders.give(&self.replica, Order::Kill { program }),
         };
         match self.inbox.ask(query).map_err(anyhow::Error::msg)? {
             Answered::Json(value) => Ok(value),

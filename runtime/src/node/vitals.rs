@@ -1,8 +1,8 @@
 //! What the machine thread leaves on the table for others to look at without disturbing it: how far it is, and what the
 //! last batches held. So `status` answers even while a program computes for minutes.
 
-use crate::admin::{BatchRow, Ending, Executing};
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, Input, LogicalTime, Output, Pid};
+use crate::admin::{Again, BatchRow, Ending, Executing};
+use replicode_log::{Batch, BatchIndex, BootNo, Digest, Input, LogicalTime, Order, Output, Pid};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -110,6 +110,16 @@ impl Vitals {
                 }
                 state.ended.push_back(Ending::new(*pid, process, index, *status, text));
             }
+            // Follows on the end of that process, or on a start that there was no room for.
+            Output::Restarting { pid, at, failures } => {
+                let mut state = self.lock();
+                let again = Again::planned(state.time, *at, *failures);
+                state.successor(*pid, |place| *place = Some(again));
+            }
+            Output::Restarted { pid, by } => self.lock().successor(*pid, |place| {
+                place.get_or_insert_default().pid = Some(by.0);
+            }),
+            Output::NotRestarting { pid } => self.lock().successor(*pid, |place| *place = None),
             _ => {}
         }
     }
@@ -159,6 +169,15 @@ impl Vitals {
     }
 }
 
+impl State {
+    /// Changes what is known of the successor of a process that has ended.
+    fn successor(&mut self, pid: Pid, change: impl FnOnce(&mut Option<Again>)) {
+        if let Some(ending) = self.ended.iter_mut().rev().find(|ending| ending.pid == pid.0) {
+            change(&mut ending.again);
+        }
+    }
+}
+
 /// The last batches, in little room; the machine thread's own.
 #[derive(Debug, Default)]
 pub struct Recent {
@@ -167,7 +186,7 @@ pub struct Recent {
 
 /// Batches that are remembered.
 const REMEMBERED: usize = 4096;
-const KINDS: usize = 10;
+const KINDS: usize = 11;
 
 #[derive(Clone, Copy, Debug)]
 struct Summary {
@@ -187,18 +206,19 @@ const fn kind(input: &Input) -> usize {
         Input::Boot { .. } => 0,
         Input::NodeDown { .. } => 1,
         Input::Spawn(_) => 2,
-        Input::Kill { .. } => 3,
+        Input::Kill { .. } | Input::Order { order: Order::Kill { .. }, .. } => 3,
         Input::Open { .. } => 4,
         Input::Data { .. } => 5,
         Input::HalfClose { .. } => 6,
         Input::Reset { .. } => 7,
         Input::Acked { .. } => 8,
         Input::Report { .. } => 9,
+        Input::Order { order: Order::Start { .. }, .. } => 10,
     }
 }
 
 const NAMES: [&str; KINDS] =
-    ["boot", "node-down", "spawn", "kill", "open", "data", "half-close", "reset", "acked", "report"];
+    ["boot", "node-down", "spawn", "kill", "open", "data", "half-close", "reset", "acked", "report", "start"];
 
 impl Recent {
     /// Takes a batch down before it is applied; [`Recent::result`] completes the entry.
@@ -327,6 +347,14 @@ mod tests {
             ]
         );
         assert_eq!(vitals.ended().iter().map(|ending| ending.code).collect::<Vec<_>>(), [Some(3), None]);
+        let ended = |vitals: &Vitals| vitals.ended().last().map(Ending::then);
+        let at = LogicalTime::from_nanos(3_200_000_000);
+        vitals.follow(BatchIndex(5), &Output::Restarting { pid: Pid(1), at, failures: 6 });
+        assert_eq!(ended(&vitals).as_deref(), Some("; starts again after 3.2 s (short run number 6 in a row)"));
+        vitals.follow(BatchIndex(6), &Output::Restarted { pid: Pid(1), by: Pid(4) });
+        assert_eq!(ended(&vitals).as_deref(), Some("; started again as process 4"));
+        vitals.follow(BatchIndex(6), &Output::NotRestarting { pid: Pid(1) });
+        assert_eq!(ended(&vitals).as_deref(), Some(""));
         for pid in 10..100 {
             vitals.follow(BatchIndex(6), &started(pid));
             vitals.follow(BatchIndex(6), &exited(pid, ExitStatus::Killed));

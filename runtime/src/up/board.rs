@@ -16,6 +16,8 @@ use std::time::Duration;
 const CLIENTS: usize = 4;
 /// Ended processes shown below the table.
 const ENDED: usize = 4;
+/// Ended processes that are remembered; more than a node tells of.
+const KEPT: usize = 256;
 /// Lines of news kept below the table.
 const NEWS: usize = 6;
 
@@ -71,6 +73,8 @@ pub enum News {
     Paused(NodeId),
     /// A process has ended, on all nodes alike.
     Ended(Ending),
+    /// It was started again.
+    Again(Ending),
     /// Something is wrong in the way the cell is used.
     Hint(String),
     /// Somebody leads.
@@ -105,8 +109,8 @@ pub struct Board {
     style: Style,
     views: BTreeMap<NodeId, View>,
     leader: Option<(u64, u64)>,
-    /// The processes that have ended.
-    ended: BTreeMap<u32, Ending>,
+    /// The processes that have ended last, by batch and number.
+    ended: BTreeMap<(u64, u32), Ending>,
     hint: Option<String>,
     news: Vec<String>,
     /// Lines of the table on the terminal now.
@@ -206,7 +210,18 @@ impl Board {
         self.served = true;
         let published = status.published.iter().map(|port| format!("{} -> {}", port.listen, port.service)).collect();
         let (pid, leads) = (status.pid, status.leader.map(|leader| (status.term, leader)));
-        let ended: Vec<_> = status.ended.iter().filter(|it| !self.ended.contains_key(&it.pid)).cloned().collect();
+        let place = |it: &Ending| (it.batch, it.pid);
+        let oldest = self.ended.first_key_value().filter(|_| self.ended.len() >= KEPT).map(|(place, _)| *place);
+        let fresh =
+            |it: &&Ending| !self.ended.contains_key(&place(it)) && oldest.is_none_or(|oldest| place(it) > oldest);
+        let ended: Vec<_> = status.ended.iter().filter(fresh).cloned().collect();
+        // A node that lags, or does not know yet, does not take back what another one has said.
+        let goes_on = |known: &Ending, it: &Ending| {
+            let step = |ending: &Ending| ending.again.as_ref().map(|again| (again.pid, again.failures));
+            step(it) > step(known)
+        };
+        let again = |it: &&Ending| self.ended.get(&place(it)).is_some_and(|known| goes_on(known, it));
+        let again: Vec<_> = status.ended.iter().filter(again).cloned().collect();
         let hint = status.hint.clone().filter(|hint| self.hint.as_ref() != Some(hint));
         if view.announced != Some(pid) {
             view.announced = Some(pid);
@@ -220,8 +235,15 @@ impl Board {
             self.news(News::Leads { node: leader, term });
         }
         for ending in ended {
-            self.ended.insert(ending.pid, ending.clone());
+            self.ended.insert(place(&ending), ending.clone());
+            if self.ended.len() > KEPT {
+                self.ended.pop_first();
+            }
             self.news(News::Ended(ending));
+        }
+        for ending in again {
+            self.ended.insert(place(&ending), ending.clone());
+            self.news(News::Again(ending));
         }
         if let Some(hint) = hint {
             self.hint = Some(hint.clone());
@@ -271,6 +293,12 @@ impl Board {
                 // In the live picture it stands in a place of its own.
                 if self.style != Style::Live {
                     self.tell(&ending.sentence(), &json!({"event": "ended", "ended": ending}));
+                }
+            }
+            News::Again(ending) => {
+                if self.style != Style::Live {
+                    let text = format!("process {} '{}'{}", ending.pid, ending.process, ending.then().replace(';', ""));
+                    self.tell(&text, &json!({"event": "again", "ended": ending}));
                 }
             }
             News::Hint(hint) => self.tell(&hint, &json!({"event": "hint", "hint": hint})),
@@ -414,6 +442,7 @@ fn row(node: NodeId, view: &View) -> [String; 10] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Again;
 
     fn node(n: u64) -> NodeId {
         NodeId::new(n).expect("valid")
@@ -446,7 +475,7 @@ mod tests {
     fn a_program_that_ended_stays_in_the_picture() {
         let mut board = live();
         let (process, how) = ("kv".to_string(), "exit 3".to_string());
-        let ended = vec![Ending { pid: 1, process, batch: 9, code: Some(3), how, text: None }];
+        let mut ended = vec![Ending { pid: 1, process, batch: 9, code: Some(3), how, text: None, again: None }];
         for n in [1, 2, 1] {
             board.seen(node(n), Some(n as u32), Some(Status { ended: ended.clone(), ..status(n, n as u32) }));
         }
@@ -455,6 +484,12 @@ mod tests {
         board.seen(node(1), None, None);
         board.seen(node(2), None, None);
         assert!(board.picture().contains(told), "{}", board.picture());
+        ended[0].again = Some(Again { pause_ms: 100, failures: 1, pid: Some(2) });
+        board.seen(node(2), Some(2), Some(Status { ended: ended.clone(), ..status(2, 2) }));
+        ended[0].again = None;
+        board.seen(node(1), Some(1), Some(Status { ended, ..status(1, 1) }));
+        let told = "\nprocess 1 'kv' ended in batch #9: exit 3; started again as process 2\n";
+        assert_eq!(board.picture().matches(told).count(), 1, "{}", board.picture());
     }
 
     #[test]

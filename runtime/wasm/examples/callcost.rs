@@ -10,7 +10,7 @@
 
 use replicode_log::{
     Batch, BatchHeader, ClusterConfig, ConsoleStream, Digest, ExitStatus, FsImage, Limits, LogicalTime, ModuleEntry,
-    NodeId, Output, ProgramSpec, codec,
+    NodeId, Output, ProgramSpec, Restart, codec,
 };
 use replicode_machine::Machine;
 use replicode_wasm::{WasmEngine, WasmLoader};
@@ -66,6 +66,7 @@ fn run(loader: WasmLoader, module: Digest, limits: &Limits, args: &[&str]) -> Re
         stdin: false,
         listeners: Vec::new(),
         at_genesis: true,
+        restart: Restart::Never,
     };
     let config = ClusterConfig {
         cluster: [0; 16],

@@ -67,7 +67,7 @@ async fn live(pid: Pid, module: Arc<CompiledModule>, hatch: Hatch) -> Pause {
     store.limiter(|host| &mut host.cap);
     let result = run(&mut store, &module).await;
     hatch.put(store.data_mut().kernel.take());
-    trap::ending(result)
+    trap::ending(result, store.data_mut().cap.take_failure())
 }
 
 async fn run(store: &mut Store<Host>, module: &CompiledModule) -> Result<()> {

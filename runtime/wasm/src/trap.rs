@@ -15,8 +15,12 @@ pub struct Exit(pub u32);
 #[error("{0}")]
 pub struct HostFault(pub String);
 
-/// What the end of `_start` means.
-pub fn ending(result: Result<(), Error>) -> Pause {
+/// What the end of `_start` means. `failure`: what the host could not give the guest meanwhile; then the end, whatever it
+/// looks like, may be one that no other node sees.
+pub fn ending(result: Result<(), Error>, failure: Option<String>) -> Pause {
+    if let Some(why) = failure {
+        return Pause::Fault(why);
+    }
     let error = match result {
         Ok(()) => return Pause::Exited(ExitStatus::Code(0), None),
         Err(error) => error,
@@ -26,15 +30,18 @@ pub fn ending(result: Result<(), Error>) -> Pause {
     }
     let kind = match error.downcast_ref::<Trap>() {
         Some(trap) => kind(*trap),
-        None if error.is::<ThrownException>() || error.is::<wasmtime::GcHeapOutOfMemory<()>>() => TrapKind::Other,
-        // Neither an exit, nor a trap, nor an exception: the engine could not get memory or a stack from the host.
-        None => return Pause::Fault(format!("{error:#}")),
+        None if error.is::<ThrownException>() || error.is::<wasmtime::GcHeapOutOfMemory<()>>() => Some(TrapKind::Other),
+        None => None,
     };
+    // Neither an exit, nor an exception, nor a trap that a program can cause: the engine could not get memory or a stack
+    // from the host, or is broken.
+    let Some(kind) = kind else { return Pause::Fault(format!("{error:#}")) };
     Pause::Exited(ExitStatus::Trap(kind), Some(format!("{error:?}")))
 }
 
-const fn kind(trap: Trap) -> TrapKind {
-    match trap {
+/// The kind of a trap; `None` for one that no program can cause under the engine's settings.
+const fn kind(trap: Trap) -> Option<TrapKind> {
+    Some(match trap {
         Trap::StackOverflow => TrapKind::StackOverflow,
         Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::HeapMisaligned | Trap::ArrayOutOfBounds => {
             TrapKind::OutOfBounds
@@ -42,8 +49,9 @@ const fn kind(trap: Trap) -> TrapKind {
         Trap::UnreachableCodeReached => TrapKind::Unreachable,
         Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => TrapKind::Arithmetic,
         Trap::IndirectCallToNull | Trap::BadSignature | Trap::NullReference => TrapKind::BadCall,
-        _ => TrapKind::Other,
-    }
+        Trap::AllocationTooLarge => TrapKind::Other,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -51,7 +59,7 @@ mod tests {
     use super::*;
 
     fn kind_of(error: Error) -> Option<TrapKind> {
-        match ending(Err(error)) {
+        match ending(Err(error), None) {
             Pause::Exited(ExitStatus::Trap(kind), _) => Some(kind),
             _ => None,
         }
@@ -59,8 +67,8 @@ mod tests {
 
     #[test]
     fn each_end_has_its_own_word() {
-        assert!(matches!(ending(Ok(())), Pause::Exited(ExitStatus::Code(0), None)));
-        assert!(matches!(ending(Err(Exit(3).into())), Pause::Exited(ExitStatus::Code(3), None)));
+        assert!(matches!(ending(Ok(()), None), Pause::Exited(ExitStatus::Code(0), None)));
+        assert!(matches!(ending(Err(Exit(3).into()), None), Pause::Exited(ExitStatus::Code(3), None)));
         assert_eq!(kind_of(Trap::StackOverflow.into()), Some(TrapKind::StackOverflow));
         assert_eq!(kind_of(Trap::MemoryOutOfBounds.into()), Some(TrapKind::OutOfBounds));
         assert_eq!(kind_of(Trap::UnreachableCodeReached.into()), Some(TrapKind::Unreachable));
@@ -70,7 +78,14 @@ mod tests {
 
     #[test]
     fn what_the_host_failed_is_no_end_of_the_guest() {
-        assert!(matches!(ending(Err(HostFault("no memory".into()).into())), Pause::Fault(_)));
-        assert!(matches!(ending(Err(Error::msg("mmap failed"))), Pause::Fault(_)));
+        let fault = |result, failure| matches!(ending(result, failure), Pause::Fault(_));
+        assert!(fault(Err(HostFault("no memory".into()).into()), None));
+        assert!(fault(Err(Error::msg("mmap failed")), None));
+        // Traps that only a host, or an engine with other settings, can cause.
+        assert!(fault(Err(Trap::Interrupt.into()), None) && fault(Err(Trap::OutOfFuel.into()), None));
+        // After a failure of the host no end of the guest counts.
+        let ends = [Trap::StackOverflow.into(), Exit(1).into()];
+        assert!(ends.into_iter().all(|error: Error| fault(Err(error), Some("no memory".into()))));
+        assert!(fault(Ok(()), Some("no memory".into())));
     }
 }

@@ -15,6 +15,7 @@
 //! | `data` | calls that read and change content |
 //! | `quota` | how much there may be |
 //! | `load` | the first state, from the file image |
+//! | `view` | the tree seen from outside of the cell |
 //! | `audit` | the invariants of the tree |
 //!
 //! What is not here: descriptors, offsets and rights (the kernel's), permissions and owners (WASI has none), and any way
@@ -36,6 +37,7 @@ mod rename;
 #[cfg(test)]
 mod tests;
 mod time;
+mod view;
 
 pub use audit::Damage;
 pub use inode::{Ino, Kind, Stat};

@@ -85,6 +85,8 @@ pub struct Kernel {
     turn: u64,
     /// Process number n stands at n-1.
     processes: Vec<Entry>,
+    /// The process that was started last.
+    last_pid: Pid,
     live: u32,
     /// Names of the live processes.
     names: BTreeSet<(String, Pid)>,
@@ -110,6 +112,7 @@ impl Kernel {
             now: LogicalTime::GENESIS,
             turn: 0,
             processes: Vec::new(),
+            last_pid: Pid(0),
             live: 0,
             names: BTreeSet::new(),
             fs,
@@ -209,7 +212,13 @@ impl Kernel {
         std::mem::take(&mut self.recorder.trace)
     }
 
-    /// All processes that ever were, in order.
+    /// The cell's files, to look at.
+    #[must_use]
+    pub const fn files(&self) -> &Fs {
+        &self.fs
+    }
+
+    /// All processes that ever were, in order of their numbers; of those that had one number, the last.
     pub fn processes(&self) -> impl Iterator<Item = ProcessInfo> + '_ {
         (1..).map(Pid).zip(&self.processes).map(|(pid, entry)| match entry {
             Entry::Live(process) => ProcessInfo {
@@ -263,6 +272,32 @@ mod tests {
     use super::*;
     use crate::abi::Call;
     use replicode_log::{HostAddr, Ingress};
+
+    #[test]
+    fn numbers_are_used_again_when_all_have_been() {
+        let mut kernel = Kernel::new(Limits::default(), 0, &FsImage::default()).unwrap();
+        let spec = ProcessSpec {
+            name: "main".into(),
+            args: vec![],
+            env: vec![],
+            stdin: false,
+            listeners: vec![],
+            seed: [0; 32],
+        };
+        for n in 1..=Pid::LAST.0 {
+            let pid = kernel.spawn(spec.clone()).unwrap();
+            assert_eq!(pid, Pid(n));
+            // Numbers 1 and 3 live for ever.
+            if n != 1 && n != 3 {
+                kernel.exit(pid, ExitStatus::Code(1));
+            }
+        }
+        assert_eq!(kernel.spawn(spec.clone()), Ok(Pid(2)));
+        kernel.exit(Pid(2), ExitStatus::Code(7));
+        assert_eq!(kernel.spawn(spec.clone()), Ok(Pid(4)));
+        assert_eq!((kernel.processes().count(), kernel.live, kernel.names.len()), (Pid::LAST.0 as usize, 3, 3));
+        assert!(kernel.processes().any(|it| (it.pid, it.state) == (Pid(2), ProcessState::Exited(ExitStatus::Code(7)))));
+    }
 
     #[test]
     fn nothing_is_left_of_a_process_that_ended() {

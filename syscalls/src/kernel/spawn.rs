@@ -1,6 +1,6 @@
 //! Starting a process.
 
-use super::{Entry, Kernel};
+use super::{Entry, Kernel, index_of};
 use crate::descriptor::{Descriptor, Descriptors};
 use crate::ports::Ports;
 use crate::process::{Process, Run, Stdin, Turn};
@@ -54,7 +54,8 @@ pub enum SpawnError {
 }
 
 impl Kernel {
-    /// Starts a process; it is ready to run. Numbers count from 1 and are never used again.
+    /// Starts a process; it is ready to run. Numbers count from 1 to [`Pid::LAST`] and then from 1 again, leaving out
+    /// those of live processes.
     ///
     /// # Errors
     /// When a limit or what it is started with does not allow it. Then nothing has changed.
@@ -78,8 +79,7 @@ impl Kernel {
         }
         check_strings(&spec.name, &spec.args, &env, self.limits.args_bytes)?;
 
-        // The limit of processes at once and the width of a pid leave no room for doubt.
-        let pid = Pid(self.processes.len() as u32 + 1);
+        let pid = self.next_pid();
         let window = u64::from(self.limits.recv_window);
         let mut process = Process {
             pid,
@@ -116,8 +116,26 @@ impl Kernel {
         self.names.insert((process.name.clone(), pid));
         self.live += 1;
         self.schedule.wake(&mut process);
-        self.processes.push(Entry::Live(Box::new(process)));
+        let entry = Entry::Live(Box::new(process));
+        match index_of(pid).and_then(|index| self.processes.get_mut(index)) {
+            Some(ended) => *ended = entry,
+            None => self.processes.push(entry),
+        }
+        self.last_pid = pid;
         Ok(pid)
+    }
+
+    /// The number of the next process. Each has an address of its own, and there are no more addresses than numbers.
+    fn next_pid(&self) -> Pid {
+        let mut pid = self.last_pid;
+        loop {
+            pid = if pid >= Pid::LAST { Pid(1) } else { Pid(pid.0 + 1) };
+            // The limit of processes at once is far below the last number, so that this comes to an end.
+            let entry = index_of(pid).and_then(|index| self.processes.get(index));
+            if !matches!(entry, Some(Entry::Live(_))) {
+                return pid;
+            }
+        }
     }
 
     fn open_listener(&mut self, ports: &mut Ports, pid: Pid, port: u16) -> Descriptor {

@@ -5,7 +5,7 @@
 
 use replicode_log::{
     Batch, BatchHeader, BootNo, ClusterConfig, ConnId, ConsoleStream, Digest, ExitStatus, FsImage, HostAddr, Input,
-    Limits, LogicalTime, ModuleEntry, NodeId, Output, Pid, ProgramSpec, Section, Service, codec,
+    Limits, LogicalTime, ModuleEntry, NodeId, Output, Pid, ProgramSpec, Restart, Section, Service, codec,
 };
 use replicode_machine::{Applied, Guest, GuestLoader, LoadError, Machine, Pause};
 use replicode_syscalls::{Call, Kernel, Step};
@@ -204,6 +204,7 @@ pub fn config(programs: &[&'static str]) -> ClusterConfig {
         stdin: *name == "cat",
         listeners: vec![7],
         at_genesis: true,
+        restart: Restart::Never,
     };
     ClusterConfig {
         cluster: [3; 16],

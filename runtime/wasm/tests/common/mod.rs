@@ -4,9 +4,9 @@
 
 use replicode_log::{
     Batch, BatchHeader, BootNo, ClusterConfig, ConsoleStream, Digest, ExitStatus, FsImage, Input, Limits, LogicalTime,
-    ModuleEntry, NodeId, Output, Pid, ProgramSpec, Section, codec,
+    ModuleEntry, NodeId, Output, Pid, ProgramSpec, Restart, Section, codec,
 };
-use replicode_machine::{Applied, Machine};
+use replicode_machine::{Applied, Fault, Machine};
 use replicode_wasm::{WasmEngine, WasmLoader};
 
 pub struct Cell {
@@ -63,6 +63,7 @@ impl Cell {
                 stdin: false,
                 listeners: Vec::new(),
                 at_genesis: true,
+                restart: Restart::Never,
             });
         }
         let image = FsImage::default();
@@ -81,6 +82,11 @@ impl Cell {
     }
 
     pub fn batch(&mut self, time: u64, inputs: Vec<Input>) -> Applied {
+        self.try_batch(time, inputs).unwrap()
+    }
+
+    /// As [`Cell::batch`]; the error says how this node is broken.
+    pub fn try_batch(&mut self, time: u64, inputs: Vec<Input>) -> Result<Applied, Fault> {
         let node = NodeId::new(1).unwrap();
         let mut sections = Vec::new();
         if self.seq == 1 {
@@ -98,7 +104,7 @@ impl Cell {
         };
         let batch = Batch { header, sections };
         let content = Digest::of(&batch.encode());
-        self.machine.apply(batch, content).unwrap()
+        self.machine.apply(batch, content)
     }
 
     /// A cell of one program, after its first batch.

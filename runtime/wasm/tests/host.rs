@@ -1,0 +1,80 @@
+//! A host that runs out of something is at fault itself: its node stops, and no guest ends because of it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod common;
+
+use common::{Cell, ending, program};
+use replicode_log::{ExitStatus, Limits, TrapKind};
+use std::process::Command;
+
+/// Tells this program, when it runs itself, what to do.
+const VARIABLE: &str = "REPLICODE_TEST_HUNGRY";
+/// KiB of data that a hungry process may have, all included. A guest's memory is reserved and costs only what it uses.
+const DATA: u64 = 150_000;
+
+/// A guest that throws exceptions and keeps them all: about a hundred MiB of the engine's own heap.
+fn hoarder() -> Vec<u8> {
+    let fields = "(tag $t (param i64 i64 i64 i64 i64 i64 i64 i64)) (table $kept 1000000 exnref)";
+    let zeros = "(i64.const 0) ".repeat(8);
+    let body = format!(
+        "(local $n i32)
+        (loop $again
+            (table.set $kept (local.get $n)
+                (block $caught (result exnref)
+                    (try_table (catch_all_ref $caught) (throw $t {zeros})) unreachable))
+            (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 1000000))))"
+    );
+    program(fields, &body)
+}
+
+/// A guest that takes four times 64 MiB of memory and fails if it does not get them.
+fn grower() -> Vec<u8> {
+    let grow = "(if (i32.eq (memory.grow (i32.const 1024)) (i32.const -1)) (then unreachable))\n".repeat(4);
+    program("", &grow)
+}
+
+/// Runs a test of this file again, in a process that may have only so much data, and gives what it prints.
+fn hungrily(test: &str, what: &str) -> String {
+    let script = format!("ulimit -d {DATA} && exec \"$@\"");
+    let me = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]).arg(me).args(["--exact", test, "--nocapture"]).env(VARIABLE, what);
+    let output = command.output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn hungry() -> Option<String> {
+    std::env::var(VARIABLE).ok()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn exceptions_that_the_host_has_no_memory_for_stop_the_node() {
+    if hungry().is_some() {
+        let fault = Cell::new(Limits::default(), &[("main", &hoarder())]).try_batch(1, Vec::new());
+        println!("outcome: {}", fault.map_or_else(|fault| fault.to_string(), |applied| format!("{applied:?}")));
+        return;
+    }
+    // With enough of everything it ends well, and a cell that allows it less ends it the same way everywhere.
+    assert_eq!(ending(&Cell::run_one(&hoarder()), 1), Some(ExitStatus::Code(0)));
+    let limits = Limits { memory_bytes: 16 << 20, ..Limits::default() };
+    let capped = Cell::new(limits, &[("main", &hoarder())]).batch(1, Vec::new());
+    assert_eq!(ending(&capped, 1), Some(ExitStatus::Trap(TrapKind::Other)));
+
+    let said = hungrily("exceptions_that_the_host_has_no_memory_for_stop_the_node", "exceptions");
+    assert!(said.contains("outcome: process p1 cannot go on, because of this node: the host cannot give"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_that_the_host_does_not_have_stops_the_node() {
+    if hungry().is_some() {
+        let fault = Cell::new(Limits::default(), &[("main", &grower())]).try_batch(1, Vec::new());
+        println!("outcome: {}", fault.map_or_else(|fault| fault.to_string(), |applied| format!("{applied:?}")));
+        return;
+    }
+    assert_eq!(ending(&Cell::run_one(&grower()), 1), Some(ExitStatus::Code(0)));
+    let said = hungrily("memory_that_the_host_does_not_have_stops_the_node", "memory");
+    assert!(said.contains("outcome: process p1 cannot go on, because of this node: the host cannot give"), "{said}");
+}
