@@ -15,7 +15,7 @@
 //!
 //! Directories are 0700 and files 0600: the log holds whatever clients sent.
 
-use crate::hints;
+use crate::{genesis, hints};
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::{ClusterConfig, Digest, FsImage, codec};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -123,7 +123,7 @@ impl DataDir {
             write_atomically(&self.module(*digest), wasm)?;
         }
         write_atomically(&self.file("image.bin"), &codec::encode(&genesis.image))?;
-        write_atomically(&self.file("genesis.bin"), &codec::encode(&genesis.config))
+        write_atomically(&self.file("genesis.bin"), &genesis::encode(&genesis.config))
     }
 
     fn module(&self, digest: Digest) -> PathBuf {
@@ -145,11 +145,7 @@ impl DataDir {
             let hint = if parent_of_nodes { "; it holds several nodes: name one of them, such as node-1" } else { "" };
             bail!("{} is not a replicode data directory: genesis.bin is missing{hint}", self.root.display());
         }
-        let bytes = read_bounded(&path, ClusterConfig::MAX_ENCODED)?;
-        let config: ClusterConfig = codec::decode("genesis.bin", &bytes, ClusterConfig::MAX_ENCODED)
-            .with_context(|| format!("{} is damaged or of another replicode version", path.display()))?;
-        config.validate().with_context(|| format!("{} contradicts itself", path.display()))?;
-        Ok(config)
+        genesis::decode(&read_bounded(&path, genesis::MAX_LEN)?, &path)
     }
 
     /// Reads everything that genesis consists of and checks it against its digests.
@@ -326,7 +322,7 @@ mod tests {
     use replicode_log::{Limits, ModuleEntry, NodeId, ProgramSpec, Restart};
     use std::os::unix::fs::PermissionsExt;
 
-    pub fn genesis() -> Result<Genesis> {
+    pub fn example() -> Result<Genesis> {
         let wasm = b"\0asm".to_vec();
         let module = Digest::of(&wasm);
         let image = FsImage::default();
@@ -357,7 +353,7 @@ mod tests {
     fn what_is_written_is_read_and_private() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let dir = DataDir::at(tmp.path().join("a/b"));
-        let genesis = genesis()?;
+        let genesis = example()?;
         assert!(!dir.exists());
         dir.create(&genesis)?;
         assert!(dir.exists());
@@ -372,7 +368,7 @@ mod tests {
     fn a_foreign_directory_is_left_alone() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         fs::write(tmp.path().join("holiday.jpg"), b"x")?;
-        let error = DataDir::at(tmp.path()).create(&genesis()?).map_err(|e| e.to_string());
+        let error = DataDir::at(tmp.path()).create(&example()?).map_err(|e| e.to_string());
         assert!(error.is_err_and(|e| e.contains("holds 'holiday.jpg' already")));
         Ok(())
     }
@@ -381,7 +377,7 @@ mod tests {
     fn damage_is_named() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let dir = DataDir::at(tmp.path());
-        let genesis = genesis()?;
+        let genesis = example()?;
         dir.create(&genesis)?;
         let message = |dir: &DataDir| dir.genesis().err().map(|e| format!("{e:#}")).unwrap_or_default();
         fs::write(dir.module(genesis.modules[0].0), b"other")?;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `args` | what can be asked for |
 //! | `cell`, `import` | from the command line to a cluster configuration and a file image |
-//! | `datadir`, `nodefile`, `digests` | a node's directory and its files |
+//! | `datadir`, `genesis`, `nodefile`, `digests` | a node's directory and its files |
 //! | `node` | a running node: the threads and what goes between them |
 //! | `run`, `up`, `serve`, `cluster` | the commands that start something, and what `up` and `init` make |
 //! | `admin`, `rows`, `show` | what a node tells, and how people see it |
@@ -22,6 +22,7 @@ mod datadir;
 mod diff;
 mod digests;
 mod export;
+mod genesis;
 mod hints;
 mod import;
 mod node;

@@ -95,10 +95,12 @@ fn a_recording_of_another_engine_is_refused() -> Result<()> {
     // is not possible from outside, which is the point.
     let path = data.join("genesis.bin");
     let mut genesis = fs::read(&path)?;
-    let config = replicode_log::codec::decode::<replicode_log::ClusterConfig>("genesis", &genesis, 1 << 20);
+    // A magic and the number of the format come first.
+    let encoded = genesis.split_off(12);
+    let config = replicode_log::codec::decode::<replicode_log::ClusterConfig>("genesis", &encoded, 1 << 20);
     let mut config = config.map_err(|error| anyhow::anyhow!("genesis.bin: {error}"))?;
     config.engine = replicode_log::Digest::of(b"another engine");
-    genesis = replicode_log::codec::encode(&config);
+    genesis.extend(replicode_log::codec::encode(&config));
     fs::write(&path, genesis)?;
     for command in [vec!["replay"], vec!["node", "--data"]] {
         let output = run(replicode(&command).arg(&data), b"", TIMEOUT)?;

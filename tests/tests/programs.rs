@@ -27,6 +27,7 @@ const TESTED: &[(&str, &str)] = &[
     ("peers", "peers_*"),
     ("hostile", "hostile_*"),
     ("endings", "sockets::connections_end_*"),
+    ("notes", "restarts::*"),
 ];
 
 const fn starts_with(text: &[u8], at: usize, word: &[u8]) -> bool {
