@@ -120,6 +120,13 @@ fn a_program_that_ran_out_of_memory_serves_again_with_its_files() -> Result<()> 
         let found = json(&["replay", &cluster.dir(node).to_string_lossy()])?;
         assert_eq!((&found["ok"], &found["restarts"]), (&true.into(), &1.into()), "{found:#}");
     }
+    let trace = run(replicode(&["replay", "--trace"]).arg(cluster.dir(1)), b"", Duration::from_secs(60))?;
+    let trace = String::from_utf8_lossy(&trace.stdout);
+    for line in
+        ["[1 notes] +++ exit 1; starts again after 0.1 s (short run number 1", "[2] +++ started again after process 1"]
+    {
+        check(trace.contains(line), || format!("no '{line}' in {trace}"))?;
+    }
     let [one, two] = [1, 2].map(|node| cluster.dir(node));
     assert_eq!(json(&["diff", &one.to_string_lossy(), &two.to_string_lossy()])?["equal"], true);
 

@@ -5,7 +5,8 @@
 mod common;
 
 use common::{Cell, ending, program};
-use replicode_log::{ExitStatus, Limits, TrapKind};
+use replicode_log::{ExitStatus, Input, Limits, Order, Pid, TrapKind};
+use replicode_machine::Applied;
 use std::process::Command;
 
 /// Tells this program, when it runs itself, what to do.
@@ -77,4 +78,37 @@ fn memory_that_the_host_does_not_have_stops_the_node() {
     assert_eq!(ending(&Cell::run_one(&grower()), 1), Some(ExitStatus::Code(0)));
     let said = hungrily("memory_that_the_host_does_not_have_stops_the_node", "memory");
     assert!(said.contains("outcome: process p1 cannot go on, because of this node: the host cannot give"), "{said}");
+}
+
+/// Resident memory of this process in KiB.
+#[cfg(target_os = "linux")]
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_memory_of_ended_programs_goes_back_to_the_host() {
+    // 64 MiB, all of it touched; one ends by itself, the next one is killed while it waits.
+    let fill =
+        "(drop (memory.grow (i32.const 1024))) (memory.fill (i32.const 65536) (i32.const 7) (i32.const 67108864))";
+    let ends = program("", fill);
+    let waits = program("", &format!("{fill} (call $sleep (i64.const 1000000000000))"));
+    let mut cell = Cell::new(Limits::default(), &[("ends", &ends), ("waits", &waits)]);
+    let first = cell.batch(1, Vec::new());
+    assert_eq!(ending(&first, 1), Some(ExitStatus::Code(0)));
+    let order = |token, order| Input::Order { token, order };
+    let kill = || order(1, Order::Kill { program: "waits".into() });
+    let start = |name: &str| order(2, Order::Start { program: name.into() });
+    let begin = resident();
+    for round in 2..12 {
+        let applied: Applied = cell.batch(round, vec![kill(), start("ends"), start("waits")]);
+        assert_eq!(ending(&applied, round as u32 * 2 - 1), Some(ExitStatus::Code(0)), "{applied:?}");
+    }
+    let live = cell.machine.processes().filter(|it| it.descriptors > 0).map(|it| it.pid).collect::<Vec<_>>();
+    assert_eq!(live, [Pid(22)]);
+    // Twenty times 64 MiB have been in use since. What other tests of this file use meanwhile is less.
+    assert!(resident() < begin + 400_000, "{begin} KiB have become {} KiB", resident());
 }
