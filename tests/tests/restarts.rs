@@ -46,7 +46,7 @@ fn await_answer(cluster: &Cluster, command: &str, expected: &str) -> Result<()> 
             let answer = ask(cluster.port(node), command)?;
             check(answer == expected, || format!("{command} answered {answer:?}, not {expected:?}"))
         })
-        .with_context(|| format!("output of up:\n{}", cluster.up.output()))?;
+        .with_context(|| format!("output of the cluster:\n{}", cluster.output()))?;
     }
     Ok(())
 }
@@ -113,7 +113,7 @@ fn a_program_that_ran_out_of_memory_serves_again_with_its_files() -> Result<()> 
     let state = cluster.await_agreement(TIMEOUT)?;
     assert_eq!(state["ended"].as_array().map(Vec::len), Some(2), "{state:#}");
     cluster.stop()?;
-    let said = cluster.up.output();
+    let said = cluster.output();
     check(said.contains("started again as process 2"), || said.clone())?;
 
     for node in 1..=3 {

@@ -31,7 +31,7 @@ impl<L: GuestLoader> Machine<L> {
         // could type something in.
         let announced = work.outputs.len();
         let program = ProgramSpec { stdin: false, ..program };
-        let Some(by) = self.launch(program, 0, kernel, work)? else { return Ok(Ordered::Full) };
+        let Ok(by) = self.launch(program, 0, kernel, work)? else { return Ok(Ordered::Full) };
         for pid in self.restarts.forget(name) {
             work.outputs.insert(announced, Output::Restarted { pid, by });
         }

@@ -6,7 +6,7 @@ use crate::restart::Launch;
 use crate::sides::Between;
 use replicode_log::{Digest, ExitStatus, Output, Pid, ProgramSpec, Refusal, Spawn};
 use replicode_nat::Intake;
-use replicode_syscalls::{Kernel, ProcessSpec};
+use replicode_syscalls::{Kernel, ProcessSpec, SpawnError};
 
 impl<L: GuestLoader> Machine<L> {
     /// Starts the programs that start with the cell, in the configuration's order.
@@ -32,7 +32,7 @@ impl<L: GuestLoader> Machine<L> {
     }
 
     fn start(&mut self, program: ProgramSpec, kernel: &mut Kernel, work: &mut Work) -> Result<(), Fault> {
-        if self.launch(program, 0, kernel, work)?.is_none() {
+        if self.launch(program, 0, kernel, work)?.is_err() {
             work.outputs.push(refused());
         }
         Ok(())
@@ -45,8 +45,8 @@ impl<L: GuestLoader> Machine<L> {
             work.events = true;
             let announced = work.outputs.len();
             match self.launch(due.program.clone(), due.failures, kernel, work)? {
-                Some(by) => work.outputs.insert(announced, Output::Restarted { pid: due.pid, by }),
-                None => {
+                Ok(by) => work.outputs.insert(announced, Output::Restarted { pid: due.pid, by }),
+                Err(_) => {
                     let pid = due.pid;
                     let (at, failures) = self.restarts.put_off(due, now);
                     work.outputs.push(Output::Restarting { pid, at, failures });
@@ -56,19 +56,22 @@ impl<L: GuestLoader> Machine<L> {
         Ok(())
     }
 
-    /// Starts a process after so many failures of its predecessors. `None`: the kernel cannot start it.
+    /// Starts a process after so many failures of its predecessors; the inner error is why the kernel cannot.
     pub(crate) fn launch(
         &mut self,
         program: ProgramSpec,
         failures: u32,
         kernel: &mut Kernel,
         work: &mut Work,
-    ) -> Result<Option<Pid>, Fault> {
+    ) -> Result<Result<Pid, SpawnError>, Fault> {
         let launch = Launch { program: program.clone(), at: work.header.time, failures };
         let ProgramSpec { name, module, args, env, stdin, listeners, .. } = program;
         let seed = self.seed(work.header.seed);
         let spec = ProcessSpec { name: name.clone(), args, env, stdin, listeners, seed };
-        let Ok(pid) = kernel.spawn(spec) else { return Ok(None) };
+        let pid = match kernel.spawn(spec) {
+            Ok(pid) => pid,
+            Err(why) => return Ok(Err(why)),
+        };
         self.started += 1;
         let guest = self.loader.start(pid, module).map_err(|why| Fault::Load { pid, why })?;
         self.guests.insert(pid, guest);
@@ -80,7 +83,7 @@ impl<L: GuestLoader> Machine<L> {
         work.outputs.push(Output::Started { pid, name });
         // Its listeners open now, so that a client whose connection comes later in this batch finds them.
         self.pump(kernel, work);
-        Ok(Some(pid))
+        Ok(Ok(pid))
     }
 
     /// Seed of the next process: from the leader's entropy, the process's number among all that were started, and the
