@@ -17,7 +17,11 @@ use serde::Serialize;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often the removal of what was begun is tried, and how long apart.
+const ATTEMPTS: usize = 100;
+const ATTEMPTS_APART: Duration = Duration::from_millis(10);
 
 /// What was exported.
 #[derive(Debug, Serialize)]
@@ -150,8 +154,13 @@ impl Partial {
         let path = self.path.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             let signal = signals.wait();
-            // The other thread may be making files; what it makes after this is removed with the next attempt.
-            while fs::remove_dir_all(&path).is_err_and(|error| error.kind() != std::io::ErrorKind::NotFound) {}
+            // The other thread may be making files; what it makes meanwhile is removed with the next attempt.
+            for _ in 0..ATTEMPTS {
+                match fs::remove_dir_all(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => std::thread::sleep(ATTEMPTS_APART),
+                    _ => break,
+                }
+            }
             std::process::exit(128 + signal as i32);
         })?;
         Ok(())

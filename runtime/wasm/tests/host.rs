@@ -36,48 +36,69 @@ fn grower() -> Vec<u8> {
 }
 
 /// Runs a test of this file again, in a process that may have only so much data, and gives what it prints.
-fn hungrily(test: &str, what: &str) -> String {
+fn hungrily(test: &str) -> String {
     let script = format!("ulimit -d {DATA} && exec \"$@\"");
     let me = std::env::current_exe().unwrap();
     let mut command = Command::new("sh");
-    command.args(["-c", &script, "sh"]).arg(me).args(["--exact", test, "--nocapture"]).env(VARIABLE, what);
+    command.args(["-c", &script, "sh"]).arg(me).args(["--exact", test, "--nocapture"]).env(VARIABLE, "1");
     let output = command.output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn hungry() -> Option<String> {
-    std::env::var(VARIABLE).ok()
+/// The first batch of these programs: its endings with enough of everything, and what becomes of it without.
+fn both_ways(test: &str, limits: &Limits, programs: &[(&str, &[u8])]) -> Option<(Vec<Option<ExitStatus>>, String)> {
+    let outcome = Cell::new(limits.clone(), programs).try_batch(1, Vec::new());
+    if std::env::var_os(VARIABLE).is_some() {
+        println!("outcome: {}", outcome.map_or_else(|fault| fault.to_string(), |applied| format!("{applied:?}")));
+        return None;
+    }
+    let applied = outcome.unwrap();
+    let endings = (1..).zip(programs).map(|(pid, _)| ending(&applied, pid)).collect();
+    Some((endings, hungrily(test)))
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn exceptions_that_the_host_has_no_memory_for_stop_the_node() {
-    if hungry().is_some() {
-        let fault = Cell::new(Limits::default(), &[("main", &hoarder())]).try_batch(1, Vec::new());
-        println!("outcome: {}", fault.map_or_else(|fault| fault.to_string(), |applied| format!("{applied:?}")));
-        return;
-    }
-    // With enough of everything it ends well, and a cell that allows it less ends it the same way everywhere.
-    assert_eq!(ending(&Cell::run_one(&hoarder()), 1), Some(ExitStatus::Code(0)));
+    let test = "exceptions_that_the_host_has_no_memory_for_stop_the_node";
+    let Some((endings, said)) = both_ways(test, &Limits::default(), &[("main", &hoarder())]) else { return };
+    assert_eq!(endings, [Some(ExitStatus::Code(0))]);
+    assert!(said.contains("outcome: process p1 cannot go on, because of this node: the host cannot give"), "{said}");
+    // A cell that allows it less ends it the same way everywhere.
     let limits = Limits { memory_bytes: 16 << 20, ..Limits::default() };
     let capped = Cell::new(limits, &[("main", &hoarder())]).batch(1, Vec::new());
     assert_eq!(ending(&capped, 1), Some(ExitStatus::Trap(TrapKind::Other)));
-
-    let said = hungrily("exceptions_that_the_host_has_no_memory_for_stop_the_node", "exceptions");
-    assert!(said.contains("outcome: process p1 cannot go on, because of this node: the host cannot give"), "{said}");
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_that_the_host_does_not_have_stops_the_node() {
-    if hungry().is_some() {
-        let fault = Cell::new(Limits::default(), &[("main", &grower())]).try_batch(1, Vec::new());
-        println!("outcome: {}", fault.map_or_else(|fault| fault.to_string(), |applied| format!("{applied:?}")));
-        return;
-    }
-    assert_eq!(ending(&Cell::run_one(&grower()), 1), Some(ExitStatus::Code(0)));
-    let said = hungrily("memory_that_the_host_does_not_have_stops_the_node", "memory");
+    let test = "memory_that_the_host_does_not_have_stops_the_node";
+    let Some((endings, said)) = both_ways(test, &Limits::default(), &[("main", &grower())]) else { return };
+    assert_eq!(endings, [Some(ExitStatus::Code(0))]);
     assert!(said.contains("outcome: process p1 cannot go on, because of this node: the host cannot give"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_instance_that_the_host_has_no_memory_for_stops_the_node() {
+    let test = "an_instance_that_the_host_has_no_memory_for_stops_the_node";
+    let wasm = wat::parse_str("(module (memory (export \"memory\") 3200) (func (export \"_start\")))").unwrap();
+    let Some((endings, said)) = both_ways(test, &Limits::default(), &[("main", &wasm)]) else { return };
+    assert_eq!(endings, [Some(ExitStatus::Code(0))]);
+    assert!(said.contains("outcome: process p1 cannot go on, because of this node"), "{said}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stack_that_the_host_has_no_memory_for_stops_the_node() {
+    let test = "a_stack_that_the_host_has_no_memory_for_stops_the_node";
+    let limits = Limits { stack_bytes: 64 << 20, ..Limits::default() };
+    let wasm = program("", "(call $sleep (i64.const 1000))");
+    let programs: [(&str, &[u8]); 3] = [("a", &wasm), ("b", &wasm), ("c", &wasm)];
+    let Some((endings, said)) = both_ways(test, &limits, &programs) else { return };
+    assert_eq!(endings, [None; 3]);
+    assert!(said.contains("cannot go on, because of this node"), "{said}");
 }
 
 /// Resident memory of this process in KiB.
