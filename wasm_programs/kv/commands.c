@@ -66,10 +66,7 @@ static void reply_unknown(struct request *r) {
 static bool is_http(struct slice name) { return slice_equal_nocase(name, "POST") || slice_equal_nocase(name, "HOST:"); }
 
 static bool has_memory(const struct request *r) {
-    size_t size = CONTAINER;
-    for (size_t i = 1; i < r->argc; i++)
-        size += r->argv[i].len + ARGUMENT_OVERHEAD;
-    return memory_for(size);
+    return memory_for(r->size + r->argc * ARGUMENT_OVERHEAD + CONTAINER);
 }
 
 static void dispatch(struct request *r) {

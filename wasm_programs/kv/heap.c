@@ -199,7 +199,11 @@ static void trim(struct block *b, size_t size) {
     give(tail);
 }
 
-bool heap_ensure(size_t size) { return size <= SIZE_MAX / 4 && find_or_grow(block_size(size)) != NULL; }
+bool heap_ensure(size_t size) {
+    if (last != NULL && last->size & FREE_BEFORE && last->before >= size + ALIGN) /* nearly always */
+        return true;
+    return size <= SIZE_MAX / 4 && find_or_grow(block_size(size)) != NULL;
+}
 
 void *heap_alloc(size_t size) {
     if (size > SIZE_MAX / 4)

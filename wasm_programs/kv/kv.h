@@ -199,6 +199,7 @@ void reply_array(struct buffer *out, size_t count);
 /* ---- commands.c, commands_*.c ----------------------------------------------------------------------------------- */
 
 struct request {
+    size_t size; /* bytes of the whole request */
     size_t argc;
     struct slice *argv;
     struct buffer *out;

@@ -86,7 +86,7 @@ static void run(struct client *c, const char *data, struct buffer *out) {
     }
     for (size_t i = 0; i < p->argc; i++)
         argv[i] = (struct slice){data + p->args[i].offset, p->args[i].len};
-    struct request r = {.argc = p->argc, .argv = argv, .out = out};
+    struct request r = {.size = p->pos, .argc = p->argc, .argv = argv, .out = out};
     command_run(&r);
     c->closing = r.quit;
     c->broken = r.abort;
