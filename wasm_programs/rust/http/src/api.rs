@@ -32,7 +32,7 @@ impl Store {
                 None => Response::error(404, "there is no such resource"),
                 Some(encoded) => match decode_key(encoded) {
                     None => Response::error(400, "the key is empty, too long or not well encoded"),
-                    Some(key) => self.item(key, method, request.body),
+                    Some(key) => self.item(key, method, &request.body),
                 },
             },
         }
@@ -92,7 +92,8 @@ mod tests {
 
     fn ask(store: &mut Store, method: &str, path: &str, body: &str) -> (u16, String) {
         let head_only = method == "HEAD";
-        let request = Request { method, path, body: body.as_bytes(), keep_alive: true, head_only, length: 0 };
+        let body = body.as_bytes().into();
+        let request = Request { method, path, body, keep_alive: true, head_only, length: 0 };
         let response = store.answer(&request);
         (response.status, String::from_utf8(response.body).unwrap_or_default())
     }

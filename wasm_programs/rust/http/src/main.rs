@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod chunked;
 mod connection;
 mod message;
 
