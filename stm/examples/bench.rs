@@ -17,12 +17,15 @@ use std::num::NonZero;
 use std::time::Instant;
 use workload::{Transfer, work};
 
+#[path = "../benches/workload/shapes.rs"]
+mod shapes;
 #[path = "../benches/workload/mod.rs"]
 mod workload;
 
 const USAGE: &str =
     "usage: bench [--n 10000] [--passes 9] [--threads 1,2] [--work 0,1000,10000] [--only ROW] [--kinds KIND,...]
              [--patience SECONDS] [--quick]
+       bench --shapes N [--from SEED] [--threads 2]
   --n         transfers in a batch
   --passes    passes of each figure, which is the least of them
   --threads   thread counts of the parallel executors, for instance 1,2,4,8,16,32
@@ -32,6 +35,9 @@ const USAGE: &str =
               group certification; only if asked for), speculative, auto; default: all but group
   --patience  seconds in all for which passes are repeated while other processes take the cores
   --quick     2000 transfers, 3 passes: to see that it works; options after it may say otherwise
+  --shapes    instead of all that: so many generated shapes of blocks in mode Auto, medians against one by one; exit code 1
+              if one is slower than 1.15 of it
+  --from      the first shape
 columns 'seq' and 'hashed' are plain loops over a vector and over a hash map with a cheap hasher";
 
 fn usage(why: &str) -> ! {
@@ -384,6 +390,7 @@ fn main() {
     let mut works = vec![0.0, 1_000.0, 10_000.0];
     let mut kinds: Vec<String> = Vec::new();
     let mut seconds = 0.0;
+    let (mut many, mut from) = (0u64, 0u64);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
@@ -404,6 +411,8 @@ fn main() {
             "--threads" => threads = value.split(',').map(|one| number::<NonZero<usize>>(&arg, one).get()).collect(),
             "--work" => works = value.split(',').map(|one| number(&arg, one)).collect(),
             "--kinds" => kinds = value.split(',').map(kind).collect(),
+            "--shapes" => many = number(&arg, &value),
+            "--from" => from = number(&arg, &value),
             "--patience" => seconds = number(&arg, &value),
             "--only" if ROWS.contains(&value.as_str()) => only = value,
             "--only" => usage(&format!("unknown row {value}: one of {}", ROWS.join(", "))),
@@ -413,6 +422,9 @@ fn main() {
     let patience = Patience { left: Cell::new(seconds), fewest: Cell::new(usize::MAX) };
     let step = nanos_per_step();
     let most = threads.iter().copied().max().unwrap_or(1);
+    if many > 0 {
+        std::process::exit(i32::from(shapes::shapes(from, many, most, step) > 0));
+    }
     println!(
         "{n} transfers, best of {passes}, ns per transaction; one work step {step:.3} ns; core share of {most} threads {:.2}",
         core_share(most)

@@ -38,6 +38,11 @@ impl<E: Default> Arena<E> {
         }
     }
 
+    /// The same, with fewer indices.
+    pub(crate) fn limited(first: u32, limit: usize) -> Self {
+        Arena { limit, ..Arena::new(first) }
+    }
+
     /// The element at `i`, which must have been claimed.
     #[inline(always)]
     pub(crate) fn get(&self, i: u32) -> &E {
@@ -69,18 +74,26 @@ impl<E: Default> Arena<E> {
         let start = self.next.fetch_add(n, Relaxed);
         // Beyond u32 the process has tens of gigabytes of versions in one block; stop before an index can repeat.
         if start + n >= self.limit {
-            self.full(start);
+            self.give_up();
         }
         start as u32
     }
 
     #[cold]
     #[inline(never)]
-    fn full(&self, start: usize) -> ! {
-        crate::error::give_up(format!(
-            "version memory is full: {start} entries in one block, at most {} are possible; use smaller blocks",
-            self.limit
-        ))
+    fn give_up(&self) -> ! {
+        crate::error::give_up(full(self.limit))
+    }
+
+    /// As [`Arena::claim`] of one index, but nothing is claimed where the limit is reached.
+    pub(crate) fn claim_one(&self) -> Option<u32> {
+        let step = |now: usize| (now < self.limit).then_some(now + 1);
+        self.next.fetch_update(Relaxed, Relaxed, step).ok().map(|at| at as u32)
+    }
+
+    /// Somebody has asked for more than there is in this block, whatever became of that.
+    pub(crate) fn overdrawn(&self) -> bool {
+        self.used() >= self.limit
     }
 
     /// Entries claimed so far, counted from index 0.
@@ -141,6 +154,12 @@ impl<E: Default> Arena<E> {
         let used = self.used().min(self.base.len());
         &mut self.base[self.first.min(used)..used]
     }
+}
+
+/// What to say when an arena is full. The same words for every executor, so nothing that depends on speculation.
+#[cold]
+pub(crate) fn full(limit: usize) -> String {
+    format!("version memory is full: at most {limit} entries in one block are possible; use smaller blocks")
 }
 
 /// A worker's private indices of one arena, claimed in runs of [`STEP`].

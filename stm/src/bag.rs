@@ -28,17 +28,14 @@ impl<T: Value> BagPart<T> {
         u64::from(at)
     }
 
-    /// Items of a pending list, oldest first.
+    /// Copies of the items of a pending list, oldest first.
     fn unroll(&self, mut head: u64) -> Vec<T> {
         let mut out = Vec::new();
-        while head != 0 {
-            match self.pending.get(head as u32).get() {
-                Some((item, before)) => {
-                    out.push(item.clone());
-                    head = *before;
-                }
-                None => break,
-            }
+        while head != 0
+            && let Some((item, before)) = self.pending.get(head as u32).get()
+        {
+            out.push(item.clone());
+            head = *before;
         }
         out.reverse();
         out
@@ -54,9 +51,19 @@ impl<T: Value> Part for BagPart<T> {
     }
     fn append(&mut self, words: &[u64]) {
         for &head in words {
-            let list = self.unroll(head);
-            self.items.extend(list);
+            // A list is some transaction's own, so its items are moved: nothing of the user's is called out here.
+            let (before, mut head) = (self.items.len(), head);
+            while head != 0
+                && let Some((item, older)) = self.pending.get_mut(head as u32).take()
+            {
+                self.items.push(item);
+                head = older;
+            }
+            self.items[before..].reverse();
         }
+    }
+    fn overdrawn(&self) -> bool {
+        self.pending.overdrawn()
     }
     fn end_block(&mut self) -> Option<Chore> {
         self.spare.empty(&mut self.pending, &mut Vec::new())
@@ -74,15 +81,8 @@ pub struct TxBag<T> {
     pub(crate) engine: u32,
     pub(crate) part: u32,
     pub(crate) id: u32,
-    pub(crate) of: PhantomData<fn() -> T>,
+    pub(crate) of: PhantomData<fn(T) -> T>,
 }
-
-impl<T> Clone for TxBag<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for TxBag<T> {}
 
 impl<T: Value> TxBag<T> {
     /// Appends an item.
@@ -101,7 +101,7 @@ impl<T: Value> TxBag<T> {
             }
             Mode::Spec(s) => {
                 let Some(bag) = s.shared.store.part::<BagPart<T>>(self.part) else {
-                    return Err(Stop::misuse("a bag has lost its items"));
+                    return Err(Stop::fault("a bag has lost its items"));
                 };
                 let list = bag.link(item, s.pending_list(self.id));
                 s.append(self.id, list);
@@ -122,7 +122,7 @@ impl<T: Value> TxBag<T> {
                 let lists = s.lists(self.id)?;
                 let own = s.pending_list(self.id);
                 let Some(bag) = s.shared.store.part::<BagPart<T>>(self.part) else {
-                    return Err(Stop::misuse("a bag has lost its items"));
+                    return Err(Stop::fault("a bag has lost its items"));
                 };
                 let mut all = bag.items.clone();
                 for &list in lists.iter().rev().chain(std::iter::once(&own)) {

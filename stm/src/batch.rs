@@ -2,9 +2,13 @@
 
 use crate::builder::{Executor, MAX_BATCH, Mode};
 use crate::engine::Stm;
-use crate::error::{Fatal, Outcome, Stopped, TxResult};
+use crate::error::{Fatal, FatalCause, Outcome, Stopped, TxResult, panic_fault};
+use crate::inside::Nested;
+use crate::lesson::Choice;
 use crate::pool::Clock;
 use crate::tx::Tx;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// First stay in direct mode after speculation has failed, and the longest.
 const STAY_MIN: usize = 512;
@@ -25,14 +29,10 @@ impl Stm {
         if let Some(fatal) = self.refusal() {
             return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
         }
-        let mut out = Vec::with_capacity(1);
-        let done = self.direct(&[()], 0, 1, &|tx: &mut Tx<'_>, (): &()| f(tx), &mut out);
-        self.pool.later(self.store.settle_parts());
-        self.busy = false;
-        match (done, out.pop()) {
-            (Ok(()), Some(outcome)) => Ok(outcome),
-            (Err((at, fatal)), _) => Err(Stopped { outcomes: out, at, fatal }),
-            (Ok(()), None) => unreachable!("one job gives one outcome"),
+        let mut outcomes = self.whole(1, |stm, out| stm.direct(&[()], 0, 1, &|tx: &mut Tx<'_>, (): &()| f(tx), out))?;
+        match outcomes.pop() {
+            Some(outcome) => Ok(outcome),
+            None => unreachable!("one job gives one outcome"),
         }
     }
 
@@ -55,27 +55,52 @@ impl Stm {
         if let Some(fatal) = self.refusal() {
             return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
         }
-        let mut out = Vec::with_capacity(jobs.len());
-        self.store.cells.settle();
-        let result = match (self.settings.executor, self.settings.mode) {
-            (Executor::Sequential, _) | (_, Mode::Direct) => self.direct(jobs, 0, jobs.len(), &f, &mut out),
-            (_, Mode::Alternate(k)) => self.alternate(jobs, k as usize, &f, &mut out),
-            (Executor::Parallel { .. }, Mode::Auto) => self.auto(jobs, &f, &mut out),
+        self.whole(jobs.len(), |stm, out| match (stm.settings.executor, stm.settings.mode) {
+            (Executor::Sequential, _) | (_, Mode::Direct) => stm.direct(jobs, 0, jobs.len(), &f, out),
+            (_, Mode::Alternate(k)) => stm.alternate(jobs, k as usize, &f, out),
+            (Executor::Parallel { .. }, Mode::Auto) => stm.auto(jobs, &f, out),
             (Executor::Parallel { .. } | Executor::Seeded { .. }, _) => {
-                self.speculate(jobs, 0, jobs.len(), &f, None, &mut out).map(|_| ())
+                stm.speculate(jobs, 0, jobs.len(), &f, None, out).map(|_| ())
             }
-        };
-        self.pool.later(self.store.settle_parts());
+        })
+    }
+
+    /// A batch from its beginning to its end: `body` runs its `n` transactions. Whatever panics on the way is outside of a
+    /// closure, and a fault; and so is what a closure has met that its engine has run out of.
+    fn whole<R>(
+        &mut self,
+        n: usize,
+        body: impl FnOnce(&mut Stm, &mut Vec<Outcome<R>>) -> Result<(), (usize, Fatal)>,
+    ) -> Result<Vec<Outcome<R>>, Stopped<R>> {
+        let _nested = Nested::new(self.store.engine);
+        let mut out = Vec::with_capacity(n);
+        // Unwind safety: after a panic the engine refuses everything.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.store.cells.settle();
+            let result = body(self, &mut out);
+            if let Some(why) = self.store.fault() {
+                return Err((0, Fatal::fault(why)));
+            }
+            self.pool.later(self.store.settle_parts());
+            result
+        }));
         self.busy = false;
-        match result {
-            Ok(()) => Ok(out),
-            Err((at, fatal)) => Err(Stopped { outcomes: out, at, fatal }),
+        let (at, fatal) = match result {
+            Ok(Ok(())) => return Ok(out),
+            Ok(Err(stop)) => stop,
+            Err(payload) => (0, Fatal::fault(panic_fault(&*payload))),
+        };
+        if fatal.cause() == FatalCause::Fault {
+            self.broken = Some(fatal.clone());
+            return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
         }
+        Err(Stopped { outcomes: out, at, fatal })
     }
 
     /// Begins a batch, unless an earlier one has left the engine in pieces.
     fn refusal(&mut self) -> Option<Fatal> {
         if self.busy && self.broken.is_none() {
+            // A panic while a panic was told: there is nothing better to say.
             self.broken = Some(Fatal::fault("an earlier batch was cut short by a panic outside a closure"));
         }
         self.busy = true;
@@ -108,20 +133,80 @@ impl Stm {
         Ok(())
     }
 
-    /// Direct while transactions are tiny or conflict so much that one core is faster, speculative otherwise.
+    /// Piece by piece, each in the way that was faster for its like.
     pub(crate) fn auto<J, R, F>(&mut self, jobs: &[J], f: &F, out: &mut Vec<Outcome<R>>) -> Result<(), (usize, Fatal)>
     where
         J: Sync,
         R: Send,
         F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
     {
-        let n = jobs.len();
         if self.workers == 1 {
-            return self.direct(jobs, 0, n, f, out);
+            return self.direct(jobs, 0, jobs.len(), f, out);
         }
         let mut at = 0;
-        // A batch like the last one is likely; but let every batch try again sooner than the last one did.
-        let mut owed = self.stay_direct / 2;
+        while at < jobs.len() {
+            let class = self.lessons.piece(jobs.len() - at, self.workers);
+            let to = at + class;
+            let (began, from) = (Clock::start(), at);
+            match self.lessons.of(class).choose() {
+                Choice::Open => {
+                    let speculated = self.open(jobs, from..to, class, f, out)?;
+                    let cost = self.lessons.took(began.nanos(), class);
+                    if speculated {
+                        self.lessons.of(class).note_open(cost);
+                    } else {
+                        self.lessons.of(class).note_direct(cost);
+                    }
+                    at = to;
+                }
+                Choice::Direct => {
+                    self.direct(jobs, from, to, f, out)?;
+                    let cost = self.lessons.took(began.nanos(), class);
+                    self.lessons.of(class).note_direct(cost);
+                    at = to;
+                }
+                Choice::TryDirect(most) => {
+                    at = to.min(from + most);
+                    self.direct(jobs, from, at, f, out)?;
+                    let cost = began.nanos() / (at - from) as u64;
+                    self.lessons.of(class).note_direct(cost);
+                    self.open(jobs, at..to, class, f, out)?;
+                    at = to;
+                }
+                Choice::TryOpen(most) => {
+                    at = to.min(from + most);
+                    if self.open(jobs, from..at, class, f, out)? {
+                        let cost = began.nanos() / (at - from) as u64;
+                        self.lessons.of(class).note_open(cost);
+                    }
+                    self.direct(jobs, at, to, f, out)?;
+                    at = to;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Direct while transactions are tiny or conflict so much that one core is faster, speculative otherwise. Says whether
+    /// there was any speculation.
+    fn open<J, R, F>(
+        &mut self,
+        jobs: &[J],
+        range: Range<usize>,
+        class: usize,
+        f: &F,
+        out: &mut Vec<Outcome<R>>,
+    ) -> Result<bool, (usize, Fatal)>
+    where
+        J: Sync,
+        R: Send,
+        F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
+    {
+        let Range { start: mut at, end: n } = range;
+        let known = self.lessons.of(class).alone();
+        let mut speculated = false;
+        // A piece like the last one is likely; but let every one try again sooner than the last one did.
+        let mut owed = self.lessons.of(class).stay_direct / 2;
         while at < n {
             let began = Clock::start();
             let (start, mut step) = (at, 1);
@@ -149,18 +234,21 @@ impl Stm {
                 owed = 0;
             }
             if at == n {
+                self.lessons.of(class).stay_direct /= 2;
                 break;
             }
-            let stopped = self.speculate(jobs, at, n, f, Some(cost), out)?;
+            speculated = true;
+            let stopped = self.speculate(jobs, at, n, f, Some(known.unwrap_or(cost)), out)?;
+            let lesson = self.lessons.of(class);
             if stopped < n {
                 self.stats.switches += 1;
-                self.stay_direct = (self.stay_direct * 4).clamp(STAY_MIN, STAY_MAX);
-                owed = self.stay_direct;
+                lesson.stay_direct = (lesson.stay_direct * 4).clamp(STAY_MIN, STAY_MAX);
+                owed = lesson.stay_direct;
             } else {
-                self.stay_direct /= 2;
+                lesson.stay_direct /= 2;
             }
             at = stopped;
         }
-        Ok(())
+        Ok(speculated)
     }
 }

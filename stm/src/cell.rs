@@ -20,18 +20,21 @@ use std::ops::RangeInclusive;
 /// assert_eq!(out[1].clone().committed(), Some("hello world moon".len()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A handle is for values of exactly its type, lifetimes within it included:
+///
+/// ```compile_fail
+/// # use replicode_stm::{Stm, TxCell};
+/// let mut stm = Stm::builder().threads(1).build()?;
+/// let any: TxCell<for<'a> fn(&'a u8) -> u32> = stm.cell(|b| u32::from(*b));
+/// let one: TxCell<fn(&'static u8) -> u32> = any; // another type: a value of it would find no place
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TxCell<T> {
     pub(crate) engine: u32,
     pub(crate) id: u32,
-    pub(crate) of: PhantomData<fn() -> T>,
+    pub(crate) of: PhantomData<fn(T) -> T>,
 }
-
-impl<T> Clone for TxCell<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for TxCell<T> {}
 
 impl<T: Value> TxCell<T> {
     /// The value as this transaction sees it.
@@ -45,7 +48,7 @@ impl<T: Value> TxCell<T> {
             Mode::Direct(d) => d.read::<T>(self.id)?,
             Mode::Spec(s) => s.read::<T>(self.id)?,
         };
-        value.ok_or_else(|| Stop::misuse("a cell has lost its value"))
+        value.ok_or_else(|| Stop::fault("a cell has lost its value"))
     }
 
     /// Replaces the value. Never conflicts by itself: only readers above mind.
@@ -95,7 +98,6 @@ impl<T: Value> TxCell<T> {
 /// assert_eq!(sold, [true, true, false, true], "the third finds only one left");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy)]
 pub struct TxCounter {
     pub(crate) engine: u32,
     pub(crate) id: u32,

@@ -18,6 +18,8 @@ use crate::value::{Column, Value, from_word, is_word, word_of};
 pub(crate) struct Undo {
     words: Vec<WordUndo>,
     others: Vec<Other>,
+    /// Values are being dropped: should one of them panic, it is not the closure that does.
+    pub(crate) dropping: bool,
 }
 
 /// The cell had this base word and meta.
@@ -66,7 +68,7 @@ impl Direct<'_> {
         let column = self.store.part::<Column<T>>(cell.part());
         match column.and_then(|c| c.base(base)) {
             Some(v) => Ok(Some(v.clone())),
-            None => Err(Stop::misuse("a committed value is missing from its column")),
+            None => Err(Stop::fault("a committed value is missing from its column")),
         }
     }
 
@@ -134,6 +136,7 @@ impl Direct<'_> {
     /// Takes back everything after `mark`.
     #[cold]
     pub(crate) fn roll_back(&mut self, mark: Savepoint) {
+        self.undo.dropping = true;
         while self.undo.words.len() > mark.0 {
             let Some(WordUndo { base, id, meta }) = self.undo.words.pop() else { break };
             let cell = self.store.cells.get(id);
@@ -152,6 +155,7 @@ impl Direct<'_> {
                 None => break,
             }
         }
+        self.undo.dropping = false;
     }
 
     /// Everything so far is final.
@@ -165,9 +169,11 @@ impl Direct<'_> {
 
     #[cold]
     fn forget_others(&mut self) {
+        self.undo.dropping = true;
         for u in self.undo.others.drain(..) {
             let (Other::Part { part, .. } | Other::Item { part }) = u;
             self.store.forget_undo(part);
         }
+        self.undo.dropping = false;
     }
 }

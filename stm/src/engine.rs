@@ -7,6 +7,7 @@ use crate::cell::{TxCell, TxCounter};
 use crate::chain::Rec;
 use crate::direct::Undo;
 use crate::error::{BuildError, Fatal};
+use crate::lesson::Lessons;
 use crate::limits::Limits;
 use crate::map::{Key, MapIndex, TxMap};
 use crate::pool::{Clock, Pool};
@@ -41,8 +42,8 @@ pub struct Stm {
     /// A batch has begun and not ended.
     pub(crate) busy: bool,
     pub(crate) heat: u32,
-    /// Transactions to run in direct mode before speculation is tried again; grows while it keeps failing.
-    pub(crate) stay_direct: usize,
+    /// What blocks have taught about the faster way.
+    pub(crate) lessons: Lessons,
     pub(crate) stats: Stats,
     pub(crate) trace: Vec<(usize, TraceEvent)>,
     pub(crate) clock: Clock,
@@ -73,7 +74,8 @@ impl Stm {
         let helpers = if matches!(settings.executor, Executor::Parallel { .. }) { workers - 1 } else { 0 };
         Ok(Stm {
             store: Store::new(settings.limits.clone()),
-            recs: Arena::new(2),
+            // A link is a record's index and one more bit.
+            recs: Arena::limited(2, 1 << 31),
             log: Arena::new(1),
             slots: Vec::new(),
             places: Vec::new(),
@@ -87,7 +89,7 @@ impl Stm {
             broken: None,
             busy: false,
             heat: 0,
-            stay_direct: 0,
+            lessons: Lessons::new(),
             stats: Stats::default(),
             trace: Vec::new(),
             clock: Clock::start(),
@@ -101,7 +103,7 @@ impl Stm {
         let id = match self.store.new_cell_mut(part, owner) {
             Some(id) => id,
             // Documented at `cell`.
-            None => panic!("out of cells: an engine holds at most {}", crate::store::MAX_CELLS),
+            None => panic!("{}", self.store.out_of_cells()),
         };
         let base = match word_of(&value) {
             Some(w) => w,
@@ -183,7 +185,7 @@ impl Stm {
         let part = self.store.add_part(Box::new(BagPart::<T>::new()));
         match self.store.new_cell(part, part) {
             Some(id) => TxBag { engine: self.store.engine, part, id, of: PhantomData },
-            None => panic!("out of cells: an engine holds at most {}", crate::store::MAX_CELLS),
+            None => panic!("{}", self.store.out_of_cells()),
         }
     }
 

@@ -10,7 +10,11 @@ pub type TxResult<T> = Result<T, Stop>;
 ///
 /// Inside is one of three things: *retry* (this run was speculative and has read something that is already known to
 /// be wrong; the engine runs the transaction again), *revert* (the transaction's own decision) or *fatal* (stop the
-/// stream here). A closure cannot make a retry, and swallowing one does not help: the run is discarded either way.
+/// stream here). A closure cannot make a retry, and swallowing one does not help: the run is discarded either way. The
+/// same holds for misuse, and for a fatal stop that has left a [`crate::Tx::frame`]: the stream stops, whatever the closure
+/// returns. A revert may be swallowed, as [`crate::Tx::frame`] does.
+///
+/// [`Revert`] and [`Fatal`] become a `Stop` under `?`, so `tx.frame(..)??` passes a frame's revert on.
 #[derive(Debug)]
 pub struct Stop(pub(crate) StopKind);
 
@@ -34,11 +38,37 @@ impl Stop {
     }
 
     #[cold]
-    pub(crate) fn misuse(reason: impl Into<Cow<'static, str>>) -> Stop {
-        Stop(StopKind::Fatal(Fatal::new(FatalCause::Misuse, reason)))
+    pub(crate) fn fault(reason: impl Into<Cow<'static, str>>) -> Stop {
+        Stop(StopKind::Fatal(Fatal::fault(reason)))
     }
 
     pub(crate) const RETRY: Stop = Stop(StopKind::Retry);
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            StopKind::Retry => f.write_str("this run has read something that is known to be wrong, and is done again"),
+            StopKind::Revert(why) => why.fmt(f),
+            StopKind::Fatal(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl From<Revert> for Stop {
+    fn from(why: Revert) -> Stop {
+        Stop(StopKind::Revert(why))
+    }
+}
+
+impl From<Fatal> for Stop {
+    /// Stops the stream as [`Stop::fatal`] does: what was wrong elsewhere, with another engine say, is this transaction's
+    /// reason.
+    fn from(why: Fatal) -> Stop {
+        Stop::fatal(why.0.reason)
+    }
 }
 
 /// Why a transaction or frame was rolled back. A function of what it read, so equal on every executor.
@@ -50,9 +80,8 @@ impl Revert {
     pub const PANIC: u32 = u32::MAX;
     /// Code of a frame nested deeper than [`crate::MAX_DEPTH`].
     pub const DEPTH: u32 = u32::MAX - 1;
-    /// Code of a transaction with more than [`crate::MAX_ACCESSES`] reads or writes, with a key or value above the
-    /// engine's limit ([`crate::Builder::max_key_bytes`], [`crate::Builder::max_value_bytes`]), or for whose new keys
-    /// the engine has no cells left.
+    /// Code of a transaction with more than [`crate::MAX_ACCESSES`] reads or writes, or with a key or value above the
+    /// engine's limit ([`crate::Builder::max_key_bytes`], [`crate::Builder::max_value_bytes`]).
     pub const LIMIT: u32 = u32::MAX - 2;
     /// Code of an index beyond the end of a vector.
     pub const BOUNDS: u32 = u32::MAX - 3;
@@ -83,6 +112,8 @@ impl fmt::Display for Revert {
         write!(f, "reverted with code {}: {}", self.code(), self.reason())
     }
 }
+
+impl std::error::Error for Revert {}
 
 /// What became of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,9 +154,20 @@ pub enum FatalCause {
     Stopped,
     /// The engine was used wrongly, for example with a cell of another engine.
     Misuse,
-    /// The engine itself could not go on: a worker was lost or its memory is used up. The outcome of the batch is
-    /// unknown, and the engine refuses all later ones with the same reason. A node that replays a log stops here.
+    /// The engine itself could not go on: code of the user's types panicked outside a closure, or cells or version memory
+    /// are used up. Speculative runs take of both too, so the place would depend on scheduling: there is none. The outcome
+    /// of the batch is unknown, and the engine refuses all later ones with the same reason. A node that replays a log stops
+    /// here.
     Fault,
+}
+
+/// What to call a panic outside closures.
+#[cold]
+pub(crate) fn panic_fault(payload: &(dyn std::any::Any + Send)) -> String {
+    match payload.downcast_ref::<Broken>() {
+        Some(Broken(why)) => why.clone(),
+        None => format!("a panic outside a closure: {}", panic_revert(payload).reason()),
+    }
 }
 
 /// Payload of the unwinding by which the engine itself gives up, so that it is not taken for a panic of a closure.
@@ -179,7 +221,21 @@ impl fmt::Debug for Fatal {
     }
 }
 
-/// A block that was stopped by a fatal transaction.
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = match self.cause() {
+            FatalCause::Stopped => "stopped",
+            FatalCause::Misuse => "misuse",
+            FatalCause::Fault => "fault",
+        };
+        write!(f, "{cause}: {}", self.reason())
+    }
+}
+
+impl std::error::Error for Fatal {}
+
+/// A block that was stopped by a fatal transaction, or by a fault of the engine: then there are no outcomes, and
+/// [`Stopped::at`] is 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stopped<R> {
     /// Outcomes of the transactions below [`Stopped::at`]; their effects are committed.

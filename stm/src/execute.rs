@@ -1,7 +1,9 @@
 //! Running closures speculatively: neighbours one after the other, one stop for unwinding for all of them.
 
 use crate::chain;
-use crate::error::{Broken, Fatal, Outcome, Revert, Stop, StopKind, TxResult, foreign_stop, panic_revert};
+use crate::error::{
+    Broken, Fatal, FatalCause, Outcome, Revert, Stop, StopKind, TxResult, foreign_stop, give_up, panic_revert,
+};
 use crate::run::{Scratch, Segment, Shared, Worker};
 use crate::slot::{RUNNING, Status};
 use crate::spec::{Buffer, Spec};
@@ -97,8 +99,11 @@ where
                     && let Some(job) = self.jobs.get(at as usize)
                 {
                     status = match why {
-                        Why::Claimed(_) => sh.slot(at).open(at),
-                        Why::Again(status) | Why::Token(status) => status,
+                        Why::Claimed(_) => sh.slot(at).open(at, worker as u32),
+                        Why::Again(status) | Why::Token(status) => {
+                            sh.slot(at).worker.store(worker as u32, Relaxed);
+                            status
+                        }
                         Why::Final => Status::new(at, 0, RUNNING),
                     };
                     began = sh.clock.map_or(0, |c| c());
@@ -108,6 +113,7 @@ where
                         spec.begin(at, status);
                     }
                     let result = (self.f)(&mut tx, job);
+                    let result = tx.verdict(result);
                     concluding = true;
                     if let Mode::Spec(Spec { buf, .. }) = &mut tx.mode {
                         let run = Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began };
@@ -180,14 +186,18 @@ impl<R> Finished<'_, '_, R> {
                 buf.reads.clear();
             }
         }
-        let fatal = matches!(done, Done::Fatal(_));
+        let fatal = match &done {
+            // Whether a run that may be thrown away takes the last cell depends on scheduling: no place of the stream.
+            Done::Fatal(why) if why.cause() == FatalCause::Fault => give_up(why.reason().to_string()),
+            Done::Fatal(_) => true,
+            _ => false,
+        };
         let at = outcomes.len() as u32;
         let mut on = true;
         if why == Why::Final {
             on = sh.publish_final(worker as u32, at, scratch, buf, txn, fatal);
         } else {
             let slot = sh.slot(txn);
-            slot.worker.store(worker as u32, Relaxed);
             slot.at.store(at, Relaxed);
             sh.publish(worker, scratch, buf, status, fatal, matches!(why, Why::Token(_)));
         }

@@ -6,7 +6,8 @@
 
 use crate::direct::Direct;
 use crate::engine::Stm;
-use crate::error::{Broken, Fatal, Outcome, Stop, StopKind, TxResult, foreign_stop, panic_revert};
+use crate::error::{Broken, Fatal, Outcome, Stop, StopKind, TxResult, foreign_stop, panic_fault, panic_revert};
+use crate::inside::{self, Working};
 use crate::stats::{TraceEvent, TraceKind};
 use crate::tx::{Mode, Tx};
 use crate::watchdog::Watchdog;
@@ -29,15 +30,19 @@ impl Stm {
         let began = self.settings.trace.then(|| self.clock.nanos());
         let at = AtomicUsize::new(from);
         let dog = self.settings.watchdog.clone();
+        let engine = self.store.engine;
+        let _here = Working::new(engine, 0);
         let result = match &dog {
             None => self.stretch(&jobs[..to], &at, f, out),
             Some(_) => {
                 let progress = || at.load(Relaxed) as u64;
                 let dump = || {
-                    format!(
-                        "direct mode: transaction {} is running and blocks all later ones: a closure that never returns cannot be stopped",
-                        at.load(Relaxed)
-                    )
+                    let why = match inside::waiting(engine).first() {
+                        Some((_, inner)) => format!("its closure waits for engine {inner} to execute a batch"),
+                        None => "a closure that never returns cannot be stopped".to_string(),
+                    };
+                    let at = at.load(Relaxed);
+                    format!("direct mode: transaction {at} is running and blocks all later ones: {why}")
                 };
                 Watchdog::watch(dog.as_ref(), &progress, &dump, || self.stretch(&jobs[..to], &at, f, out))
             }
@@ -73,7 +78,8 @@ impl Stm {
                 let first = at.load(Relaxed);
                 for (k, job) in jobs[first..].iter().enumerate() {
                     tx.restart();
-                    let outcome = match f(&mut tx, job) {
+                    let result = f(&mut tx, job);
+                    let outcome = match tx.verdict(result) {
                         Ok(value) => {
                             tx.direct_commit();
                             Outcome::Committed(value)
@@ -92,10 +98,10 @@ impl Stm {
             match result {
                 Ok(done) => return done.map_err(|why| (here, why)),
                 Err(payload) => {
-                    Direct { store: &mut self.store, undo: &mut self.undo }.roll_back((0, 0, 0));
-                    if let Some(Broken(why)) = payload.downcast_ref() {
-                        return Err((here, Fatal::fault(why.clone())));
+                    if self.undo.dropping || payload.is::<Broken>() {
+                        return Err((here, Fatal::fault(panic_fault(&*payload))));
                     }
+                    Direct { store: &mut self.store, undo: &mut self.undo }.roll_back((0, 0, 0));
                     out.push(Outcome::Reverted(panic_revert(&*payload)));
                     at.store(here + 1, Relaxed);
                 }

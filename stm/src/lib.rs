@@ -10,9 +10,9 @@
 //! let out = stm.execute(&jobs, |tx, (from, to, amount)| {
 //!     let have = balance.get(tx, from)?.unwrap_or(0);
 //!     tx.require(have >= *amount, "insufficient funds")?;          // a revert: effects dropped, reason kept
-//!     balance.insert(tx, from, have - amount)?;
+//!     balance.set(tx, from, have - amount)?;
 //!     let other = balance.get(tx, to)?.unwrap_or(0);
-//!     balance.insert(tx, to, other + amount)
+//!     balance.set(tx, to, other + amount)
 //! })?;
 //!
 //! assert_eq!(out[0], Outcome::Committed(()));
@@ -179,8 +179,11 @@ mod engine;
 mod error;
 mod execute;
 mod front;
+mod handle;
 mod hints;
 mod inplace;
+mod inside;
+mod lesson;
 mod limits;
 mod map;
 #[cfg(all(test, loom))]
@@ -204,6 +207,7 @@ mod tx;
 mod value;
 mod vec;
 mod watchdog;
+mod write_index;
 
 pub use bag::TxBag;
 pub use builder::{Builder, Executor, MAX_BATCH, MAX_THREADS, MAX_WINDOW, Mode};
@@ -211,7 +215,7 @@ pub use cell::{TxCell, TxCounter};
 pub use engine::Stm;
 pub use error::{BuildError, Fatal, FatalCause, Outcome, Revert, Stop, Stopped, TxResult};
 pub use limits::{DEFAULT_MAX_KEY, DEFAULT_MAX_VALUE};
-pub use map::{Key, TxMap};
+pub use map::{Key, KeyRef, TxMap};
 pub use stats::Stats;
 pub use tx::{MAX_ACCESSES, MAX_DEPTH, Tx};
 pub use value::Value;

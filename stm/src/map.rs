@@ -10,21 +10,33 @@
 
 use crate::arena::Arena;
 use crate::chain::Cell;
-use crate::error::{Revert, Stop, TxResult};
+use crate::error::{Stop, TxResult};
 use crate::read_set::View;
+use crate::spec::Spec;
 use crate::store::{Part, Store};
-use crate::tx::{Mode, RangeCheck, Tx};
+use crate::tx::{Mode, RangeCheck, Tx, spend};
 use crate::value::Value;
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::borrow::{Borrow, Cow};
+use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// What a map may be keyed by.
 pub trait Key: Ord + Clone + Debug + Send + Sync + 'static {}
 impl<K: Ord + Clone + Debug + Send + Sync + 'static> Key for K {}
+
+/// A borrowed form of a key, `str` for `String` say: ordered like the key, and a key can be made of it.
+pub trait KeyRef<K>: Ord + ToOwned<Owned = K> {}
+impl<K, Q: Ord + ToOwned<Owned = K> + ?Sized> KeyRef<K> for Q {}
+
+/// A range of keys, owned.
+type Span<K> = (Bound<K>, Bound<K>);
+
+/// Most keys of the running block that a walk fetches at a time.
+const FETCH: usize = 64;
 
 /// Key to cell.
 pub(crate) struct MapIndex<K> {
@@ -41,42 +53,31 @@ impl<K: Key> MapIndex<K> {
         MapIndex { known: BTreeMap::new(), fresh: RwLock::new(BTreeMap::new()), column, me, sweep_at: 64 }
     }
 
-    fn cell(&self, store: &Store, key: &K) -> TxResult<u32> {
-        if let Some(&id) = self.known.get(key) {
-            return Ok(id);
-        }
-        if let Some(&id) = self.fresh.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            return Ok(id);
-        }
+    fn fresh(&self) -> RwLockReadGuard<'_, BTreeMap<K, u32>> {
+        self.fresh.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cell of `key`, made if there is none.
+    fn make(&self, store: &Store, key: K) -> TxResult<u32> {
         let mut fresh = self.fresh.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&id) = fresh.get(key) {
+        if let Some(&id) = fresh.get(&key) {
             return Ok(id);
         }
-        let Some(id) = store.new_cell(self.column, self.me) else {
-            return Err(Stop::revert(
-                Revert::LIMIT,
-                format!("no room for another key: at most {} cells", crate::store::MAX_CELLS),
-            ));
-        };
-        fresh.insert(key.clone(), id);
+        let id = store.new_cell_tx(self.column, self.me)?;
+        fresh.insert(key, id);
         Ok(id)
     }
 
-    /// Keys and cells of a range in order, up to `limit` of them.
-    fn candidates(&self, range: &(Bound<K>, Bound<K>)) -> Vec<(K, u32)> {
-        if empty(range) {
-            return Vec::new();
+    /// Keys and cells of a range, in order or backwards. Fetches them as it goes.
+    fn walk<'i>(&'i self, span: &'i Span<K>, back: bool) -> Walk<'i, K> {
+        let known = if empty(span) { None } else { Some(self.known.range((span.0.as_ref(), span.1.as_ref()))) };
+        let mut walk =
+            Walk { index: self, span, back, known, next: None, ahead: VecDeque::new(), after: None, fetch: 1 };
+        walk.step();
+        if walk.known.is_some() {
+            walk.look_ahead();
         }
-        let range = (range.0.as_ref(), range.1.as_ref());
-        let mut all: Vec<(K, u32)> = self.known.range::<K, _>(range).map(|(k, &c)| (k.clone(), c)).collect();
-        let fresh = self.fresh.read().unwrap_or_else(PoisonError::into_inner);
-        let before = all.len();
-        all.extend(fresh.range::<K, _>(range).map(|(k, &c)| (k.clone(), c)));
-        drop(fresh);
-        if all.len() > before {
-            all.sort_by(|a, b| a.0.cmp(&b.0));
-        }
-        all
+        walk
     }
 
     pub(crate) fn seed(&mut self, key: K, cell: u32) {
@@ -85,13 +86,82 @@ impl<K: Key> MapIndex<K> {
 }
 
 /// Ranges that `BTreeMap::range` would panic on hold nothing.
-fn empty<K: Ord>(range: &(Bound<K>, Bound<K>)) -> bool {
+fn empty<K: Ord>(range: &Span<K>) -> bool {
     match (&range.0, &range.1) {
         (Bound::Included(a), Bound::Included(b)) => a > b,
         (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b)) | (Bound::Excluded(a), Bound::Included(b)) => {
             a >= b
         }
         _ => false,
+    }
+}
+
+/// Keys known before the block, merged with those first seen in it. The latter are fetched a few at a time, because no
+/// lock may be held while a transaction reads; one that comes too late for this walk is found by certification.
+struct Walk<'i, K> {
+    index: &'i MapIndex<K>,
+    span: &'i Span<K>,
+    back: bool,
+    known: Option<btree_map::Range<'i, K, u32>>,
+    next: Option<(&'i K, u32)>,
+    ahead: VecDeque<(K, u32)>,
+    /// Where to look for more of the running block's keys, if there may be any.
+    after: Option<K>,
+    fetch: usize,
+}
+
+impl<K: Key> Walk<'_, K> {
+    fn step(&mut self) {
+        let back = self.back;
+        let next = self.known.as_mut().and_then(|known| if back { known.next_back() } else { known.next() });
+        self.next = next.map(|(key, cell)| (key, *cell));
+    }
+
+    fn look_ahead(&mut self) {
+        let fresh = self.index.fresh();
+        if fresh.is_empty() {
+            return;
+        }
+        let own = |(key, cell): (&K, &u32)| (key.clone(), *cell);
+        let (from, to) = (self.span.0.as_ref(), self.span.1.as_ref());
+        let last = self.after.take();
+        if self.back {
+            let to = last.as_ref().map_or(to, Bound::Excluded);
+            if !crate::map::empty(&(from, to)) {
+                self.ahead.extend(fresh.range::<K, _>((from, to)).rev().take(self.fetch).map(own));
+            }
+        } else {
+            let from = last.as_ref().map_or(from, Bound::Excluded);
+            if !crate::map::empty(&(from, to)) {
+                self.ahead.extend(fresh.range::<K, _>((from, to)).take(self.fetch).map(own));
+            }
+        }
+        if self.ahead.len() == self.fetch {
+            self.after = self.ahead.back().map(|(key, _)| key.clone());
+        }
+        self.fetch = (self.fetch * 2).min(FETCH);
+    }
+}
+
+impl<'i, K: Key> Iterator for Walk<'i, K> {
+    type Item = (Cow<'i, K>, u32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let fresh = match (self.next, self.ahead.front()) {
+            (Some((known, _)), Some((fresh, _))) => (fresh < known) != self.back,
+            (None, Some(_)) => true,
+            _ => false,
+        };
+        if !fresh {
+            let (key, cell) = self.next?;
+            self.step();
+            return Some((Cow::Borrowed(key), cell));
+        }
+        let (key, cell) = self.ahead.pop_front()?;
+        if self.ahead.is_empty() && self.after.is_some() {
+            self.look_ahead();
+        }
+        Some((Cow::Owned(key), cell))
     }
 }
 
@@ -136,53 +206,188 @@ impl<K: Key> Part for MapIndex<K> {
 /// let stock: TxMap<String, u32> = stm.map();
 /// let orders = [("apple", 3), ("pear", 2), ("apple", 1)];
 /// stm.execute(&orders, |tx, (what, n)| {
-///     let have = stock.get(tx, &what.to_string())?.unwrap_or(0);
-///     stock.insert(tx, what.to_string(), have + n)
+///     let have = stock.get(tx, *what)?.unwrap_or(0); // by `&str`
+///     stock.set(tx, what.to_string(), have + n)
 /// })?;
 /// let all = stm.run(|tx| stock.range(tx, ..))?.committed();
 /// assert_eq!(all, Some(vec![("apple".to_string(), 4), ("pear".to_string(), 2)]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Looking at what was there makes a transaction depend on it: [`TxMap::insert`] and [`TxMap::remove`] give the old value
+/// and so conflict with lower changes of the key; [`TxMap::set`] and [`TxMap::unset`] do the same blindly, and never do.
 pub struct TxMap<K, V> {
     pub(crate) engine: u32,
     pub(crate) part: u32,
-    pub(crate) of: PhantomData<fn() -> (K, V)>,
+    pub(crate) of: PhantomData<fn((K, V)) -> (K, V)>,
 }
-
-impl<K, V> Clone for TxMap<K, V> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<K, V> Copy for TxMap<K, V> {}
 
 /// A range that was iterated: nothing else may exist in it.
 struct Scan<K> {
     part: u32,
-    range: (Bound<K>, Bound<K>),
+    span: Span<K>,
+    back: bool,
+    /// Cells in the order in which they were met.
     seen: Vec<u32>,
 }
 
 impl<K: Key> RangeCheck for Scan<K> {
     fn holds(&self, view: &View<'_>, txn: u32) -> bool {
         let Some(index) = view.store.part::<MapIndex<K>>(self.part) else { return false };
-        // Cells that were looked at have observations of their own.
-        index.candidates(&self.range).iter().all(|(_, c)| self.seen.binary_search(c).is_ok() || !view.exists(*c, txn))
+        // Cells that were looked at have observations of their own. Keys do not leave an index within a block, so they are
+        // met again, in the same order.
+        let mut seen = self.seen.iter();
+        let mut next = seen.next();
+        index.walk(&self.span, self.back).all(|(_, cell)| {
+            if next == Some(&cell) {
+                next = seen.next();
+                return true;
+            }
+            !view.exists(cell, txn)
+        })
+    }
+}
+
+/// A scan under way. However it ends, by a panic of the user's `Clone` too, what it has covered is observed.
+struct Scanning<'s, 'a, K: Key> {
+    spec: &'s mut Spec<'a>,
+    scan: Option<Scan<K>>,
+}
+
+impl<K: Key> Drop for Scanning<'_, '_, K> {
+    fn drop(&mut self) {
+        if self.spec.record
+            && let Some(scan) = self.scan.take()
+        {
+            self.spec.observe_range(Arc::new(scan));
+        }
+    }
+}
+
+/// Shows every existing entry of a range to `visit` until that has enough; returns the key at which it had.
+fn visit_all<K: Key, X>(
+    walk: Walk<'_, K>,
+    left: &mut u32,
+    mut look: impl FnMut(u32) -> TxResult<Option<X>>,
+    visit: &mut dyn FnMut(&K, X) -> bool,
+) -> TxResult<Option<K>> {
+    for (key, cell) in walk {
+        if let Some(found) = look(cell)? {
+            // Only entries count: which absent keys the index happens to hold depends on scheduling.
+            spend(left)?;
+            if !visit(&key, found) {
+                return Ok(Some(key.into_owned()));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// How a scan looks at a cell.
+trait Look {
+    type Found;
+    fn direct(d: &crate::direct::Direct<'_>, cell: u32) -> TxResult<Option<Self::Found>>;
+    fn spec(s: &mut Spec<'_>, cell: u32) -> TxResult<Option<Self::Found>>;
+}
+
+/// At its value.
+struct AtValue<V>(PhantomData<V>);
+
+impl<V: Value> Look for AtValue<V> {
+    type Found = V;
+    fn direct(d: &crate::direct::Direct<'_>, cell: u32) -> TxResult<Option<V>> {
+        d.read(cell)
+    }
+    fn spec(s: &mut Spec<'_>, cell: u32) -> TxResult<Option<V>> {
+        s.read(cell)
+    }
+}
+
+/// Only whether there is one.
+struct AtPresence;
+
+impl Look for AtPresence {
+    type Found = ();
+    fn direct(d: &crate::direct::Direct<'_>, cell: u32) -> TxResult<Option<()>> {
+        Ok(d.exists(cell).then_some(()))
+    }
+    fn spec(s: &mut Spec<'_>, cell: u32) -> TxResult<Option<()>> {
+        Ok(s.exists(cell)?.then_some(()))
     }
 }
 
 impl<K: Key, V: Value> TxMap<K, V> {
-    #[inline]
-    fn cell(&self, tx: &mut Tx<'_>, key: &K) -> TxResult<u32> {
-        tx.charge(self.engine)?;
-        tx.admit_key(key)?;
+    fn index<'t>(&self, tx: &'t Tx<'_>) -> TxResult<(&'t MapIndex<K>, &'t Store)> {
         let store: &Store = match &tx.mode {
             Mode::Direct(d) => d.store,
             Mode::Spec(s) => s.shared.store,
         };
         match store.part::<MapIndex<K>>(self.part) {
-            Some(index) => index.cell(store, key),
-            None => Err(Stop::misuse("a map has lost its index")),
+            Some(index) => Ok((index, store)),
+            None => Err(Stop::fault("a map has lost its index")),
+        }
+    }
+
+    /// The cell of a key that is only borrowed, made if there is none.
+    #[inline]
+    fn cell<Q>(&self, tx: &mut Tx<'_>, key: &Q) -> TxResult<u32>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        tx.charge(self.engine)?;
+        let (index, store) = self.index(tx)?;
+        if let Some((known, &id)) = index.known.get_key_value(key) {
+            tx.admit_key(known)?;
+            return Ok(id);
+        }
+        if let Some((fresh, &id)) = index.fresh().get_key_value(key) {
+            tx.admit_key(fresh)?;
+            return Ok(id);
+        }
+        let key = key.to_owned();
+        tx.admit_key(&key)?;
+        index.make(store, key)
+    }
+
+    /// The cell of a key that may be kept.
+    #[inline]
+    fn cell_of(&self, tx: &mut Tx<'_>, key: K) -> TxResult<u32> {
+        tx.charge(self.engine)?;
+        tx.admit_key(&key)?;
+        let (index, store) = self.index(tx)?;
+        if let Some(&id) = index.known.get(&key) {
+            return Ok(id);
+        }
+        if let Some(&id) = index.fresh().get(&key) {
+            return Ok(id);
+        }
+        index.make(store, key)
+    }
+
+    #[inline(always)]
+    fn read(tx: &mut Tx<'_>, id: u32) -> TxResult<Option<V>> {
+        match &mut tx.mode {
+            Mode::Direct(d) => d.read::<V>(id),
+            Mode::Spec(s) => s.read::<V>(id),
+        }
+    }
+
+    #[inline(always)]
+    fn write(tx: &mut Tx<'_>, id: u32, value: V) -> TxResult<()> {
+        match &mut tx.mode {
+            Mode::Direct(d) => {
+                d.write(id, value);
+                Ok(())
+            }
+            Mode::Spec(s) => s.write(id, value),
+        }
+    }
+
+    fn erase(tx: &mut Tx<'_>, id: u32) {
+        match &mut tx.mode {
+            Mode::Direct(d) => d.remove::<V>(id),
+            Mode::Spec(s) => s.remove(id),
         }
     }
 
@@ -191,19 +396,24 @@ impl<K: Key, V: Value> TxMap<K, V> {
     /// # Errors
     /// A stop to be passed on.
     #[inline]
-    pub fn get(&self, tx: &mut Tx<'_>, key: &K) -> TxResult<Option<V>> {
+    pub fn get<Q>(&self, tx: &mut Tx<'_>, key: &Q) -> TxResult<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let id = self.cell(tx, key)?;
-        match &mut tx.mode {
-            Mode::Direct(d) => d.read::<V>(id),
-            Mode::Spec(s) => s.read::<V>(id),
-        }
+        Self::read(tx, id)
     }
 
     /// Whether there is a value at `key`. Weaker than [`TxMap::get`]: does not conflict with a change of the value.
     ///
     /// # Errors
     /// A stop to be passed on.
-    pub fn contains_key(&self, tx: &mut Tx<'_>, key: &K) -> TxResult<bool> {
+    pub fn contains_key<Q>(&self, tx: &mut Tx<'_>, key: &Q) -> TxResult<bool>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let id = self.cell(tx, key)?;
         match &mut tx.mode {
             Mode::Direct(d) => Ok(d.exists(id)),
@@ -211,31 +421,71 @@ impl<K: Key, V: Value> TxMap<K, V> {
         }
     }
 
-    /// Puts a value at `key`, without looking at what was there.
-    ///
-    /// # Errors
-    /// A stop to be passed on; a revert with [`Revert::LIMIT`] when the engine is out of cells.
-    #[inline]
-    pub fn insert(&self, tx: &mut Tx<'_>, key: K, value: V) -> TxResult<()> {
-        let id = self.cell(tx, &key)?;
-        tx.admit(&value)?;
-        match &mut tx.mode {
-            Mode::Direct(d) => d.write(id, value),
-            Mode::Spec(s) => s.write(id, value)?,
-        }
-        Ok(())
-    }
-
-    /// Removes the value at `key`, without looking.
+    /// Puts a value at `key`; returns what was there. Whoever does not want to know should use [`TxMap::set`].
     ///
     /// # Errors
     /// A stop to be passed on.
-    pub fn remove(&self, tx: &mut Tx<'_>, key: &K) -> TxResult<()> {
+    #[inline]
+    pub fn insert(&self, tx: &mut Tx<'_>, key: K, value: V) -> TxResult<Option<V>> {
+        let id = self.cell_of(tx, key)?;
+        tx.admit(&value)?;
+        let old = Self::read(tx, id)?;
+        Self::write(tx, id, value)?;
+        Ok(old)
+    }
+
+    /// Puts a value at `key`, without looking at what was there: never conflicts by itself.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    #[inline]
+    pub fn set(&self, tx: &mut Tx<'_>, key: K, value: V) -> TxResult<()> {
+        let id = self.cell_of(tx, key)?;
+        tx.admit(&value)?;
+        Self::write(tx, id, value)
+    }
+
+    /// Replaces the value at `key` (`None`: there is none) by what `f` makes of it; returns the new value.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    #[inline]
+    pub fn update(&self, tx: &mut Tx<'_>, key: K, f: impl FnOnce(Option<V>) -> V) -> TxResult<V> {
+        let id = self.cell_of(tx, key)?;
+        let new = f(Self::read(tx, id)?);
+        tx.admit(&new)?;
+        Self::write(tx, id, new.clone())?;
+        Ok(new)
+    }
+
+    /// Removes the value at `key` and returns it. Whoever does not want to know should use [`TxMap::unset`].
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn remove<Q>(&self, tx: &mut Tx<'_>, key: &Q) -> TxResult<Option<V>>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
         let id = self.cell(tx, key)?;
-        match &mut tx.mode {
-            Mode::Direct(d) => d.remove::<V>(id),
-            Mode::Spec(s) => s.remove(id),
+        let old = Self::read(tx, id)?;
+        if old.is_some() {
+            Self::erase(tx, id);
         }
+        Ok(old)
+    }
+
+    /// Removes the value at `key`, without looking: never conflicts by itself.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn unset<Q>(&self, tx: &mut Tx<'_>, key: &Q) -> TxResult<()>
+    where
+        K: Borrow<Q>,
+        Q: KeyRef<K> + ?Sized,
+    {
+        let id = self.cell(tx, key)?;
+        Self::erase(tx, id);
         Ok(())
     }
 
@@ -244,49 +494,124 @@ impl<K: Key, V: Value> TxMap<K, V> {
     /// # Errors
     /// A stop to be passed on.
     pub fn range(&self, tx: &mut Tx<'_>, range: impl RangeBounds<K>) -> TxResult<Vec<(K, V)>> {
-        self.scan(tx, (range.start_bound().cloned(), range.end_bound().cloned()), usize::MAX)
+        self.entries(tx, range, false, usize::MAX)
     }
 
-    /// The first entry at or after the start of a range: reads no further than needed.
+    /// All entries of a key range, last one first.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn range_back(&self, tx: &mut Tx<'_>, range: impl RangeBounds<K>) -> TxResult<Vec<(K, V)>> {
+        self.entries(tx, range, true, usize::MAX)
+    }
+
+    /// The first entry of a range. Reads up to its key and no further: changes beyond it do not matter.
     ///
     /// # Errors
     /// A stop to be passed on.
     pub fn first_in(&self, tx: &mut Tx<'_>, range: impl RangeBounds<K>) -> TxResult<Option<(K, V)>> {
-        let found = self.scan(tx, (range.start_bound().cloned(), range.end_bound().cloned()), 1)?;
-        Ok(found.into_iter().next())
+        Ok(self.entries(tx, range, false, 1)?.pop())
     }
 
-    fn scan(&self, tx: &mut Tx<'_>, range: (Bound<K>, Bound<K>), limit: usize) -> TxResult<Vec<(K, V)>> {
+    /// The last entry of a range. Reads down to its key and no further: changes before it do not matter.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn last_in(&self, tx: &mut Tx<'_>, range: impl RangeBounds<K>) -> TxResult<Option<(K, V)>> {
+        Ok(self.entries(tx, range, true, 1)?.pop())
+    }
+
+    /// The entry with the least key.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn first(&self, tx: &mut Tx<'_>) -> TxResult<Option<(K, V)>> {
+        self.first_in(tx, ..)
+    }
+
+    /// The entry with the greatest key.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn last(&self, tx: &mut Tx<'_>) -> TxResult<Option<(K, V)>> {
+        self.last_in(tx, ..)
+    }
+
+    /// Number of entries. Counts them, each as a read of whether it is there: conflicts with lower insertions and removals,
+    /// not with changes of values. Where it is needed often, keep a [`crate::TxCounter`] beside the map.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn len(&self, tx: &mut Tx<'_>) -> TxResult<u64> {
+        let mut n = 0;
+        self.scan::<AtPresence>(tx, (Bound::Unbounded, Bound::Unbounded), false, &mut |_, ()| {
+            n += 1;
+            true
+        })?;
+        Ok(n)
+    }
+
+    /// Whether there are no entries. Looks no further than the first.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn is_empty(&self, tx: &mut Tx<'_>) -> TxResult<bool> {
+        let mut none = true;
+        self.scan::<AtPresence>(tx, (Bound::Unbounded, Bound::Unbounded), false, &mut |_, ()| {
+            none = false;
+            false
+        })?;
+        Ok(none)
+    }
+
+    fn entries(&self, tx: &mut Tx<'_>, range: impl RangeBounds<K>, back: bool, limit: usize) -> TxResult<Vec<(K, V)>> {
+        let mut out = Vec::new();
+        let span = (range.start_bound().cloned(), range.end_bound().cloned());
+        self.scan::<AtValue<V>>(tx, span, back, &mut |key, value| {
+            out.push((key.clone(), value));
+            out.len() < limit
+        })?;
+        Ok(out)
+    }
+
+    fn scan<L: Look>(
+        &self,
+        tx: &mut Tx<'_>,
+        span: Span<K>,
+        back: bool,
+        visit: &mut dyn FnMut(&K, L::Found) -> bool,
+    ) -> TxResult<()> {
         tx.charge(self.engine)?;
-        let store: &Store = match &tx.mode {
-            Mode::Direct(d) => d.store,
-            Mode::Spec(s) => s.shared.store,
-        };
-        let Some(index) = store.part::<MapIndex<K>>(self.part) else {
-            return Err(Stop::misuse("a map has lost its index"));
-        };
-        let candidates = index.candidates(&range);
-        let (mut out, mut seen, mut end) = (Vec::new(), Vec::new(), range.1);
-        for (key, id) in candidates {
-            let value = match &mut tx.mode {
-                Mode::Direct(d) => d.read::<V>(id)?,
-                Mode::Spec(s) => s.read::<V>(id)?,
-            };
-            seen.push(id);
-            if let Some(v) = value {
-                // Only entries count: which absent keys the index happens to hold depends on scheduling.
-                tx.charge(self.engine)?;
-                out.push((key.clone(), v));
-                if out.len() == limit {
-                    end = Bound::Included(key);
-                    break;
+        let (mode, left) = tx.parts();
+        match mode {
+            Mode::Direct(d) => {
+                let d = &*d;
+                let Some(index) = d.store.part::<MapIndex<K>>(self.part) else {
+                    return Err(Stop::fault("a map has lost its index"));
+                };
+                visit_all(index.walk(&span, back), left, |cell| L::direct(d, cell), visit)?;
+            }
+            Mode::Spec(spec) => {
+                let Some(index) = spec.shared.store.part::<MapIndex<K>>(self.part) else {
+                    return Err(Stop::fault("a map has lost its index"));
+                };
+                // The walk needs the range as it was asked for, the observation gets its own.
+                let scan = Scan { part: self.part, span: span.clone(), back, seen: Vec::new() };
+                let mut scanning = Scanning { spec, scan: Some(scan) };
+                let Scanning { spec, scan } = &mut scanning;
+                let look = |cell| {
+                    if let Some(scan) = scan.as_mut() {
+                        scan.seen.push(cell);
+                    }
+                    L::spec(spec, cell)
+                };
+                let stopped = visit_all(index.walk(&span, back), left, look, visit)?;
+                if let (Some(key), Some(scan)) = (stopped, &mut scanning.scan) {
+                    let end = if back { &mut scan.span.0 } else { &mut scan.span.1 };
+                    *end = Bound::Included(key);
                 }
             }
         }
-        if let Mode::Spec(s) = &mut tx.mode {
-            seen.sort_unstable();
-            s.observe_range(Arc::new(Scan { part: self.part, range: (range.0, end), seen }));
-        }
-        Ok(out)
+        Ok(())
     }
 }

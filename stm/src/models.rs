@@ -165,6 +165,7 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
         group: Group::new(false),
         park: Parking::new(),
         arrived: AtomicU32::new(0),
+        begun: AtomicU64::new(0),
         done: AtomicU32::new(0),
         workers: 2,
         baton: None,
@@ -245,7 +246,7 @@ fn a_hint_against_the_seal() {
         let (shared, cell) = segment(1);
         shared.next.store(1, Relaxed);
         let slot = shared.slot(0);
-        let running = slot.open(0);
+        let running = slot.open(0, 0);
         let executed = running.with(EXECUTED);
         assert!(slot.change(running, executed));
         let hint = thread::spawn(move || shared.abort(&mut Counts::default(), executed, 0, Cause::Invented));

@@ -7,9 +7,20 @@ use crate::reclaim::Chore;
 use std::time::Instant;
 
 /// Parked threads for the workers beyond the caller's own.
+///
+/// **A worker's loop must not be stealable.** A closure may use `rayon::join`, or run another engine; while it waits, its
+/// thread looks for other work in its pool. Would it find a sibling's loop there, which ends when the segment does, it
+/// would wait for its own transaction. So each helper is a pool of its own with one thread: nothing can be taken from it,
+/// and nothing that it could take while it waits is a loop.
 pub(crate) struct Pool {
     #[cfg(not(any(loom, shuttle)))]
-    threads: Option<rayon_core::ThreadPool>,
+    helpers: Vec<rayon_core::ThreadPool>,
+}
+
+#[cfg(not(any(loom, shuttle)))]
+thread_local! {
+    /// This thread is a helper of some engine: all it may find while it waits is a chore.
+    static HELPER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 impl Pool {
@@ -17,15 +28,15 @@ impl Pool {
     pub(crate) fn new(helpers: usize) -> Result<Pool, String> {
         #[cfg(not(any(loom, shuttle)))]
         {
-            if helpers == 0 {
-                return Ok(Pool { threads: None });
-            }
-            let threads = rayon_core::ThreadPoolBuilder::new()
-                .num_threads(helpers)
-                .thread_name(|k| format!("stm-{}", k + 1))
-                .build()
-                .map_err(|e| format!("could not start {helpers} worker threads: {e}"))?;
-            Ok(Pool { threads: Some(threads) })
+            let one = |k: usize| {
+                rayon_core::ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .thread_name(move |_| format!("stm-{}", k + 1))
+                    .start_handler(|_| HELPER.set(true))
+                    .build()
+            };
+            let helpers: Result<Vec<_>, _> = (0..helpers).map(one).collect();
+            Ok(Pool { helpers: helpers.map_err(|e| format!("could not start another worker thread: {e}"))? })
         }
         #[cfg(any(loom, shuttle))]
         {
@@ -38,25 +49,36 @@ impl Pool {
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn run<W: Send>(&self, items: &mut [W], work: impl Fn(&mut W) + Sync) {
         let Some((first, rest)) = items.split_first_mut() else { return };
-        match &self.threads {
-            Some(pool) if !rest.is_empty() => pool.in_place_scope(|scope| {
-                for w in rest {
-                    let work = &work;
-                    scope.spawn(move |_| work(w));
-                }
-                work(first);
-            }),
-            _ => work(first),
+        if rest.is_empty() || self.helpers.is_empty() {
+            return work(first);
         }
+        if rayon_core::current_thread_index().is_none() || HELPER.get() {
+            return side_by_side(&self.helpers, rest, &work, &mut || work(first));
+        }
+        // The caller is a thread of somebody's pool. While it waited for the helpers it would take up jobs of that pool,
+        // here in the middle of `execute`; such a job may want the very lock under which the engine is used. So a thread
+        // without a pool waits in its place.
+        let rest = std::sync::Mutex::new(Some(rest));
+        let others = || crate::sync::lock(&rest).take().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let waiting = || side_by_side(&self.helpers, others(), &work, &mut || ());
+            let waiter = std::thread::Builder::new().name("stm-wait".to_string()).spawn_scoped(scope, waiting);
+            match waiter {
+                Ok(_) => work(first),
+                // No thread to be had: then this one waits.
+                Err(_) => side_by_side(&self.helpers, others(), &work, &mut || work(first)),
+            }
+        });
     }
 
     /// Does these some time soon, on a helper if there is one.
     pub(crate) fn later(&self, chores: Vec<Chore>) {
-        for chore in chores {
+        for (_k, chore) in chores.into_iter().enumerate() {
             #[cfg(not(any(loom, shuttle)))]
-            if let Some(pool) = &self.threads {
+            if !self.helpers.is_empty() {
                 // A panic in a `Drop` would otherwise end the process; here it costs the memory that was to be freed.
-                pool.spawn(|| drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(chore))));
+                self.helpers[_k % self.helpers.len()]
+                    .spawn(|| drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(chore))));
                 continue;
             }
             chore();
@@ -72,6 +94,23 @@ impl Pool {
     #[cfg(loom)]
     pub(crate) fn run<W: Send>(&self, items: &mut [W], work: impl Fn(&mut W) + Sync) {
         items.iter_mut().for_each(work);
+    }
+}
+
+/// Runs `work` once per item, each on a helper of its own, and `own` on this thread meanwhile.
+#[cfg(not(any(loom, shuttle)))]
+fn side_by_side<W: Send, F: Fn(&mut W) + Sync>(
+    helpers: &[rayon_core::ThreadPool],
+    items: &mut [W],
+    work: &F,
+    own: &mut dyn FnMut(),
+) {
+    match (helpers.split_first(), items.split_first_mut()) {
+        (Some((helper, helpers)), Some((item, items))) => helper.in_place_scope(|scope| {
+            scope.spawn(move |_| work(item));
+            side_by_side(helpers, items, work, own);
+        }),
+        _ => own(),
     }
 }
 

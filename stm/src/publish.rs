@@ -105,11 +105,13 @@ impl Shared<'_> {
         let slot = self.slot(txn);
         s.prev.clear();
         s.prev.extend((0..slot.writes_len()).map(|k| slot.write(self.log, k)));
+        // By cell, so that each of many is found without looking at all.
+        s.prev.sort_unstable();
         s.nodes.extend_from_slice(&s.prev);
         let mut deltas = false;
         for p in &s.prev {
             let (cell, at) = ((p >> 32) as u32, *p as u32);
-            if chain::current(self.recs, at) != 0 && !buf.writes.iter().any(|w| w.cell == cell) {
+            if chain::current(self.recs, at) != 0 && buf.position(cell).is_none() {
                 #[cfg(feature = "mutants")]
                 if crate::mutants::on(crate::mutants::Mutant::LeftoverWrite) {
                     continue;
@@ -120,11 +122,11 @@ impl Shared<'_> {
         }
         for wr in &buf.writes {
             deltas |= wr.kind == Kind::Delta;
-            let Some(p) = s.prev.iter().find(|p| (**p >> 32) as u32 == wr.cell) else {
+            let Ok(k) = s.prev.binary_search_by_key(&wr.cell, |p| (p >> 32) as u32) else {
                 self.link(s, txn, wr.cell, wr.kind, wr.word);
                 continue;
             };
-            let at = *p as u32;
+            let at = s.prev[k] as u32;
             let old = chain::current(self.recs, at);
             #[cfg(feature = "mutants")]
             if old != 0 && self.mutate_version(wr, at, old) {

@@ -55,6 +55,11 @@ pub(crate) fn within(below: u64, pending: u64, delta: i64, lo: i64, hi: i64) -> 
     i128::from(lo) <= next && next <= i128::from(hi)
 }
 
+#[inline]
+fn among(cells: &[u32], cell: u32) -> bool {
+    if cells.len() <= crate::hints::FEW_CELLS { cells.contains(&cell) } else { cells.binary_search(&cell).is_ok() }
+}
+
 /// Where observations are checked: chains plus committed base.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
@@ -72,19 +77,19 @@ impl View<'_> {
 
     /// The first observation of `slot` that does not hold for transaction `txn`, as the cell to blame.
     ///
-    /// `only`: look at observations of this cell alone (for hints).
+    /// `only`: look at observations of these cells alone (for hints); in order, if they are many.
     #[inline(always)]
-    pub(crate) fn stale(&self, slot: &Slot, txn: u32, only: Option<u32>) -> Option<u32> {
+    pub(crate) fn stale(&self, slot: &Slot, txn: u32, only: Option<&[u32]>) -> Option<u32> {
         self.stale_from(slot, txn, only, 0)
     }
 
     /// As [`View::stale`], from word `k` of the log on.
     #[inline(always)]
-    pub(crate) fn stale_from(&self, slot: &Slot, txn: u32, only: Option<u32>, mut k: usize) -> Option<u32> {
+    pub(crate) fn stale_from(&self, slot: &Slot, txn: u32, only: Option<&[u32]>, mut k: usize) -> Option<u32> {
         let len = slot.reads_len();
         while k < len {
             let (tag, cell, low) = split(slot.read(self.log, k));
-            if only.is_none_or(|o| o == cell) {
+            if only.is_none_or(|o| among(o, cell)) {
                 let good = if tag == VALUE {
                     chain::find(self.recs, self.store.cells.get(cell), txn).ver == low
                 } else {

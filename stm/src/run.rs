@@ -11,8 +11,9 @@ use crate::ahead::Ahead;
 use crate::arena::{Arena, Run};
 use crate::chain::Rec;
 use crate::chaos::{Chaos, Trick};
-use crate::error::{Broken, TxResult, panic_revert};
+use crate::error::{TxResult, panic_fault};
 use crate::execute::Done;
+use crate::inside::{self, Working};
 use crate::park::Parking;
 use crate::read_set::View;
 use crate::seeded::Baton;
@@ -98,6 +99,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) park: Parking,
     /// Workers that have arrived: under chaos all wait for all, or small blocks would be over before the second came.
     pub(crate) arrived: AtomicU32,
+    /// Bit k: worker k has begun. For the watchdog.
+    pub(crate) begun: AtomicU64,
     /// Workers that are done with running and looking: when all are, written cells may be brought home.
     pub(crate) done: AtomicU32,
     pub(crate) workers: u32,
@@ -247,13 +250,11 @@ where
 {
     /// Works until the segment is finished. Should this worker be lost on the way, the others do not wait for it.
     pub(crate) fn work(&self, w: &mut Worker<R>) {
+        let _here = Working::new(self.shared.store.engine, w.id);
+        self.shared.begun.fetch_or(1 << w.id, Relaxed);
         let lost = catch_unwind(AssertUnwindSafe(|| self.work_on(w))).err();
         if let Some(payload) = lost {
-            let why = match payload.downcast::<Broken>() {
-                Ok(broken) => broken.0,
-                Err(payload) => format!("a worker was lost outside a closure: {}", panic_revert(&*payload).reason()),
-            };
-            self.shared.break_off(why);
+            self.shared.break_off(panic_fault(&*payload));
             if let Some(b) = self.shared.baton {
                 b.leave(w.id);
             }
@@ -408,11 +409,31 @@ impl Shared<'_> {
         if final_run {
             let _ = writeln!(out, "transaction {c} runs under the token, as final");
         }
-        if final_run || self.slot(c).load_sc().is(c, RUNNING) {
+        let running = self.slot(c).load_sc().is(c, RUNNING);
+        let by = self.slot(c).worker.load(Relaxed);
+        let nested = inside::waiting(self.store.engine);
+        for (worker, inner) in &nested {
+            let _ = writeln!(out, "worker {worker} is in a closure that waits for engine {inner} to execute a batch");
+        }
+        if final_run || running {
+            let on = if running { format!(" on worker {by}") } else { String::new() };
+            let why = if nested.iter().any(|(worker, _)| final_run || *worker == by) {
+                "its closure waits for another engine: look at that one"
+            } else {
+                "a closure that never returns to a read cannot be stopped"
+            };
+            let _ = writeln!(out, "transaction {c} is running{on} and blocks all later ones: {why}");
+        }
+        let begun = self.begun.load(SeqCst);
+        for worker in (0..self.workers).filter(|k| begun >> k & 1 == 0) {
             let _ = writeln!(
                 out,
-                "transaction {c} is running and blocks all later ones: a closure that never returns to a read cannot be stopped"
+                "worker {worker} has not begun: its thread is still dropping values of an earlier batch, or gets no core"
             );
+        }
+        if self.finished(c) {
+            let _ =
+                writeln!(out, "all is committed, and {} of {} workers are done", self.done.load(SeqCst), self.workers);
         }
         out
     }

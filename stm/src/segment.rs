@@ -1,7 +1,7 @@
 //! A stretch of a batch in speculative mode: what it needs, who works on it, and how its outcome is settled.
 
 use crate::ahead::Ahead;
-use crate::arena::STEP;
+use crate::arena::{self, STEP};
 use crate::builder::Executor;
 use crate::chaos::Chaos;
 use crate::engine::Stm;
@@ -71,6 +71,7 @@ impl Stm {
             group: crate::certify::Group::new(group),
             park: Parking::new(),
             arrived: AtomicU32::new(0),
+            begun: AtomicU64::new(0),
             done: AtomicU32::new(0),
             workers: self.workers as u32,
             baton: baton.as_ref(),
@@ -110,7 +111,12 @@ impl Stm {
         self.heat = shared.heat.load(Relaxed);
         self.window_now = shared.window.load(Relaxed);
         self.ahead = shared.ahead.on();
-        let broken = lock(&shared.why).take();
+        let mut broken = lock(&shared.why).take();
+        if broken.is_none() {
+            // A closure may have swallowed it, or the run was thrown away: that must not decide.
+            let full = self.recs.overdrawn() || self.log.overdrawn();
+            broken = if full { Some(arena::full(self.recs.limit)) } else { self.store.fault() };
+        }
         if broken.is_none()
             && let Some(audit) = &audit
         {
@@ -119,9 +125,7 @@ impl Stm {
         }
         let fatal = shared.fatal.load(SeqCst);
         if let Some(why) = broken {
-            let fault = Fatal::fault(why);
-            self.broken = Some(fault.clone());
-            return Err((from, fault));
+            return Err((from, Fatal::fault(why)));
         }
         self.finish(workers, from, end, fatal, out)
     }

@@ -121,7 +121,7 @@ pub(crate) struct Slot {
     pub(crate) waiters: AtomicU64,
     /// Bit 0: the outcome is fatal. Bit 1: there are deltas to fold at commit.
     pub(crate) flags: AtomicU32,
-    /// Where the newest outcome lies: worker and index in that worker's pile.
+    /// Who runs the transaction, or ran it last; its outcome lies in that worker's pile, at index `at`.
     pub(crate) worker: AtomicU32,
     pub(crate) at: AtomicU32,
     reads: WordLog<INLINE_READS>,
@@ -141,11 +141,12 @@ impl Slot {
     pub(crate) fn change(&self, from: Status, to: Status) -> bool {
         self.status.compare_exchange(from.0, to.0, AcqRel, Relaxed).is_ok()
     }
-    /// First claim: the caller alone owns index `txn`, and the slot's former user has committed.
+    /// First claim: `worker` alone owns index `txn`, and the slot's former user has committed.
     #[inline(always)]
-    pub(crate) fn open(&self, txn: u32) -> Status {
+    pub(crate) fn open(&self, txn: u32, worker: u32) -> Status {
         let s = Status::new(txn, 0, RUNNING);
         self.waiters.store(0, Relaxed);
+        self.worker.store(worker, Relaxed);
         self.writes.head.store(0, Relaxed);
         self.reads.head.store(0, Relaxed);
         self.status.store(s.0, Release);
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn a_late_hint_misses() {
         let slot = Slot::default();
-        let first = slot.open(7);
+        let first = slot.open(7, 0);
         assert!(slot.change(first, first.with(EXECUTED)));
         let stale = first.with(EXECUTED);
         assert!(slot.change(stale, stale.with(ABORTED)));

@@ -8,7 +8,7 @@ use crate::slot::{self, Status};
 use crate::sync::Relaxed;
 use crate::tx::RangeCheck;
 use crate::value::{Column, Value, from_word, is_word, word_of};
-use std::collections::BTreeMap;
+use crate::write_index::WriteIndex;
 use std::sync::Arc;
 
 /// One buffered write.
@@ -29,7 +29,7 @@ pub(crate) struct Buffer {
     pub(crate) writes: Vec<Write>,
     pub(crate) ranges: Vec<Arc<dyn RangeCheck>>,
     undo: Vec<(u32, Write)>,
-    index: BTreeMap<u32, u32>,
+    index: WriteIndex,
     /// This run is known to be wrong, whatever the closure returns.
     pub(crate) retry: Option<Retry>,
 }
@@ -66,12 +66,8 @@ impl Buffer {
     }
 
     #[inline(always)]
-    fn position(&self, cell: u32) -> Option<usize> {
-        if self.writes.len() <= LINEAR {
-            self.writes.iter().position(|w| w.cell == cell)
-        } else {
-            self.index.get(&cell).map(|&k| k as usize)
-        }
+    pub(crate) fn position(&self, cell: u32) -> Option<usize> {
+        if self.writes.len() <= LINEAR { self.writes.iter().position(|w| w.cell == cell) } else { self.index.get(cell) }
     }
 
     #[inline(always)]
@@ -86,16 +82,19 @@ impl Buffer {
     fn add_to_index(&mut self, cell: u32) {
         let n = self.writes.len();
         if n == LINEAR + 1 {
-            self.index = self.writes.iter().enumerate().map(|(k, w)| (w.cell, k as u32)).collect();
+            self.index.clear();
+            for (k, w) in self.writes.iter().enumerate() {
+                self.index.insert(w.cell, k);
+            }
         } else {
-            self.index.insert(cell, n as u32 - 1);
+            self.index.insert(cell, n - 1);
         }
     }
 
     fn truncate(&mut self, len: usize) {
         while self.writes.len() > len {
             if let Some(w) = self.writes.pop() {
-                self.index.remove(&w.cell);
+                self.index.remove_last(w.cell);
             }
         }
         if len <= LINEAR {
@@ -265,7 +264,7 @@ impl Spec<'_> {
     fn typed<T: Value>(&self, part: u32, f: impl FnOnce(&Column<T>) -> Option<T>) -> TxResult<Option<T>> {
         match self.shared.store.part::<Column<T>>(part).and_then(f) {
             Some(v) => Ok(Some(v)),
-            None => Err(Stop::misuse("a version's value is missing from its column")),
+            None => Err(Stop::fault("a version's value is missing from its column")),
         }
     }
 
@@ -296,7 +295,7 @@ impl Spec<'_> {
                 let part = self.shared.store.cells.get(id).part();
                 match self.shared.store.part::<Column<T>>(part) {
                     Some(c) => c.put(value),
-                    None => return Err(Stop::misuse("a cell has no column for its values")),
+                    None => return Err(Stop::fault("a cell has no column for its values")),
                 }
             }
         };

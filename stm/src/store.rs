@@ -6,9 +6,10 @@
 
 use crate::arena::Arena;
 use crate::chain::{self, Cell, Kind, Rec};
+use crate::error::{Stop, TxResult};
 use crate::limits::Limits;
 use crate::reclaim::Chore;
-use crate::sync::{Mutex, Relaxed, lock};
+use crate::sync::{AtomicBool, Mutex, Relaxed, lock};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32 as IdCounter, Ordering};
@@ -38,6 +39,10 @@ pub(crate) trait Part: Any + Send + Sync {
     fn forget_undo(&mut self) {}
     /// The cell that used place `base` is gone.
     fn release(&mut self, _base: u64) {}
+    /// More was asked for in this block than there is.
+    fn overdrawn(&self) -> bool {
+        false
+    }
     /// Name of a cell within this container, for people.
     fn label(&self, _cell: u32) -> Option<String> {
         None
@@ -50,6 +55,8 @@ pub(crate) struct Store {
     pub(crate) cells: Arena<Cell>,
     parts: Vec<Box<dyn Part>>,
     free: Mutex<Vec<u32>>,
+    /// Somebody has asked for a cell when there was none.
+    short: AtomicBool,
     cell_names: BTreeMap<u32, String>,
     part_names: BTreeMap<u32, String>,
 }
@@ -60,9 +67,10 @@ impl Store {
         Store {
             engine: NEXT.fetch_add(1, Ordering::Relaxed),
             limits,
-            cells: Arena::new(1),
+            cells: Arena::limited(1, MAX_CELLS),
             parts: Vec::new(),
             free: Mutex::new(Vec::new()),
+            short: AtomicBool::new(false),
             cell_names: BTreeMap::new(),
             part_names: BTreeMap::new(),
         }
@@ -92,12 +100,12 @@ impl Store {
     }
 
     /// A cell without a value. May be called during a block.
+    ///
+    /// Speculative runs take cells too, for keys that no transaction turns out to have named. So which transaction takes
+    /// the last one depends on scheduling, and running out of them is not its affair: see [`Store::fault`].
     pub(crate) fn new_cell(&self, part: u32, owner: u32) -> Option<u32> {
-        let id = match lock(&self.free).pop() {
-            Some(id) => id,
-            None if self.cells.used() >= MAX_CELLS => return None,
-            None => self.cells.claim(1),
-        };
+        let free = lock(&self.free).pop();
+        let id = free.or_else(|| self.cells.claim_one())?;
         let cell = self.cells.get(id);
         cell.base.store(0, Relaxed);
         cell.set_meta(part, false);
@@ -106,13 +114,39 @@ impl Store {
         Some(id)
     }
 
+    /// As [`Store::new_cell`], in a transaction: which stops the engine if there is none, even should its closure swallow
+    /// the stop.
+    pub(crate) fn new_cell_tx(&self, part: u32, owner: u32) -> TxResult<u32> {
+        self.new_cell(part, owner).ok_or_else(|| {
+            self.short.store(true, Relaxed);
+            Stop::fault(self.out_of_cells())
+        })
+    }
+
+    /// What to say when there are no cells left.
+    #[cold]
+    pub(crate) fn out_of_cells(&self) -> String {
+        let most = self.cells.limit;
+        format!(
+            "out of cells: an engine holds at most {most}, one for each cell, counter, bag, vector element and map key; \
+             use several engines"
+        )
+    }
+
+    /// Why the engine cannot go on, if a run of this block has asked for more than there is, whatever became of that run.
+    pub(crate) fn fault(&self) -> Option<String> {
+        if self.short.load(Relaxed) {
+            return Some(self.out_of_cells());
+        }
+        self.parts.iter().any(|p| p.overdrawn()).then(|| crate::arena::full(u32::MAX as usize))
+    }
+
     /// As [`Store::new_cell`], between blocks.
     pub(crate) fn new_cell_mut(&mut self, part: u32, owner: u32) -> Option<u32> {
-        let used = self.cells.used();
-        if used >= MAX_CELLS || !lock(&self.free).is_empty() {
+        if !lock(&self.free).is_empty() {
             return self.new_cell(part, owner);
         }
-        let id = self.cells.claim(1);
+        let id = self.cells.claim_one()?;
         self.cells.get(id).owner.store(owner, Relaxed);
         Some(id)
     }
@@ -231,6 +265,83 @@ impl Store {
             (Some(name), None) => name.clone(),
             (None, Some(inner)) => format!("[{inner}]"),
             (None, None) => "unnamed".to_string(),
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use crate::{Builder, FatalCause, Mode, Stm, Tx, TxResult};
+
+    fn engines() -> Vec<(&'static str, Builder)> {
+        let spec = Stm::builder().mode(Mode::Speculative);
+        vec![
+            ("sequential", Stm::builder().sequential()),
+            ("direct", Stm::builder().threads(2).mode(Mode::Direct)),
+            ("auto", Stm::builder().threads(2)),
+            ("alternating", Stm::builder().threads(2).mode(Mode::Alternate(3))),
+            ("one thread", spec.clone().threads(1)),
+            ("two threads", spec.clone().threads(2)),
+            ("four threads, long way", spec.clone().threads(4).run_ahead(false)),
+            ("eight threads in groups", spec.clone().threads(8).group_certification(true)),
+            ("chaos", spec.clone().threads(3).chaos(5)),
+            ("seeded", spec.seeded(3, 3)),
+        ]
+    }
+
+    /// The last cell goes to whoever is first, and that is nobody's place in the order: so it stops the engine, in the
+    /// same words everywhere, whatever the closure makes of it.
+    #[test]
+    fn running_out_of_cells_is_a_fault_alike_for_every_executor() {
+        for swallow in [false, true] {
+            let mut said = Vec::new();
+            for (name, builder) in engines() {
+                let mut stm = builder.build().expect("a small engine");
+                let (map, list) = (stm.map::<u64, u64>(), stm.vec([0u64]));
+                let total = stm.cell(0u64);
+                stm.store.cells.limit = 200;
+                let body = |tx: &mut Tx<'_>, k: &u64| -> TxResult<u64> {
+                    let grown = if k % 2 == 0 { map.set(tx, *k, 1) } else { list.push(tx, *k).map(|_| ()) };
+                    if !swallow {
+                        grown?;
+                    }
+                    total.update(tx, |v| v + 1)
+                };
+                // What fits, fits everywhere.
+                let out = stm.execute(&(0..100).collect::<Vec<u64>>(), body).expect("there is room");
+                assert!(out.iter().all(|o| o.is_committed()), "{name}");
+                let stopped = stm.execute(&(100..400).collect::<Vec<u64>>(), body).expect_err(name);
+                assert_eq!((stopped.at, stopped.outcomes.len()), (0, 0), "{name}: there is no place");
+                assert_eq!(stopped.fatal.cause(), FatalCause::Fault, "{name}");
+                assert!(stopped.fatal.reason().contains("out of cells"), "{name}: {}", stopped.fatal);
+                let later = stm.run(|tx| total.get(tx)).expect_err(name);
+                assert_eq!(later.fatal, stopped.fatal, "{name}: and it stays so");
+                said.push(stopped.fatal);
+            }
+            assert!(said.iter().all(|f| *f == said[0]), "{said:?}");
+        }
+    }
+
+    /// What is left in the engine does not depend on how often runs were thrown away: a tight bound holds for ever.
+    #[test]
+    fn thrown_away_runs_leave_no_cells_behind() {
+        for (name, builder) in engines() {
+            let mut stm = builder.build().expect("a small engine");
+            let (list, map, hot) = (stm.vec(Vec::<String>::new()), stm.map::<u64, u64>(), stm.cell(0u64));
+            for round in 0..60u64 {
+                let out = stm.execute(&(0..24u64).collect::<Vec<_>>(), |tx, k| {
+                    let v = hot.update(tx, |v| v + 1)?;
+                    // Which keys, and how far the vector grows meanwhile, depends on what was read.
+                    map.set(tx, v % 7, *k)?;
+                    map.unset(tx, &(v % 7))?;
+                    if v % 2 == 1 { list.push(tx, v.to_string()).map(|_| ()) } else { list.pop(tx).map(|_| ()) }
+                });
+                assert_eq!(out.expect("nothing stops it").len(), 24, "{name}");
+                let used = stm.store.cells.used() - super::lock(&stm.store.free).len();
+                assert!(used <= 4 + 64, "{name}, round {round}: {used} cells");
+                let kept = stm.store.part::<crate::vec::VecIndex>(list.part).map_or(0, |v| v.len());
+                assert!(kept <= 1, "{name}, round {round}: the vector has kept {kept} cells");
+            }
         }
     }
 }

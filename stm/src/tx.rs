@@ -1,9 +1,10 @@
 //! The transaction handle: one surface over direct and speculative execution, with nesting.
 
 use crate::direct::Direct;
-use crate::error::{Revert, Stop, StopKind, TxResult};
+use crate::error::{Fatal, FatalCause, Revert, Stop, StopKind, TxResult};
 use crate::read_set::View;
-use crate::spec::Spec;
+use crate::spec::{Savepoint, Spec};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Deepest nesting of [`Tx::frame`].
 pub const MAX_DEPTH: u32 = 64;
@@ -36,11 +37,13 @@ pub struct Tx<'a> {
     pub(crate) engine: u32,
     depth: u32,
     left: u32,
+    /// The stream stops here whatever the closure returns.
+    stuck: Option<Fatal>,
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(mode: Mode<'a>, engine: u32) -> Self {
-        Tx { mode, engine, depth: 0, left: MAX_ACCESSES }
+        Tx { mode, engine, depth: 0, left: MAX_ACCESSES, stuck: None }
     }
 
     /// The next transaction of the same stretch begins.
@@ -48,6 +51,26 @@ impl<'a> Tx<'a> {
     pub(crate) fn restart(&mut self) {
         self.depth = 0;
         self.left = MAX_ACCESSES;
+        if self.stuck.is_some() {
+            self.stuck = None;
+        }
+    }
+
+    /// What the closure has returned, unless it has swallowed something that it may not.
+    #[inline(always)]
+    pub(crate) fn verdict<R>(&mut self, result: TxResult<R>) -> TxResult<R> {
+        match self.stuck.take() {
+            None => result,
+            Some(why) => Err(Stop(StopKind::Fatal(why))),
+        }
+    }
+
+    /// A stop for misuse that cannot be swallowed.
+    #[cold]
+    pub(crate) fn misuse(&mut self, reason: &'static str) -> Stop {
+        let why = Fatal::new(FatalCause::Misuse, reason);
+        self.stuck.get_or_insert_with(|| why.clone());
+        Stop(StopKind::Fatal(why))
     }
 
     /// Direct mode: the effects so far are final.
@@ -79,7 +102,8 @@ impl<'a> Tx<'a> {
     /// decided by it.
     ///
     /// Nested deeper than [`MAX_DEPTH`], the frame does not run and counts as reverted with [`Revert::DEPTH`]. A panic
-    /// is not stopped by a frame: it reverts the whole transaction.
+    /// is not stopped by a frame: it reverts the whole transaction. (Should the closure catch it further out, the frame's
+    /// effects are dropped all the same.)
     ///
     /// # Errors
     /// Whatever stops the outer transaction too: a retry or a fatal stop inside `f`.
@@ -92,18 +116,33 @@ impl<'a> Tx<'a> {
             Mode::Direct(d) => d.undo.mark(),
             Mode::Spec(s) => s.savepoint(),
         };
-        let result = f(self);
-        self.depth -= 1;
+        let depth = self.depth;
+        // Unwind safety: what `f` leaves half done is taken back below, and the unwinding goes on.
+        let result = catch_unwind(AssertUnwindSafe(|| f(self)));
+        self.depth = depth - 1;
         match result {
-            Ok(r) => Ok(Ok(r)),
-            Err(Stop(StopKind::Revert(why))) => {
-                match &mut self.mode {
-                    Mode::Direct(d) => d.roll_back(mark),
-                    Mode::Spec(s) => s.roll_back(mark),
-                }
+            Ok(Ok(r)) => Ok(Ok(r)),
+            Ok(Err(Stop(StopKind::Revert(why)))) => {
+                self.roll_back(mark);
                 Ok(Err(why))
             }
-            Err(other) => Err(other),
+            Ok(Err(Stop(StopKind::Fatal(why)))) => {
+                self.stuck.get_or_insert_with(|| why.clone());
+                Err(Stop(StopKind::Fatal(why)))
+            }
+            Ok(Err(retry)) => Err(retry),
+            Err(payload) => {
+                self.roll_back(mark);
+                resume_unwind(payload)
+            }
+        }
+    }
+
+    #[cold]
+    fn roll_back(&mut self, mark: Savepoint) {
+        match &mut self.mode {
+            Mode::Direct(d) => d.roll_back(mark),
+            Mode::Spec(s) => s.roll_back(mark),
         }
     }
 
@@ -117,19 +156,30 @@ impl<'a> Tx<'a> {
     #[inline(always)]
     pub(crate) fn charge(&mut self, engine: u32) -> TxResult<()> {
         if engine != self.engine {
-            return Err(foreign());
+            return Err(self.foreign());
         }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => Err(Stop::revert(Revert::LIMIT, format!("more than {MAX_ACCESSES} reads and writes"))),
-        }
+        spend(&mut self.left)
+    }
+
+    /// For an operation that makes many accesses: its mode, and what is left of the allowance.
+    pub(crate) fn parts(&mut self) -> (&mut Mode<'a>, &mut u32) {
+        (&mut self.mode, &mut self.left)
+    }
+
+    #[cold]
+    fn foreign(&mut self) -> Stop {
+        self.misuse("a cell of another engine was used: pass handles only to transactions of the engine that made them")
     }
 }
 
-#[cold]
-fn foreign() -> Stop {
-    Stop::misuse("a cell of another engine was used: pass handles only to transactions of the engine that made them")
+/// One more access.
+#[inline(always)]
+pub(crate) fn spend(left: &mut u32) -> TxResult<()> {
+    match left.checked_sub(1) {
+        Some(less) => {
+            *left = less;
+            Ok(())
+        }
+        None => Err(Stop::revert(Revert::LIMIT, format!("more than {MAX_ACCESSES} reads and writes"))),
+    }
 }

@@ -140,6 +140,9 @@ impl<T: Value> Part for Column<T> {
         self.old.extend(old);
         at
     }
+    fn overdrawn(&self) -> bool {
+        self.arena.overdrawn()
+    }
     fn end_block(&mut self) -> Option<Chore> {
         self.spare.empty(&mut self.arena, &mut self.old)
     }

@@ -24,6 +24,12 @@ impl VecIndex {
         VecIndex { known, fresh: RwLock::new(Vec::new()), column, me }
     }
 
+    /// Elements that have a cell.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// The cell at `at`, if any transaction of any run has ever pushed that far.
     fn existing(&self, at: u64) -> Option<u32> {
         let at = usize::try_from(at).ok()?;
@@ -35,16 +41,16 @@ impl VecIndex {
 
     /// The cell at `at`, made if needed. A run whose view of the length is torn may ask for more than one ahead; the
     /// length it saw was some transaction's, so the gap is at most the pushes of this block.
-    fn grown(&self, store: &Store, at: u64) -> Option<u32> {
+    fn grown(&self, store: &Store, at: u64) -> TxResult<u32> {
         if let Some(id) = self.existing(at) {
-            return Some(id);
+            return Ok(id);
         }
-        let over = usize::try_from(at).ok()? - self.known.len();
+        let over = at - self.known.len() as u64;
         let mut fresh = self.fresh.write().unwrap_or_else(PoisonError::into_inner);
-        while fresh.len() <= over {
-            fresh.push(store.new_cell(self.column, self.me)?);
+        while fresh.len() as u64 <= over {
+            fresh.push(store.new_cell_tx(self.column, self.me)?);
         }
-        fresh.get(over).copied()
+        Ok(fresh[over as usize])
     }
 }
 
@@ -55,8 +61,12 @@ impl Part for VecIndex {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
-    fn settle_keys(&mut self, _cells: &Arena<Cell>, _freed: &mut Vec<u32>) {
+    fn settle_keys(&mut self, cells: &Arena<Cell>, freed: &mut Vec<u32>) {
         let fresh = self.fresh.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // What only runs that were thrown away have pushed goes back: how many cells are taken must not depend on them.
+        while let Some(id) = fresh.pop_if(|id| !cells.get(*id).present()) {
+            freed.push(id);
+        }
         self.known.append(fresh);
     }
     fn label(&self, cell: u32) -> Option<String> {
@@ -70,15 +80,8 @@ pub struct TxVec<T> {
     pub(crate) engine: u32,
     pub(crate) part: u32,
     pub(crate) len: u32,
-    pub(crate) of: PhantomData<fn() -> T>,
+    pub(crate) of: PhantomData<fn(T) -> T>,
 }
-
-impl<T> Clone for TxVec<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T> Copy for TxVec<T> {}
 
 impl<T: Value> TxVec<T> {
     #[inline]
@@ -89,7 +92,7 @@ impl<T: Value> TxVec<T> {
         };
         match store.part::<VecIndex>(self.part) {
             Some(index) => Ok(index.existing(at)),
-            None => Err(Stop::misuse("a vector has lost its index")),
+            None => Err(Stop::fault("a vector has lost its index")),
         }
     }
 
@@ -103,7 +106,7 @@ impl<T: Value> TxVec<T> {
             Mode::Direct(d) => d.read::<u64>(self.len)?,
             Mode::Spec(s) => s.read::<u64>(self.len)?,
         };
-        len.ok_or_else(|| Stop::misuse("a vector has lost its length"))
+        len.ok_or_else(|| Stop::fault("a vector has lost its length"))
     }
 
     /// Whether there are no elements.
@@ -152,9 +155,10 @@ impl<T: Value> TxVec<T> {
             Mode::Direct(d) => d.store,
             Mode::Spec(s) => s.shared.store,
         };
-        store.part::<VecIndex>(self.part).and_then(|index| index.grown(store, at)).ok_or_else(|| {
-            Stop::revert(Revert::LIMIT, format!("no room for element {at}: at most {} cells", crate::store::MAX_CELLS))
-        })
+        match store.part::<VecIndex>(self.part) {
+            Some(index) => index.grown(store, at),
+            None => Err(Stop::fault("a vector has lost its index")),
+        }
     }
 
     /// Replaces the element at `at`.
@@ -182,10 +186,7 @@ impl<T: Value> TxVec<T> {
                 Mode::Spec(s) => s.write(id, value)?,
             },
             None => {
-                return Err(Stop::revert(
-                    Revert::BOUNDS,
-                    format!("cannot set element {at}: beyond the end of the vector"),
-                ));
+                return Err(beyond(at));
             }
         }
         Ok(())
@@ -194,7 +195,7 @@ impl<T: Value> TxVec<T> {
     /// Appends an element; returns its position.
     ///
     /// # Errors
-    /// A revert with [`Revert::LIMIT`] when the engine is out of cells; or a stop to be passed on.
+    /// A stop to be passed on.
     pub fn push(&self, tx: &mut Tx<'_>, value: T) -> TxResult<u64> {
         let len = self.len(tx)?;
         tx.admit(&value)?;
@@ -210,6 +211,28 @@ impl<T: Value> TxVec<T> {
             }
         }
         Ok(len)
+    }
+
+    /// The last element.
+    ///
+    /// # Errors
+    /// A stop to be passed on.
+    pub fn last(&self, tx: &mut Tx<'_>) -> TxResult<Option<T>> {
+        match self.len(tx)?.checked_sub(1) {
+            Some(last) => self.get(tx, last),
+            None => Ok(None),
+        }
+    }
+
+    /// Replaces the element at `at` by what `f` makes of it; returns the new one.
+    ///
+    /// # Errors
+    /// A revert with [`Revert::BOUNDS`] beyond the end; or a stop to be passed on.
+    pub fn update(&self, tx: &mut Tx<'_>, at: u64, f: impl FnOnce(T) -> T) -> TxResult<T> {
+        let Some(old) = self.get(tx, at)? else { return Err(beyond(at)) };
+        let new = f(old);
+        self.set(tx, at, new.clone())?;
+        Ok(new)
     }
 
     /// Removes and returns the last element.
@@ -235,6 +258,11 @@ impl<T: Value> TxVec<T> {
         };
         Ok(value)
     }
+}
+
+#[cold]
+fn beyond(at: u64) -> Stop {
+    Stop::revert(Revert::BOUNDS, format!("cannot set element {at}: beyond the end of the vector"))
 }
 
 /// Starts a vector: cells with values, and the length.

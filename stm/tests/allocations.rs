@@ -82,7 +82,7 @@ fn no_allocation_per_transaction() {
                     if i % 8 == 0 {
                         wide.set(tx, (*i, [1; 24]))?;
                     }
-                    map.insert(tx, i % 50, v)?;
+                    map.set(tx, i % 50, v)?;
                     tx.require(i % 10 != 9, "every tenth reverts")
                 })
                 .unwrap();

@@ -158,15 +158,23 @@ fn handles_of_another_engine_are_misuse_in_every_operation() {
                 10 => v.pop(tx).map(|_| ()),
                 11 => m.get(tx, &4).map(|_| ()),
                 12 => m.contains_key(tx, &4).map(|_| ()),
-                13 => m.insert(tx, 4, 1),
-                14 => m.remove(tx, &4),
+                13 => m.insert(tx, 4, 1).map(|_| ()),
+                14 => m.remove(tx, &4).map(|_| ()),
                 15 => m.range(tx, ..).map(|_| ()),
                 16 => m.first_in(tx, ..).map(|_| ()),
                 17 => b.push(tx, 1),
+                18 => m.set(tx, 4, 1),
+                19 => m.unset(tx, &4),
+                20 => m.update(tx, 4, |_| 1).map(|_| ()),
+                21 => m.last_in(tx, ..).map(|_| ()),
+                22 => m.len(tx).map(|_| ()),
+                23 => m.is_empty(tx).map(|_| ()),
+                24 => v.update(tx, 0, |v| v).map(|_| ()),
+                25 => v.last(tx).map(|_| ()),
                 _ => b.items(tx).map(|_| ()),
             }
         };
-        for k in 0..19 {
+        for k in 0..27 {
             // Inside a frame, too: it stops reverts, not misuse.
             let stopped = stm.execute(&[k], |tx, k| tx.frame(|tx| operation(tx, *k))).unwrap_err();
             assert_eq!((stopped.at, stopped.fatal.cause()), (0, FatalCause::Misuse), "{name}, operation {k}");
@@ -238,11 +246,11 @@ fn keys_and_values_at_the_limit_pass_and_one_byte_more_reverts() {
         let (cell, list, bag) = (stm.cell(Vec::<u8>::new()), stm.vec([[0u8; 4].to_vec()]), stm.bag::<Box<str>>());
         let text = |n: usize| "x".repeat(n);
         let limit = |tx: &mut Tx<'_>, what: usize, n: usize| match what {
-            0 => map.insert(tx, text(n), String::new()),
+            0 => map.set(tx, text(n), String::new()),
             1 => map.get(tx, &text(n)).map(|_| ()),
             2 => map.contains_key(tx, &text(n)).map(|_| ()),
-            3 => map.remove(tx, &text(n)),
-            4 => map.insert(tx, String::new(), text(n)),
+            3 => map.unset(tx, &text(n)),
+            4 => map.set(tx, String::new(), text(n)),
             5 => cell.set(tx, vec![7; n]),
             6 => cell.update(tx, |_| vec![7; n]).map(|_| ()),
             7 => list.set(tx, 0, vec![7; n]),
@@ -339,7 +347,7 @@ fn stats_name_the_hot_cell() {
             .execute(&(0..300u64).collect::<Vec<_>>(), |tx, _| {
                 let v = hot.get(tx, &"alice".to_string())?.unwrap_or(0);
                 (0..300).for_each(|_| std::hint::spin_loop());
-                hot.insert(tx, "alice".to_string(), v + 1)
+                hot.set(tx, "alice".to_string(), v + 1)
             })
             .unwrap();
     }

@@ -28,6 +28,15 @@ pub enum Op {
     MapRemove(u32),
     MapRange(u32, u32),
     MapFirst(u32),
+    /// Insertion, removal and change that look at what was there.
+    MapSwap(u32),
+    MapTake(u32),
+    MapBump(u32),
+    MapBack(u32, u32),
+    MapLast(u32),
+    MapLen,
+    MapNone,
+    TextSwap(u32),
     TextGet(u32),
     TextSet(u32),
     TextRemove(u32),
@@ -131,6 +140,28 @@ impl State {
                 }
             }
             Op::MapFirst(a) => *acc = mix(*acc, self.map.range(a..).next().map_or(9, |(k, v)| u64::from(*k) ^ v)),
+            Op::MapSwap(k) => {
+                let old = self.map.insert(*k, *acc);
+                *acc = mix(*acc, old.unwrap_or(6));
+            }
+            Op::MapTake(k) => *acc = mix(*acc, self.map.remove(k).unwrap_or(8)),
+            Op::MapBump(k) => {
+                let new = self.map.get(k).map_or(1, |v| v.wrapping_add(*acc));
+                self.map.insert(*k, new);
+                *acc = mix(*acc, new);
+            }
+            Op::MapBack(a, b) => {
+                for (k, v) in self.map.iter().rev().filter(|(k, _)| (a..b).contains(k)) {
+                    *acc = mix(*acc, u64::from(*k) ^ v);
+                }
+            }
+            Op::MapLast(b) => *acc = mix(*acc, self.map.range(..b).next_back().map_or(9, |(k, v)| u64::from(*k) ^ v)),
+            Op::MapLen => *acc = mix(*acc, self.map.len() as u64),
+            Op::MapNone => *acc = mix(*acc, u64::from(self.map.is_empty())),
+            Op::TextSwap(k) => {
+                let old = self.texts.insert(*k, format!("s{acc}"));
+                *acc = mix(*acc, old.map_or(2, |s| hash_text(&s)));
+            }
             Op::TextGet(k) => *acc = mix(*acc, self.texts.get(k).map_or(3, |s| hash_text(s))),
             Op::TextSet(k) => {
                 self.texts.insert(*k, format!("t{acc}"));
@@ -278,8 +309,26 @@ impl World {
             Op::SetSum(k, v) => self.sums[k % keys].set(tx, v.wrapping_add((*acc % 10) as i64))?,
             Op::MapGet(k) => *acc = mix(*acc, self.map.get(tx, k)?.map_or(1, |v| v ^ 2)),
             Op::MapHas(k) => *acc = mix(*acc, u64::from(self.map.contains_key(tx, k)?)),
-            Op::MapInsert(k) => self.map.insert(tx, *k, *acc)?,
-            Op::MapRemove(k) => self.map.remove(tx, k)?,
+            Op::MapInsert(k) => self.map.set(tx, *k, *acc)?,
+            Op::MapRemove(k) => self.map.unset(tx, k)?,
+            Op::MapSwap(k) => *acc = mix(*acc, self.map.insert(tx, *k, *acc)?.unwrap_or(6)),
+            Op::MapTake(k) => *acc = mix(*acc, self.map.remove(tx, k)?.unwrap_or(8)),
+            Op::MapBump(k) => {
+                let new = self.map.update(tx, *k, |old| old.map_or(1, |v| v.wrapping_add(*acc)))?;
+                *acc = mix(*acc, new);
+            }
+            Op::MapBack(a, b) => {
+                for (k, v) in self.map.range_back(tx, *a..*b)? {
+                    *acc = mix(*acc, u64::from(k) ^ v);
+                }
+            }
+            Op::MapLast(b) => *acc = mix(*acc, self.map.last_in(tx, ..*b)?.map_or(9, |(k, v)| u64::from(k) ^ v)),
+            Op::MapLen => *acc = mix(*acc, self.map.len(tx)?),
+            Op::MapNone => *acc = mix(*acc, u64::from(self.map.is_empty(tx)?)),
+            Op::TextSwap(k) => {
+                let old = self.texts.insert(tx, *k, format!("s{acc}"))?;
+                *acc = mix(*acc, old.map_or(2, |s| hash_text(&s)));
+            }
             Op::MapRange(a, b) => {
                 for (k, v) in self.map.range(tx, *a..*b)? {
                     *acc = mix(*acc, u64::from(k) ^ v);
@@ -287,8 +336,8 @@ impl World {
             }
             Op::MapFirst(a) => *acc = mix(*acc, self.map.first_in(tx, *a..)?.map_or(9, |(k, v)| u64::from(k) ^ v)),
             Op::TextGet(k) => *acc = mix(*acc, self.texts.get(tx, k)?.map_or(3, |s| hash_text(&s))),
-            Op::TextSet(k) => self.texts.insert(tx, *k, format!("t{acc}"))?,
-            Op::TextRemove(k) => self.texts.remove(tx, k)?,
+            Op::TextSet(k) => self.texts.set(tx, *k, format!("t{acc}"))?,
+            Op::TextRemove(k) => self.texts.unset(tx, k)?,
             Op::Push => {
                 self.list.push(tx, *acc)?;
             }
@@ -430,7 +479,7 @@ impl Random {
 fn op(r: &mut Random, keys: u64, depth: u32) -> Op {
     let k = r.skewed(keys) as usize;
     let m = r.skewed(keys.min(24)) as u32;
-    match r.below(40) {
+    match r.below(48) {
         0..=5 => Op::Read(k),
         6..=9 => Op::Write(k, r.below(100)),
         10..=12 => Op::WriteIfOdd(k),
@@ -466,6 +515,14 @@ fn op(r: &mut Random, keys: u64, depth: u32) -> Op {
             let inner = (0..n).map(|_| op(r, keys, depth + 1)).collect();
             Op::Frame(inner, 2 + r.below(3), r.below(2))
         }
+        40 => Op::MapSwap(m),
+        41 => Op::MapTake(m),
+        42 => Op::MapBump(m),
+        43 => Op::MapBack(m, m + r.below(8) as u32),
+        44 => Op::MapLast(m),
+        45 if r.below(2) == 0 => Op::MapLen,
+        45 => Op::MapNone,
+        46 => Op::TextSwap(m),
         _ => Op::Read(k),
     }
 }
