@@ -30,7 +30,7 @@ pub enum Executor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Chosen from measurements: direct while transactions are tiny or one core is faster because of conflicts, else
-    /// speculative.
+    /// speculative. What a block has shown is kept for the next ones of about its length.
     #[default]
     Auto,
     /// Always in versions, certified or under the commit token; never in place. See [`Builder::run_ahead`].
@@ -146,7 +146,8 @@ impl Builder {
         self
     }
     /// Calls `alarm` with a dump whenever no transaction has committed for `patience`: with the window's states, and
-    /// with the transaction that blocks. Costs a thread per block. The alarm cannot stop a closure; a service will
+    /// with the transaction that blocks and why: a closure that does not come back, one that waits for another engine's
+    /// batch, or a thread that has not come. Costs a thread per block. The alarm cannot stop a closure; a service will
     /// usually log the dump and abort the process.
     #[must_use]
     pub fn watchdog(mut self, patience: Duration, alarm: impl Fn(&str) + Send + Sync + 'static) -> Self {

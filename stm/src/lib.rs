@@ -32,7 +32,7 @@
 //! |---|---|---|
 //! | [`TxCell<T>`] | the cell | – |
 //! | [`TxVec<T>`] | element; length | – |
-//! | [`TxMap<K, V>`] | key; iterated range | insertions of different keys |
+//! | [`TxMap<K, V>`] | key; iterated range | insertions of different keys; `set` and `unset` of one key look at nothing |
 //! | [`TxCounter`] | sum, or only whether bounds hold | additions |
 //! | [`TxBag<T>`] | the whole bag, for its readers | appends |
 //!
@@ -140,30 +140,41 @@
 //!
 //! With [`Mode::Auto`], the default, the first version would not have been slow either: the engine notices that nearly
 //! every commit conflicts, or that many do and all cores together are slower than one, drains the window and goes on in
-//! direct mode, one by one and in place. [`Stats`] says what
+//! direct mode, one by one and in place. Blocks that are over too soon for that teach it too: both ways are timed over
+//! blocks of about the same length, the faster one is taken, the other tried again now and then. [`Stats`] says what
 //! each figure means; [`Stm::chrome_trace`] shows who ran when.
 //!
 //! # Bad use
 //!
 //! | what | what happens |
 //! |---|---|
-//! | a cell of another engine | the stream stops there: [`FatalCause::Misuse`] |
-//! | a [`Stop`] kept and returned by another run | the same |
+//! | a cell of another engine | the stream stops there: [`FatalCause::Misuse`], even if the closure swallows the stop |
+//! | a [`Stop`] kept and returned by another run | the stream stops there: [`FatalCause::Misuse`] |
+//! | a fatal stop of a [`Tx::frame`] that the closure swallows | the stream stops there |
 //! | zero threads, absurd windows | [`BuildError`] |
 //! | frames deeper than [`MAX_DEPTH`] | the frame counts as reverted, [`Revert::DEPTH`] |
 //! | more than [`MAX_ACCESSES`] reads and writes | the transaction reverts, [`Revert::LIMIT`] |
 //! | a key or value above the engine's limit ([`Builder::max_key_bytes`], [`Builder::max_value_bytes`]) | the transaction reverts, [`Revert::LIMIT`]; nothing of it is stored |
 //! | an element beyond the end | the transaction reverts, [`Revert::BOUNDS`] |
 //! | a closure that swallows a retry | nothing: the run is discarded anyway |
+//! | a closure that catches a panic of its own | it goes on; what the frames did through which the panic came is dropped |
 //! | a closure that is no function of its reads | outcomes may differ between runs; the engine stays sound |
-//! | a panic outside a closure (in an `Ord`, say), full version memory | [`FatalCause::Fault`]: the batch ends, the engine refuses all later ones |
-//! | a closure that never returns | the batch hangs: nobody can stop it. A [`Builder::watchdog`] says which one: *"transaction 5 is running and blocks all later ones: a closure that never returns to a read cannot be stopped"* |
+//! | more than 2^28 cells (a key that is only asked for takes one for the block), full version memory | [`FatalCause::Fault`], the same on every executor, not at a place: speculative runs take of both too. The batch ends without outcomes, the engine refuses all later ones |
+//! | a panic outside a closure (in an `Ord` or a destructor, say) | the same; a destructor that a helper runs, between batches, may panic unheard |
+//! | a closure that waits, for `rayon::join` or for another engine's batch | fine; on a helper thread, rayon's functions run on that thread alone |
+//! | a closure that waits for a job given to `rayon::spawn` | may hang: on a helper thread that job's turn comes after the closure |
+//! | a closure that never returns | the batch hangs: nobody can stop it. A [`Builder::watchdog`] says which one: *"transaction 5 is running on worker 1 and blocks all later ones: a closure that never returns to a read cannot be stopped"*; or that it waits for another engine, or which worker's thread has not come |
 //!
 //! # What is not here
 //!
 //! No I/O, no async runtime, no randomness, no hash-map iteration, and a clock only behind one door (to choose direct
 //! mode, for traces and for the watchdog; never visible in results).
 #![forbid(unsafe_code)]
+
+/// The first page, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;
 
 mod ahead;
 mod arena;
