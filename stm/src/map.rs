@@ -219,7 +219,7 @@ impl<K: Key> Part for MapIndex<K> {
 pub struct TxMap<K, V> {
     pub(crate) engine: u32,
     pub(crate) part: u32,
-    pub(crate) of: PhantomData<fn((K, V)) -> (K, V)>,
+    pub(crate) of: PhantomData<fn(K, V) -> (K, V)>,
 }
 
 /// A range that was iterated: nothing else may exist in it.

@@ -301,7 +301,7 @@ mod tests {
                 let total = stm.cell(0u64);
                 stm.store.cells.limit = 200;
                 let body = |tx: &mut Tx<'_>, k: &u64| -> TxResult<u64> {
-                    let grown = if k % 2 == 0 { map.set(tx, *k, 1) } else { list.push(tx, *k).map(|_| ()) };
+                    let grown = if k.is_multiple_of(2) { map.set(tx, *k, 1) } else { list.push(tx, *k).map(|_| ()) };
                     if !swallow {
                         grown?;
                     }
@@ -334,7 +334,11 @@ mod tests {
                     // Which keys, and how far the vector grows meanwhile, depends on what was read.
                     map.set(tx, v % 7, *k)?;
                     map.unset(tx, &(v % 7))?;
-                    if v % 2 == 1 { list.push(tx, v.to_string()).map(|_| ()) } else { list.pop(tx).map(|_| ()) }
+                    if !v.is_multiple_of(2) {
+                        list.push(tx, v.to_string()).map(|_| ())
+                    } else {
+                        list.pop(tx).map(|_| ())
+                    }
                 });
                 assert_eq!(out.expect("nothing stops it").len(), 24, "{name}");
                 let used = stm.store.cells.used() - super::lock(&stm.store.free).len();

@@ -114,13 +114,13 @@ mod tests {
             let (mut want, mut order) = (BTreeMap::new(), Vec::new());
             for _ in 0..=round * 7 {
                 random = crate::chaos::xorshift(random);
-                let cell = (random >> 20) as u32 % (1 << 12) * 65_521 & ((1 << CELL) - 1);
-                if random % 5 == 0 {
+                let cell = ((random >> 20) as u32 % (1 << 12) * 65_521) & ((1 << CELL) - 1);
+                if random.is_multiple_of(5) {
                     if let Some(last) = order.pop() {
                         index.remove_last(last);
                         want.remove(&last);
                     }
-                } else if !want.contains_key(&cell) {
+                } else if index.get(cell).is_none() {
                     index.insert(cell, order.len());
                     want.insert(cell, order.len());
                     order.push(cell);

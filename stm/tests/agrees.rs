@@ -197,3 +197,37 @@ fn final_runs_anywhere() {
     // Whether it pays is measured in the first case, so there it may never happen.
     assert!(ahead[1..4].iter().all(|n| *n > 0) && at_turn.iter().all(|n| *n > 0));
 }
+
+/// What a run does after others were thrown away must be in proportion to what it did the first time: transactions with
+/// very many writes and reads, all in conflict, where nothing may run ahead. A cost that grew with the square of them took
+/// minutes here.
+#[test]
+fn large_transactions_in_conflict_take_no_square_of_time() {
+    let n = 20_000u64;
+    for (threads, reads) in [(2, false), (3, true)] {
+        let builder = Stm::builder().threads(threads).mode(Mode::Speculative).run_ahead(false);
+        let watched = builder.watchdog(std::time::Duration::from_secs(30), |dump| {
+            eprintln!("{dump}");
+            std::process::abort();
+        });
+        let mut stm = watched.build().expect("a small engine");
+        let cells: Vec<_> = (0..n).map(|_| stm.cell(0u64)).collect();
+        let began = std::time::Instant::now();
+        for round in 0..4u64 {
+            let jobs: Vec<u64> = (0..8).collect();
+            let out = stm.execute(&jobs, |tx, job| {
+                let mut sum = cells[0].get(tx)?;
+                for cell in &cells {
+                    if reads {
+                        sum = sum.wrapping_add(cell.get(tx)?);
+                    }
+                    cell.set(tx, sum.wrapping_add(job + 1))?;
+                }
+                Ok(())
+            });
+            assert_eq!(out.expect("nothing stops it").len(), 8, "round {round}");
+        }
+        // Generous: it takes some tens of milliseconds.
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{threads} threads: {:?}", began.elapsed());
+    }
+}

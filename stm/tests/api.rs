@@ -369,3 +369,26 @@ fn empty_batches_and_ranges() {
         assert_eq!(out[0], Outcome::Committed((0, true)), "{name}");
     }
 }
+
+/// A block of 64 is over before anything could be measured within it. What it shows is kept for the next ones: where one
+/// core is faster, as here, nearly all of them run directly in the end.
+#[test]
+fn short_blocks_teach_the_next_ones() {
+    let mut stm = Stm::builder().threads(2).build().unwrap();
+    let book = stm.map_from((0..64u64).map(|k| (k, k)));
+    let jobs: Vec<u64> = (0..64).collect();
+    for block in 0..160 {
+        if block == 80 {
+            stm.reset_stats();
+        }
+        let out = stm.execute(&jobs, |tx, job| {
+            let best = book.first(tx)?.map_or(0, |(k, _)| k);
+            (0..200).for_each(|_| std::hint::spin_loop());
+            book.unset(tx, &best)?;
+            book.set(tx, 64 * (1 + block) + job, *job)
+        });
+        assert_eq!(out.unwrap().len(), 64);
+    }
+    // Trials go on, and on a busy machine some of them seem to pay.
+    assert!(stm.stats().direct_share() > 0.5, "{}", stm.stats());
+}
