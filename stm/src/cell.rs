@@ -26,7 +26,8 @@ use std::ops::RangeInclusive;
 /// ```compile_fail
 /// # use replicode_stm::{Stm, TxCell};
 /// let mut stm = Stm::builder().threads(1).build()?;
-/// let any: TxCell<for<'a> fn(&'a u8) -> u32> = stm.cell(|b| u32::from(*b));
+/// let f: for<'a> fn(&'a u8) -> u32 = |b| u32::from(*b);
+/// let any: TxCell<for<'a> fn(&'a u8) -> u32> = stm.cell(f);
 /// let one: TxCell<fn(&'static u8) -> u32> = any; // another type: a value of it would find no place
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -35,6 +35,9 @@ impl<K, Q: Ord + ToOwned<Owned = K> + ?Sized> KeyRef<K> for Q {}
 /// A range of keys, owned.
 type Span<K> = (Bound<K>, Bound<K>);
 
+/// Marks a handle as one for these very types: neither their sub- nor their supertypes will do.
+type Exactly<K, V> = PhantomData<fn(K, V) -> (K, V)>;
+
 /// Most keys of the running block that a walk fetches at a time.
 const FETCH: usize = 64;
 
@@ -216,10 +219,20 @@ impl<K: Key> Part for MapIndex<K> {
 ///
 /// Looking at what was there makes a transaction depend on it: [`TxMap::insert`] and [`TxMap::remove`] give the old value
 /// and so conflict with lower changes of the key; [`TxMap::set`] and [`TxMap::unset`] do the same blindly, and never do.
+///
+/// A handle is for keys and values of exactly its types (so are the handles of vectors and bags):
+///
+/// ```compile_fail
+/// # use replicode_stm::{Stm, TxMap};
+/// let mut stm = Stm::builder().threads(1).build()?;
+/// let any: TxMap<u8, for<'a> fn(&'a u8) -> u32> = stm.map();
+/// let one: TxMap<u8, fn(&'static u8) -> u32> = any;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TxMap<K, V> {
     pub(crate) engine: u32,
     pub(crate) part: u32,
-    pub(crate) of: PhantomData<fn(K, V) -> (K, V)>,
+    pub(crate) of: Exactly<K, V>,
 }
 
 /// A range that was iterated: nothing else may exist in it.

@@ -297,7 +297,7 @@ fn maps_answer_to_borrowed_keys_and_tell_the_old_value() {
                 bytes.set(tx, vec![1, 2], 3)?;
                 assert_eq!(bytes.get(tx, &[1u8, 2][..])?, Some(3));
                 bytes.unset(tx, &[1u8, 2][..])?;
-                assert_eq!(bytes.is_empty(tx)?, true);
+                assert!(bytes.is_empty(tx)?);
                 assert_eq!((list.last(tx)?, list.update(tx, 0, |v| v * 10)?), (Some(3), 10));
                 list.update(tx, 9, |v| v)?;
                 Ok(())
