@@ -38,7 +38,8 @@ fn spin(n: u32) -> u64 {
 fn closures_may_fork_and_join() {
     fn sum(range: std::ops::Range<u64>) -> u64 {
         if range.end - range.start < 4 {
-            return range.map(|n| n + spin(50) % 2 * 0).sum();
+            spin(50);
+            return range.sum();
         }
         let middle = range.start.midpoint(range.end);
         let (a, b) = rayon_core::join(|| sum(range.start..middle), || sum(middle..range.end));
@@ -82,8 +83,8 @@ fn closures_may_run_other_engines() {
                 let (inner, cells) = &mut *inner[i % 6].lock().unwrap();
                 let done = inner.execute(&[1u64, 2, 3, 4, 5, 6], |tx, n| {
                     cells[*n as usize % 3].set(tx, *n)?;
-                    let (a, b) = rayon_core::join(|| spin(200), || *n);
-                    Ok(b + a * 0)
+                    let (_, answer) = rayon_core::join(|| spin(200), || *n);
+                    Ok(answer)
                 });
                 let sum: u64 = done.unwrap().into_iter().filter_map(Outcome::committed).sum();
                 total.set(tx, before + sum)
