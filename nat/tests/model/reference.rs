@@ -265,10 +265,8 @@ impl Model {
                     return self.kill(i, None);
                 }
                 half.out.sent = end;
-                if there.deaf {
-                    if let Who::Sock(_) = there.who {
-                        return self.kill_both(i, side, sock);
-                    }
+                if there.deaf && matches!(there.who, Who::Sock(_)) {
+                    return self.kill_both(i, side, sock);
                 }
                 match there.who {
                     Who::Client(conn) => self.output(Output::Data { conn, offset: *offset, bytes: bytes.clone() }),
