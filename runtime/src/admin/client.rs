@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A node that holds its directory and does not answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,11 @@ fn silent(path: &Path) -> anyhow::Error {
 pub struct AdminClient {
     stream: BufReader<UnixStream>,
     path: PathBuf,
+    patience: Duration,
 }
+
+/// While it waits for an answer, it looks so often whether the node has been paused.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl AdminClient {
     /// Connects to the node whose directory (or admin socket) this is.
@@ -69,17 +73,14 @@ impl AdminClient {
             ErrorKind::WouldBlock => silent(&path),
             _ => anyhow!(error).context(format!("cannot ask the node at {}", path.display())),
         })?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_read_timeout(Some(LOOK))?;
         stream.set_write_timeout(Some(Duration::from_secs(5)))?;
-        Ok(Self { stream: BufReader::new(stream), path })
+        Ok(Self { stream: BufReader::new(stream), path, patience: Duration::from_secs(10) })
     }
 
     /// How long to wait for an answer.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn set_patience(&self, patience: Duration) -> Result<()> {
-        Ok(self.stream.get_ref().set_read_timeout(Some(patience))?)
+    pub const fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Asks, and waits for the answer.
@@ -96,7 +97,14 @@ impl AdminClient {
         };
         self.stream.get_mut().write_all(&line).map_err(told)?;
         line.clear();
-        (&mut self.stream).take(MAX_ANSWER as u64).read_until(b'\n', &mut line).map_err(told)?;
+        let end = Instant::now() + self.patience;
+        while let Err(error) = (&mut self.stream).take((MAX_ANSWER - line.len()) as u64).read_until(b'\n', &mut line) {
+            let slow = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+            // It may have been paused since it was connected to.
+            if !slow || Instant::now() >= end || paused::holder(&self.path).is_some() {
+                return Err(told(error));
+            }
+        }
         ensure!(line.last() == Some(&b'\n'), "the node at {} broke off its answer", self.path.display());
         match serde_json::from_slice(&line).with_context(what)? {
             Answer::Ok(value) => serde_json::from_value(value).with_context(what),
