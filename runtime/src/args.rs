@@ -129,7 +129,7 @@ Examples:
   replicode run hello.wasm -- arg1 arg2
   replicode run kv.wasm --publish 6379
   replicode run site.wasm --publish 8080:80 --dir ./www:/www:ro --env LANG=C
-  replicode run web.wasm --publish 8080:80 --also 'kv=kv.wasm --quiet'
+  replicode run web.wasm --publish 8080:80 --also 'kv=kv.wasm --port 6380'
 
 Without --data, a run that publishes nothing leaves nothing behind; one that publishes keeps its log in
 ./replicode-data/NAME. Started again on the same data, the log is replayed: the program goes on where it was, or is

@@ -133,9 +133,9 @@ impl NodeFile {
         for (number, address) in &self.peers {
             let node = number.parse().ok().and_then(|n| NodeId::new(n).ok());
             let node = node.with_context(|| format!("'{number}' under [peers] is not a node number (1 to 255)"))?;
-            let resolved = address
-                .to_socket_addrs()
-                .with_context(|| format!("cannot resolve address '{address}' of node {number}"))?;
+            let resolved = address.to_socket_addrs().with_context(|| {
+                format!("cannot resolve address '{address}' of node {number}, under [peers] in node.toml")
+            })?;
             // The family that we listen on; a name may have addresses of both.
             let mut resolved: Vec<_> = resolved.collect();
             resolved.sort_by_key(|a| a.is_ipv4() != self.listen.is_ipv4());

@@ -46,6 +46,9 @@ impl Recording {
         let dir = DataDir::at(path);
         let config = dir.config()?;
         let lock = dir.hold_still()?;
+        if !dir.log().exists() && !dir.file("joined").exists() {
+            bail!("nothing has run in {} yet: there is no log to read", path.display());
+        }
         let what = || format!("cannot read the log in {}", dir.log().display());
         let log = LogReader::open(&dir.log()).with_context(what)?;
         let digest = config.digest();

@@ -33,6 +33,8 @@ const KEEP: u64 = 16 << 20;
 
 fn filter(default: &str) -> EnvFilter {
     let asked = std::env::var("REPLICODE_LOG").ok().filter(|text| !text.trim().is_empty());
+    // Who asks for `info` means ours: the consensus engine's is a page for each election. Who names it gets it.
+    let asked = asked.map(|asked| format!("openraft=error,quinn=warn,{asked}"));
     EnvFilter::try_new(asked.as_deref().unwrap_or(default)).unwrap_or_else(|error| {
         say(&format!("REPLICODE_LOG cannot be understood ({error}); logging as if it were '{default}'"));
         EnvFilter::new(default)

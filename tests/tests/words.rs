@@ -312,6 +312,9 @@ fn errors_name_the_file_and_the_way_out() -> Result<()> {
 
     let made = said(&mut replicode(&["init", &path("c"), &hello, "--nodes", "127.0.0.1:1,127.0.0.1:2,127.0.0.1:3"]))?;
     assert_eq!(made.0, Some(0), "{}", made.2);
+    for command in [&["replay", &path("c/node-1")][..], &["log", &path("c/node-1")]] {
+        refused(command, &["nothing has run in", "c/node-1"])?;
+    }
     let key = tmp.path().join("c/node-1/keys/node.key");
     let whole = fs::read(&key)?;
     for broken in [&b"no key"[..], &whole[..whole.len() / 2]] {
