@@ -347,7 +347,7 @@ mod tests {
         let kv = module(tmp.path(), "kv.wasm", b"kv")?;
         args.also = vec![format!("kv={}", kv.display()).parse().map_err(anyhow::Error::msg)?];
         let policies = |args: &CellArgs, stdin| -> Result<Vec<String>> {
-            let config = plan(args, vec![NodeId::new(1)?], stdin)?.config;
+            let config = plan(args, vec![NodeId::new(1)?], stdin, new())?.config;
             Ok(config.programs.iter().map(|it| format!("{} {}", it.name, it.restart)).collect())
         };
         assert_eq!(policies(&args, true)?, ["kv never", "a never"]);
