@@ -56,7 +56,10 @@ fn a_node_that_knows_better_than_the_others_stops() -> Result<(), Box<dyn std::e
     let fault = fault(&one);
     assert!(fault.contradicted, "{fault}");
     let why = fault.why;
-    assert!(why.contains("which leads term 2, has entry 4 of term 2") && why.contains("holds entry 4 of term 1"), "both are named: {why}");
+    assert!(
+        why.contains("which leads term 2, has entry 4 of term 2") && why.contains("holds entry 4 of term 1"),
+        "both are named: {why}"
+    );
     println!("{why}");
     served(&[&two, &three], 30);
     one.stop();

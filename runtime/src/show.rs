@@ -145,6 +145,9 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// From so many milliseconds without a word of a leader on, a node is told to be cut off: longer than an election takes.
+const CUT_OFF_MS: u64 = 2_000;
+
 fn status_text(status: &Status) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
@@ -154,12 +157,19 @@ fn status_text(status: &Status) -> String {
     let leader = status.leader.map_or("nobody leads".to_string(), |leader| format!("node {leader} leads"));
     line("node", format!("{} of '{}', process {}", status.node, status.name, status.pid));
     let alone = if status.leads_alone() { ", but no majority answers: nothing can be agreed on" } else { "" };
+    let cut_off = match status.cut_off_ms {
+        0..CUT_OFF_MS => String::new(),
+        ms => format!(", and no leader and no majority has been heard for {ms} ms: nothing can be agreed on here"),
+    };
     match (&status.replay, status.role.as_str()) {
         (Some(replay), role) => line("role", format!("{role}: it executes its log again, {replay}")),
         (None, "paused") => {
             line("role", "paused: its process is stopped by a signal; this is what its directory says".into())
         }
-        (None, role) => line("role", format!("{role}; {leader} in term {}{alone}", status.term)),
+        (None, role) => line("role", format!("{role}; {leader} in term {}{alone}{cut_off}", status.term)),
+    }
+    if let Some(down) = &status.stepped_down {
+        line("led", format!("until {} s ago, in term {}: {}", down.ms_ago / 1000, down.term, down.why));
     }
     if status.role == "paused" {
         // The rest is in the memory of a process that cannot be asked.

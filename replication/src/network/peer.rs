@@ -6,8 +6,9 @@ use super::hello::{Hello, Welcome};
 use super::watch::Watch;
 use super::{frame, tag, tls};
 use crate::log_store::segment::Owner;
-use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use replicode_log::NodeId;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// How long a handshake goes on before another one is begun beside it.
+const KNOCK: Duration = Duration::from_millis(750);
 /// How often a connection that should be there is looked after.
 const TOUCH: Duration = Duration::from_millis(500);
 
@@ -259,7 +262,7 @@ impl Peers {
             () = tokio::time::sleep(pause(failures)) => {}
             () = peer.awake.notified() => {}
         }
-        let result = match tokio::time::timeout(HANDSHAKE, self.shake_hands(peer)).await {
+        let result = match tokio::time::timeout(HANDSHAKE, self.knock(peer)).await {
             Ok(result) => result,
             Err(_) => Err("no answer to a handshake".to_string()),
         };
@@ -267,6 +270,20 @@ impl Peers {
             peer.failed(why);
         }
         result
+    }
+
+    /// Shakes hands, and begins anew beside that now and then: a handshake that met with silence waits longer and longer
+    /// before it says anything again, and would find out late that the way is open.
+    async fn knock(&self, peer: &Peer) -> Result<quinn::Connection, String> {
+        let mut handshakes = FuturesUnordered::new();
+        loop {
+            handshakes.push(self.shake_hands(peer));
+            tokio::select! {
+                Some(result) = handshakes.next() => return result,
+                () = peer.awake.notified() => {}
+                () = tokio::time::sleep(KNOCK) => {}
+            }
+        }
     }
 
     async fn shake_hands(&self, peer: &Peer) -> Result<quinn::Connection, String> {

@@ -140,6 +140,21 @@ pub struct Status {
     pub ended: Vec<Ending>,
     /// What is wrong in the way the cell is used, as far as this node can tell.
     pub hint: Option<String>,
+    /// When and why this node last gave leadership up by itself.
+    pub stepped_down: Option<SteppedDown>,
+    /// Milliseconds for which this node has heard neither a leader nor, as leader, a majority.
+    pub cut_off_ms: u64,
+}
+
+/// Leadership given up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SteppedDown {
+    /// The term in which the node led.
+    pub term: u64,
+    /// Milliseconds since then.
+    pub ms_ago: u64,
+    /// Why.
+    pub why: String,
 }
 
 /// How a process has ended.

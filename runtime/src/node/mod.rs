@@ -39,7 +39,7 @@ pub mod vitals;
 pub use apply::End;
 
 use crate::admin::server::AdminServer;
-use crate::admin::{Executing, MAX_BATCHES, Peer, PublishedPort, Replayed, Request, Status, server};
+use crate::admin::{Executing, MAX_BATCHES, Peer, PublishedPort, Replayed, Request, Status, SteppedDown, server};
 use crate::cell;
 use crate::datadir::{DataDir, Genesis};
 use crate::digests::DigestFile;
@@ -444,6 +444,12 @@ impl About {
             replay: self.replayed(),
             ended: state.ended.into(),
             hint: self.crowd.hint().or(state.hint),
+            stepped_down: replica.stepped_down.map(|down| SteppedDown {
+                term: down.term.0,
+                ms_ago: down.at.elapsed().as_millis() as u64,
+                why: down.why,
+            }),
+            cut_off_ms: self.replica.cut_off().as_millis() as u64,
         }
     }
 }
