@@ -21,6 +21,11 @@ pub fn contradiction(
     request: &AppendEntriesRequest<TypeConfig>,
     matched: bool,
 ) -> Result<Option<String>, LogError> {
+    // A leader of the past may well differ. The log's vote is the newest there is: the engine writes it down before it
+    // changes any entry for a new leader's sake.
+    if log.vote().is_some_and(|vote| vote.term > request.vote.leader_id.term) {
+        return Ok(None);
+    }
     let leader = || {
         let vote = &request.vote.leader_id;
         format!("node {}, which leads term {}", vote.voted_for, vote.term)
