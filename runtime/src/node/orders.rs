@@ -44,8 +44,8 @@ impl Orders {
         self.lock().remove(&token);
         let Ok(outcome) = outcome else {
             bail!(
-                "the cluster has not carried it out within {} s, and may yet: no majority can be reached, or a program \
-                 computes without system calls; 'replicode status' and 'ps' tell",
+                "the cluster has not carried it out within {} s, and may yet: no majority can be reached, or a batch \
+                 takes long; 'replicode status' and 'ps' tell",
                 PATIENCE.as_secs()
             )
         };
