@@ -244,12 +244,12 @@ impl Generator {
         // Too few and too many; of the random ones only what cannot be another draw.
         if !["SPOP", "SCAN", "COMMAND", "CONFIG", "CLIENT"].contains(&name) && !kinds.starts_with("single") {
             match self.below(40) {
-                0 => drop(out.pop().filter(|_| out.len() > 1)),
+                0 if out.len() > 1 => out.truncate(out.len() - 1),
                 1 => out.push(self.value()),
                 _ => {}
             }
         }
-        if out.is_empty() { vec![name.into()] } else { out }
+        out
     }
 }
 
