@@ -1,5 +1,6 @@
 //! What a replica is started with.
 
+use crate::clock::Steering;
 use replicode_log::{Digest, NodeId};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,7 +43,7 @@ pub struct ReplicaConfig {
     pub node: NodeId,
     /// What it has in common with its peers.
     pub identity: ClusterIdentity,
-    /// Wall-clock time of genesis, nanoseconds since the Unix epoch: what the leader's clock is counted from.
+    /// Wall-clock time of genesis, nanoseconds since the Unix epoch: what the cell's time is counted from.
     pub epoch_unix_ns: u64,
     /// UDP address to listen on for peers. Not used by a cluster of one.
     pub listen: SocketAddr,
@@ -80,6 +81,8 @@ pub struct Tuning {
     pub segment_bytes: u64,
     /// Bytes of recent log entries kept in memory for followers; older ones are read from disk.
     pub cache_bytes: usize,
+    /// How the cell's time is brought to where a majority's clocks are.
+    pub steering: Steering,
 }
 
 impl Default for Tuning {
@@ -96,6 +99,7 @@ impl Default for Tuning {
             outgoing_bytes: 64 << 20,
             segment_bytes: 16 << 20,
             cache_bytes: 32 << 20,
+            steering: Steering::default(),
         }
     }
 }

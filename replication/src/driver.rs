@@ -5,7 +5,6 @@
 
 use crate::answers::{Answer, Refusal};
 use crate::batcher::{Batcher, Proposal};
-use crate::clock::LeaderClock;
 use crate::delivery::{Delivery, Leadership};
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
@@ -18,10 +17,10 @@ use openraft::Raft;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
-use replicode_log::{BatchIndex, Digest, LogicalTime, NodeId, Term};
+use replicode_log::{BatchIndex, Digest, NodeId, Term};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -44,7 +43,6 @@ pub(crate) struct Driver<D: Delivery> {
     pub(crate) faults: Arc<Faults<D>>,
     pub(crate) inbox: mpsc::Receiver<Forwarded>,
     pub(crate) batcher: Batcher,
-    pub(crate) clock: LeaderClock,
     pub(crate) seeds: Seeds,
     pub(crate) started: Instant,
     pub(crate) leadership: Option<Leadership>,
@@ -119,6 +117,7 @@ impl<D: Delivery> Driver<D> {
         self.leadership = Some(now);
         tracing::info!(term = now.term.0, leader = now.leader.map(NodeId::get), "leadership");
         self.batcher.follow();
+        self.shared.time.rest();
         // What only a leader changes: how much is worth a word to it, and what it waits for.
         self.shared.awaits_progress.store(self.leads(), Ordering::Release);
         self.shared.outgoing().sated(1);
@@ -225,7 +224,7 @@ impl<D: Delivery> Driver<D> {
             // Entries of earlier terms come before the first one of this term: once that is applied, the tip is known.
             if !self.batcher.leads() && applied.term == self.term() {
                 self.batcher.lead(applied.tip);
-                self.clock.raise(applied.tip.time, self.started.elapsed());
+                self.shared.time.lead(applied.tip.time, &self.shared.peers);
                 self.shared.logged.store(applied.tip.index.0, Ordering::Release);
             }
             if !self.batcher.agrees(applied.tip) {
@@ -307,7 +306,7 @@ impl<D: Delivery> Driver<D> {
         }
         self.propose_at = None;
         loop {
-            let now = self.now();
+            let now = self.shared.time.now();
             let Some(Proposal { encoded, index, attempt }) = self.batcher.next(now, || self.seeds.draw()) else {
                 return Ok(());
             };
@@ -347,18 +346,13 @@ impl<D: Delivery> Driver<D> {
         }
     }
 
-    fn now(&mut self) -> LogicalTime {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.clock.now(wall, self.started.elapsed())
-    }
-
     /// When to look again even if nothing happens.
     fn wake_at(&mut self) -> Option<Instant> {
         // Whoever promised more is waited for first, ticks included.
         let deadline = self.batcher.deadline().filter(|_| self.expects_until.is_none());
         let tick = deadline.map(|deadline| {
-            let now = self.now();
-            // A clock set forward must be noticed: no sleep is longer than this.
+            let now = self.shared.time.now();
+            // Time may go faster by a while, or forward: no sleep is longer than this.
             Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
         });
         let overdue = self.patience.deadline().map(|deadline| self.started + deadline);

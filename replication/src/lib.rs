@@ -18,7 +18,8 @@
 //! | [`delivery`] | the door to the floor above |
 //! | [`outgoing`] | this node's inputs: numbered, sent, sent again, forgotten once applied (pure) |
 //! | [`patience`] | what is awaited, and until when, in every state (pure) |
-//! | [`batcher`], [`clock`] | what the leader puts into a batch, and when (pure) |
+//! | [`batcher`] | what the leader puts into a batch, and when (pure) |
+//! | [`clock`] | what time it stamps on it, by a majority's clocks (pure) |
 //! | [`answers`] | what has become of the batches that it proposed |
 //! | [`log_store`] | segments on disk, group commit, recovery, the offline reader |
 //! | [`network`] | peers: certificates, hello, frames, streams |
@@ -44,11 +45,13 @@ pub mod replica;
 pub mod state_machine;
 pub mod status;
 mod step_down;
+mod timekeeper;
 
 pub use chain::Tip;
+pub use clock::{Course, Offset, Steering};
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};
 pub use delivery::{Committed, Delivery, Event, Events, Fault, Leadership, channel};
 pub use error::{AskError, ReplicaError};
 pub use life::start;
 pub use replica::{Progress, Replica};
-pub use status::{LogStatus, PeerStatus, ReplicaStatus, Role, SteppedDown};
+pub use status::{ClockStatus, LogStatus, PeerStatus, ReplicaStatus, Role, SteppedDown};

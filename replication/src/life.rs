@@ -3,7 +3,6 @@
 use crate::answers::Refusals as Answers;
 use crate::batcher::Batcher;
 use crate::chain::Tip;
-use crate::clock::LeaderClock;
 use crate::config::{ReplicaConfig, Tuning};
 use crate::delivery::Delivery;
 use crate::driver::{Driver, Seeds};
@@ -25,10 +24,11 @@ use crate::raft::{self, TypeConfig};
 use crate::replica::{Faults, Question, Replica, Shared, locked};
 use crate::state_machine::{AppliedCell, StateMachine};
 use crate::step_down::step_down;
+use crate::timekeeper::Timekeeper;
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config, Raft};
-use replicode_log::{BatchHeader, BatchIndex, Digest, NodeId};
+use replicode_log::{BatchHeader, BatchIndex, BootNo, Digest, NodeId};
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,6 +78,7 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         cut_off: AtomicU64::new(0),
         wake,
         peers: Arc::new(Peers::new(owner, log.incarnation(), &config.peers)),
+        time: Timekeeper::new(config.epoch_unix_ns, config.tuning.steering),
         batches: AtomicU64::new(0),
         recorded: last_batch(&log),
         log,
@@ -208,6 +209,7 @@ impl<D: Delivery> Life<D> {
         let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
         let (least, most) = self.config.tuning.election;
         let watching = endpoint.is_some().then(|| tokio::spawn(keep_watch(raft.clone(), shared.clone(), least + most)));
+        let timing = tokio::spawn(keep_time(shared.clone()));
         let asking = tokio::spawn(ask_around(shared.peers.clone(), self.asked));
         let Tuning { pipeline, batch_inputs, batch_bytes, .. } = self.config.tuning;
         match secret() {
@@ -219,7 +221,6 @@ impl<D: Delivery> Life<D> {
                     faults: faults.clone(),
                     inbox,
                     batcher: Batcher::new(pipeline, batch_inputs, batch_bytes),
-                    clock: LeaderClock::new(self.config.epoch_unix_ns),
                     seeds: Seeds { secret, drawn: 0 },
                     started: Instant::now(),
                     leadership: None,
@@ -238,7 +239,7 @@ impl<D: Delivery> Life<D> {
         hand_over(&raft, &shared).await;
         // The engine's own task may have panicked: it is stopped either way.
         let _ = raft.shutdown().await;
-        for task in [Some(forming), Some(asking), watching, serving].into_iter().flatten() {
+        for task in [Some(forming), Some(asking), Some(timing), watching, serving].into_iter().flatten() {
             task.abort();
         }
         tasks.abort_all();
@@ -309,6 +310,16 @@ async fn keep_watch<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, shared
             let why = format!("no quorum has answered for {} ms", silence.as_millis());
             step_down(&raft, &shared, term, false, &why).await;
         }
+        tokio::time::sleep(watch::LOOK).await;
+    }
+}
+
+/// Keeps the cell's clock: see [`crate::timekeeper`].
+async fn keep_time(shared: Arc<Shared>) {
+    loop {
+        // What follows this node's own boot was made while it lived.
+        let alive = shared.outgoing().boot() != BootNo(0);
+        shared.time.tend(shared.applied.get().tip.time, alive, &shared.peers);
         tokio::time::sleep(watch::LOOK).await;
     }
 }

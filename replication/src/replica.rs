@@ -9,6 +9,7 @@ use crate::outgoing::Outgoing;
 use crate::raft::TypeConfig;
 use crate::state_machine::AppliedCell;
 use crate::status::{PeerStatus, ReplicaStatus, Role, SteppedDown};
+use crate::timekeeper::Timekeeper;
 use bytes::Bytes;
 use openraft::ServerState;
 use openraft::alias::WatchReceiverOf;
@@ -54,6 +55,7 @@ pub(crate) struct Shared {
     /// See [`Replica::cut_off`], in milliseconds.
     pub(crate) cut_off: AtomicU64,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) time: Timekeeper,
     pub(crate) batches: AtomicU64,
     pub(crate) log: Log,
     /// The last batch that the log held at the start.
@@ -281,6 +283,7 @@ impl Replica {
             batches: shared.batches.load(Ordering::Relaxed),
             inputs,
             stepped_down: locked(&shared.stepped_down).clone(),
+            clock: shared.time.status(),
         };
         let matched = self.engine_status(&mut status);
         let peer_status = |peer: &Arc<Peer>| {
@@ -289,7 +292,8 @@ impl Replica {
                 trouble = Some(format!("nothing comes from it directly; reached through node {via}"));
             }
             let matched = matched.get(&peer.node.get()).copied().flatten();
-            PeerStatus { node: peer.node, addr: peer.addr, last_contact, matched, trouble }
+            let clock = shared.time.offset(peer.clock());
+            PeerStatus { node: peer.node, addr: peer.addr, last_contact, matched, trouble, clock }
         };
         status.peers = shared.peers.iter().map(peer_status).collect();
         status

@@ -1,5 +1,6 @@
 //! What a replica tells about itself.
 
+use crate::clock::{Course, Offset, Steering};
 use replicode_log::{BatchIndex, BootNo, NodeId, Term};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,6 +68,19 @@ pub struct ReplicaStatus {
     pub inputs: u64,
     /// The last time that this node gave leadership up.
     pub stepped_down: Option<SteppedDown>,
+    /// How the cell's time is kept; leader only.
+    pub clock: Option<ClockStatus>,
+}
+
+/// How a leader keeps the cell's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockStatus {
+    /// Where time is bound for.
+    pub course: Course,
+    /// How fast.
+    pub steering: Steering,
+    /// How far this node's clock is ahead of the cell's time.
+    pub own: Offset,
 }
 
 /// Leadership given up.
@@ -93,6 +107,8 @@ pub struct PeerStatus {
     pub matched: Option<u64>,
     /// Why it was last found unreachable, if it is.
     pub trouble: Option<String>,
+    /// How far its clock is ahead of the cell's time; leader only, `None` also when it has not told for a while.
+    pub clock: Option<Offset>,
 }
 
 /// The log on disk.

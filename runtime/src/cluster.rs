@@ -12,8 +12,8 @@ use crate::cell::{self, Files};
 use crate::datadir::{self, DataDir, Genesis};
 use crate::node;
 use crate::nodefile::{
-    NodeFile, default_keepalive_idle_s, default_keepalive_interval_s, default_node_down_after_ms,
-    default_unacknowledged_s,
+    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_keepalive_idle_s, default_keepalive_interval_s,
+    default_node_down_after_ms, default_unacknowledged_s,
 };
 use crate::{Usage, hints, show};
 use anyhow::{Context, Result, bail, ensure};
@@ -71,6 +71,8 @@ pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result
             keepalive_idle_s: default_keepalive_idle_s(),
             keepalive_interval_s: default_keepalive_interval_s(),
             unacknowledged_s: default_unacknowledged_s(),
+            clock_bound_ms: default_clock_bound_ms(),
+            clock_slew_ppm: default_clock_slew_ppm(),
             peers: peers.clone(),
         };
         file.write(&dir.file("node.toml"))?;

@@ -5,6 +5,7 @@ use crate::datadir;
 use anyhow::{Context, Result, ensure};
 use replicode_gateway::Patience;
 use replicode_log::{ClusterConfig, NodeId};
+use replicode_replication::Steering;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -43,6 +44,13 @@ pub struct NodeFile {
     /// Seconds for which a client's host may owe an answer or an acknowledgement; then the client is given up.
     #[serde(default = "default_unacknowledged_s")]
     pub unacknowledged_s: u64,
+    /// While this node leads: a difference of no more than this between the cell's time and a majority's clocks is jumped
+    /// over; forward only.
+    #[serde(default = "default_clock_bound_ms")]
+    pub clock_bound_ms: u64,
+    /// While this node leads: by how many millionths the cell's time goes faster or slower over a larger difference.
+    #[serde(default = "default_clock_slew_ppm")]
+    pub clock_slew_ppm: u32,
     /// Where each node of the cluster is reached, this one included: `NUMBER = "HOST:PORT"`.
     pub peers: BTreeMap<String, String>,
 }
@@ -71,6 +79,18 @@ pub fn default_unacknowledged_s() -> u64 {
     Patience::default().unacknowledged.as_secs()
 }
 
+/// Default of [`NodeFile::clock_bound_ms`].
+#[must_use]
+pub fn default_clock_bound_ms() -> u64 {
+    Steering::default().bound.as_millis() as u64
+}
+
+/// Default of [`NodeFile::clock_slew_ppm`].
+#[must_use]
+pub fn default_clock_slew_ppm() -> u32 {
+    Steering::default().slew_ppm
+}
+
 impl NodeFile {
     /// Reads a file and checks what can be checked without the network.
     ///
@@ -82,19 +102,17 @@ impl NodeFile {
         )?;
         let text = String::from_utf8(bytes).with_context(|| format!("{} is not text", path.display()))?;
         let file: Self = toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
-        ensure!(
-            (100..=3_600_000).contains(&file.node_down_after_ms),
-            "node_down_after_ms in {} is {}: it must be 100 to 3600000",
-            path.display(),
-            file.node_down_after_ms
-        );
-        // Linux takes as much, and not less than a second.
-        for (key, seconds, most) in [
-            ("keepalive_idle_s", file.keepalive_idle_s, 32_767),
-            ("keepalive_interval_s", file.keepalive_interval_s, 32_767),
-            ("unacknowledged_s", file.unacknowledged_s, 86_400),
+        // Linux takes no more of the keepalive's seconds, and not less than one.
+        for (key, value, least, most) in [
+            ("node_down_after_ms", file.node_down_after_ms, 100, 3_600_000),
+            ("keepalive_idle_s", file.keepalive_idle_s, 1, 32_767),
+            ("keepalive_interval_s", file.keepalive_interval_s, 1, 32_767),
+            ("unacknowledged_s", file.unacknowledged_s, 1, 86_400),
+            ("clock_bound_ms", file.clock_bound_ms, 0, 3_600_000),
+            ("clock_slew_ppm", file.clock_slew_ppm.into(), 100, Steering::MOST_PPM.into()),
         ] {
-            ensure!((1..=most).contains(&seconds), "{key} in {} is {seconds}: it must be 1 to {most}", path.display());
+            let path = path.display();
+            ensure!((least..=most).contains(&value), "{key} in {path} is {value}: it must be {least} to {most}");
         }
         Ok(file)
     }
@@ -122,6 +140,12 @@ impl NodeFile {
             interval: Duration::from_secs(self.keepalive_interval_s),
             unacknowledged: Duration::from_secs(self.unacknowledged_s),
         }
+    }
+
+    /// How this node steers the cell's time while it leads.
+    #[must_use]
+    pub const fn steering(&self) -> Steering {
+        Steering { bound: Duration::from_millis(self.clock_bound_ms), slew_ppm: self.clock_slew_ppm }
     }
 
     /// The members with their addresses, names looked up.
@@ -188,6 +212,8 @@ mod tests {
             keepalive_idle_s: 45,
             keepalive_interval_s: 10,
             unacknowledged_s: 60,
+            clock_bound_ms: 1000,
+            clock_slew_ppm: 100_000,
             peers: [("1", "127.0.0.1:7001"), ("2", "localhost:7002")].map(|(n, a)| (n.into(), a.into())).into(),
         })
     }
@@ -207,6 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_of_old_does_not_say_is_the_default() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let path = tmp.path().join("node.toml");
+        sample()?.write(&path)?;
+        let text = std::fs::read_to_string(&path)?;
+        let old: Vec<_> = text.lines().filter(|line| !line.contains("_ms =") && !line.contains("_ppm =")).collect();
+        std::fs::write(&path, old.join("\n"))?;
+        assert_eq!(NodeFile::read(&path)?, sample()?);
+        Ok(())
+    }
+
+    #[test]
     fn mistakes_are_named() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let path = tmp.path().join("node.toml");
@@ -219,6 +257,9 @@ mod tests {
             ("node_down_after_ms = 3000", "node_down_after_ms = 1", "100 to 3600000"),
             ("keepalive_idle_s = 45", "keepalive_idle_s = 0", "keepalive_idle_s"),
             ("unacknowledged_s = 60", "unacknowledged_s = 86401", "1 to 86400"),
+            ("clock_bound_ms = 1000", "clock_bound_ms = 3600001", "0 to 3600000"),
+            ("clock_slew_ppm = 100000", "clock_slew_ppm = 500001", "100 to 500000"),
+            ("clock_slew_ppm = 100000", "clock_slew_ppm = 99", "100 to 500000"),
             ("[peers]", "[peers]\nx", "cannot read"),
         ] {
             std::fs::write(&path, good.replace(from, to))?;

@@ -14,6 +14,7 @@ use crate::telemetry;
 use anyhow::{Context, Result, bail};
 use replicode_gateway::Patience;
 use replicode_log::{ExitStatus, NodeId};
+use replicode_replication::Steering;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         main: Some(main),
         node_down_after: Duration::from_millis(default_node_down_after_ms()),
         keepalive: Patience::default(),
+        steering: Steering::default(),
     })?;
     for port in running.published() {
         if json {

@@ -56,6 +56,7 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
         main: None,
         node_down_after: file.node_down_after(),
         keepalive: file.keepalive(),
+        steering: file.steering(),
     });
     let log = |error: &anyhow::Error| tracing::error!("{}", hints::with_way_out(&format!("{error:#}")));
     let running = running.inspect_err(log)?;

@@ -2,7 +2,7 @@
 
 use crate::admin::client::{AdminClient, Silent};
 use crate::admin::paused;
-use crate::admin::{BatchRow, NatLine, ProcessRow, Request, Status};
+use crate::admin::{BatchRow, Clock, ClockOffset, NatLine, ProcessRow, Request, Status};
 use crate::args::{AdminArgs, LogArgs};
 use crate::recording::Recording;
 use anyhow::{Context, Result};
@@ -187,6 +187,9 @@ fn status_text(status: &Status) -> String {
         );
         line("digest", status.digest.clone());
         line("time", format!("{} s since genesis", seconds(status.time_ns)));
+        if let Some(clock) = &status.clock {
+            line("clock", clock_text(clock, status.peers.is_empty()));
+        }
         if let Some(executing) = &status.executing {
             let busy = Duration::from_millis(executing.ms);
             line(
@@ -214,7 +217,8 @@ fn status_text(status: &Status) -> String {
             None => ", has not answered yet".to_string(),
         };
         let trouble = peer.trouble.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        line("peer", format!("{} at {}{answered}{trouble}", peer.node, peer.addr));
+        let clock = peer.clock.map(|clock| format!(", its clock {}", offset_text(clock))).unwrap_or_default();
+        line("peer", format!("{} at {}{answered}{clock}{trouble}", peer.node, peer.addr));
     }
     if status.role != "paused" {
         line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")).trim_end().to_string());
@@ -227,6 +231,35 @@ fn status_text(status: &Status) -> String {
         line("hint", hint.clone());
     }
     out
+}
+
+/// How the cell's time is kept, as a sentence.
+fn clock_text(clock: &Clock, alone: bool) -> String {
+    let whose = if alone { "this node's clock" } else { "a majority's clocks" };
+    let own = if alone { String::new() } else { format!("; this node's own {}", offset_text(clock.own)) };
+    let apart = clock.majority_ahead_ns.unsigned_abs();
+    let rate = u64::from(clock.slew_ppm.max(1));
+    let on_its_way = |way: &str| {
+        let left = (apart as f64 / 1e9) * 1e6 / rate as f64;
+        format!(
+            "{:.3} s apart from {whose}: goes {way} by {rate} millionths for another {left:.0} s",
+            apart as f64 / 1e9
+        )
+    };
+    let course = match clock.steering.as_str() {
+        "no" => format!("follows {whose}"),
+        way @ ("faster" | "slower") => on_its_way(way),
+        _ => "no majority's clocks are known: keeps this node's pace".to_string(),
+    };
+    format!("{course}{own}")
+}
+
+/// `0.000123 s ahead (±0.000080)`.
+fn offset_text(offset: ClockOffset) -> String {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let way = if offset.ahead_ns < 0 { "behind" } else { "ahead" };
+    let error = if offset.error_ns == 0 { String::new() } else { format!(" (±{:.6})", seconds(offset.error_ns)) };
+    format!("{:.6} s {way}{error}", seconds(offset.ahead_ns.unsigned_abs()))
 }
 
 /// Rows under headings, columns as wide as their widest cell; the last one as wide as it likes.
@@ -327,6 +360,28 @@ mod tests {
         let starting = status_text(&Status { role: "starting".into(), replay, ..Status::default() });
         assert!(starting.contains("starting: it executes its log again, 1 of 3 batches (33 %)"), "{starting}");
         assert!(text.contains("2 of 'kv'") && text.contains("follower; nobody leads in term 0"), "{text}");
+    }
+
+    #[test]
+    fn clocks_are_shown_with_what_is_known_about_them() {
+        let own = ClockOffset { ahead_ns: -20_000, error_ns: 0 };
+        let clock = |steering: &str, majority_ahead_ns| {
+            let clock = Clock { steering: steering.into(), majority_ahead_ns, slew_ppm: 100_000, own };
+            let wrong = ClockOffset { ahead_ns: 2_592_000_000_000_000, error_ns: 1_200_000 };
+            let peer = Peer { node: 2, clock: Some(wrong), ..Peer::default() };
+            status_text(&Status { clock: Some(clock), peers: vec![peer], ..Status::default() })
+        };
+        let steady = clock("no", 0);
+        assert!(steady.contains("follows a majority's clocks; this node's own 0.000020 s behind\n"), "{steady}");
+        assert!(steady.contains("2 at , its clock 2592000.000000 s ahead (±0.001200)\n"), "{steady}");
+        let faster = clock("faster", 3_600_000_000_000);
+        assert!(faster.contains("3600.000 s apart from a majority's clocks: goes faster by 100000"), "{faster}");
+        assert!(faster.contains("for another 36000 s"), "{faster}");
+        assert!(clock("slower", -5).contains("goes slower"));
+        assert!(clock("unknown", 0).contains("no majority's clocks are known"));
+        let alone = Clock { steering: "no".into(), ..Clock::default() };
+        let alone = status_text(&Status { clock: Some(alone), ..Status::default() });
+        assert!(alone.contains("clock      follows this node's clock\n"), "{alone}");
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::peer::{Lane, Peers};
 use super::{frame, tag};
+use crate::clock::sample::Sample;
 use crate::raft::{TypeConfig, Vote};
+use crate::timekeeper::boot_time;
 use futures::{FutureExt, Stream, StreamExt};
 use openraft::OptionalSend;
 use openraft::alias::SnapshotOf;
@@ -18,6 +20,7 @@ use openraft::raft::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +85,7 @@ impl Client {
         }
     }
 
-    /// One request, one answer.
+    /// One request, one answer, and with it what the other node's clock shows.
     async fn request<Q: Serialize, A: DeserializeOwned>(
         &self,
         tag: u8,
@@ -91,18 +94,21 @@ impl Client {
     ) -> Result<A, Failure> {
         let exchange = async {
             let (mut tx, mut rx) = self.open(Lane::Control, tag, option.soft_ttl()).await?;
+            let asked = boot_time();
             frame::write(&mut tx, question, &mut Vec::new()).await.map_err(broken)?;
             // A stream that is gone shows when the answer is read.
             let _ = tx.finish();
             let answer = frame::read(&mut rx, frame::SMALL).await.map_err(broken)?;
-            answer.ok_or_else(|| unreachable(format!("node {} gave no answer", self.to)))
+            let (clock, answer) = answer.ok_or_else(|| unreachable(format!("node {} gave no answer", self.to)))?;
+            Ok::<_, Failure>((Sample::new(clock, asked, boot_time()), answer))
         };
-        let answer = match tokio::time::timeout(option.soft_ttl().max(PATIENCE), exchange).await {
+        let (sample, answer) = match tokio::time::timeout(option.soft_ttl().max(PATIENCE), exchange).await {
             Ok(result) => result?,
             Err(_) => return Err(unreachable(format!("node {} does not answer", self.to))),
         };
         if let Some(peer) = self.peers.get(self.to) {
             peer.heard();
+            peer.told(sample);
         }
         Ok(answer)
     }
@@ -132,6 +138,7 @@ impl NetStreamAppend<TypeConfig> for Client {
         };
         Box::pin(async move {
             let (mut tx, rx) = self.open(self.lane, tag, option.soft_ttl()).await?;
+            let asked = (self.lane == Lane::Control).then(boot_time);
             let writer = AbortOnDrop(tokio::spawn(async move {
                 let (mut buffer, mut input) = (Vec::new(), input.fuse());
                 let mut next = input.next().await;
@@ -154,12 +161,13 @@ impl NetStreamAppend<TypeConfig> for Client {
                 let _ = tx.finish();
             }));
             let peer = self.peers.get(self.to).cloned();
-            let answers = futures::stream::unfold(Some((rx, writer, peer)), |state| async move {
+            let answers = futures::stream::unfold(Some((rx, writer, peer)), move |state| async move {
                 let (mut rx, writer, peer) = state?;
-                match frame::read::<StreamAppendResult<TypeConfig>>(&mut rx, frame::SMALL).await {
-                    Ok(Some(answer)) => {
+                match read_answer(&mut rx, asked).await {
+                    Ok(Some((sample, answer))) => {
                         if let Some(peer) = &peer {
                             peer.heard();
+                            sample.into_iter().for_each(|sample| peer.told(sample));
                         }
                         Some((Ok(answer), Some((rx, writer, peer))))
                     }
@@ -170,6 +178,17 @@ impl NetStreamAppend<TypeConfig> for Client {
             Ok(Box::pin(answers) as BoxStream<'s, _>)
         })
     }
+}
+
+/// An answer to an append request; with one to a heartbeat, which was sent at `asked`, comes what the other node's clock
+/// shows.
+async fn read_answer(
+    rx: &mut quinn::RecvStream,
+    asked: Option<Duration>,
+) -> io::Result<Option<(Option<Sample>, StreamAppendResult<TypeConfig>)>> {
+    let Some(asked) = asked else { return Ok(frame::read(rx, frame::SMALL).await?.map(|answer| (None, answer))) };
+    let stamped: Option<(u64, _)> = frame::read(rx, frame::SMALL).await?;
+    Ok(stamped.map(|(clock, answer)| (Some(Sample::new(clock, asked, boot_time())), answer)))
 }
 
 impl NetVote<TypeConfig> for Client {

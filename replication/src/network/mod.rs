@@ -13,6 +13,8 @@
 //! | forward (`F`) | a node's inputs on their way to the leader, for as long as that leads |
 //! | detour (`D`) | datagrams of a node on their way to another one which it does not reach: see [`detour`] |
 //! | ask (`Q`) | a question for the floor above, and its answer |
+//!
+//! With the answers on `B`, `V`, `P` and `T` comes what the answering node's wall clock shows: see [`crate::clock`].
 
 pub mod client;
 pub mod detour;

@@ -5,6 +5,7 @@ use super::endpoint::HANDSHAKE;
 use super::hello::{Hello, Welcome};
 use super::watch::Watch;
 use super::{frame, tag, tls};
+use crate::clock::sample::Sample;
 use crate::log_store::segment::Owner;
 use futures::future::{BoxFuture, Shared};
 use futures::stream::FuturesUnordered;
@@ -65,6 +66,7 @@ pub struct Peer {
     pub addr: SocketAddr,
     links: [Mutex<Link>; 2],
     health: Mutex<Health>,
+    clock: Mutex<Option<Sample>>,
     /// Ends the pause before a dial.
     awake: Notify,
 }
@@ -80,6 +82,18 @@ impl Peer {
         health.last_contact = Some(Instant::now());
         health.trouble = None;
         health.failures = 0;
+    }
+
+    /// It has told what its clock shows.
+    pub fn told(&self, sample: Sample) {
+        let mut clock = locked(&self.clock);
+        *clock = Some(clock.map_or(sample, |before| before.or(sample)));
+    }
+
+    /// What it told about its clock.
+    #[must_use]
+    pub fn clock(&self) -> Option<Sample> {
+        *locked(&self.clock)
     }
 
     /// It has dialled this node: so it is up, and worth dialling at once.
@@ -133,7 +147,8 @@ impl Peers {
         let others = members.iter().filter(|(node, _)| **node != owner.node);
         let peer = |(node, addr): (&NodeId, &SocketAddr)| {
             let links = [Mutex::new(Link::Down), Mutex::new(Link::Down)];
-            let peer = Peer { node: *node, addr: *addr, links, health: Mutex::default(), awake: Notify::new() };
+            let (health, clock, awake) = (Mutex::default(), Mutex::default(), Notify::new());
+            let peer = Peer { node: *node, addr: *addr, links, health, clock, awake };
             (node.get(), Arc::new(peer))
         };
         Self {

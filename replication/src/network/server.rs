@@ -8,12 +8,14 @@ use super::{frame, tag, tls};
 use crate::log_store::Log;
 use crate::outgoing::Parcel;
 use crate::raft::TypeConfig;
+use crate::timekeeper::wall_unix_ns;
 use bytes::Bytes;
 use futures::StreamExt;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use openraft::{Raft, storage::RaftStateMachine};
 use replicode_log::NodeId;
+use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -148,6 +150,11 @@ async fn recognise<SM: RaftStateMachine<TypeConfig>>(
     Ok(node)
 }
 
+/// Writes an answer, and before it what this node's wall clock shows.
+async fn stamped<T: Serialize>(tx: &mut quinn::SendStream, answer: &T) -> io::Result<()> {
+    frame::write(tx, &(wall_unix_ns(), answer), &mut Vec::new()).await
+}
+
 async fn read_tag(rx: &mut quinn::RecvStream) -> io::Result<u8> {
     let mut tag = [0];
     rx.read_exact(&mut tag).await.map_err(io::Error::other)?;
@@ -182,19 +189,19 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
                 let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
                 self.check_term(request.vote.leader_id.term)?;
                 let answer = self.raft.vote(request).await.map_err(io::Error::other)?;
-                frame::write(&mut tx, &answer, &mut Vec::new()).await?;
+                stamped(&mut tx, &answer).await?;
             }
             tag::PRE_VOTE => {
                 let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
                 self.check_term(request.vote.leader_id.term)?;
                 let answer = self.raft.pre_vote(request).await.map_err(io::Error::other)?;
-                frame::write(&mut tx, &answer, &mut Vec::new()).await?;
+                stamped(&mut tx, &answer).await?;
             }
             tag::TRANSFER => {
                 let request: TransferLeaderRequest<TypeConfig> = self.ask(&mut rx).await?;
                 self.check_term(request.from_leader().leader_id.term)?;
                 let answer = self.raft.handle_transfer_leader(request).await.map_err(io::Error::other)?;
-                frame::write(&mut tx, &answer, &mut Vec::new()).await?;
+                stamped(&mut tx, &answer).await?;
             }
             tag::FORWARD => self.forwarded(node, &mut rx).await?,
             tag::DETOUR => {
@@ -275,6 +282,10 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
         let (mut buffer, mut last) = (Vec::new(), None);
         while let Some(answer) = answers.next().await {
             let answer = answer.map_err(io::Error::other)?;
+            if heartbeats {
+                stamped(tx, &answer).await?;
+                continue;
+            }
             // How far the logs match is news only when it has changed: a request that merely told what is committed has
             // no answer. Whether this node lives is asked on the other lane.
             if last.as_ref() != Some(&answer) {

@@ -14,6 +14,7 @@ pub mod paused;
 pub mod server;
 
 use replicode_log::{BatchIndex, ExitStatus, LogicalTime, Pid};
+use replicode_replication::{ClockStatus, Course, Offset, Steering};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -100,6 +101,8 @@ pub struct Status {
     pub digest: String,
     /// Time of that batch, in nanoseconds since genesis.
     pub time_ns: u64,
+    /// How the cell's time is kept (leader only: nobody else does).
+    pub clock: Option<Clock>,
     /// Highest committed entry of the consensus log, which also holds entries that are not batches.
     pub raft_commit_index: Option<u64>,
     /// Last entry of the consensus log.
@@ -294,6 +297,50 @@ pub struct Peer {
     pub matched: Option<u64>,
     /// Why it cannot be reached.
     pub trouble: Option<String>,
+    /// How far its clock is ahead of the cell's time (leader only). `None` also when it has not told for a while.
+    pub clock: Option<ClockOffset>,
+}
+
+/// How far a node's clock is ahead of the cell's time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClockOffset {
+    /// Nanoseconds; negative when it is behind.
+    pub ahead_ns: i64,
+    /// By how much that may be wrong.
+    pub error_ns: u64,
+}
+
+impl From<Offset> for ClockOffset {
+    fn from(Offset { ahead_ns, error_ns }: Offset) -> Self {
+        Self { ahead_ns, error_ns }
+    }
+}
+
+/// How a leader keeps the cell's time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
+    /// `no`: time is where a majority's clocks are. `faster`, `slower`: it is on its way there. `unknown`: no majority's
+    /// clocks are known, and time goes on at this node's pace.
+    pub steering: String,
+    /// Nanoseconds between the cell's time and a majority's clocks, positive when those are ahead.
+    pub majority_ahead_ns: i64,
+    /// By how many millionths time goes faster or slower while it does.
+    pub slew_ppm: u32,
+    /// This node's own clock.
+    pub own: ClockOffset,
+}
+
+impl From<ClockStatus> for Clock {
+    fn from(ClockStatus { course, steering: Steering { slew_ppm, .. }, own }: ClockStatus) -> Self {
+        let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+        let (steering, majority_ahead_ns) = match course {
+            Course::Unknown => ("unknown", 0),
+            Course::Steady => ("no", 0),
+            Course::Faster(behind) => ("faster", signed(behind)),
+            Course::Slower(ahead) => ("slower", -signed(ahead)),
+        };
+        Self { steering: steering.to_string(), majority_ahead_ns, slew_ppm, own: own.into() }
+    }
 }
 
 /// A published port.

@@ -39,7 +39,9 @@ pub mod vitals;
 pub use apply::End;
 
 use crate::admin::server::AdminServer;
-use crate::admin::{Executing, MAX_BATCHES, Peer, PublishedPort, Replayed, Request, Status, SteppedDown, server};
+use crate::admin::{
+    Clock, ClockOffset, Executing, MAX_BATCHES, Peer, PublishedPort, Replayed, Request, Status, SteppedDown, server,
+};
 use crate::cell;
 use crate::datadir::{DataDir, Genesis};
 use crate::digests::DigestFile;
@@ -56,7 +58,9 @@ use progress::Told;
 use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Patience, Published};
 use replicode_log::{Input, NodeId, Order, Service};
 use replicode_machine::Machine;
-use replicode_replication::{ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, TlsIdentity, Tuning};
+use replicode_replication::{
+    ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, Steering, TlsIdentity, Tuning,
+};
 use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
 use scheduling::{Placement, Seat};
@@ -95,6 +99,8 @@ pub struct NodeOptions {
     pub node_down_after: Duration,
     /// How long a client's host may be silent.
     pub keepalive: Patience,
+    /// How it steers the cell's time while it leads.
+    pub steering: Steering,
 }
 
 /// A node whose threads run.
@@ -186,6 +192,7 @@ impl Node {
             main,
             node_down_after,
             keepalive,
+            steering,
         } = options;
         let config = genesis.config;
         cell::check_engine(&config)?;
@@ -225,7 +232,7 @@ impl Node {
             dir: dir.log(),
             found: joined.first,
             tls,
-            tuning: Tuning::default(),
+            tuning: Tuning { steering, ..Tuning::default() },
         };
         let replica = match replicode_replication::start(replica, inbox.clone()) {
             Ok(replica) => replica,
@@ -409,6 +416,7 @@ impl About {
             last_contact_ms: peer.last_contact.filter(|_| leads).map(|silence| silence.as_millis() as u64),
             matched: peer.matched,
             trouble: peer.trouble,
+            clock: peer.clock.map(ClockOffset::from),
         });
         let clients = self.gateway.iter().flat_map(|gateway| gateway.clients()).map(|client| client.from.to_string());
         let (connections, connections_limit) = self.crowd.seen();
@@ -424,6 +432,7 @@ impl About {
             applied_index: state.applied.0,
             digest: state.digest.to_string(),
             time_ns: state.time.nanos(),
+            clock: replica.clock.map(Clock::from),
             raft_commit_index: replica.commit_raft_index,
             raft_last_index: replica.last_raft_index,
             listen: self.listen.to_string(),

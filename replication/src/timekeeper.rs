@@ -1,0 +1,114 @@
+//! Reads this host's clocks, gathers what peers told about theirs, and keeps the cell's clock with both.
+//!
+//! What it means is decided in [`crate::clock`]. A stamp costs one look at the monotonic clock; the wall clocks are
+//! compared five times a second, by a task of its own ([`crate::network::watch::LOOK`]).
+
+use crate::clock::news::{News, Word};
+use crate::clock::sample::{Bounds, Sample};
+use crate::clock::{LeaderClock, Offset, Readings, Steering, nanos};
+use crate::network::peer::Peers;
+use crate::replica::locked;
+use crate::status::ClockStatus;
+use nix::time::{ClockId, clock_gettime};
+use replicode_log::{LogicalTime, NodeId};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The wall clock of this host, nanoseconds since the Unix epoch; 0 before that.
+#[must_use]
+pub fn wall_unix_ns() -> u64 {
+    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// A monotonic clock that also counts while this machine is suspended (`CLOCK_BOOTTIME`): what exchanges with peers are
+/// timed by.
+#[must_use]
+pub fn boot_time() -> Duration {
+    // Linux has it since 2.6.39; a system that has not cannot be told from one that was never suspended.
+    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC));
+    time.map(Duration::from).unwrap_or_default()
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Timekeeper {
+    started: Instant,
+    clock: Mutex<LeaderClock>,
+    news: Mutex<News>,
+}
+
+impl Timekeeper {
+    pub(crate) fn new(epoch_unix_ns: u64, steering: Steering) -> Self {
+        let clock = Mutex::new(LeaderClock::new(epoch_unix_ns, steering));
+        Self { started: Instant::now(), clock, news: Mutex::default() }
+    }
+
+    /// The time to stamp on a batch.
+    pub(crate) fn now(&self) -> LogicalTime {
+        locked(&self.clock).now(self.started.elapsed())
+    }
+
+    /// This node begins to lead a history that has reached `time`.
+    pub(crate) fn lead(&self, time: LogicalTime, peers: &Peers) {
+        locked(&self.clock).lead(time, &self.readings());
+        // The votes told a majority's clocks: the first batch is right already.
+        self.look(peers);
+    }
+
+    /// This node does not lead (any more).
+    pub(crate) fn rest(&self) {
+        locked(&self.clock).rest(self.started.elapsed());
+        *locked(&self.news) = News::default();
+    }
+
+    /// To be called several times a second. `time`: how far the history has come here; `alive`: some of it was made since
+    /// this node's start.
+    pub(crate) fn tend(&self, time: LogicalTime, alive: bool, peers: &Peers) {
+        let leads = {
+            let mut clock = locked(&self.clock);
+            clock.follow(time, alive, &self.readings());
+            clock.leads()
+        };
+        if leads {
+            self.look(peers);
+        }
+    }
+
+    /// How the cell's time is kept; `None` where another node does.
+    pub(crate) fn status(&self) -> Option<ClockStatus> {
+        let (clock, now) = (locked(&self.clock), self.readings());
+        let own = clock.offset(Bounds::exactly(now.wall), now.mono);
+        clock.leads().then(|| ClockStatus { course: clock.course(), steering: clock.steering(), own })
+    }
+
+    /// How far a peer's clock is ahead of the cell's time, if both are known here.
+    pub(crate) fn offset(&self, told: Option<Sample>) -> Option<Offset> {
+        let (clock, now) = (locked(&self.clock), self.readings());
+        let bounds = told?.bounds(now.boot)?;
+        clock.leads().then(|| clock.offset(bounds, now.mono))
+    }
+
+    fn readings(&self) -> Readings {
+        let wall = Duration::from_nanos(wall_unix_ns());
+        Readings { wall, mono: self.started.elapsed(), boot: boot_time() }
+    }
+
+    fn look(&self, peers: &Peers) {
+        let now = self.readings();
+        let told: Vec<(NodeId, Option<Bounds>)> =
+            std::iter::once((peers.owner().node, Some(Bounds::exactly(now.wall))))
+                .chain(peers.iter().map(|peer| (peer.node, peer.clock().and_then(|sample| sample.bounds(now.boot)))))
+                .collect();
+        let clocks: Vec<Option<Bounds>> = told.iter().map(|(_, bounds)| *bounds).collect();
+        let mut clock = locked(&self.clock);
+        clock.look(&now, &clocks);
+        let offsets = told.iter().filter_map(|(node, bounds)| Some((*node, clock.offset((*bounds)?, now.mono))));
+        let several = clocks.len() > 1;
+        for news in locked(&self.news).after(clock.course(), clock.steering(), offsets, several) {
+            match news {
+                Word::Bad(text) => tracing::warn!("{text}"),
+                Word::Good(text) => tracing::info!("{text}"),
+            }
+        }
+    }
+}
