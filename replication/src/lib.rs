@@ -52,6 +52,6 @@ pub use clock::{Course, Offset, Steering};
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};
 pub use delivery::{Committed, Delivery, Event, Events, Fault, Leadership, channel};
 pub use error::{AskError, ReplicaError};
-pub use life::start;
+pub use life::{found, start};
 pub use replica::{Progress, Replica};
 pub use status::{ClockStatus, LogStatus, PeerStatus, ReplicaStatus, Role, SteppedDown};

@@ -11,7 +11,7 @@ use crate::log_store::file_disk::FileDisk;
 use crate::log_store::record::Body;
 use crate::log_store::segment::{Owner, hex};
 use crate::log_store::store::LogStore;
-use crate::log_store::{Log, LogOptions};
+use crate::log_store::{self, Log, LogOptions};
 use crate::network::client::Network;
 use crate::network::detour::{Detours, Ends};
 use crate::network::peer::{Lane, Peers};
@@ -98,6 +98,19 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
     Ok(Replica { shared })
 }
 
+/// Makes the log of a node that has never run, in a directory that is made if need be. Durable with all its names when
+/// this returns, while nothing has been said to anybody yet: so whoever notes from now on that the node has taken part
+/// notes it of a node that has a log. Does nothing where a log is already; what an interrupted attempt left is used or
+/// written anew.
+///
+/// # Errors
+/// [`ReplicaError::Log`]: the directory holds something else, or the disk fails.
+pub fn found(config: &ReplicaConfig) -> Result<(), ReplicaError> {
+    let owner = Owner { node: config.node, identity: config.identity };
+    let disk = FileDisk::open(&config.dir, true)?;
+    Ok(log_store::found(&disk, owner, incarnation()?, config.tuning.segment_bytes)?)
+}
+
 fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>, ReplicaError> {
     if config.peers.len() == 1 {
         return Ok(None);
@@ -111,11 +124,16 @@ fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>
 
 fn open_log<D: Delivery>(config: &ReplicaConfig, owner: Owner, faults: Arc<Faults<D>>) -> Result<Log, ReplicaError> {
     let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
+    let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
+    let options = LogOptions { found: config.found, incarnation: incarnation()?, segment_bytes, cache_bytes };
+    Ok(Log::open(disk, owner, options, Box::new(move |fault| faults.raise(&fault.what, &fault.why)))?)
+}
+
+/// What tells a log that is made now from any other.
+fn incarnation() -> Result<[u8; 16], ReplicaError> {
     let mut incarnation = [0; 16];
     incarnation.copy_from_slice(&secret()?.bytes()[..16]);
-    let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
-    let options = LogOptions { found: config.found, incarnation, segment_bytes, cache_bytes };
-    Ok(Log::open(disk, owner, options, Box::new(move |fault| faults.raise(&fault.what, &fault.why)))?)
+    Ok(incarnation)
 }
 
 /// The last batch that a log holds, for those who want to know how far its replay is; 0 when there is none near its end.

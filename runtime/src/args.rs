@@ -177,7 +177,8 @@ Peers talk QUIC: the ports of --nodes are UDP ports. Each node's directory holds
 cluster's authority is thrown away once it has signed them, since the members of a cluster are fixed.")]
 pub struct InitArgs {
     /// Directory to make; it must be empty or not exist.
-    #[arg(value_name = "DIR")]
+    // An id of its own: `--dir` has the field's name.
+    #[arg(id = "directory", value_name = "DIR")]
     pub dir: PathBuf,
     /// What to run.
     #[command(flatten)]
@@ -301,6 +302,7 @@ mod tests {
             "replicode nat --admin d/node-1",
             "replicode log d/node-1 --from 3 --limit 9",
             "replicode init d kv.wasm --nodes a:1,b:2,[::1]:3 --publish 80",
+            "replicode init d kv.wasm --nodes a:1,b:2 --dir ./www:/www:ro",
             "replicode node --config d/node.toml",
             "replicode node --data d",
             "replicode replay d --trace --until 9 --json",

@@ -2,11 +2,13 @@
 
 use crate::args::CellArgs;
 use crate::datadir::{self, DataDir, Genesis};
-use crate::{Usage, import, telemetry};
+use crate::{Usage, import, starting, telemetry};
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::config::check_name;
 use replicode_log::{ClusterConfig, Digest, FsImage, Limits, ModuleEntry, NodeId, ProgramSpec, Restart, codec};
 use replicode_wasm::WasmEngine;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -159,13 +161,19 @@ fn stem(path: &Path) -> String {
 
 fn read_module(path: &Path, max: u64) -> Result<Vec<u8>> {
     let what = || format!("cannot read module {}", path.display());
-    let len = std::fs::metadata(path).with_context(what)?.len();
+    starting::at(format!("reading module {}", path.display()));
+    // A pipe will do; it has no length beforehand.
+    let file = File::open(path).with_context(what)?;
+    let known = file.metadata().with_context(what)?.len();
+    let wasm = if known > max { Vec::new() } else { starting::read_all(file.take(max + 1)).with_context(what)? };
+    let len = known.max(wasm.len() as u64);
     ensure!(
         len <= max,
-        "module {} has {len} bytes, more than the limit 'module_bytes' of {max}: raise it with --limit module_bytes={len}",
-        path.display()
+        "module {} has {len} bytes{}, more than the limit 'module_bytes' of {max}: raise it with --limit module_bytes={len}",
+        path.display(),
+        if known < len { " or more" } else { "" }
     );
-    std::fs::read(path).with_context(what)
+    Ok(wasm)
 }
 
 /// What was asked for contradicts itself: exit code 2.

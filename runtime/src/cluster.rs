@@ -10,13 +10,15 @@
 use crate::args::{InitArgs, Publish, published_twice};
 use crate::cell::{self, Files};
 use crate::datadir::{self, DataDir, Genesis};
+use crate::making::Making;
 use crate::node;
+use crate::node::signals::{Hangup, Signals};
 use crate::nodefile::{
-    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_keepalive_idle_s, default_keepalive_interval_s,
-    default_node_down_after_ms, default_unacknowledged_s,
+    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_console_bytes, default_keepalive_idle_s,
+    default_keepalive_interval_s, default_node_down_after_ms, default_unacknowledged_s,
 };
-use crate::{Usage, hints, show};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{Usage, hints, show, starting};
+use anyhow::{Context, Result, bail};
 use replicode_log::NodeId;
 use replicode_replication::network::tls::Authority;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,16 +51,28 @@ pub fn node_dir(root: &Path, node: NodeId) -> PathBuf {
     root.join(format!("node-{}", node.get()))
 }
 
-/// Writes all node directories. What an interrupted attempt left is written anew.
+/// Makes all node directories: all of them or, when it fails or a signal asks for the end, none. What an interrupted attempt
+/// left is made anew.
 ///
 /// # Errors
 /// When a directory is in the way or the disk fails.
 pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result<()> {
+    starting::at(format!("making the cluster's directories in {}", root.display()));
+    let making = Making::begin(root)?;
+    match write(root, genesis, addresses) {
+        Ok(()) => making.done(),
+        Err(error) => {
+            making.give_up();
+            Err(error)
+        }
+    }
+}
+
+fn write(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result<()> {
     let nodes = &genesis.config.nodes;
     let authority = if nodes.len() > 1 { Some(Authority::new(genesis.config.cluster)?) } else { None };
     let peers: BTreeMap<String, String> =
         nodes.iter().zip(addresses).map(|(node, a)| (node.get().to_string(), a.peer.clone())).collect();
-    datadir::make_private_dir(root)?;
     for (node, addresses) in nodes.iter().zip(addresses) {
         let dir = DataDir::at(node_dir(root, *node));
         datadir::make_private_dir(dir.root())?;
@@ -73,6 +87,7 @@ pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result
             unacknowledged_s: default_unacknowledged_s(),
             clock_bound_ms: default_clock_bound_ms(),
             clock_slew_ppm: default_clock_slew_ppm(),
+            console_bytes: default_console_bytes(),
             peers: peers.clone(),
         };
         file.write(&dir.file("node.toml"))?;
@@ -89,16 +104,36 @@ pub fn create(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result
     Ok(())
 }
 
+/// Refuses a directory in which something stands, unless it is what is left of an attempt.
+fn check_empty(root: &Path) -> Result<()> {
+    let empty = fs::read_dir(root).map_or(true, |mut entries| entries.next().is_none());
+    if empty || Making::is_unfinished(root) {
+        return Ok(());
+    }
+    let first = DataDir::at(root.join("node-1"));
+    if let Ok(config) = first.config() {
+        bail!(
+            "cannot make a cluster in {}: it holds one of {} nodes for '{}' already; start its nodes, each with \
+             'replicode node --data {}' and so on, or name a new directory",
+            root.display(),
+            config.nodes.len(),
+            config.name,
+            first.root().display()
+        );
+    }
+    bail!("cannot make a cluster in {}: it is not empty; name a new directory", root.display());
+}
+
 /// `replicode init`.
 ///
 /// # Errors
 /// When the cell cannot be put together or the directories cannot be written.
 pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
+    let signals = Signals::catch(Hangup::Stops)?;
     if let Some(why) = hints::not_a_directory(&args.dir) {
         bail!("cannot make a cluster there: {why}; name a new directory");
     }
-    let empty = fs::read_dir(&args.dir).map_or(true, |mut entries| entries.next().is_none());
-    ensure!(empty, "cannot make a cluster in {}: it is not empty; name a new directory", args.dir.display());
+    check_empty(&args.dir)?;
     let mut seen = BTreeSet::new();
     if let Some(twice) = args.nodes.iter().find(|peer| !seen.insert(&peer.text)) {
         let text = &twice.text;
@@ -127,7 +162,8 @@ pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
         }
         addresses.push(Addresses { peer: peer.text.clone(), listen, publish });
     }
-    create(&args.dir, &genesis, &addresses)
+    signals
+        .while_making(|| create(&args.dir, &genesis, &addresses))
         .with_context(|| format!("cannot make a cluster in {}", args.dir.display()))?;
     if json {
         let rows: Vec<_> = nodes

@@ -15,12 +15,14 @@
 //!
 //! Directories are 0700 and files 0600: the log holds whatever clients sent.
 
-use crate::{genesis, hints};
+use crate::node::signals;
+use crate::{genesis, hints, making};
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::{ClusterConfig, Digest, FsImage, codec};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use replicode_replication::log_store::file_disk;
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,7 @@ impl Drop for DirLock {
     fn drop(&mut self) {
         // A leftover `pid` would name a process that is gone; nothing depends on its removal.
         let _ = fs::remove_file(&self.pid);
+        signals::keep_at_hard_end(&self.pid);
     }
 }
 
@@ -93,7 +96,7 @@ impl DataDir {
         self.file("genesis.bin").is_file()
     }
 
-    /// Makes the directory with everything that genesis consists of.
+    /// Makes the directory with everything that genesis consists of: all of it or, when that fails, nothing.
     ///
     /// # Errors
     /// When something else stands there already, or the disk fails.
@@ -117,6 +120,15 @@ impl DataDir {
                 return Err(error).with_context(|| format!("cannot use {} as data directory", self.root.display()));
             }
         }
+        self.write(genesis).inspect_err(|_| {
+            if !self.exists() {
+                // What cannot be removed is no obstacle to the next attempt.
+                let _ = making::take_back(self);
+            }
+        })
+    }
+
+    fn write(&self, genesis: &Genesis) -> Result<()> {
         make_private_dir(&self.root)?;
         make_private_dir(&self.file("modules"))?;
         for (digest, wasm) in &genesis.modules {
@@ -212,9 +224,12 @@ impl DataDir {
     /// # Errors
     /// When another process has it; the message names that process.
     pub fn lock(&self) -> Result<DirLock> {
-        make_private_dir(&self.root)?;
         let path = self.file("lock");
-        let file = private_file(OpenOptions::new().read(true).write(true).create(true).truncate(false), &path)?;
+        let open = || {
+            make_private_dir(&self.root)?;
+            private_file(OpenOptions::new().read(true).write(true).create(true).truncate(false), &path)
+        };
+        let mut file = open()?;
         let pid = self.file("pid");
         // A process that was killed holds its lock until the last of its threads is gone, some milliseconds after it
         // looks dead from outside: whoever starts it again at once must not be turned away.
@@ -222,6 +237,8 @@ impl DataDir {
         let locked = loop {
             match file.try_lock() {
                 Err(fs::TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_PATIENCE / 100),
+                // Whoever had it has removed it with a directory that was not finished: this is the lock of nothing.
+                Ok(()) if !is_at(&file, &path) => file = open()?,
                 locked => break locked,
             }
         };
@@ -238,29 +255,32 @@ impl DataDir {
             }
         }
         write_plainly(&pid, format!("{}\n", std::process::id()).as_bytes())?;
+        signals::remove_at_hard_end(&pid);
         Ok(DirLock { _file: file, pid })
     }
 }
 
+/// Whether an open file is the one at a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let place = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    file.metadata().is_ok_and(|ours| fs::metadata(path).is_ok_and(|there| place(ours) == place(there)))
+}
+
+/// Bytes of a file that are written before a signal is looked for.
+const PIECE: usize = 16 << 20;
+
 /// How long to wait for a directory's lock.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Makes a directory that only its owner can enter, and its parents; an existing one is left as it is.
+/// Makes a directory that only its owner can enter, and its parents, durably; an existing one is left as it is.
 ///
 /// # Errors
 /// When the file system refuses.
 pub fn make_private_dir(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     if let Some(why) = hints::not_a_directory(path) {
         bail!("cannot make a directory: {why}; name another one");
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .with_context(|| format!("cannot make directory {}", path.display()))
+    file_disk::make_private_dir(path).with_context(|| format!("cannot make directory {}", path.display()))
 }
 
 /// Opens a file that, when it is made here, only its owner can read.
@@ -280,18 +300,44 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     tmp.push(".tmp");
     let tmp = PathBuf::from(tmp);
     let mut file = private_file(OpenOptions::new().write(true).create(true).truncate(true), &tmp)?;
-    let done =
-        file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&tmp, path)).and_then(|()| {
-            // The rename is durable when the directory is.
-            path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-        });
-    done.with_context(|| format!("cannot write {}", path.display()))
+    let what = || format!("cannot write {}", path.display());
+    for piece in content.chunks(PIECE) {
+        signals::interrupted()?;
+        // So that there is never much to wait for, neither for a signal nor at the end.
+        let done = file.write_all(piece).and_then(|()| if piece.len() == PIECE { file.sync_data() } else { Ok(()) });
+        done.with_context(what)?;
+    }
+    let done = file.sync_all().and_then(|()| fs::rename(&tmp, path)).and_then(|()| {
+        // The rename is durable when the directory is.
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    });
+    done.with_context(what)
 }
 
 /// Writes a file that need not survive a crash of the machine.
 fn write_plainly(path: &Path, content: &[u8]) -> Result<()> {
     let mut file = private_file(OpenOptions::new().write(true).create(true).truncate(true), path)?;
     file.write_all(content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Removes all but the newest files whose names begin so.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn keep_newest(dir: &Path, prefix: &str, count: usize) -> Result<()> {
+    let what = || format!("cannot remove old files in {}", dir.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(what)? {
+        let entry = entry.with_context(what)?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+            found.push((entry.metadata().and_then(|meta| meta.modified()).with_context(what)?, entry.path()));
+        }
+    }
+    found.sort();
+    for (_, path) in found.iter().rev().skip(count) {
+        fs::remove_file(path).with_context(what)?;
+    }
+    Ok(())
 }
 
 /// Reads a file of at most `max` bytes.
@@ -388,6 +434,22 @@ mod tests {
         assert!(message(&dir).contains("genesis.bin"), "{}", message(&dir));
         fs::remove_file(dir.file("genesis.bin"))?;
         assert!(message(&dir).contains("not a replicode data directory"), "{}", message(&dir));
+        Ok(())
+    }
+
+    #[test]
+    fn old_reports_go() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        fs::write(tmp.path().join("other"), b"x")?;
+        for n in 0..5u64 {
+            let file = File::create(tmp.path().join(format!("divergence-{}.txt", 9 - n)))?;
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(n))?;
+        }
+        keep_newest(tmp.path(), "divergence-", 2)?;
+        let mut names: Vec<_> =
+            fs::read_dir(tmp.path())?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+        names.sort();
+        assert_eq!(names, ["divergence-5.txt", "divergence-6.txt", "other"]);
         Ok(())
     }
 

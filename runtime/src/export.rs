@@ -7,9 +7,10 @@
 mod copy;
 
 use crate::args::ExportArgs;
-use crate::node::signals::Signals;
+use crate::node::signals::{self, Hangup, Signals};
 use crate::recording::Recording;
 use crate::replay::Progress;
+use crate::starting;
 use crate::{show, telemetry};
 use anyhow::{Context, Result, bail, ensure};
 use copy::Copied;
@@ -17,11 +18,7 @@ use serde::Serialize;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// How often the removal of what was begun is tried, and how long apart.
-const ATTEMPTS: usize = 100;
-const ATTEMPTS_APART: Duration = Duration::from_millis(10);
+use std::time::Instant;
 
 /// What was exported.
 #[derive(Debug, Serialize)]
@@ -43,13 +40,14 @@ struct Exported {
 /// # Errors
 /// When the recording cannot be read, executed or reproduced, or the files cannot be written; then there is no OUT.
 pub fn run(args: &ExportArgs, json: bool) -> Result<u8> {
-    let signals = Signals::block()?;
+    Signals::catch(Hangup::Stops)?;
     check_vacant(&args.out)?;
     let partial = Partial::beside(&args.out)?;
-    partial.remove_on(signals)?;
+    signals::remove_at_hard_end(&partial.path);
 
     let recording = Recording::open(&args.dir)?;
     let mut machine = recording.machine()?;
+    starting::over();
     let mut progress = Progress::new(!json);
     let (mut batch, mut checked, began) = (0, 0, Instant::now());
     let mut batches = recording.batches();
@@ -147,23 +145,6 @@ impl Partial {
         let mut partial = name.to_owned();
         partial.push(format!(".partial-{}", std::process::id()));
         Ok(Self { path: parent.join(partial), parent: parent.into() })
-    }
-
-    /// Ends the process at the first signal, as the signal would, but for what was begun.
-    fn remove_on(&self, signals: Signals) -> Result<()> {
-        let path = self.path.clone();
-        std::thread::Builder::new().name("signals".into()).spawn(move || {
-            let signal = signals.wait();
-            // The other thread may be making files; what it makes meanwhile is removed with the next attempt.
-            for _ in 0..ATTEMPTS {
-                match fs::remove_dir_all(&path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => std::thread::sleep(ATTEMPTS_APART),
-                    _ => break,
-                }
-            }
-            std::process::exit(128 + signal as i32);
-        })?;
-        Ok(())
     }
 
     fn make(&self) -> Result<File> {

@@ -4,11 +4,12 @@
 //! refused by name instead of being left out.
 
 use crate::args::DirImport;
+use crate::starting;
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::{FsEntry, FsImage, FsNode, Limits};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub fn read(imports: &[DirImport], limits: &Limits, data: &Path) -> Result<FsIma
     let left_out = [data, Path::new(DEFAULT_DATA)].into_iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
     let mut image = Collector { entries: BTreeMap::new(), bytes: 0, limits, left_out };
     for import in imports {
+        starting::at(format!("importing {} as /{}", import.host.display(), import.guest));
         let what = || format!("cannot import {} as /{}", import.host.display(), import.guest);
         image.tree(import).with_context(what)?;
     }
@@ -145,6 +147,7 @@ impl Collector<'_> {
             self.limits.path_bytes
         );
         self.entries.insert(path, entry);
+        starting::one_more();
         ensure!(
             self.entries.len() < self.limits.inodes as usize,
             "more files than the limit 'inodes' of {}: raise it with --limit inodes=N",
@@ -162,8 +165,8 @@ impl Collector<'_> {
             .custom_flags(flags.bits())
             .open(host)
             .with_context(|| format!("cannot read {}", host.display()))?;
-        let mut content = Vec::new();
-        file.take(room + 1).read_to_end(&mut content).with_context(|| format!("cannot read {}", host.display()))?;
+        let content =
+            starting::read_all(file.take(room + 1)).with_context(|| format!("cannot read {}", host.display()))?;
         ensure!(
             content.len() as u64 <= room,
             "{} does not fit: a file may have {} bytes (limit 'file_size'), all files together {} (limit 'file_bytes')",

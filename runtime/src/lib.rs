@@ -5,8 +5,10 @@
 //! | `args` | what can be asked for |
 //! | `cell`, `import` | from the command line to a cluster configuration and a file image |
 //! | `datadir`, `genesis`, `nodefile`, `digests` | a node's directory and its files |
+//! | `making` | directories that are being made, and attempts that are taken back |
 //! | `node` | a running node: the threads and what goes between them |
 //! | `run`, `up`, `serve`, `cluster` | the commands that start something, and what `up` and `init` make |
+//! | `starting` | what they are at until something runs |
 //! | `admin`, `rows`, `show` | what a node tells, and how people see it |
 //! | `orders` | what a node is told to do with its programs |
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
@@ -25,6 +27,7 @@ mod export;
 mod genesis;
 mod hints;
 mod import;
+mod making;
 mod node;
 mod nodefile;
 mod orders;
@@ -35,11 +38,13 @@ mod run;
 mod serve;
 mod show;
 mod spread;
+mod starting;
 mod telemetry;
 mod up;
 
 use args::{Cli, Command};
 use clap::Parser;
+use node::signals;
 use replicode_replication::Fault;
 use std::io::Write;
 use std::process::ExitCode;
@@ -93,6 +98,11 @@ fn no_command(other: &clap::Error) -> ExitCode {
 
 /// Says why a command failed, and gives its exit code.
 fn failed(error: &anyhow::Error) -> ExitCode {
+    signals::unless_ending();
+    if let Some(signals::Interrupted(signal)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        telemetry::say(&format!("{error:#}"));
+        return ExitCode::from(signals::exit_code(*signal));
+    }
     // Whoever read the output has seen enough, and needs no word about it.
     if !error.is::<show::NobodyReads>() {
         telemetry::say(&hints::with_way_out(&format!("{error:#}")));

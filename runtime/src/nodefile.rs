@@ -35,6 +35,9 @@ pub struct NodeFile {
     /// A node that has been silent for so long is declared down by the leader, and its clients' connections reset.
     #[serde(default = "default_node_down_after_ms")]
     pub node_down_after_ms: u64,
+    /// Most bytes of console output that are kept for each of the two streams.
+    #[serde(default = "default_console_bytes")]
+    pub console_bytes: u64,
     /// Seconds of silence after which a client's host is asked whether it is still there.
     #[serde(default = "default_keepalive_idle_s")]
     pub keepalive_idle_s: u64,
@@ -59,6 +62,12 @@ pub struct NodeFile {
 #[must_use]
 pub const fn default_node_down_after_ms() -> u64 {
     3_000
+}
+
+/// Default of [`NodeFile::console_bytes`].
+#[must_use]
+pub const fn default_console_bytes() -> u64 {
+    64 << 20
 }
 
 /// Default of [`NodeFile::keepalive_idle_s`].
@@ -110,6 +119,7 @@ impl NodeFile {
             ("unacknowledged_s", file.unacknowledged_s, 1, 86_400),
             ("clock_bound_ms", file.clock_bound_ms, 0, 3_600_000),
             ("clock_slew_ppm", file.clock_slew_ppm.into(), 100, Steering::MOST_PPM.into()),
+            ("console_bytes", file.console_bytes, 64 << 10, 1 << 40),
         ] {
             let path = path.display();
             ensure!((least..=most).contains(&value), "{key} in {path} is {value}: it must be {least} to {most}");
@@ -209,6 +219,7 @@ mod tests {
             listen: "127.0.0.1:7002".parse()?,
             publish: vec!["127.0.0.1:6380:kv:6379".parse().map_err(anyhow::Error::msg)?],
             node_down_after_ms: 3000,
+            console_bytes: default_console_bytes(),
             keepalive_idle_s: 45,
             keepalive_interval_s: 10,
             unacknowledged_s: 60,
@@ -255,6 +266,7 @@ mod tests {
             ("node = 2", "node = 0", "node number"),
             ("6380", "638000", "638000"),
             ("node_down_after_ms = 3000", "node_down_after_ms = 1", "100 to 3600000"),
+            ("console_bytes = 67108864", "console_bytes = 1000", "65536 to"),
             ("keepalive_idle_s = 45", "keepalive_idle_s = 0", "keepalive_idle_s"),
             ("unacknowledged_s = 60", "unacknowledged_s = 86401", "1 to 86400"),
             ("clock_bound_ms = 1000", "clock_bound_ms = 3600001", "0 to 3600000"),

@@ -4,10 +4,11 @@ use crate::Usage;
 use crate::args::{CellArgs, Publish, RunArgs, published_twice};
 use crate::cell::{self, Files};
 use crate::datadir::{DataDir, Genesis};
+use crate::making::Origin;
 use crate::node::console::Console;
 use crate::node::inbox::StopReason;
 use crate::node::main_program::MainProgram;
-use crate::node::signals::{self, Signals};
+use crate::node::signals::{self, Hangup, Signals};
 use crate::node::{self, End, Node, NodeOptions};
 use crate::nodefile::default_node_down_after_ms;
 use crate::telemetry;
@@ -29,7 +30,7 @@ const TRAPPED: u8 = 134;
 /// # Errors
 /// What kept the program from running, or broke the node.
 pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
-    let signals = Signals::block()?;
+    let signals = Signals::catch(Hangup::Stops)?;
     let node = NodeId::new(1)?;
     let listens: Vec<SocketAddr> = args.cell.publish.iter().map(Publish::listen).collect();
     if let Some(listen) = published_twice(&listens) {
@@ -39,6 +40,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
     }
     let place = Place::choose(args, &cell::name(&args.cell)?)?;
     let dir = DataDir::at(place.path());
+    let origin = Origin::of(dir.root());
     let files = Files::of(dir.root(), dir.exists());
     let planned = cell::plan(&args.cell, vec![node], true, files)?;
     let loader = node::compile(&planned)?;
@@ -48,7 +50,8 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         cell::say_whose_files(&args.cell, dir.root(), json);
         genesis
     } else {
-        dir.create(&planned)?;
+        // Whatever keeps it from being complete: it does not stay half made.
+        signals.while_making(|| dir.create(&planned).inspect_err(|_| origin.restore()))?;
         Genesis { config: planned.config.clone(), image: planned.image, modules: Vec::new(), paths: Vec::new() }
     };
 
@@ -75,6 +78,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         keepalive: Patience::default(),
         steering: Steering::default(),
     })?;
+    signals.tell(running.inbox());
     for port in running.published() {
         if json {
             telemetry::say_json(&serde_json::json!({"published": port.listen, "service": port.service}));
@@ -88,7 +92,6 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         }
     }
     running.tell_progress(move |told| telemetry::progress(told, json))?;
-    signals.tell(running.inbox())?;
     let end = running.wait()?;
     place.remove();
     Ok(exit_code(&args.cell, &name, end, json))
@@ -101,9 +104,7 @@ fn exit_code(cell: &CellArgs, name: &str, end: End, json: bool) -> u8 {
         End::Exited(status @ ExitStatus::Trap(_)) => (TRAPPED, Some(status)),
         End::Exited(status @ (ExitStatus::Killed | ExitStatus::LoadFailed)) => (1, Some(status)),
         // A server that was told to stop has done what it should; a program that was interrupted has not.
-        End::Stopped(StopReason::Signal(signal)) if cell.publish.is_empty() => {
-            (128 + (signal as i32 & 0x7f) as u8, None)
-        }
+        End::Stopped(StopReason::Signal(signal)) if cell.publish.is_empty() => (signals::exit_code(signal), None),
         End::Stopped(_) => (0, None),
     };
     if json {
@@ -148,7 +149,7 @@ impl Place {
         }
         let dir =
             tempfile::Builder::new().prefix("replicode-run-").tempdir().context("cannot make a temporary directory")?;
-        signals::remove_at_hard_end(Some(dir.path().to_path_buf()));
+        signals::remove_at_hard_end(dir.path());
         Ok(Self::Temporary(dir))
     }
 

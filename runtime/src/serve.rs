@@ -4,7 +4,7 @@ use crate::args::NodeArgs;
 use crate::cell;
 use crate::datadir::DataDir;
 use crate::node::console::Console;
-use crate::node::signals::{self, Signals};
+use crate::node::signals::{self, Hangup, Signals};
 use crate::node::{self, Node, NodeOptions};
 use crate::nodefile::NodeFile;
 use crate::{hints, telemetry};
@@ -17,7 +17,10 @@ use std::path::Path;
 /// # Errors
 /// What is wrong with the directory or broke the node.
 pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
-    let signals = Signals::block()?;
+    let signals = Signals::catch(Hangup::Reopens)?;
+    if args.until_stdin_closes {
+        signals::watch_stdin()?;
+    }
     let (dir, file) = place(args)?;
     let config = dir.config()?;
     // Said before anything else that could be wrong with a directory of another version.
@@ -41,7 +44,7 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
     let genesis = dir.genesis()?;
     let loader = node::compile(&genesis)?;
     let publish = file.publish.iter().map(|publish| (publish.listen(), publish.service(&config.name))).collect();
-    let console = Console::files(dir.root())?;
+    let console = Console::files(dir.root(), file.console_bytes)?;
     let root = dir.root().to_path_buf();
     let running = Node::start(NodeOptions {
         dir,
@@ -61,15 +64,12 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
     let log = |error: &anyhow::Error| tracing::error!("{}", hints::with_way_out(&format!("{error:#}")));
     let running = running.inspect_err(log)?;
     tracing::info!("node {} of '{}' started, process {}", file.node.get(), config.name, std::process::id());
+    signals.tell(running.inbox());
     say_hello(&running, &file, &config.name, &root, json);
     running.tell_progress(move |told| {
         tracing::info!("{told}");
         telemetry::progress(told, json);
     })?;
-    if args.until_stdin_closes {
-        signals::watch_stdin(running.inbox())?;
-    }
-    signals.tell(running.inbox())?;
     let end = running.wait().inspect_err(log)?;
     tracing::info!("node {} stopped: {end:?}", file.node.get());
     drop(lock);

@@ -11,8 +11,9 @@ use crate::args::{Publish, UpArgs, published_twice};
 use crate::cell::{self, Files};
 use crate::cluster::{self, Addresses};
 use crate::datadir::{DataDir, Genesis};
+use crate::making::Making;
 use crate::node;
-use crate::node::signals::Signals;
+use crate::node::signals::{self, Hangup, Signals};
 use crate::nodefile::NodeFile;
 use crate::telemetry::say;
 use anyhow::{Context, Result, bail, ensure};
@@ -31,6 +32,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long nodes may take to stop before they are killed: a little longer than they give themselves (nine seconds), and
 /// within the ten seconds that are promised.
 const PATIENCE: Duration = Duration::from_millis(9_500);
+/// How long to wait for nodes that an earlier `up` has left behind, and that stop by themselves.
+const STRAGGLERS: Duration = Duration::from_secs(3);
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// What reaches the main thread.
@@ -56,18 +59,18 @@ struct Started {
 /// # Errors
 /// When the cluster cannot be made, or no node of it starts.
 pub fn run(args: &UpArgs, json: bool) -> Result<u8> {
-    let signals = Signals::block()?;
+    let signals = Signals::catch(Hangup::Stops)?;
     let root = match &args.data {
         Some(dir) => dir.clone(),
         None => Path::new("replicode-data").join(format!("{}-up", cell::name(&args.cell)?)),
     };
     let nodes = cluster::numbers(args.nodes.into())?;
-    let last = nodes.last().context("a cluster has nodes")?;
-    let made = DataDir::at(cluster::node_dir(&root, *last)).exists();
+    let there = nodes.iter().any(|node| DataDir::at(cluster::node_dir(&root, *node)).exists());
+    let made = there && !Making::is_unfinished(&root);
     let genesis = cell::plan(&args.cell, nodes.clone(), false, Files::of(&root, made))?;
     // Refused modules are refused once, here, instead of by every node.
     node::compile(&genesis)?;
-    prepare(&root, &genesis, &nodes, args, made)?;
+    signals.while_making(|| prepare(&root, &genesis, &nodes, args, made))?;
     if made {
         cell::say_whose_files(&args.cell, &root, json);
     }
@@ -79,14 +82,8 @@ pub fn run(args: &UpArgs, json: bool) -> Result<u8> {
         watch(&root, *node, &tx)?;
     }
     let stop = tx;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        let _ = signals.wait();
-        let _ = stop.send(Event::Stop);
-        // A second signal while nodes are being stopped: their pipes close with this process, so they still stop.
-        let _ = signals.wait_for_another();
-        say("stopped at once by a second signal");
-        std::process::exit(1);
-    })?;
+    // A second signal while nodes are being stopped ends this process: their pipes close with it, so they still stop.
+    signals.then(move |_| drop(stop.send(Event::Stop)));
     let board = Board::new(&genesis.config.name, &root, nodes, json, std::io::stdout().is_terminal());
     attend(started, &events, board)
 }
@@ -202,9 +199,21 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs, made
     let mut first = None;
     for node in nodes {
         let dir = DataDir::at(cluster::node_dir(root, *node));
+        ensure!(
+            dir.exists(),
+            "{} lacks the node in {}: put it back, or use another --data directory",
+            root.display(),
+            dir.root().display()
+        );
         let config = dir.config()?;
-        // Nodes that run already belong to somebody else; the lock is given back at once.
-        dir.hold_still()?;
+        // Nodes that run already belong to somebody else; the lock is given back at once. Those of an `up` that was killed
+        // a moment ago are about to stop.
+        let until = Instant::now() + STRAGGLERS;
+        while let Err(error) = dir.hold_still() {
+            signals::interrupted()?;
+            ensure!(Instant::now() < until, error);
+            std::thread::sleep(TICK / 5);
+        }
         cell::check_engine(&config)?;
         let mut differences = cell::differences_from(&dir, &args.cell, &genesis.config)?;
         let main = |config: &replicode_log::ClusterConfig| {

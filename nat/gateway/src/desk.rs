@@ -28,6 +28,8 @@ const ROUND_BYTES: usize = 4 << 20;
 const ROUND_CLIENTS: usize = 256;
 /// How long nobody is accepted after the node ran out of descriptors or memory. Clients wait in the queue meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often that is told, however long it lasts.
+const ACCEPT_TOLD: Duration = Duration::from_secs(10);
 /// How soon, and how seldom at the most, it is asked again whether the last bytes before a reset have arrived.
 const ACKS_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// How soon a congested log is asked again.
@@ -58,6 +60,8 @@ pub(crate) struct Desk {
     boot: Option<BootNo>,
     next_counter: u32,
     accept_again: Option<Instant>,
+    /// When it was last told that nobody can be taken.
+    accept_told: Option<Instant>,
     /// What the sink said in the last round.
     congested: bool,
     /// The thread has been told to end, but another thread read it.
@@ -108,6 +112,7 @@ impl Desk {
             boot: None,
             next_counter: 0,
             accept_again: None,
+            accept_told: None,
             congested: false,
             stopping: false,
             failed: None,
@@ -363,8 +368,12 @@ impl Desk {
                     Taken::Nobody => break,
                     Taken::Lost(error) => tracing::debug!(%error, "a client went before it was taken"),
                     Taken::Exhausted(error) => {
-                        tracing::warn!(%error, pause = ?ACCEPT_PAUSE, "cannot take clients: pausing");
-                        self.accept_again = Some(Instant::now() + ACCEPT_PAUSE);
+                        let now = Instant::now();
+                        if self.accept_told.is_none_or(|told| now >= told + ACCEPT_TOLD) {
+                            self.accept_told = Some(now);
+                            tracing::warn!(%error, again_after = ?ACCEPT_TOLD, "cannot take clients: pausing");
+                        }
+                        self.accept_again = Some(now + ACCEPT_PAUSE);
                         return;
                     }
                 }

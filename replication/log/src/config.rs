@@ -151,6 +151,32 @@ pub enum ConfigError {
         /// The limit.
         max: u32,
     },
+    /// More programs start with the cell than may be alive at once.
+    #[error("{programs} programs start with the cell, more than the limit 'processes' of {max}")]
+    Processes {
+        /// How many do.
+        programs: usize,
+        /// The limit.
+        max: u32,
+    },
+    /// A port is listed twice among a program's listeners, or is 0.
+    #[error("program '{program}': port {port} is given to it twice or is no port: name each port once, 1 to 65535")]
+    Listener {
+        /// The program.
+        program: String,
+        /// The port.
+        port: u16,
+    },
+    /// More listeners than a process may have descriptors.
+    #[error("program '{program}': {listeners} listeners do not fit the limit 'descriptors' of {max}")]
+    Listeners {
+        /// The program.
+        program: String,
+        /// How many were asked for.
+        listeners: usize,
+        /// The limit.
+        max: u32,
+    },
     /// The list of nodes is empty, unsorted, or names one twice.
     #[error("the configuration must list its nodes in ascending order, each once")]
     Nodes,
@@ -175,7 +201,8 @@ impl ClusterConfig {
         self.programs.iter().find(|program| program.name == name)
     }
 
-    /// Checks that the configuration can be run.
+    /// Checks that the configuration can be run: what genesis starts can be started then, since its first batch has no other
+    /// reason to refuse a program.
     ///
     /// # Errors
     /// The first contradiction found.
@@ -196,10 +223,40 @@ impl ClusterConfig {
             if !self.modules.iter().any(|module| module.digest == program.module) {
                 return Err(ConfigError::UnknownModule { program: program.name.clone(), module: program.module });
             }
-            check_strings(&program.name, &program.args, &program.env, self.limits.args_bytes)?;
+            check_listeners(program, self.limits.descriptors)?;
+            let env: Vec<_> = program.env.iter().cloned().chain(listen_env(program.listeners.len())).collect();
+            check_strings(&program.name, &program.args, &env, self.limits.args_bytes)?;
+        }
+        let (programs, max) =
+            (self.programs.iter().filter(|program| program.at_genesis).count(), self.limits.processes);
+        if programs > max as usize {
+            return Err(ConfigError::Processes { programs, max });
         }
         Ok(())
     }
+}
+
+/// The first descriptor of listeners: after the standard streams and the root directory, where wasi-libc's walk over
+/// the preopened directories ends.
+pub const LISTEN_FDS_START: u32 = 4;
+
+/// The variables that tell a process of its listeners (`sd_listen_fds(3)`); none without listeners.
+pub fn listen_env(listeners: usize) -> impl Iterator<Item = (String, String)> {
+    let names = [("LISTEN_FDS", listeners.to_string()), ("LISTEN_FDS_START", LISTEN_FDS_START.to_string())];
+    names.into_iter().filter(move |_| listeners > 0).map(|(name, value)| (name.to_string(), value))
+}
+
+fn check_listeners(program: &ProgramSpec, max: u32) -> Result<(), ConfigError> {
+    let ProgramSpec { name, listeners, .. } = program;
+    let mut seen = BTreeSet::new();
+    if let Some(port) = listeners.iter().find(|port| **port == 0 || !seen.insert(**port)) {
+        return Err(ConfigError::Listener { program: name.clone(), port: *port });
+    }
+    let listeners = listeners.len();
+    if listeners > max.saturating_sub(LISTEN_FDS_START) as usize {
+        return Err(ConfigError::Listeners { program: name.clone(), listeners, max });
+    }
+    Ok(())
 }
 
 /// Checks the name of a program. Directories are named after programs, so that a name that leads somewhere (`..`, or
@@ -317,5 +374,32 @@ mod tests {
         let mut long = config();
         long.limits.args_bytes = 4;
         assert!(matches!(long.validate(), Err(ConfigError::ArgsTooLong { len: 5, max: 4, .. })));
+    }
+
+    #[test]
+    fn programs_that_genesis_could_not_start_are_named() {
+        let mut many = config();
+        many.programs.push(ProgramSpec { name: "other".into(), ..many.programs[0].clone() });
+        many.limits.processes = 1;
+        assert_eq!(many.validate(), Err(ConfigError::Processes { programs: 2, max: 1 }));
+        many.programs[1].at_genesis = false;
+        assert_eq!(many.validate(), Ok(()));
+        for (ports, port) in [(vec![7, 8, 7], 7), (vec![0], 0)] {
+            let mut twice = config();
+            twice.programs[0].listeners = ports;
+            assert_eq!(twice.validate(), Err(ConfigError::Listener { program: "main".into(), port }));
+        }
+        let mut full = config();
+        full.limits.descriptors = 6;
+        full.programs[0].listeners = vec![1, 2];
+        assert_eq!(full.validate(), Ok(()));
+        full.programs[0].listeners = vec![1, 2, 3];
+        assert!(matches!(full.validate(), Err(ConfigError::Listeners { listeners: 3, max: 6, .. })));
+        // What the process is told of its listeners counts, too.
+        let mut long = config();
+        long.limits.args_bytes = 20;
+        assert_eq!(long.validate(), Ok(()));
+        long.programs[0].listeners = vec![1];
+        assert!(matches!(long.validate(), Err(ConfigError::ArgsTooLong { .. })));
     }
 }

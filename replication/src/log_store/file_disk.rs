@@ -27,8 +27,7 @@ impl FileDisk {
     pub fn open(dir: &Path, make: bool) -> Result<Self, LogError> {
         let place = dir.display();
         if make {
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
-            made.map_err(|why| LogError::io(format!("make the directory {place}"), why))?;
+            make_private_dir(dir).map_err(|why| LogError::io(format!("make the directory {place}"), why))?;
         }
         if !dir.is_dir() {
             return Err(LogError::NoLog(place.to_string()));
@@ -56,6 +55,35 @@ impl FileDisk {
 
     fn for_writing(&self) -> io::Result<()> {
         if self.writable { Ok(()) } else { Err(io::ErrorKind::ReadOnlyFilesystem.into()) }
+    }
+}
+
+/// Makes a directory (mode 0700) and those above it, each of them durable: its name is, once the directory that holds it
+/// has been synced. The last one is synced there even if it exists: whoever made it may not have come so far. An existing
+/// one's mode is left as it is.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_private_dir(dir: &Path) -> io::Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !dir.is_dir() {
+        if !parent.is_dir() {
+            make_private_dir(parent)?;
+        }
+        match DirBuilder::new().mode(0o700).create(dir) {
+            // Somebody else makes it at the same time.
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            made => made?,
+        }
+    }
+    match File::open(parent) {
+        Ok(parent) => parent.sync_all(),
+        // It may be passed through but not looked into, so it cannot be synced from here either.
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(why) => Err(why),
     }
 }
 

@@ -50,6 +50,7 @@ pub mod writer;
 mod tests;
 
 pub use log::{Log, LogOptions};
+pub use opening::found;
 pub use reader::{LogEntry, LogReader};
 
 use std::io;

@@ -153,6 +153,18 @@ fn settle(disk: &dyn Disk, recovered: &Recovered) -> Result<(), LogError> {
     if recovered.head < generation { Head { incarnation, generation }.write(disk) } else { Ok(()) }
 }
 
+/// Makes a new log where there is none. What an attempt that was cut short left (a spare, or a first segment that no head
+/// names) is written anew or goes on as it is.
+///
+/// # Errors
+/// [`LogError`]: the directory holds a log of somebody else, or one that is damaged; the disk fails.
+pub fn found(disk: &dyn Disk, owner: Owner, incarnation: [u8; 16], segment_bytes: u64) -> Result<(), LogError> {
+    if headers(disk, Some(&owner))?.is_empty() {
+        writer::create(disk, owner, incarnation, segment_bytes)?;
+    }
+    Ok(())
+}
+
 /// Opens a log for writing, or makes one: everything but the thread.
 pub(super) fn open_writer(
     disk: &Arc<dyn Disk>,
@@ -169,7 +181,7 @@ pub(super) fn open_writer(
         if !options.found {
             return Err(LogError::NoLog(disk.place()));
         }
-        writer::create(&**disk, owner, options.incarnation, options.segment_bytes)?;
+        self::found(&**disk, owner, options.incarnation, options.segment_bytes)?;
         found = headers(&**disk, Some(&owner))?;
     }
     let recovered = recover_all(&**disk, &found, &mut |_, _, _| {})?;

@@ -55,18 +55,21 @@ pub struct Server<SM: RaftStateMachine<TypeConfig>> {
     pub contradicted: Arc<dyn Fn(&str) + Send + Sync>,
 }
 
-/// What was told about refused connections: the same is not told again within a while, or whoever knocks on the port could
-/// fill the node's log.
+/// What was told about refused connections: the same is not told again within a while, nor anything twice in a moment, or
+/// whoever knocks on the port could fill the node's log.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<(Option<(String, Instant)>, u64)>);
 
-/// For how long.
+/// For how long the same is not told again.
 const QUIET: Duration = Duration::from_secs(10);
+/// For how long nothing is.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl Refusals {
     fn tell(&self, from: SocketAddr, why: &str) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.0.as_ref().is_some_and(|(last, at)| last == why && at.elapsed() < QUIET) {
+        let quiet = |(last, at): &(String, Instant)| at.elapsed() < if last == why { QUIET } else { MOMENT };
+        if told.0.as_ref().is_some_and(quiet) {
             told.1 += 1;
             return;
         }

@@ -69,7 +69,7 @@ pub enum Fault {
 /// Something that a person at this node may want to read. Not part of what nodes compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// The process.
+    /// The process; 0 for one that could not be started.
     pub pid: Pid,
     /// The text, possibly of several lines.
     pub text: String,

@@ -1,7 +1,7 @@
 //! How processes begin and end.
 
 use crate::guest::GuestLoader;
-use crate::machine::{Fault, Machine, Work};
+use crate::machine::{Fault, Machine, Note, Work};
 use crate::restart::Launch;
 use crate::sides::Between;
 use replicode_log::{Digest, ExitStatus, Output, Pid, ProgramSpec, Refusal, Spawn};
@@ -32,7 +32,9 @@ impl<L: GuestLoader> Machine<L> {
     }
 
     fn start(&mut self, program: ProgramSpec, kernel: &mut Kernel, work: &mut Work) -> Result<(), Fault> {
-        if self.launch(program, 0, kernel, work)?.is_err() {
+        let name = program.name.clone();
+        if let Err(why) = self.launch(program, 0, kernel, work)? {
+            work.notes.push(Note { pid: Pid(0), text: format!("'{name}' cannot be started: {why}") });
             work.outputs.push(refused());
         }
         Ok(())

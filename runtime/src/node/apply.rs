@@ -27,7 +27,7 @@ use crate::digests::{DigestFile, NotReproduced};
 use crate::{rows, telemetry};
 use anyhow::{Context, Result, anyhow, bail};
 use replicode_gateway::Gateway;
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, ProgramSpec, Refusal};
+use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, Pid, ProgramSpec, Refusal};
 use replicode_machine::Machine;
 use replicode_replication::{Committed, Progress, Replica, Role};
 use replicode_wasm::WasmLoader;
@@ -37,6 +37,10 @@ use std::time::{Duration, Instant};
 
 /// Batches applied in a row before the gateway hears of what they cause.
 const GROUP: usize = 32;
+/// Reports about a difference that are kept, with the digests that were set aside.
+const REPORTS: usize = 2 * 8;
+/// What a note is about when a process could not be started.
+const NOBODY: Pid = Pid(0);
 /// How often a leader looks for nodes that have fallen silent.
 const WATCH: Duration = Duration::from_millis(500);
 
@@ -114,6 +118,7 @@ impl ApplyLoop {
             {
                 end = self.handle(message)?;
             }
+            self.console.flush()?;
             self.settle();
             if let Some(end) = end.or_else(|| self.at_rest()) {
                 self.digests.flush()?;
@@ -135,6 +140,7 @@ impl ApplyLoop {
                 None => tracing::info!(term = leadership.term.0, "nobody leads"),
             },
             Message::Fatal(fault) => return Err(anyhow!(fault).context("this node is broken and stops")),
+            Message::Reopen => self.console.reopen()?,
             Message::Query(query, reply) => {
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.send(self.answer(query));
@@ -181,13 +187,25 @@ impl ApplyLoop {
         }
         for note in &applied.notes {
             self.vitals.note(note.pid, &note.text);
+            if note.pid == NOBODY {
+                // Its pid would have told; without one, this is what `status` and `up` have.
+                self.vitals.hint(note.text.clone());
+            }
         }
         if let Err(error) = self.digests.put(applied.index, applied.digest) {
             return Err(self.not_reproduced(error));
         }
+        if let Some(main) = &mut self.main {
+            main.refused(applied.notes.iter().find(|note| note.pid == NOBODY).map(|note| note.text.clone()));
+        }
         let exited = self.outputs(applied.index, applied.outputs)?;
         for note in applied.notes {
-            self.warn(&format!("process {}: {}", note.pid.0, note.text.trim_end()));
+            match note.pid {
+                // A run whose program it is says so when it ends because of it.
+                NOBODY if self.main.is_some() => tracing::warn!("{}", note.text),
+                NOBODY => self.warn(&note.text),
+                pid => self.warn(&format!("process {}: {}", pid.0, note.text.trim_end())),
+            }
         }
         if let Some(main) = &mut self.main {
             main.after();
@@ -503,6 +521,8 @@ impl ApplyLoop {
         let report = asking.join().map_err(|_| anyhow!("the comparison with other nodes failed"))?;
         let path = self.dir.file(&format!("divergence-{}.txt", index.0));
         datadir::write_atomically(&path, report.as_bytes())?;
+        // A machine that is broken differs at another batch at each start.
+        datadir::keep_newest(self.dir.root(), "divergence-", REPORTS)?;
         self.digests.set_aside(&self.dir.file(&format!("divergence-{}.digests", index.0)))?;
         Ok(format!("{report}This report: {}", path.display()))
     }

@@ -1,11 +1,10 @@
 //! Where programs' standard output and error go: to ours (`run`), or to files that every node keeps (`node`).
 
-use crate::datadir::private_file;
+use super::console_file::{ConsoleFile, Positions};
 use anyhow::{Context, Result};
 use replicode_log::ConsoleStream;
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 /// A place for console output.
 #[derive(Debug)]
@@ -15,20 +14,48 @@ pub enum Console {
     /// `stdout.log` and `stderr.log`.
     Files {
         /// Standard output.
-        stdout: ConsoleFile,
+        stdout: Box<ConsoleFile>,
         /// Standard error.
-        stderr: ConsoleFile,
+        stderr: Box<ConsoleFile>,
+        /// How far they are.
+        positions: Positions,
     },
 }
 
 impl Console {
-    /// Files in a node's directory.
+    /// Files in a node's directory, of at most so many bytes for each stream.
     ///
     /// # Errors
     /// When they cannot be opened.
-    pub fn files(dir: &Path) -> Result<Self> {
-        let open = |name: &str| ConsoleFile::open(&dir.join(name));
-        Ok(Self::Files { stdout: open("stdout.log")?, stderr: open("stderr.log")? })
+    pub fn files(dir: &Path, console_bytes: u64) -> Result<Self> {
+        let positions = Positions::open(&dir.join("console.pos"))?;
+        let stdout = ConsoleFile::open(dir, "stdout.log", 0, &positions, console_bytes)?;
+        let stderr = ConsoleFile::open(dir, "stderr.log", 1, &positions, console_bytes)?;
+        Ok(Self::Files { stdout: Box::new(stdout), stderr: Box::new(stderr), positions })
+    }
+
+    /// Opens files anew: somebody has moved them away.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub fn reopen(&mut self) -> Result<()> {
+        if let Self::Files { stdout, stderr, positions } = self {
+            stdout.reopen(positions)?;
+            stderr.reopen(positions)?;
+        }
+        Ok(())
+    }
+
+    /// Hands what has been gathered to the operating system.
+    ///
+    /// # Errors
+    /// As for [`Console::write`].
+    pub fn flush(&mut self) -> Result<()> {
+        if let Self::Files { stdout, stderr, positions } = self {
+            stdout.flush(positions)?;
+            stderr.flush(positions)?;
+        }
+        Ok(())
     }
 
     /// Writes what a program wrote. `new` says that the batch was executed for the first time in this cell's history
@@ -47,36 +74,16 @@ impl Console {
             (Self::Host, ConsoleStream::Stderr) => {
                 std::io::stderr().write_all(bytes).context("cannot write to standard error")
             }
-            (Self::Files { stdout, .. }, ConsoleStream::Stdout) => stdout.write(bytes),
-            (Self::Files { stderr, .. }, ConsoleStream::Stderr) => stderr.write(bytes),
+            (Self::Files { stdout, positions, .. }, ConsoleStream::Stdout) => stdout.write(bytes, positions),
+            (Self::Files { stderr, positions, .. }, ConsoleStream::Stderr) => stderr.write(bytes, positions),
         }
     }
 }
 
-/// A file that holds everything that the cell has ever written to one stream, the same on every node. A node that
-/// starts again executes its log anew; what the file holds already is not written a second time.
-#[derive(Debug)]
-pub struct ConsoleFile {
-    path: PathBuf,
-    file: File,
-    /// Bytes that the file held at start.
-    held: u64,
-    /// Bytes that the cell has written since genesis.
-    written: u64,
-}
-
-impl ConsoleFile {
-    fn open(path: &Path) -> Result<Self> {
-        let mut file = private_file(OpenOptions::new().write(true).create(true).truncate(false), path)?;
-        let held = file.seek(SeekFrom::End(0)).with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(Self { path: path.into(), file, held, written: 0 })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let known = self.held.saturating_sub(self.written).min(bytes.len() as u64);
-        self.written += bytes.len() as u64;
-        let new = &bytes[known as usize..];
-        self.file.write_all(new).with_context(|| format!("cannot write {}", self.path.display()))
+impl Drop for Console {
+    fn drop(&mut self) {
+        // A node that breaks has executed what it holds; after any other end there is nothing left.
+        let _ = self.flush();
     }
 }
 
@@ -85,24 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_start_continues_the_files() -> Result<()> {
+    fn streams_have_files_of_their_own() -> Result<()> {
         let tmp = tempfile::tempdir()?;
-        let history: [&[u8]; 3] = [b"one\n", b"two\n", b"three\n"];
-        for upto in [1, 2, 2, 3] {
-            let mut console = Console::files(tmp.path())?;
-            for line in &history[..upto] {
-                console.write(ConsoleStream::Stdout, line, false)?;
+        for _ in 0..2 {
+            let mut console = Console::files(tmp.path(), 1 << 20)?;
+            for (stream, text) in
+                [(ConsoleStream::Stdout, "one\n"), (ConsoleStream::Stderr, "oh\n"), (ConsoleStream::Stdout, "two\n")]
+            {
+                console.write(stream, text.as_bytes(), false)?;
             }
         }
-        assert_eq!(std::fs::read(tmp.path().join("stdout.log"))?, b"one\ntwo\nthree\n");
-        // A torn tail is completed in the middle of a write.
-        File::options().write(true).open(tmp.path().join("stdout.log"))?.set_len(6)?;
-        let mut console = Console::files(tmp.path())?;
-        for line in history {
-            console.write(ConsoleStream::Stdout, line, true)?;
-        }
-        assert_eq!(std::fs::read(tmp.path().join("stdout.log"))?, b"one\ntwo\nthree\n");
-        assert_eq!(std::fs::read(tmp.path().join("stderr.log"))?, b"");
+        assert_eq!(std::fs::read(tmp.path().join("stdout.log"))?, b"one\ntwo\n");
+        assert_eq!(std::fs::read(tmp.path().join("stderr.log"))?, b"oh\n");
         Ok(())
     }
 }

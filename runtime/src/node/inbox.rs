@@ -34,6 +34,8 @@ pub enum Message {
     Query(Query, SyncSender<Reply>),
     /// End.
     Stop(StopReason),
+    /// The files of console output are opened anew.
+    Reopen,
 }
 
 /// Why a node ends.
@@ -170,6 +172,11 @@ impl Inbox {
     pub fn stop(&self, reason: StopReason) {
         // A thread that has ended already needs no telling.
         let _ = self.queue.send(Message::Stop(reason));
+    }
+
+    /// Asks the machine thread to open the files of console output anew.
+    pub fn reopen(&self) {
+        let _ = self.queue.send(Message::Reopen);
     }
 
     /// Lets replication go, however many batches it still has: nobody takes them any more.

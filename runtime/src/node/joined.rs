@@ -1,64 +1,56 @@
 //! Whether a directory's node has taken part before. Then its log must be there: a node that forgot what it voted for
 //! and what it stored could vote a second time, and so undo what the others hold for agreed.
 //!
-//! The file `joined` says it. It is made durable before the node can say its first word, and stays for ever.
+//! The file `joined` says it. It is made durable after the log has been founded and before the node can say its first
+//! word, and stays for ever. So wherever a first start is cut short, the next one goes on: without `joined` nothing has
+//! been said yet, and with it the log is there.
 
 use crate::datadir::{self, DataDir};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 
+const MARKER: &str = "joined";
 const CONTENT: &[u8] = b"This directory's node has taken part. If log/ is lost, do not start it with an empty one.\n";
 
-/// Leave to start, given by [`Joined::check`].
-#[derive(Debug)]
-pub struct Joined {
-    /// This is the first start: the log may be founded.
-    pub first: bool,
-    marker: PathBuf,
+/// Whether this is the node's first start, so that its log may be founded.
+///
+/// # Errors
+/// When it has taken part before and its log is gone; when the disk fails.
+pub fn is_first(dir: &DataDir, alone: bool) -> Result<bool> {
+    if has_log(dir)? {
+        return Ok(false);
+    }
+    // Directories from before there were markers have digests.
+    if !dir.file(MARKER).exists() && !dir.file("digests.bin").exists() {
+        return Ok(true);
+    }
+    let (log, root) = (dir.log(), dir.root().display());
+    if alone {
+        bail!(
+            "the log in {} is gone, and with it everything that ran here: put it back, or remove {root} to begin anew",
+            log.display()
+        );
+    }
+    bail!(
+        "the log in {} is gone, but this node has taken part in its cluster: with an empty log it could vote a second \
+         time and undo what was agreed. put the log back as it was when the node last stopped (an older copy is as \
+         dangerous as none). this version cannot rebuild a node from the others: without its log the node must stay \
+         down. the cluster goes on while a majority of its nodes runs; to have all nodes again, make a new cluster",
+        log.display()
+    );
 }
 
-impl Joined {
-    /// Looks whether the node may start, and takes down that it does.
-    ///
-    /// # Errors
-    /// When it has taken part before and its log is gone; when the disk fails.
-    pub fn check(dir: &DataDir, alone: bool) -> Result<Self> {
-        let marker = dir.file("joined");
-        let has_log = has_log(dir)?;
-        // Directories from before there were markers have one of the others.
-        let first = !marker.exists() && !has_log && !dir.file("digests.bin").exists();
-        if first {
-            datadir::write_atomically(&marker, CONTENT)?;
-        } else if !has_log {
-            let (log, root) = (dir.log(), dir.root().display());
-            if alone {
-                bail!(
-                    "the log in {} is gone, and with it everything that ran here: put it back, or remove {root} to \
-                     begin anew",
-                    log.display()
-                );
-            }
-            bail!(
-                "the log in {} is gone, but this node has taken part in its cluster: with an empty log it could vote a \
-                 second time and undo what was agreed. put the log back as it was when the node last stopped (an older \
-                 copy is as dangerous as none). this version cannot rebuild a node from the others: without its log the \
-                 node must stay down. the cluster goes on while a majority of its nodes runs; to have all nodes again, \
-                 make a new cluster",
-                log.display()
-            );
-        }
-        Ok(Self { first, marker })
+/// Takes down that the node takes part from now on. Its log is there and durable.
+///
+/// # Errors
+/// When the disk fails.
+pub fn take_down(dir: &DataDir) -> Result<()> {
+    let marker = dir.file(MARKER);
+    if marker.exists() {
+        return Ok(());
     }
-
-    /// The replica could not be started: a first start has said nothing, and the next one is a first start again.
-    pub fn withdraw(self) {
-        if self.first {
-            // If it stays, the next start is refused: a nuisance, but safe.
-            let _ = fs::remove_file(self.marker);
-        }
-    }
+    datadir::write_atomically(&marker, CONTENT).context("cannot note that this node takes part from now on")
 }
 
 /// Whether there is a segment of the log. A directory without may be left over from a first start that failed.
@@ -90,30 +82,31 @@ mod tests {
     fn a_log_is_founded_once() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let dir = DataDir::at(tmp.path());
-        assert!(Joined::check(&dir, false)?.first);
+        assert!(is_first(&dir, false)?);
         make_log(&dir)?;
-        assert!(!Joined::check(&dir, false)?.first);
+        take_down(&dir)?;
+        assert!(!is_first(&dir, false)?);
         fs::remove_dir_all(dir.log())?;
         for (alone, advice) in [(false, "must stay down"), (true, "to begin anew")] {
-            let refused = Joined::check(&dir, alone).err().map(|error| error.to_string()).unwrap_or_default();
+            let refused = is_first(&dir, alone).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(refused.contains(advice), "{refused}");
         }
         Ok(())
     }
 
     #[test]
-    fn a_start_that_failed_was_none() -> Result<()> {
+    fn a_start_that_was_cut_short_was_none() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let dir = DataDir::at(tmp.path());
-        Joined::check(&dir, false)?.withdraw();
         fs::create_dir(dir.log())?;
         fs::write(dir.log().join("lock"), b"")?;
-        assert!(Joined::check(&dir, false)?.first);
+        fs::write(dir.log().join("spare"), b"x")?;
+        assert!(is_first(&dir, false)?, "nothing has been founded");
         fs::remove_dir_all(dir.log())?;
         make_log(&dir)?;
-        Joined::check(&dir, false)?.withdraw();
+        assert!(!is_first(&dir, false)?, "founded, and nothing said yet");
         fs::remove_dir_all(dir.log())?;
-        assert!(Joined::check(&dir, false).is_err(), "only a first start can be withdrawn");
+        assert!(is_first(&dir, false)?, "what has said nothing may begin again");
         Ok(())
     }
 
@@ -122,10 +115,10 @@ mod tests {
         let tmp = tempfile::tempdir()?;
         let dir = DataDir::at(tmp.path());
         fs::write(dir.file("digests.bin"), b"")?;
-        assert!(Joined::check(&dir, false).is_err());
+        assert!(is_first(&dir, false).is_err());
         make_log(&dir)?;
         fs::remove_file(dir.file("digests.bin"))?;
-        assert!(!Joined::check(&dir, false)?.first);
+        assert!(!is_first(&dir, false)?);
         Ok(())
     }
 }

@@ -28,6 +28,8 @@ pub struct MainProgram {
     successor: Option<Pid>,
     /// How the program has ended in this run, once it has.
     end: Option<ExitStatus>,
+    /// Why a process could not be started in the batch at hand.
+    refusal: Option<String>,
 }
 
 impl MainProgram {
@@ -47,6 +49,7 @@ impl MainProgram {
             followed: false,
             successor: None,
             end: None,
+            refusal: None,
         }
     }
 
@@ -62,6 +65,11 @@ impl MainProgram {
                 process.recorded(input);
             }
         }
+    }
+
+    /// Why a process could not be started in the batch whose outputs come next.
+    pub fn refused(&mut self, why: Option<String>) {
+        self.refusal = why;
     }
 
     /// Looks at an output.
@@ -110,13 +118,10 @@ impl MainProgram {
                     pump.credit(*limit);
                 }
             }
-            Output::Refused { why: Refusal::Spawn, .. } if live => {
-                bail!(
-                    "'{}' cannot be started: the cell has as many processes as the limit 'processes' allows; make a new \
-                     cell with a higher one",
-                    self.recorded.name
-                );
-            }
+            Output::Refused { why: Refusal::Spawn, .. } if live => match &self.refusal {
+                Some(why) => bail!("{why}; limits cannot be changed in a cell: make a new one"),
+                None => bail!("'{}' cannot be started", self.recorded.name),
+            },
             _ => {}
         }
         Ok(())

@@ -12,6 +12,7 @@
 //! | [`crowd`] | whether the table of connections is nearly full |
 //! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
+//! | [`console_file`] | a bounded file of console output |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
 //! | [`orders`] | what an operator wants of the cell's programs |
 //! | [`scheduling`] | how the operating system is asked to schedule a node's threads |
@@ -19,6 +20,7 @@
 
 pub mod apply;
 pub mod console;
+pub mod console_file;
 pub mod crowd;
 pub mod divergence;
 pub mod inbox;
@@ -46,12 +48,12 @@ use crate::cell;
 use crate::datadir::{DataDir, Genesis};
 use crate::digests::DigestFile;
 use crate::rows;
+use crate::starting;
 use anyhow::{Context, Result, anyhow};
 use apply::{ApplyLoop, LoopState};
 use console::Console;
 use crowd::Crowd;
 use inbox::{Answered, Inbox, Query};
-use joined::Joined;
 use main_program::MainProgram;
 use orders::Orders;
 use progress::Told;
@@ -138,6 +140,7 @@ pub fn compile(genesis: &Genesis) -> Result<WasmLoader> {
     let engine = WasmEngine::new(&genesis.config.limits).context("cannot set the wasm engine up")?;
     let mut loader = WasmLoader::new();
     for ((_, wasm), path) in genesis.modules.iter().zip(&genesis.paths) {
+        starting::at(format!("compiling module {} ({:.1} MB)", path.display(), wasm.len() as f64 / 1e6));
         loader.add(engine.compile(wasm).with_context(|| format!("module {} cannot be run", path.display()))?);
     }
     Ok(loader)
@@ -195,6 +198,7 @@ impl Node {
             steering,
         } = options;
         let config = genesis.config;
+        starting::at(format!("building the cell '{}'", config.name));
         cell::check_engine(&config)?;
         let alone = config.nodes.len() == 1;
         let mut machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
@@ -222,7 +226,7 @@ impl Node {
             .zip(services)
             .map(|(listen, service)| PublishedPort { listen: listen.to_string(), service: service.to_string() })
             .collect();
-        let joined = Joined::check(&dir, alone)?;
+        let first = joined::is_first(&dir, alone)?;
         let replica = ReplicaConfig {
             node,
             identity: ClusterIdentity { cluster: config.cluster, config: config.digest(), engine: config.engine },
@@ -230,17 +234,17 @@ impl Node {
             listen,
             peers: members,
             dir: dir.log(),
-            found: joined.first,
+            found: false,
             tls,
             tuning: Tuning { steering, ..Tuning::default() },
         };
-        let replica = match replicode_replication::start(replica, inbox.clone()) {
-            Ok(replica) => replica,
-            Err(error) => {
-                joined.withdraw();
-                return Err(error).context("cannot start the replica");
-            }
-        };
+        starting::at(format!("reading the log in {}", dir.log().display()));
+        if first {
+            replicode_replication::found(&replica).context("cannot found the log")?;
+        }
+        // Before the node can say its first word, and after its log is there.
+        joined::take_down(&dir)?;
+        let replica = replicode_replication::start(replica, inbox.clone()).context("cannot start the replica")?;
         let _ = late_replica.set(replica.clone());
         let running = Running { inbox: inbox.clone(), replica: replica.clone(), gateway: gateway.clone() };
         let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;

@@ -36,7 +36,22 @@ pub fn ending(result: Result<(), Error>, failure: Option<String>) -> Pause {
     // Neither an exit, nor an exception, nor a trap that a program can cause: the engine could not get memory or a stack
     // from the host, or is broken.
     let Some(kind) = kind else { return Pause::Fault(format!("{error:#}")) };
-    Pause::Exited(ExitStatus::Trap(kind), Some(format!("{error:?}")))
+    Pause::Exited(ExitStatus::Trap(kind), Some(told(&format!("{error:?}"))))
+}
+
+/// Most bytes of what is told about a trap.
+const TOLD: usize = 8 << 10;
+
+/// The engine's text about a trap. It holds names of functions, which are whatever the module says: of any length, with
+/// any characters. The end says why it happened, so what is too much is taken out of the middle.
+fn told(text: &str) -> String {
+    let printable = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
+    if text.len() <= TOLD {
+        return text.chars().map(printable).collect();
+    }
+    let (head, tail) = (text.floor_char_boundary(TOLD / 2), text.ceil_char_boundary(text.len() - TOLD / 2));
+    let cut = format!("\n… {} bytes left out …\n", tail - head);
+    text[..head].chars().chain(cut.chars()).chain(text[tail..].chars()).map(printable).collect()
 }
 
 /// The kind of a trap; `None` for one that no program can cause under the engine's settings.
@@ -74,6 +89,17 @@ mod tests {
         assert_eq!(kind_of(Trap::UnreachableCodeReached.into()), Some(TrapKind::Unreachable));
         assert_eq!(kind_of(Trap::IntegerDivisionByZero.into()), Some(TrapKind::Arithmetic));
         assert_eq!(kind_of(Trap::IndirectCallToNull.into()), Some(TrapKind::BadCall));
+    }
+
+    #[test]
+    fn what_is_told_is_bounded_and_harmless() {
+        let short = "error while executing\n  0: main\n\nCaused by:\n    wasm trap: unreachable";
+        assert_eq!(told(short), short);
+        assert_eq!(told("0: \u{1b}[2Jmain\r"), "0: \u{fffd}[2Jmain\u{fffd}");
+        let long = format!("0: {}\nwasm trap: unreachable", "ä".repeat(1 << 20));
+        let told = told(&long);
+        assert!(told.len() < TOLD + 64 && told.starts_with("0: ä") && told.ends_with("wasm trap: unreachable"));
+        assert!(told.contains("bytes left out"));
     }
 
     #[test]

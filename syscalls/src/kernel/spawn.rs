@@ -6,13 +6,9 @@ use crate::ports::Ports;
 use crate::process::{Process, Run, Stdin, Turn};
 use crate::random::Random;
 use crate::socket::{Socket, State};
-use replicode_log::config::check_strings;
+use replicode_log::config::{LISTEN_FDS_START, check_strings, listen_env};
 use replicode_log::{ConfigError, ConsoleStream, Egress, Pid};
 use std::collections::{BTreeSet, VecDeque};
-
-/// The first descriptor of listeners: after the standard streams and the root directory, where wasi-libc's walk over
-/// the preopened directories ends.
-const LISTEN_FDS_START: u32 = 4;
 
 /// What a process is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,10 +69,7 @@ impl Kernel {
             return Err(SpawnError::Port(*port));
         }
         let mut env = spec.env;
-        if listeners > 0 {
-            env.push(("LISTEN_FDS".into(), listeners.to_string()));
-            env.push(("LISTEN_FDS_START".into(), LISTEN_FDS_START.to_string()));
-        }
+        env.extend(listen_env(listeners));
         check_strings(&spec.name, &spec.args, &env, self.limits.args_bytes)?;
 
         let pid = self.next_pid();
