@@ -43,8 +43,7 @@ fn a_request_that_waits_through_a_cut_is_answered_soon_after() {
     let links = Links::new("cut", 3);
     let (nodes, leads) = start(&links);
     let follows = (leads + 1) % 3;
-    let mut input = 0;
-    for millis in [400, 750, 1_500, 3_600] {
+    for (input, millis) in (0..).zip([400, 750, 1_500, 3_600]) {
         links.cut_all(true);
         let offered = [leads, follows].map(|at| {
             nodes[at].offer([input]);
@@ -58,7 +57,6 @@ fn a_request_that_waits_through_a_cut_is_answered_soon_after() {
         }
         println!("{millis} ms without links: answered {:?} after", healed.elapsed());
         assert!(healed.elapsed() < Duration::from_secs(6), "{:?}", healed.elapsed());
-        input += 1;
     }
     end(nodes);
 }

@@ -32,7 +32,7 @@ pub fn contradiction(
     };
     let prev = request.prev_log_id.as_ref().map(entry_id);
     if matched && let Some(prev) = prev {
-        let held = log.read(prev.index, prev.index + 1, usize::MAX)?.pop();
+        let held = log.read(prev.index, prev.index.saturating_add(1), usize::MAX)?.pop();
         if held.as_ref().map(|entry| entry.id) != Some(prev) {
             let (_, last) = log.ends();
             let last = last.map_or("no entry".to_string(), name);
@@ -49,9 +49,12 @@ pub fn contradiction(
     if prev.is_some_and(|prev| prev.index >= agreed.index) {
         return Ok(None);
     }
+    // No further than the request goes: a new leader looks for the end of what is common, beginning in the middle of the log.
     let first = prev.map_or(0, |prev| prev.index);
-    let held = log.read(first, agreed.index + 1, usize::MAX)?;
-    let ours = |index: u64| held.iter().find(|entry| entry.id.index == index);
+    let last = request.entries.last().map_or(first, |entry| entry.log_id.index()).min(agreed.index);
+    let held = log.read(first, last.saturating_add(1), usize::MAX)?;
+    let from = held.first().map_or(0, |entry| entry.id.index);
+    let ours = |index: u64| held.get(usize::try_from(index.checked_sub(from)?).ok()?).filter(|it| it.id.index == index);
     if let Some(prev) = prev
         && let Some(ours) = ours(prev.index).filter(|ours| ours.id != prev)
     {
