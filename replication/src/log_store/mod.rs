@@ -47,7 +47,7 @@ pub mod work;
 pub mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use log::{Log, LogOptions};
 pub use opening::found;

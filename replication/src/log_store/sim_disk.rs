@@ -28,6 +28,8 @@ struct State {
     budget: Option<u64>,
     /// Operations so far.
     operations: u64,
+    /// Reads so far.
+    reads: u64,
 }
 
 /// The disk. Clones are the same disk.
@@ -74,6 +76,12 @@ impl SimDisk {
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.lock().operations
+    }
+
+    /// How many reads there have been.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
     }
 
     /// What is left after a power cut now, by the dice.
@@ -143,7 +151,8 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let state = self.disk.lock();
+        let mut state = self.disk.lock();
+        state.reads += 1;
         let offset = offset as usize;
         let bytes = state.files[self.file].now.get(offset..offset + buf.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         buf.copy_from_slice(bytes);

@@ -93,3 +93,50 @@ fn describe(entry: &Entry) -> String {
     };
     format!("{} ({what})", name(entry.id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log_store::record::VoteRecord;
+    use crate::log_store::sim_disk::SimDisk;
+    use crate::log_store::tests::{no_fault, options, owner};
+    use bytes::Bytes;
+    use std::sync::Arc;
+
+    fn log(disk: &SimDisk, entries: u64) -> Log {
+        // Nearly nothing is cached: what is looked at is read.
+        let opened = Log::open(Arc::new(disk.clone()), owner(), options(64 << 10, 1), no_fault());
+        let Ok(log) = opened else { unreachable!("an empty disk gives a log") };
+        let entry = |index| Entry { id: EntryId { term: 1, index }, body: Body::Batch(Bytes::from(vec![7; 400])) };
+        let (tx, written) = std::sync::mpsc::channel();
+        let entries: Vec<Entry> = (0..entries).map(entry).collect();
+        let last = entries.last().map(|entry| entry.id);
+        assert!(log.append(entries, false, Box::new(move |result| drop(tx.send(result)))).is_ok());
+        assert!(written.recv().is_ok_and(|result| result.is_ok()));
+        assert!(last.is_some_and(|last| log.note_committed(last).is_ok()));
+        log
+    }
+
+    /// What a new leader asks first: whether an entry in the middle is common.
+    fn probe(prev: EntryId) -> AppendEntriesRequest<TypeConfig> {
+        AppendEntriesRequest {
+            vote: raft::vote(VoteRecord { term: 2, node: 2, committed: true }),
+            prev_log_id: Some(raft::log_id(prev)),
+            entries: Vec::new(),
+            leader_commit: None,
+        }
+    }
+
+    #[test]
+    fn a_probe_reads_what_it_is_about_however_long_the_log_is() {
+        let disk = SimDisk::new();
+        let log = log(&disk, 5_000);
+        let before = disk.reads();
+        assert!(matches!(contradiction(&log, &probe(EntryId { term: 1, index: 2_500 }), false), Ok(None)));
+        assert!(disk.reads() - before <= 8, "{} reads", disk.reads() - before);
+        let other = contradiction(&log, &probe(EntryId { term: 2, index: 2_500 }), false);
+        assert!(matches!(&other, Ok(Some(why)) if why.contains("entry 2500 of term 1")), "{other:?}");
+        assert!(matches!(contradiction(&log, &probe(EntryId { term: 2, index: u64::MAX }), true), Ok(Some(_))));
+        log.close();
+    }
+}
