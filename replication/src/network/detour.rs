@@ -5,7 +5,7 @@
 //! They are sent the direct way too: QUIC knows repeats, and so it shows by itself when that is open again.
 //!
 //! A node is taken for out of hearing when nothing has come from it directly for a while: all nodes stay in touch with each
-//! other, idle or not. One that is out of hearing is told so through the detour ([`PLEA`]), since a way may be closed in
+//! other, idle or not. One that is out of hearing is told so through the detour (`PLEA`), since a way may be closed in
 //! one direction only. Nothing goes over a detour of a detour.
 
 use super::peer::{Lane, Peers};
