@@ -9,9 +9,12 @@
 //! log/                   the log's segments
 //! joined                 the node has taken part: its log must be there
 //! digests.bin            the state digest after each batch
-//! stdout.log stderr.log  what the programs wrote (nodes); node.log: what the node has to say
+//! stdout.log stderr.log  what the programs wrote (nodes); node.log: what the node has to say; *.log.1: the part before
+//! console.pos            how much of what the programs wrote has been written
 //! lock, pid, admin.sock  while a node runs
 //! ```
+//!
+//! Beside the directories of a cluster, `unfinished` says that they are being made ([`crate::making`]).
 //!
 //! Directories are 0700 and files 0600: the log holds whatever clients sent.
 
@@ -261,7 +264,8 @@ impl DataDir {
 }
 
 /// Whether an open file is the one at a path.
-fn is_at(file: &File, path: &Path) -> bool {
+#[must_use]
+pub fn is_at(file: &File, path: &Path) -> bool {
     let place = |meta: fs::Metadata| (meta.dev(), meta.ino());
     file.metadata().is_ok_and(|ours| fs::metadata(path).is_ok_and(|there| place(ours) == place(there)))
 }

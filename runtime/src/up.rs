@@ -65,8 +65,7 @@ pub fn run(args: &UpArgs, json: bool) -> Result<u8> {
         None => Path::new("replicode-data").join(format!("{}-up", cell::name(&args.cell)?)),
     };
     let nodes = cluster::numbers(args.nodes.into())?;
-    let there = nodes.iter().any(|node| DataDir::at(cluster::node_dir(&root, *node)).exists());
-    let made = there && !Making::is_unfinished(&root);
+    let made = is_made(&root, &nodes);
     let genesis = cell::plan(&args.cell, nodes.clone(), false, Files::of(&root, made))?;
     // Refused modules are refused once, here, instead of by every node.
     node::compile(&genesis)?;
@@ -168,6 +167,12 @@ fn finish(started: &mut [Started], board: &mut Board) -> Result<u8> {
     Ok(u8::from(hard || board.lost_output()))
 }
 
+/// Whether a cluster stands there.
+fn is_made(root: &Path, nodes: &[NodeId]) -> bool {
+    let there = nodes.iter().any(|node| DataDir::at(cluster::node_dir(root, *node)).exists());
+    there && !Making::is_unfinished(root)
+}
+
 /// Makes the cluster's directories, or checks that those that are there hold what is asked for.
 fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs, made: bool) -> Result<()> {
     let publish = |node: NodeId| -> Result<Vec<Publish>> {
@@ -186,6 +191,12 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs, made
         let why = "each next node takes the next port, so leave room between two published ports";
         return Err(crate::Usage(format!("--publish: {listen} is published twice: {why}")).into());
     }
+    // Importing and compiling took a while.
+    ensure!(
+        made == is_made(root, nodes),
+        "{} has been made or removed by another process just now: the same command again goes by what is there",
+        root.display()
+    );
     if !made {
         let ports = free_udp_ports(nodes.len())?;
         let mut addresses = Vec::new();
