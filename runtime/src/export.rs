@@ -42,8 +42,7 @@ struct Exported {
 pub fn run(args: &ExportArgs, json: bool) -> Result<u8> {
     Signals::catch(Hangup::Stops)?;
     check_vacant(&args.out)?;
-    let partial = Partial::beside(&args.out)?;
-    signals::remove_at_hard_end(&partial.path);
+    let mut partial = Partial::beside(&args.out)?;
 
     let recording = Recording::open(&args.dir)?;
     let mut machine = recording.machine()?;
@@ -125,15 +124,18 @@ fn check_vacant(out: &Path) -> Result<()> {
     }
 }
 
-/// The directory beside OUT in which the files gather. Removed when dropped, unless it has become OUT.
+/// The directory beside OUT in which the files gather. Removed when dropped, unless it has become OUT or is another's.
 struct Partial {
     path: PathBuf,
     parent: PathBuf,
+    made: bool,
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
+        if self.made {
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -144,12 +146,15 @@ impl Partial {
         ensure!(parent.is_dir(), "cannot export to {}: there is no directory {}", out.display(), parent.display());
         let mut partial = name.to_owned();
         partial.push(format!(".partial-{}", std::process::id()));
-        Ok(Self { path: parent.join(partial), parent: parent.into() })
+        Ok(Self { path: parent.join(partial), parent: parent.into(), made: false })
     }
 
-    fn make(&self) -> Result<File> {
-        let what = || format!("cannot make directory {}", self.path.display());
+    fn make(&mut self) -> Result<File> {
+        let path = self.path.clone();
+        let what = || format!("cannot make directory {}", path.display());
         DirBuilder::new().mode(0o700).create(&self.path).with_context(what)?;
+        self.made = true;
+        signals::remove_at_hard_end(&self.path);
         File::open(&self.path).with_context(what)
     }
 
@@ -191,19 +196,26 @@ mod tests {
     fn what_is_not_finished_is_removed() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let out = tmp.path().join("out");
-        let partial = Partial::beside(&out)?;
+        let mut partial = Partial::beside(&out)?;
         partial.make()?;
         fs::write(partial.path.join("half"), "x")?;
         drop(partial);
         assert_eq!(fs::read_dir(tmp.path())?.count(), 0);
 
         fs::create_dir(&out)?;
-        let partial = Partial::beside(&out)?;
+        let mut partial = Partial::beside(&out)?;
         partial.make()?;
         fs::write(partial.path.join("whole"), "x")?;
         partial.publish(&out)?;
         drop(partial);
         assert_eq!((fs::read_dir(tmp.path())?.count(), fs::read(out.join("whole"))?), (1, b"x".to_vec()));
+
+        let mut partial = Partial::beside(&out)?;
+        fs::create_dir(&partial.path)?;
+        fs::write(partial.path.join("another's"), "x")?;
+        assert!(partial.make().is_err());
+        drop(partial);
+        assert_eq!(fs::read_dir(tmp.path())?.count(), 2, "what this export did not make stays");
         Ok(())
     }
 }

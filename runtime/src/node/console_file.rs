@@ -13,7 +13,7 @@
 //!
 //! When a file has half of `console_bytes` it is put aside, in place of the one that was put aside before.
 
-use crate::datadir::private_file;
+use crate::datadir::{is_at, private_file};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -85,6 +85,8 @@ pub struct ConsoleFile {
     len: u64,
     /// Where it is put aside.
     most: u64,
+    /// It should be opened anew and cannot be, which has been told.
+    stuck: bool,
     /// Bytes of the stream that need not be written: earlier starts have, or this one.
     written: u64,
     /// Bytes that the cell has printed since genesis.
@@ -115,7 +117,8 @@ impl ConsoleFile {
             None => 0,
         };
         let most = (console_bytes / 2).max(1);
-        let mut opened = Self { path, name, slot, file, len, most, written, printed: 0, gathered: Vec::new() };
+        let mut opened =
+            Self { path, name, slot, file, len, most, stuck: false, written, printed: 0, gathered: Vec::new() };
         opened.note(positions)?;
         Ok(opened)
     }
@@ -147,7 +150,11 @@ impl ConsoleFile {
                 self.written = before + (gathered.len() - rest.len()) as u64;
                 self.put_aside(positions)?;
             }
-            let room = usize::try_from(self.most.saturating_sub(self.len)).unwrap_or(usize::MAX).max(1);
+            let room = match self.most.saturating_sub(self.len) {
+                // It could not be put aside, or another's is as long already: later.
+                0 => rest.len(),
+                room => usize::try_from(room).unwrap_or(usize::MAX),
+            };
             let (piece, later) = rest.split_at(rest.len().min(room));
             self.append(piece)?;
             rest = later;
@@ -159,29 +166,56 @@ impl ConsoleFile {
         Ok(())
     }
 
-    /// Opens the file anew: the one that is open has been moved away.
+    /// Opens the file anew: the one that is open has been moved away. It stays open if that fails, which is told.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When the disk is full or fails.
     pub fn reopen(&mut self, positions: &Positions) -> Result<()> {
         self.flush(positions)?;
-        (self.file, self.len) = append(&self.path)?;
+        self.open_anew();
         self.note(positions)
+    }
+
+    fn open_anew(&mut self) -> bool {
+        match append(&self.path) {
+            Ok((file, len)) => (self.file, self.len, self.stuck) = (file, len, false),
+            // No reason for a node to stop, least of all for all nodes at the same batch.
+            Err(error) if !std::mem::replace(&mut self.stuck, true) => {
+                tracing::warn!("{error:#}: what the programs print goes on to where {} was until now", self.name);
+            }
+            Err(_) => {}
+        }
+        !self.stuck
     }
 
     fn put_aside(&mut self, positions: &Positions) -> Result<()> {
         self.note(positions)?;
-        let mut aside: OsString = self.path.clone().into();
-        aside.push(".1");
-        fs::rename(&self.path, &aside).with_context(|| format!("cannot put {} aside", self.path.display()))?;
-        (self.file, self.len) = append(&self.path)?;
-        let (name, total) = (self.name, self.written);
-        let line = format!(
-            "replicode: console_bytes is reached: of the {total} bytes before this line the last ones are in {name}.1, \
-             those before are cut\n"
-        );
-        tracing::warn!("{name} has half of console_bytes ({} bytes): it is {name}.1 now", self.most);
-        self.append(line.as_bytes())
+        // Somebody may have moved it already, and SIGHUP is still to come.
+        let ours = is_at(&self.file, &self.path) && {
+            let mut aside: OsString = self.path.clone().into();
+            aside.push(".1");
+            match fs::rename(&self.path, &aside) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                renamed => {
+                    renamed.with_context(|| format!("cannot put {} aside", self.path.display()))?;
+                    true
+                }
+            }
+        };
+        if !self.open_anew() {
+            return Ok(());
+        }
+        if ours {
+            let (name, total) = (self.name, self.written);
+            let line = format!(
+                "replicode: console_bytes is reached: of the {total} bytes before this line the last ones are in {name}.1, \
+                 those before are cut\n"
+            );
+            tracing::warn!("{name} has half of console_bytes ({} bytes): it is {name}.1 now", self.most);
+            self.append(line.as_bytes())?;
+        }
+        // Else a crash after the next piece would have it written twice: the file is shorter than noted.
+        self.note(positions)
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
@@ -315,5 +349,46 @@ mod tests {
             before = now;
         }
         panic!("a start that prints nothing new must change nothing");
+    }
+
+    #[test]
+    fn a_crash_after_putting_aside_doubles_nothing() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let mut node = Node::start(tmp.path(), 20_000, "a")?;
+        node.print(&lines(0, 9))?;
+        node.file.put_aside(&node.positions)?;
+        // Written and not noted.
+        node.file.append(lines(9, 12).as_bytes())?;
+        drop(node);
+        Node::start(tmp.path(), 20_000, "a")?.print(&lines(0, 13))?;
+        let now = held(tmp.path());
+        assert!(now.starts_with("replicode:") && now.ends_with(&lines(9, 13)), "{now}");
+        assert_eq!(now.matches("line 9\n").count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_was_moved_or_cannot_be_opened_stops_no_node() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let (path, moved) = (tmp.path().join(NAME), tmp.path().join("moved"));
+        let mut node = Node::start(tmp.path(), 20_000, "a")?;
+        node.print(&lines(1000, 1900))?;
+        // Moved; SIGHUP comes later than half of console_bytes.
+        fs::rename(&path, &moved)?;
+        node.print(&lines(1900, 3500))?;
+        let first = fs::read_to_string(&moved)?;
+        assert!(first.contains("line 1900\n") && held(tmp.path()).ends_with("line 3499\n"));
+        // Another one stands there already.
+        fs::remove_file(&path)?;
+        fs::create_dir(&path)?;
+        for n in 0..3 {
+            node.print(&lines(4000 + 1000 * n, 5000 + 1000 * n))?;
+            node.file.reopen(&node.positions)?;
+        }
+        assert!(node.file.stuck);
+        fs::remove_dir(&path)?;
+        node.print(&lines(8000, 8001))?;
+        assert_eq!((held(tmp.path()), node.file.stuck), (lines(8000, 8001), false));
+        Ok(())
     }
 }
