@@ -10,6 +10,8 @@ use replicode_tests::cluster::{Cluster, ping};
 use replicode_tests::history::{Clients, verify};
 use replicode_tests::resp::{Resp, Value};
 use replicode_tests::{check, eventually, guest};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -237,5 +239,35 @@ fn a_cluster_answers_again_after_pauses_cuts_and_kills() -> Result<()> {
     );
     assert!(worst <= AGAIN, "worst {worst:?}");
     assert!(median <= USUALLY, "median {median:?}");
+    cluster.stop()
+}
+
+#[test]
+fn a_node_that_hears_nobody_resets_its_clients_and_an_election_does_not() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut cluster = Cluster::start_linked_kv(&guest("kv"), 3, &dir.path().join("c"))?;
+    let (leader, followers) = victims(&cluster, Whom::Followers)?;
+    let (victim, other) = (leader, followers[0]);
+    let connect = |node| -> Result<TcpStream> {
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, cluster.port(node)))?;
+        client.set_read_timeout(Some(TIMEOUT))?;
+        client.write_all(b"PING\r\n")?;
+        client.read_exact(&mut [0; 7])?;
+        Ok(client)
+    };
+    let (mut reset, mut kept) = (connect(victim)?, connect(other)?);
+    cluster.links()?.isolate(victim);
+    let since = Instant::now();
+    let end = reset.read(&mut [0; 7]);
+    let after = since.elapsed();
+    assert_eq!(end.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset));
+    println!("reset after {after:.2?}");
+    // `node_down_after_ms`, counted from the last answer, and looks twice a second.
+    assert!(after > Duration::from_millis(2_500) && after < Duration::from_secs(6), "after {after:?}");
+    // Meanwhile the others have elected another leader.
+    kept.write_all(b"PING\r\n")?;
+    kept.read_exact(&mut [0; 7])?;
+    cluster.links()?.heal();
+    eventually("the node to serve again", TIMEOUT, || ping(cluster.port(victim)))?;
     cluster.stop()
 }

@@ -9,9 +9,11 @@
 //! Everything that is queued is applied before the gateway and the replica hear of it, up to a bound, so that under
 //! load their wake-ups are shared by many batches.
 
+mod differing;
+
 use super::console::Console;
 use super::crowd::Crowd;
-use super::divergence::{self, Own};
+use super::divergence;
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
 use super::orders::Orders;
@@ -21,13 +23,13 @@ use super::reports::Reports;
 use super::rest::{self, Rest};
 use super::scheduling::Seat;
 use super::silences::{Sight, Silences};
-use super::vitals::{Recent, Vitals};
+use super::vitals::{Recent, Vitals, took_long};
 use crate::datadir::{self, DataDir};
-use crate::digests::{DigestFile, NotReproduced};
+use crate::digests::DigestFile;
 use crate::{rows, telemetry};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use replicode_gateway::Gateway;
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, ExitStatus, Input, NodeId, Output, Pid, ProgramSpec, Refusal};
+use replicode_log::{Batch, BatchIndex, BootNo, ExitStatus, Input, NodeId, Output, Pid, ProgramSpec, Refusal};
 use replicode_machine::Machine;
 use replicode_replication::{Committed, Progress, Replica, Role};
 use replicode_wasm::WasmLoader;
@@ -37,12 +39,12 @@ use std::time::{Duration, Instant};
 
 /// Batches applied in a row before the gateway hears of what they cause.
 const GROUP: usize = 32;
-/// Reports about a difference that are kept, with the digests that were set aside.
-const REPORTS: usize = 2 * 8;
 /// What a note is about when a process could not be started.
 const NOBODY: Pid = Pid(0);
 /// How often a leader looks for nodes that have fallen silent.
 const WATCH: Duration = Duration::from_millis(500);
+/// Longer than nobody leads when a leader is lost, with an election that has to be held twice.
+const NOT_AN_ELECTION: Duration = Duration::from_millis(2500);
 
 /// How a node ends when nothing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,8 +357,7 @@ impl ApplyLoop {
     /// heard or not.
     fn let_go_if_cut_off(&mut self) -> Result<()> {
         let silence = self.replica.cut_off();
-        // The next look may come late by its own interval.
-        if silence + WATCH >= self.node_down_after.max(WATCH * 2) {
+        if silence >= self.node_down_after.max(NOT_AN_ELECTION) {
             tracing::warn!(
                 "no leader and no quorum has been heard for {} ms; the clients are reset",
                 silence.as_millis()
@@ -448,135 +449,6 @@ impl ApplyLoop {
                 )),
             },
             Query::Peer(question) => Ok(Answered::Bytes(divergence::answer(&self.machine, &question))),
-        }
-    }
-
-    /// The nodes have compared digests and found a difference.
-    fn diverged(
-        &mut self,
-        index: BatchIndex,
-        majority: Option<Digest>,
-        minority: &[(NodeId, Digest)],
-        agreed: BatchIndex,
-    ) -> Result<()> {
-        let named: Vec<_> =
-            minority.iter().map(|(node, digest)| format!("node {} ({})", node.get(), digest.short())).collect();
-        let named = named.join(", ");
-        let accused = minority.iter().any(|(node, _)| *node == self.node);
-        if !concerned(self.machine.digest_of(index), majority, accused, self.state.live) {
-            tracing::error!("nodes differ at batch {index}: in the minority: {named}; this node is not, and goes on");
-            return Ok(());
-        }
-        let members = self.machine.config().nodes.clone();
-        let in_majority = |node: &NodeId| *node != self.node && minority.iter().all(|(other, _)| other != node);
-        let mut peers: Vec<NodeId> = members.into_iter().filter(in_majority).collect();
-        if peers.is_empty() {
-            peers = minority.iter().map(|(node, _)| *node).filter(|node| *node != self.node).collect();
-        }
-        let report = self.write_report(index, agreed, &peers)?;
-        match majority {
-            Some(_) => {
-                bail!("this node differs from the majority at batch {index} and stops; the others go on.\n{report}")
-            }
-            None => bail!("the nodes differ at batch {index} and none has a majority ({named}): all stop.\n{report}"),
-        }
-    }
-
-    /// The digest of a batch is not what this node itself got for it at an earlier start.
-    fn not_reproduced(&mut self, error: anyhow::Error) -> anyhow::Error {
-        let Some(NotReproduced { index, .. }) = error.downcast_ref() else { return error };
-        let (index, agreed) = (*index, BatchIndex(index.0.saturating_sub(1)));
-        let peers: Vec<_> = self.machine.config().nodes.iter().copied().filter(|node| *node != self.node).collect();
-        match self.write_report(index, agreed, &peers) {
-            Ok(report) => error.context(report),
-            Err(other) => error.context(other),
-        }
-    }
-
-    /// Finds out where this node parted from others and leaves `divergence-<index>.txt`.
-    fn write_report(&mut self, index: BatchIndex, agreed: BatchIndex, peers: &[NodeId]) -> Result<String> {
-        if let Some(gateway) = &self.gateway {
-            // Whatever this node would say from now on is doubtful.
-            gateway.suspend();
-        }
-        let own = Own::collect(&self.machine, self.node, agreed, index);
-        let replica = self.replica.clone();
-        let peers = peers.to_vec();
-        let asking = std::thread::Builder::new().name("divergence".into());
-        let asking = asking
-            .spawn(move || own.investigate(&replica, &peers))
-            .context("cannot start the thread that asks other nodes")?;
-        // Peers may be asking us the same while we ask them: when nobody has a majority, everybody does.
-        let linger = Instant::now() + Duration::from_secs(2);
-        let in_company = self.machine.config().nodes.len() > 1;
-        while !asking.is_finished() || (in_company && Instant::now() < linger) {
-            // Questions may lie behind the batch that brought the news.
-            if self.state.taken.is_empty() {
-                self.inbox.take(Duration::from_millis(20), 1, &mut self.state.taken);
-            }
-            if let Some(Message::Query(query, reply)) = self.state.taken.pop_front() {
-                let _ = reply.send(self.answer(query));
-            }
-        }
-        let report = asking.join().map_err(|_| anyhow!("the comparison with other nodes failed"))?;
-        let path = self.dir.file(&format!("divergence-{}.txt", index.0));
-        datadir::write_atomically(&path, report.as_bytes())?;
-        // A machine that is broken differs at another batch at each start.
-        datadir::keep_newest(self.dir.root(), "divergence-", REPORTS)?;
-        self.digests.set_aside(&self.dir.file(&format!("divergence-{}.digests", index.0)))?;
-        Ok(format!("{report}This report: {}", path.display()))
-    }
-}
-
-/// Why a batch took long: a program that computes, or many system calls.
-fn took_long(index: BatchIndex, took: Duration, calls: u64) -> String {
-    // No call takes nearly as long; so most of this time is the program's own.
-    const OF_ITS_OWN: Duration = Duration::from_millis(10);
-    let seconds = took.as_secs_f64();
-    let each = u32::try_from(calls).ok().and_then(|calls| took.checked_div(calls));
-    match each {
-        None if calls == 0 => format!("batch {index} took {seconds:.1} s: a program computes without system calls"),
-        Some(each) if each >= OF_ITS_OWN => {
-            format!("batch {index} took {seconds:.1} s: a program computes, nearly without system calls ({calls})")
-        }
-        _ => format!("batch {index} took {seconds:.1} s: its programs made {calls} system calls"),
-    }
-}
-
-/// Whether a verdict is this node's affair. It is in the log and comes again at every replay, so that today's digest of
-/// the batch (`own`) says it if it is still remembered. A node that lags by more batches than it remembers believes the
-/// verdict, unless it replays it (not `live`): then the verdict is about what an earlier start computed.
-fn concerned(own: Option<Digest>, majority: Option<Digest>, accused: bool, live: bool) -> bool {
-    match (majority, own) {
-        (Some(majority), Some(own)) => own != majority,
-        (Some(_), None) => live && accused,
-        (None, _) => live,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_calls_are_told_from_computing() {
-        let says = |calls| took_long(BatchIndex(7), Duration::from_millis(2300), calls);
-        assert_eq!(says(0), "batch #7 took 2.3 s: a program computes without system calls");
-        assert_eq!(says(9), "batch #7 took 2.3 s: a program computes, nearly without system calls (9)");
-        assert_eq!(says(1 << 20), "batch #7 took 2.3 s: its programs made 1048576 system calls");
-        assert_eq!(says(1 << 40), "batch #7 took 2.3 s: its programs made 1099511627776 system calls");
-    }
-
-    #[test]
-    fn a_verdict_concerns_whoever_computes_or_is_named_otherwise() {
-        let (ours, theirs) = (Digest::of(b"ours"), Digest::of(b"theirs"));
-        for (accused, live) in [(false, false), (false, true), (true, false), (true, true)] {
-            assert!(concerned(Some(ours), Some(theirs), accused, live));
-            assert!(!concerned(Some(theirs), Some(theirs), accused, live));
-            // Too long ago to be remembered.
-            assert_eq!(concerned(None, Some(theirs), accused, live), accused && live);
-            // Nobody has a majority: all stop, once.
-            assert_eq!(concerned(Some(ours), None, accused, live), live);
         }
     }
 }

@@ -277,6 +277,22 @@ impl Summary {
     }
 }
 
+/// Why a batch took long: a program that computes, or many system calls.
+#[must_use]
+pub fn took_long(index: BatchIndex, took: Duration, calls: u64) -> String {
+    // No call takes nearly as long; so most of this time is the program's own.
+    const OF_ITS_OWN: Duration = Duration::from_millis(10);
+    let seconds = took.as_secs_f64();
+    let each = u32::try_from(calls).ok().and_then(|calls| took.checked_div(calls));
+    match each {
+        None if calls == 0 => format!("batch {index} took {seconds:.1} s: a program computes without system calls"),
+        Some(each) if each >= OF_ITS_OWN => {
+            format!("batch {index} took {seconds:.1} s: a program computes, nearly without system calls ({calls})")
+        }
+        _ => format!("batch {index} took {seconds:.1} s: its programs made {calls} system calls"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,5 +402,14 @@ mod tests {
         let (_, rate, executing) = vitals.look(after(9));
         assert!(rate < 0.01, "{rate}");
         assert_eq!(executing, Some(Executing { batch: 12, ms: 3000 }));
+    }
+
+    #[test]
+    fn many_calls_are_told_from_computing() {
+        let says = |calls| took_long(BatchIndex(7), Duration::from_millis(2300), calls);
+        assert_eq!(says(0), "batch #7 took 2.3 s: a program computes without system calls");
+        assert_eq!(says(9), "batch #7 took 2.3 s: a program computes, nearly without system calls (9)");
+        assert_eq!(says(1 << 20), "batch #7 took 2.3 s: its programs made 1048576 system calls");
+        assert_eq!(says(1 << 40), "batch #7 took 2.3 s: its programs made 1099511627776 system calls");
     }
 }
