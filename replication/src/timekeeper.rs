@@ -1,7 +1,7 @@
 //! Reads this host's clocks, gathers what peers told about theirs, and keeps the cell's clock with both.
 //!
 //! What it means is decided in [`crate::clock`]. A stamp costs one look at the monotonic clock; the wall clocks are
-//! compared five times a second, by a task of its own ([`crate::network::watch::LOOK`]).
+//! compared ten times a second, by a task of its own ([`crate::network::watch::LOOK`]).
 
 use crate::clock::news::{News, Word};
 use crate::clock::sample::{Bounds, Sample};

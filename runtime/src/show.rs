@@ -156,8 +156,8 @@ fn status_text(status: &Status) -> String {
     };
     let leader = status.leader.map_or("nobody leads".to_string(), |leader| format!("node {leader} leads"));
     line("node", format!("{} of '{}', process {}", status.node, status.name, status.pid));
-    let alone = if status.leads_alone() { ", but no majority answers: nothing can be agreed on" } else { "" };
-    let cut_off = match status.cut_off_ms {
+    let alone = match status.cut_off_ms {
+        0..CUT_OFF_MS if status.leads_alone() => ", but no majority answers: nothing can be agreed on".to_string(),
         0..CUT_OFF_MS => String::new(),
         ms => format!(", and no leader and no majority has been heard for {ms} ms: nothing can be agreed on here"),
     };
@@ -166,7 +166,7 @@ fn status_text(status: &Status) -> String {
         (None, "paused") => {
             line("role", "paused: its process is stopped by a signal; this is what its directory says".into())
         }
-        (None, role) => line("role", format!("{role}; {leader} in term {}{alone}{cut_off}", status.term)),
+        (None, role) => line("role", format!("{role}; {leader} in term {}{alone}", status.term)),
     }
     if let Some(down) = &status.stepped_down {
         line("led", format!("until {} s ago, in term {}: {}", down.ms_ago / 1000, down.term, down.why));

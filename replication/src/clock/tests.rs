@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// Time passes, with a batch, heartbeats and a look five times a second. Answers by how much the last batch was ahead
+    /// Time passes, with a batch, heartbeats and a look every 200 ms, half as often as at a node. Answers by how much the last batch was ahead
     /// of the truth.
     fn live(&mut self, ns: i64) -> i64 {
         self.live_without(&[], ns)

@@ -1,19 +1,19 @@
 //! What `up` shows: a live table on a terminal, lines elsewhere, lines of JSON for scripts.
 
+mod row;
+
 use crate::admin::client::{AdminClient, Silent};
-use crate::admin::{Ending, Replayed, Request, Status};
+use crate::admin::{Ending, Request, Status};
 use crate::show::Table;
 use crate::telemetry;
 use anyhow::Result;
 use replicode_log::NodeId;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Clients' addresses shown per node.
-const CLIENTS: usize = 4;
 /// Ended processes shown below the table.
 const ENDED: usize = 4;
 /// Ended processes that are remembered; more than a node tells of.
@@ -100,6 +100,8 @@ struct View {
     /// The process that was last announced as serving.
     announced: Option<u32>,
     died: Option<String>,
+    /// What it said last about the way in which the cell is used.
+    hint: Option<String>,
 }
 
 /// The picture of the cluster.
@@ -111,7 +113,8 @@ pub struct Board {
     leader: Option<(u64, u64)>,
     /// The processes that have ended last, by batch and number.
     ended: BTreeMap<(u64, u32), Ending>,
-    hint: Option<String>,
+    /// The hints that were told; nodes say the same, at different moments.
+    hints: BTreeSet<String>,
     news: Vec<String>,
     /// Lines of the table on the terminal now.
     drawn: usize,
@@ -130,7 +133,7 @@ impl Board {
             (false, true) => Style::Live,
             (false, false) => Style::Lines,
         };
-        let view = |node| (node, View { status: None, child: None, announced: None, died: None });
+        let view = |node| (node, View { status: None, child: None, announced: None, died: None, hint: None });
         let views = nodes.into_iter().map(view).collect();
         let (name, root) = (name.to_string(), root.to_path_buf());
         Self {
@@ -140,7 +143,7 @@ impl Board {
             views,
             leader: None,
             ended: BTreeMap::new(),
-            hint: None,
+            hints: BTreeSet::new(),
             news: vec![],
             drawn: 0,
             shown: String::new(),
@@ -222,7 +225,8 @@ impl Board {
         };
         let again = |it: &&Ending| self.ended.get(&place(it)).is_some_and(|known| goes_on(known, it));
         let again: Vec<_> = status.ended.iter().filter(again).cloned().collect();
-        let hint = status.hint.clone().filter(|hint| self.hint.as_ref() != Some(hint));
+        let hint = status.hint.clone().filter(|hint| view.hint.as_ref() != Some(hint));
+        view.hint = hint.clone().or_else(|| view.hint.take());
         if view.announced != Some(pid) {
             view.announced = Some(pid);
             let by_hand = child.is_some_and(|child| child != pid) || child.is_none();
@@ -245,8 +249,12 @@ impl Board {
             self.ended.insert(place(&ending), ending.clone());
             self.news(News::Again(ending));
         }
-        if let Some(hint) = hint {
-            self.hint = Some(hint.clone());
+        if let Some(hint) = hint
+            && self.hints.insert(hint.clone())
+        {
+            if self.hints.len() > KEPT {
+                self.hints = BTreeSet::from([hint.clone()]);
+            }
             self.news(News::Hint(hint));
         }
     }
@@ -353,7 +361,7 @@ impl Board {
         let heads = ["NODE", "PID", "ROLE", "TERM", "COMMIT", "APPLIED", "BATCHES/S", "DIGEST", "PUBLISHED", "CLIENTS"];
         let mut table = Table::new(heads);
         for (node, view) in &self.views {
-            table.row(row(*node, view));
+            table.row(row::row(*node, view));
         }
         let mut text = format!("replicode up: '{}' in {}\n{table}", self.name, self.root.display());
         for ending in self.ended.values().rev().take(ENDED).rev() {
@@ -393,50 +401,6 @@ impl Board {
             self.write_out(&format!("node {} (process {pid}) was started by hand and goes on\n", node.get()));
         }
     }
-}
-
-fn row(node: NodeId, view: &View) -> [String; 10] {
-    let dash = || "-".to_string();
-    let Some(status) = &view.status else {
-        let state = match (&view.died, view.child) {
-            (Some(how), _) => format!("dead: {how}"),
-            // It has answered before.
-            (None, Some(_)) if view.announced.is_some() => "silent".to_string(),
-            (None, Some(_)) => "starting".to_string(),
-            (None, None) => "not running".to_string(),
-        };
-        let pid = view.child.map_or_else(dash, |pid| pid.to_string());
-        return [node.get().to_string(), pid, state, dash(), dash(), dash(), dash(), dash(), dash(), dash()];
-    };
-    let mut clients = format!("{}", status.clients.len());
-    for client in status.clients.iter().take(CLIENTS) {
-        clients.push(' ');
-        clients.push_str(client);
-    }
-    if status.clients.len() > CLIENTS {
-        clients.push_str(" …");
-    }
-    let applied = match &status.executing {
-        Some(long) => format!("{} (#{} for {:.0} s)", status.applied_index, long.batch, long.ms as f64 / 1000.0),
-        None => status.applied_index.to_string(),
-    };
-    let listens: Vec<&str> = status.published.iter().map(|port| port.listen.as_str()).collect();
-    [
-        node.get().to_string(),
-        status.pid.to_string(),
-        match status.replay {
-            Some(Replayed { applied, of }) => format!("{} {} %", status.role, applied * 100 / of.max(1)),
-            None if status.leads_alone() => "leader, no majority".to_string(),
-            None => status.role.clone(),
-        },
-        status.term.to_string(),
-        status.commit_index.to_string(),
-        applied,
-        format!("{:.0}", status.batches_per_s),
-        status.digest.get(..8).unwrap_or_default().to_string(),
-        listens.join(" "),
-        clients,
-    ]
 }
 
 #[cfg(test)]
@@ -518,5 +482,18 @@ mod tests {
         let by_hand = board.news.iter().filter(|line| line.contains("started by hand")).count();
         assert_eq!(by_hand, 1, "{:?}", board.news);
         assert!(board.picture().contains("99   leader"), "{}", board.picture());
+    }
+
+    #[test]
+    fn each_hint_is_told_once_whoever_says_it() {
+        let mut board = live();
+        for hints in [["a", "b"], ["a", "b"], ["b", "b"], ["b", "a"], ["c", "b"]] {
+            for (n, hint) in (1..).zip(hints) {
+                let hint = Some(format!("hint {hint}"));
+                board.seen(node(n), Some(n as u32), Some(Status { hint, ..status(n, n as u32) }));
+            }
+        }
+        let hints: Vec<_> = board.news.iter().filter(|line| line.starts_with("hint")).collect();
+        assert_eq!(hints, ["hint a", "hint b", "hint c"]);
     }
 }
