@@ -8,6 +8,7 @@
 //! keys/                  ca.pem, node.pem, node.key (clusters only)
 //! log/                   the log's segments
 //! joined                 the node has taken part: its log must be there
+//! contradicted           what the node found when the others contradicted it: it must not be started
 //! digests.bin            the state digest after each batch
 //! stdout.log stderr.log  what the programs wrote (nodes); node.log: what the node has to say; *.log.1: the part before
 //! console.pos            how much of what the programs wrote has been written

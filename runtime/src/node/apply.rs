@@ -12,6 +12,7 @@
 mod differing;
 
 use super::console::Console;
+use super::contradicted;
 use super::crowd::Crowd;
 use super::divergence;
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
@@ -27,7 +28,7 @@ use super::vitals::{Recent, Vitals, took_long};
 use crate::datadir::{self, DataDir};
 use crate::digests::DigestFile;
 use crate::{rows, telemetry};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use replicode_gateway::Gateway;
 use replicode_log::{Batch, BatchIndex, BootNo, ExitStatus, Input, NodeId, Output, Pid, ProgramSpec, Refusal};
 use replicode_machine::Machine;
@@ -141,7 +142,9 @@ impl ApplyLoop {
                 Some(leader) => tracing::info!(term = leadership.term.0, "node {} leads", leader.get()),
                 None => tracing::info!(term = leadership.term.0, "nobody leads"),
             },
-            Message::Fatal(fault) => return Err(anyhow!(fault).context("this node is broken and stops")),
+            Message::Fatal(fault) => {
+                return Err(contradicted::take_down(&self.dir, fault).context("this node is broken and stops"));
+            }
             Message::Reopen => self.console.reopen()?,
             Message::Query(query, reply) => {
                 // Whoever asked may have gone meanwhile.

@@ -21,6 +21,7 @@
 pub mod apply;
 pub mod console;
 pub mod console_file;
+mod contradicted;
 pub mod crowd;
 pub mod divergence;
 pub mod inbox;
@@ -197,6 +198,7 @@ impl Node {
             keepalive,
             steering,
         } = options;
+        contradicted::refuse(&dir)?;
         let config = genesis.config;
         starting::at(format!("building the cell '{}'", config.name));
         cell::check_engine(&config)?;
