@@ -6,6 +6,8 @@
 //! Whoever holds the desk serves: usually the gateway's thread, which waits for the clients; but who brings what the log
 //! says to a free desk writes it to the clients at once, without waking anybody.
 
+mod ending;
+
 use crate::client::{Awaited, Client, Flushed, Got};
 use crate::commands::{Command, Commands};
 use crate::keepalive::Patience;
@@ -30,8 +32,6 @@ const ROUND_CLIENTS: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often that is told, however long it lasts.
 const ACCEPT_TOLD: Duration = Duration::from_secs(10);
-/// How soon, and how seldom at the most, it is asked again whether the last bytes before a reset have arrived.
-const ACKS_PAUSE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// How soon a congested log is asked again.
 const CONGESTION_PAUSE: Duration = Duration::from_millis(2);
 
@@ -72,8 +72,7 @@ pub(crate) struct Desk {
     to_read: Vec<Slot>,
     to_write: Vec<Slot>,
     deadlines: BTreeSet<(Instant, Slot)>,
-    /// Made when it is first needed.
-    unacked: Option<Unacked>,
+    unacked: Unacked,
     /// What the round has gathered for the log.
     inputs: Vec<Input>,
     /// Who waits to be told of the clients.
@@ -120,7 +119,7 @@ impl Desk {
             to_read: Vec::new(),
             to_write: Vec::new(),
             deadlines: BTreeSet::new(),
-            unacked: None,
+            unacked: Unacked::default(),
             inputs: Vec::new(),
             asked: Vec::new(),
             batch: Vec::new(),
@@ -459,8 +458,10 @@ impl Desk {
 
     /// Writes to each client on the list, and ends those that are over.
     fn write(&mut self) {
-        for i in 0..self.to_write.len() {
-            let slot = self.to_write[i];
+        // The list may grow under way: where a reset becomes an end, that is written at once.
+        let mut served = 0;
+        while let Some(&slot) = self.to_write.get(served) {
+            served += 1;
             let Some(client) = self.clients.get_mut(slot).filter(|client| client.to_write) else { continue };
             client.to_write = false;
             match client.flush(&self.registry, Token(self.first_client + slot)) {
@@ -488,67 +489,6 @@ impl Desk {
             }
         }
         self.to_write.clear();
-    }
-
-    fn give_patience(&mut self, slot: Slot, patience: Duration) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        let deadline = Instant::now() + patience;
-        if let Some(old) = client.deadline.replace(deadline) {
-            self.deadlines.remove(&(old, slot));
-        }
-        self.deadlines.insert((deadline, slot));
-    }
-
-    fn expire(&mut self) {
-        while let Some(&(deadline, slot)) = self.deadlines.first()
-            && deadline <= Instant::now()
-        {
-            match self.clients.get_mut(slot).and_then(|client| client.awaits) {
-                Some(Awaited::Acks) => self.reset_when_taken(slot),
-                Some(Awaited::End) | None => self.remove(slot),
-            }
-        }
-    }
-
-    /// Everything is written, and a reset is to follow. It must not overtake: it is sent when the client's host has it
-    /// all, or has taken nothing more of it for as long as patience with writing lasts.
-    fn reset_when_taken(&mut self, slot: Slot) {
-        let Some(client) = self.clients.get_mut(slot) else { return };
-        let now = Instant::now();
-        match client.unacked(self.unacked.get_or_insert_with(Unacked::new), now) {
-            Some((0, _)) => self.remove(slot),
-            Some((_, since)) if now.duration_since(since) >= self.write_patience => self.remove(slot),
-            Some((_, since)) => {
-                let (least, most) = ACKS_PAUSE;
-                self.give_patience(slot, now.duration_since(since).clamp(least, most));
-            }
-            // Nobody knows. An end in good order loses nothing either; what the client sends meanwhile is thrown away.
-            None => match client.end_instead_of_reset() {
-                Ok(()) => self.mark_write(slot),
-                Err(_) => self.remove(slot),
-            },
-        }
-    }
-
-    /// The connection is gone, and the log does not know yet.
-    fn lose(&mut self, slot: Slot) {
-        if let Some(client) = self.clients.get_mut(slot) {
-            // A closing connection is over for the log already.
-            if !client.is_closing() {
-                self.inputs.push(Input::Reset { conn: client.conn() });
-            }
-            self.remove(slot);
-        }
-    }
-
-    /// Forgets a client. Its socket is closed: in good order if the log has asked for that, else with a reset.
-    fn remove(&mut self, slot: Slot) {
-        if let Some(client) = self.clients.remove(slot) {
-            if let Some(deadline) = client.deadline {
-                self.deadlines.remove(&(deadline, slot));
-            }
-            client.finish();
-        }
     }
 }
 

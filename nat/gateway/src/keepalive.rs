@@ -22,6 +22,9 @@ pub struct Patience {
     pub unacknowledged: Duration,
 }
 
+/// The least that a program can make of [`Patience::unacknowledged`]; a node's own may be less.
+const LEAST_UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 impl Default for Patience {
     /// Asked after half a minute, given up after a minute.
     fn default() -> Self {
@@ -36,8 +39,10 @@ impl Default for Patience {
 impl Patience {
     /// What the program wants, where it wants to know sooner.
     ///
-    /// With `TCP_USER_TIMEOUT` set Linux does not count questions; so that many of them without an answer end the
-    /// connection, as the program wants, their time is the time that may pass.
+    /// With `TCP_USER_TIMEOUT` set Linux does not count questions: the time that as many of them take as the program
+    /// wants is the time that may pass. But that time also ends a host that is there and takes nothing (RFC 9293,
+    /// 3.8.6.1: it may do so for as long as it likes), or whose packets are lost for a while, which a keepalive never
+    /// does: so a program cannot make it less than half a minute.
     #[must_use]
     pub fn sooner(&self, wanted: Option<KeepAlive>) -> Self {
         let Some(KeepAlive { idle, interval, count }) = wanted else { return *self };
@@ -46,7 +51,7 @@ impl Patience {
         Self {
             idle: self.idle.min(seconds(idle)),
             interval: self.interval.min(seconds(interval)),
-            unacknowledged: self.unacknowledged.min(all),
+            unacknowledged: self.unacknowledged.min(all.max(LEAST_UNACKNOWLEDGED)),
         }
     }
 }
@@ -71,7 +76,16 @@ mod tests {
         let linux = KeepAlive { idle: 7_200, interval: 75, count: 9 };
         assert_eq!(node.sooner(Some(linux)), node, "the node asks sooner than that anyway");
         let seconds = Duration::from_secs;
-        let hasty = Patience { idle: seconds(5), interval: seconds(1), unacknowledged: seconds(8) };
-        assert_eq!(node.sooner(Some(KeepAlive { idle: 5, interval: 1, count: 3 })), hasty);
+        let hasty = Some(KeepAlive { idle: 5, interval: 1, count: 3 });
+        let heeded = Patience { idle: seconds(5), interval: seconds(1), unacknowledged: seconds(30) };
+        assert_eq!(node.sooner(hasty), heeded, "a host that takes nothing for a while is not ended");
+        let quick = Patience { unacknowledged: seconds(10), ..node };
+        assert_eq!(
+            quick.sooner(hasty),
+            Patience { unacknowledged: seconds(10), ..heeded },
+            "the node's own may be less"
+        );
+        let between = Some(KeepAlive { idle: 20, interval: 5, count: 4 });
+        assert_eq!(node.sooner(between).unacknowledged, seconds(40));
     }
 }

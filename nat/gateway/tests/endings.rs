@@ -8,6 +8,7 @@ use replicode_log::{Input, KeepAlive, Output};
 use socket2::SockRef;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 const RESET: Result<(), ErrorKind> = Err(ErrorKind::ConnectionReset);
@@ -174,7 +175,12 @@ fn every_client_is_asked_whether_it_is_there_as_soon_as_node_or_program_wants() 
     let (client, c) = rig.client();
     let local = client.local_addr().expect("connected");
     let soon = |least: u64, most: u64| {
-        let Some((kind, when)) = timer(rig.addr, local) else { return };
+        let Some((kind, when)) = timer(rig.addr, local) else {
+            eprintln!("left out: /proc/net/tcp does not tell of timers here");
+            let root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+            assert!(!root || std::env::var_os("CI").is_none(), "where root tests, it is not left out");
+            return;
+        };
         assert_eq!(kind, 2, "keepalive");
         assert!(when > seconds(least) && when <= seconds(most), "{when:?}");
     };
