@@ -6,8 +6,7 @@
 
 enum { LARGE = 16 << 20 }; /* above, a buffer grows by a quarter, not to twice its size */
 
-static bool grow(struct buffer *b, size_t cap) {
-    void *data = try_alloc_again(b->data, cap);
+static bool grown(struct buffer *b, void *data, size_t cap) {
     if (data == NULL)
         return false;
     b->data = data;
@@ -20,8 +19,18 @@ bool buffer_reserve(struct buffer *b, size_t more) {
         return true;
     if (more > SIZE_MAX / 4 - b->len)
         return false;
-    size_t need = (b->len + more + 15) & ~(size_t)15, more_than_needed = b->cap < LARGE ? b->cap * 2 : b->cap + b->cap / 4;
-    return (need < more_than_needed && grow(b, more_than_needed)) || grow(b, need);
+    size_t need = b->len + more, more_than_needed = b->cap < LARGE ? b->cap * 2 : b->cap + b->cap / 4;
+    return (need < more_than_needed && grown(b, try_alloc_spare(b->data, more_than_needed), more_than_needed)) ||
+           buffer_reserve_exactly(b, more);
+}
+
+bool buffer_reserve_exactly(struct buffer *b, size_t more) {
+    if (more <= b->cap - b->len)
+        return true;
+    if (more > SIZE_MAX / 4 - b->len)
+        return false;
+    size_t need = (b->len + more + 15) & ~(size_t)15;
+    return grown(b, try_alloc_again(b->data, need), need);
 }
 
 bool buffer_append(struct buffer *b, const void *data, size_t len) {

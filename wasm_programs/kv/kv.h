@@ -28,22 +28,30 @@ void *heap_again(void *old, size_t size);
 void heap_free(void *p);
 bool heap_ensure(size_t size);
 
-/* NULL when there is no memory left: what every caller can do without, or answers. */
+/* NULL when there is no memory left, not even what is kept for such requests: what every caller can do without, or
+ * answers. */
 void *try_alloc(size_t size);
 void *try_alloc_zeroed(size_t count, size_t size);
 void *try_alloc_again(void *old, size_t size);
+/* The same, but leaves alone what is kept. */
+void *try_alloc_spare(void *old, size_t size);
 void release(void *p);
+/* Whether what is kept has been given up: nothing large is to be held for later then. */
+bool memory_scarce(void);
 /* What memory_for has seen to. Ends the program if it has not. */
 void *alloc(size_t size);
 void *alloc_zeroed(size_t count, size_t size);
-/* Whether the command that begins may allocate so much in small and large pieces, and enough is left for reading and
- * deleting. Its containers ask memory_besides before they grow beyond that. */
+/* Whether the command that begins may allocate so much in small and large pieces, with what is kept for reading and
+ * deleting untouched. Its containers ask memory_besides before they grow beyond that. */
 bool memory_for(size_t size);
 bool memory_besides(size_t size);
+/* Whether the running command may still allocate something that memory_for has seen to. */
+bool memory_promised(void);
 
 /* Makes room for `more` bytes after len, and for as many again when there is memory for that. False, and nothing changed,
  * when there is none. */
 bool buffer_reserve(struct buffer *b, size_t more);
+bool buffer_reserve_exactly(struct buffer *b, size_t more); /* for no more than that */
 bool buffer_append(struct buffer *b, const void *data, size_t len);
 /* memory_for has seen to it. */
 void buffer_set(struct buffer *b, struct slice s);

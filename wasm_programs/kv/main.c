@@ -24,6 +24,7 @@ enum {
     REPLY_ROOM = 256,          /* kept free in an output buffer, so that every request can be answered by an error */
     LONGEST_LINE = 80 * 1024,  /* more than the parser waits for the end of a line */
     KEEP_SIZE = 16 * 1024,     /* an idle connection's buffers are freed above this */
+    KEEP_ARGS = 1024,          /* as are the arguments of a request */
     EXPIRE_PER_ROUND = 10000,  /* keys deleted by time in one round, so that clients do not wait long */
     BACKLOG = 1024,
 };
@@ -73,12 +74,10 @@ static void run(struct client *c, const char *data, struct buffer *out) {
     static size_t argv_cap;
     const struct parser *p = &c->parser;
 
-    if (p->argc > argv_cap) {
-        struct slice *larger = try_alloc_again(argv, p->argc * 2 * sizeof *argv);
-        if (larger != NULL) {
-            argv = larger;
-            argv_cap = p->argc * 2;
-        }
+    if (!p->skipping && p->argc > argv_cap) {
+        release(argv);
+        argv = try_alloc(p->argc * sizeof *argv);
+        argv_cap = argv != NULL ? p->argc : 0;
     }
     if (p->skipping || p->argc > argv_cap) {
         reply_out_of_memory(out);
@@ -88,6 +87,11 @@ static void run(struct client *c, const char *data, struct buffer *out) {
         argv[i] = (struct slice){data + p->args[i].offset, p->args[i].len};
     struct request r = {.size = p->pos, .argc = p->argc, .argv = argv, .out = out};
     command_run(&r);
+    if (argv_cap > KEEP_ARGS) {
+        release(argv);
+        argv = NULL;
+        argv_cap = 0;
+    }
     c->closing = r.quit;
     c->broken = r.abort;
     if (r.abort)
@@ -213,7 +217,7 @@ static bool handle(int fd, struct client *c, char *data, size_t len) {
             c->sent = (size_t)n;
             write_buffer = empty;
         }
-        if (write_buffer.cap > 16 * settings.max_output)
+        if (write_buffer.cap > 16 * settings.max_output || (memory_scarce() && write_buffer.cap > KEEP_SIZE))
             buffer_free(&write_buffer);
         data = c->in.data;
         len = c->in.len;

@@ -15,8 +15,14 @@ static bool room(struct buffer *out, size_t size) {
 }
 
 bool reply_ready(struct buffer *out, size_t bytes, size_t elements) {
-    if (elements <= SIZE_MAX / 64 && bytes <= SIZE_MAX / 4 && buffer_reserve(out, bytes + 32 * (elements + 1)))
-        return true;
+    if (elements <= SIZE_MAX / 64 && bytes <= SIZE_MAX / 8) {
+        size_t more = bytes + 32 * (elements + 1);
+        if (!memory_promised() ? buffer_reserve(out, more)
+                               /* What the command is going to store must fit besides, so nothing is taken in advance. */
+                               : (more <= out->cap - out->len || memory_besides(out->len + more + 64)) &&
+                                     buffer_reserve_exactly(out, more))
+            return true;
+    }
     reply_failed = true;
     return false;
 }
