@@ -136,7 +136,8 @@ impl Direct<'_> {
     /// Takes back everything after `mark`.
     #[cold]
     pub(crate) fn roll_back(&mut self, mark: Savepoint) {
-        self.undo.dropping = true;
+        // Stays set if a destructor panics, and then whatever is rolled back later.
+        let broken = std::mem::replace(&mut self.undo.dropping, true);
         while self.undo.words.len() > mark.0 {
             let Some(WordUndo { base, id, meta }) = self.undo.words.pop() else { break };
             let cell = self.store.cells.get(id);
@@ -155,7 +156,7 @@ impl Direct<'_> {
                 None => break,
             }
         }
-        self.undo.dropping = false;
+        self.undo.dropping = broken;
     }
 
     /// Everything so far is final.

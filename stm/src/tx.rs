@@ -59,10 +59,17 @@ impl<'a> Tx<'a> {
     /// What the closure has returned, unless it has swallowed something that it may not.
     #[inline(always)]
     pub(crate) fn verdict<R>(&mut self, result: TxResult<R>) -> TxResult<R> {
-        match self.stuck.take() {
-            None => result,
-            Some(why) => Err(Stop(StopKind::Fatal(why))),
+        if let Some(why) = self.stuck.take() {
+            return Err(Stop(StopKind::Fatal(why)));
         }
+        // A destructor has panicked while a frame was rolled back, and the closure has caught that: half of the frame is
+        // still there.
+        if let Mode::Direct(d) = &self.mode
+            && d.undo.dropping
+        {
+            return Err(Stop::fault("a destructor has panicked while a frame was rolled back"));
+        }
+        result
     }
 
     /// A stop for misuse that cannot be swallowed.

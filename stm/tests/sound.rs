@@ -165,6 +165,37 @@ fn a_destructor_that_panics_is_no_revert() {
     }
 }
 
+/// The same in a frame's roll-back, caught by the closure: half a frame is never committed.
+#[test]
+fn a_destructor_that_panics_in_a_frames_roll_back_cannot_be_swallowed() {
+    #[derive(Clone)]
+    struct Bomb(bool);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            assert!(!self.0 || std::thread::panicking(), "boom");
+        }
+    }
+    quiet();
+    let mut stm = Stm::builder().threads(1).mode(Mode::Direct).build().unwrap();
+    let (cell, text) = (stm.cell(Bomb(false)), stm.cell(String::from("before")));
+    let stopped = stm
+        .execute(&[()], |tx, ()| {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                tx.frame(|tx| {
+                    text.set(tx, "half".into())?;
+                    cell.set(tx, Bomb(true))?;
+                    Err::<(), _>(Stop::revert(1, "no"))
+                })
+            }));
+            assert!(caught.is_err());
+            // Another one, in good order, hides nothing.
+            let _ = tx.frame(|_| Err::<(), _>(Stop::revert(2, "no")))?;
+            Ok(())
+        })
+        .unwrap_err();
+    assert_eq!(stopped.fatal.cause(), FatalCause::Fault, "{}", stopped.fatal);
+}
+
 #[test]
 fn stops_are_errors_and_work_with_the_question_mark() {
     fn boxed(e: impl std::error::Error + Send + Sync + 'static) -> Box<dyn std::error::Error + Send + Sync> {
