@@ -8,6 +8,7 @@ use replicode_tests::process::{Process, run, signal_pid};
 use replicode_tests::{binary, check, eventually, free_ports, guest};
 use serde_json::Value as Json;
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -121,7 +122,8 @@ fn run_starts_after_a_crash_at_any_moment_of_its_first_start() -> Result<()> {
         args: &args,
         again: &|dir| {
             let said = succeed(args(dir))?.stdout;
-            check(String::from_utf8_lossy(&said).contains("hello from a guest") || !said.is_empty(), String::new)?;
+            let said = String::from_utf8_lossy(&said);
+            check(said.contains("hello from a guest"), || format!("it said {said:?}"))?;
             succeed(strings(&["replay", &text(&dir.join("deep/data"))]))?;
             Ok(())
         },
@@ -215,10 +217,29 @@ fn up_starts_after_a_crash_at_any_moment_of_its_first_start() -> Result<()> {
     })
 }
 
-/// Starts a command, sends a signal after a while, and answers the exit code and what was said.
-fn interrupted(command: &mut Command, signal: Signal, after: Duration) -> Result<(Option<i32>, String)> {
+/// When a command is interrupted.
+#[derive(Clone, Copy)]
+enum When<'a> {
+    After(Duration),
+    /// When it waits for somebody to write into this FIFO: until then that cannot be opened for writing without waiting.
+    Reads(&'a str),
+}
+
+/// Starts a command, sends a signal, and answers the exit code and what was said.
+fn interrupted(command: &mut Command, signal: Signal, when: When<'_>) -> Result<(Option<i32>, String)> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    std::thread::sleep(after);
+    // The writer is held: without one, the reader has come to the end.
+    let _writer = match when {
+        When::After(time) => {
+            std::thread::sleep(time);
+            None
+        }
+        When::Reads(fifo) => {
+            let flags = nix::libc::O_NONBLOCK;
+            let open = || Ok(fs::OpenOptions::new().write(true).custom_flags(flags).open(fifo)?);
+            Some(eventually("somebody to read the FIFO", LIMIT, open)?)
+        }
+    };
     signal_pid(child.id(), signal)?;
     let output = child.wait_with_output()?;
     Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
@@ -247,7 +268,7 @@ fn a_start_can_be_interrupted_while_it_reads() -> Result<()> {
         ] {
             let mut command = replicode(args);
             command.current_dir(&work).env("TMPDIR", &work);
-            let (ended, said) = interrupted(&mut command, signal, Duration::from_millis(300))?;
+            let (ended, said) = interrupted(&mut command, signal, When::Reads(&pipe))?;
             ensure!(ended == Some(code), "{args:?}, {signal}: {ended:?}, {said}");
             ensure!(said.contains("while reading module"), "{said}");
             ensure!(listing(&work)?.is_empty(), "{args:?} left {:?}", listing(&work)?);
@@ -277,7 +298,7 @@ fn whatever_a_start_was_at_nothing_half_made_is_left() -> Result<()> {
         for args in [&init as &[&str], &temporary] {
             let mut command = replicode(args);
             command.current_dir(&work).env("TMPDIR", &work);
-            let (code, said) = interrupted(&mut command, Signal::SIGINT, Duration::from_millis(ms))?;
+            let (code, said) = interrupted(&mut command, Signal::SIGINT, When::After(Duration::from_millis(ms)))?;
             // Killed before its first instruction, interrupted, or done.
             ensure!(matches!(code, None | Some(130) | Some(0)), "{args:?} after {ms} ms: {code:?}, {said}");
             codes.push(code);
@@ -299,10 +320,18 @@ fn a_long_start_shows_on_a_terminal_what_it_is_at() -> Result<()> {
     let pipe = tmp.path().join("pipe");
     nix::unistd::mkfifo(&pipe, Mode::S_IRWXU)?;
     // `script` gives it a terminal.
-    let line = format!("timeout -s INT 2 {} run {}", binary().display(), pipe.display());
-    let output = run(Command::new("script").args(["-qec", &line, "/dev/null"]).current_dir(&tmp), b"", LIMIT)?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    check(said.contains("reading module") && said.contains("… 1 s"), || format!("it showed {said:?}"))
+    let line = format!("timeout -s INT 60 {} run {}", binary().display(), pipe.display());
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(&tmp);
+    let mut shown = Process::start(&mut command, &tmp.path().join("shown"))?;
+    let seen = eventually("it to show what it is at", LIMIT, || {
+        let said = shown.output();
+        check(said.contains("reading module") && said.contains("… 1 s"), || format!("it showed {said:?}"))
+    });
+    // A module of no bytes ends it.
+    drop(fs::OpenOptions::new().write(true).custom_flags(nix::libc::O_NONBLOCK).open(&pipe)?);
+    shown.wait(LIMIT)?;
+    seen
 }
 
 #[test]
