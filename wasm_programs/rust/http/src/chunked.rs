@@ -29,22 +29,32 @@ pub enum Chunked {
     TooLong,
 }
 
-/// Reads the body at the start of `input`, of at most `max` bytes. It may be twice as long as it is sent.
-pub fn decode(input: &[u8], max: usize) -> Chunked {
-    match scan(input, max, &mut |_| {}) {
+/// How far a body has been looked at: behind its last complete chunk. It begins again with each body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Bytes of the body as it is sent.
+    at: usize,
+    /// Bytes of the chunks' data.
+    total: usize,
+}
+
+/// Reads the body at the start of `input`, of at most `max` bytes. It may be twice as long as it is sent. What `seen` says
+/// of the same body, as far as it had come before, is not looked at again before it is whole.
+pub fn decode(input: &[u8], max: usize, seen: &mut Seen) -> Chunked {
+    match scan(input, max, seen, &mut |_| {}) {
         Ok(length) => {
-            let mut body = Vec::new();
-            let _ = scan(input, max, &mut |data| body.extend_from_slice(data));
+            let mut body = Vec::with_capacity(seen.total);
+            let _ = scan(input, max, &mut Seen::default(), &mut |data| body.extend_from_slice(data));
             Chunked::Whole(body, length)
         }
         Err(other) => other,
     }
 }
 
-/// Goes through the chunks; the length of all that was read.
-fn scan<'a>(input: &'a [u8], max: usize, each: &mut dyn FnMut(&'a [u8])) -> Result<usize, Chunked> {
-    let (mut at, mut total) = (0, 0);
+/// Goes through the chunks from where `seen` is; the length of the whole body.
+fn scan<'a>(input: &'a [u8], max: usize, seen: &mut Seen, each: &mut dyn FnMut(&'a [u8])) -> Result<usize, Chunked> {
     loop {
+        let Seen { mut at, mut total } = *seen;
         if at > 2 * max + MAX_LINE {
             return Err(Chunked::TooLong); // chunks of a few bytes, each with a line of its own
         }
@@ -68,7 +78,7 @@ fn scan<'a>(input: &'a [u8], max: usize, each: &mut dyn FnMut(&'a [u8])) -> Resu
             return Err(Chunked::Malformed(AFTER_DATA));
         }
         each(data);
-        at += size + 2;
+        *seen = Seen { at: at + size + 2, total };
     }
 }
 
@@ -129,7 +139,7 @@ mod tests {
     use super::*;
 
     fn whole(input: &str) -> (String, usize) {
-        match decode(input.as_bytes(), 100) {
+        match decode(input.as_bytes(), 100, &mut Seen::default()) {
             Chunked::Whole(body, length) => (String::from_utf8_lossy(&body).into_owned(), length),
             other => panic!("{input:?} gave {other:?}"),
         }
@@ -147,10 +157,17 @@ mod tests {
             ("3 ;x\r\nabc\r\n0\r\nTrailer: x\r\nOther:\r\n\r\n", "abc"),
         ] {
             assert_eq!(whole(&format!("{input}GET")), (body.to_string(), input.len()));
+            let mut seen = Seen::default();
             for n in 0..input.len() {
-                let gave = decode(&input.as_bytes()[..n], 100);
+                assert_eq!(
+                    decode(&input.as_bytes()[..n], 100, &mut seen),
+                    Chunked::Incomplete,
+                    "{n} bytes of {input:?}"
+                );
+                let gave = decode(&input.as_bytes()[..n], 100, &mut Seen::default());
                 assert_eq!(gave, Chunked::Incomplete, "{n} bytes of {input:?}");
             }
+            assert_eq!(decode(input.as_bytes(), 100, &mut seen), Chunked::Whole(body.into(), input.len()));
         }
     }
 
@@ -177,9 +194,9 @@ mod tests {
             "1;\0\r\nx\r\n",
             "0\r\n: x\r\n\r\n",
         ] {
-            assert!(matches!(decode(input.as_bytes(), 100), Chunked::Malformed(_)), "{input:?}");
+            assert!(matches!(decode(input.as_bytes(), 100, &mut Seen::default()), Chunked::Malformed(_)), "{input:?}");
         }
-        let long = |line: String| decode(line.as_bytes(), 100);
+        let long = |line: String| decode(line.as_bytes(), 100, &mut Seen::default());
         assert!(matches!(long(format!("1;{}", "x".repeat(2000))), Chunked::Malformed(_)));
         assert!(matches!(long(format!("0\r\nA: {}", "x".repeat(9000))), Chunked::Malformed(_)));
         assert!(matches!(long(format!("0\r\n{}", "A: b\r\n".repeat(2000))), Chunked::Malformed(_)));
@@ -187,12 +204,12 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_told_as_soon_as_it_is_known() {
-        assert_eq!(decode(b"65\r\n", 100), Chunked::TooLong);
-        assert_eq!(decode(b"fffffffffffffffffffffffffffffff\r\n", 100), Chunked::TooLong);
-        assert_eq!(decode(b"3c\r\n", 100), Chunked::Incomplete);
+        assert_eq!(decode(b"65\r\n", 100, &mut Seen::default()), Chunked::TooLong);
+        assert_eq!(decode(b"fffffffffffffffffffffffffffffff\r\n", 100, &mut Seen::default()), Chunked::TooLong);
+        assert_eq!(decode(b"3c\r\n", 100, &mut Seen::default()), Chunked::Incomplete);
         let twice = format!("3c\r\n{}\r\n3c\r\n", "x".repeat(60));
-        assert_eq!(decode(twice.as_bytes(), 100), Chunked::TooLong);
+        assert_eq!(decode(twice.as_bytes(), 100, &mut Seen::default()), Chunked::TooLong);
         let small = "1;xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\nx\r\n".repeat(90);
-        assert_eq!(decode(small.as_bytes(), 100), Chunked::TooLong);
+        assert_eq!(decode(small.as_bytes(), 100, &mut Seen::default()), Chunked::TooLong);
     }
 }

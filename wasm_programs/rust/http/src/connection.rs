@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use crate::api::Store;
+use crate::chunked::Seen;
 use crate::message::{Parsed, Response, parse};
 use replicode_guest::Ready;
 
@@ -25,12 +26,23 @@ pub struct Connection {
     closing: bool,
     /// `100 Continue` was sent for the request that `input` starts with.
     continued: bool,
+    /// How far the body of that request has been looked at.
+    seen: Seen,
 }
 
 impl Connection {
     /// Takes over a non-blocking stream.
     pub fn new(stream: TcpStream) -> Self {
-        Self { stream, input: Vec::new(), output: Vec::new(), sent: 0, ended: false, closing: false, continued: false }
+        Self {
+            stream,
+            input: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            ended: false,
+            closing: false,
+            continued: false,
+            seen: Seen::default(),
+        }
     }
 
     /// Whether there is room for answers to more requests.
@@ -94,7 +106,7 @@ impl Connection {
             if limited {
                 break;
             }
-            match parse(&self.input[done..]) {
+            match parse(&self.input[done..], &mut self.seen) {
                 Parsed::Incomplete { wants_continue } => {
                     if wants_continue && !self.continued {
                         self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -111,6 +123,7 @@ impl Connection {
                     store.answer(&request).write(&mut self.output, request.keep_alive, request.head_only);
                     self.closing = !request.keep_alive;
                     self.continued = false;
+                    self.seen = Seen::default();
                     done += request.length;
                 }
             }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::json;
 
-use crate::chunked::{Chunked, decode};
+use crate::chunked::{Chunked, Seen, decode};
 
 /// Longest request line and headers together, bytes.
 const MAX_HEAD: usize = 16 * 1024;
@@ -95,8 +95,9 @@ struct Headers {
     host: bool,
 }
 
-/// Looks at the start of `input`. Cheap for the usual short request; for a long body it looks at the head again each time.
-pub fn parse(input: &[u8]) -> Parsed<'_> {
+/// Looks at the start of `input`. Cheap for the usual short request; for a long body it looks at the head again each time,
+/// and at its chunks from where `seen` is.
+pub fn parse<'a>(input: &'a [u8], seen: &mut Seen) -> Parsed<'a> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
     let head_len = match head.parse(input) {
@@ -132,7 +133,7 @@ pub fn parse(input: &[u8]) -> Parsed<'_> {
     }
     let incomplete = Parsed::Incomplete { wants_continue: fields.expects_continue && version == 1 };
     let (body, length) = if fields.chunked {
-        match decode(input.get(head_len..).unwrap_or_default(), MAX_BODY) {
+        match decode(input.get(head_len..).unwrap_or_default(), MAX_BODY, seen) {
             Chunked::Incomplete => return incomplete,
             Chunked::Malformed(why) => return refuse(400, why),
             Chunked::TooLong => return refuse(413, "the body is too long"),
@@ -241,14 +242,14 @@ mod tests {
     use super::*;
 
     fn request(input: &str) -> (String, String, Vec<u8>, bool, usize) {
-        match parse(input.as_bytes()) {
+        match parse(input.as_bytes(), &mut Seen::default()) {
             Parsed::Request(r) => (r.method.into(), r.path.into(), r.body.into_owned(), r.keep_alive, r.length),
             other => panic!("{input:?} gave {other:?}"),
         }
     }
 
     fn refused(input: &str) -> u16 {
-        match parse(input.as_bytes()) {
+        match parse(input.as_bytes(), &mut Seen::default()) {
             Parsed::Refused(response) => response.status,
             other => panic!("{input:?} gave {other:?}"),
         }
@@ -265,7 +266,10 @@ mod tests {
     fn every_shorter_prefix_is_incomplete() {
         let whole = "PUT /items/a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n12";
         for n in 0..whole.len() {
-            assert!(matches!(parse(&whole.as_bytes()[..n]), Parsed::Incomplete { .. }), "prefix of {n} bytes");
+            assert!(
+                matches!(parse(&whole.as_bytes()[..n], &mut Seen::default()), Parsed::Incomplete { .. }),
+                "prefix of {n} bytes"
+            );
         }
     }
 
@@ -321,7 +325,10 @@ mod tests {
         let two = format!("{whole}GET / HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(request(&two), ("PUT".into(), "/items/a".into(), b"42".to_vec(), true, whole.len()));
         for n in 0..whole.len() {
-            assert!(matches!(parse(&whole.as_bytes()[..n]), Parsed::Incomplete { .. }), "prefix of {n} bytes");
+            assert!(
+                matches!(parse(&whole.as_bytes()[..n], &mut Seen::default()), Parsed::Incomplete { .. }),
+                "prefix of {n} bytes"
+            );
         }
         for (status, fields) in [
             (400, "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"),
@@ -349,6 +356,6 @@ mod tests {
     #[test]
     fn a_client_may_wait_for_continue() {
         let head = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
-        assert!(matches!(parse(head.as_bytes()), Parsed::Incomplete { wants_continue: true }));
+        assert!(matches!(parse(head.as_bytes(), &mut Seen::default()), Parsed::Incomplete { wants_continue: true }));
     }
 }
