@@ -103,7 +103,10 @@ fn a_program_that_had_ended_is_started_anew_on_its_recording() -> Tested {
         let replay = run(replicode().args(["replay", "--json"]).arg(&data), b"")?;
         assert_eq!(replay.status.code(), Some(0), "{}", text(&replay.stderr));
         let found: serde_json::Value = serde_json::from_slice(&replay.stdout)?;
-        assert_eq!((&found["ok"], &found["checked"]), (&true.into(), &found["applied_index"]));
+        assert_eq!(found["ok"], true);
+        // A batch that was agreed on while the program ended is in the log, and was executed by nobody.
+        let (checked, applied) = (found["checked"].as_u64(), found["applied_index"].as_u64());
+        assert!(checked == applied || checked.map(|checked| checked + 1) == applied, "{found}");
         digests.push(found["digest"].clone());
     }
     assert_ne!(digests[0], digests[1]);
