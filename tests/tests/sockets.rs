@@ -256,24 +256,25 @@ fn clients_whose_host_has_vanished_make_room_for_others() -> Result<()> {
         let rows = json(&["nat", "--admin", &data.to_string_lossy()])?;
         Ok(rows.as_array().context("rows")?.iter().filter(|row| !row["conn"].is_null()).count())
     };
-    // The program asks for keepalive after a second, and once more: half a minute is the soonest that it can get.
-    let mut stream = connect(cell.port)?;
-    stream.write_all(b"r")?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).context("the options are refused")?;
-    let began = Instant::now();
-    if !vanish(stream) {
-        eprintln!("left out: only a privileged process can make a client vanish");
-        let root = nix::unistd::geteuid().is_root();
-        check(!root || std::env::var_os("CI").is_none(), || "where root tests, it is not left out".into())?;
-        return Ok(());
+    // The program asks for keepalive after a second, and once more: sooner than the node would. Our host is there, and
+    // answers the question with a reset; one that is gone would be given up after half a minute.
+    for _ in 0..2 {
+        let mut stream = connect(cell.port)?;
+        stream.write_all(b"r")?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).context("the options are refused")?;
+        // The server serves one client until that ends, so each is gone before the next one comes.
+        if !vanish(stream) {
+            eprintln!("left out: only a privileged process can make a client vanish");
+            let root = nix::unistd::geteuid().is_root();
+            check(!root || std::env::var_os("CI").is_none(), || "where root tests, it is not left out".into())?;
+            return Ok(());
+        }
+        eventually("the vanished client to be noticed", Duration::from_secs(10), || {
+            let held = connections()?;
+            check(held == 0, || format!("{held} connections"))
+        })?;
     }
-    // The server serves one client until that ends.
-    eventually("the vanished client to be noticed", Duration::from_secs(50), || {
-        let held = connections()?;
-        check(held == 0, || format!("{held} connections"))
-    })?;
-    check(began.elapsed() > Duration::from_secs(25), || format!("given up after {:?}", began.elapsed()))?;
     assert_eq!(see(cell.port, 'b', Client::Waits)?.bytes, 12);
     Ok(())
 }
