@@ -8,21 +8,22 @@
 //! walked again: a cell that the run did not look at must be absent. By then all lower transactions have committed, so
 //! all their keys are in the index. Insertions thus conflict with iterations that cover them, and with nothing else.
 
+mod walk;
+
+use self::walk::{AtPresence, AtValue, Look, Scan, Scanning, Walk, empty, visit_all};
 use crate::arena::Arena;
 use crate::chain::Cell;
 use crate::error::{Stop, TxResult};
-use crate::read_set::View;
-use crate::spec::Spec;
 use crate::store::{Part, Store};
-use crate::tx::{Mode, RangeCheck, Tx, spend};
+use crate::tx::{Mode, Tx};
 use crate::value::Value;
 use std::any::Any;
-use std::borrow::{Borrow, Cow};
-use std::collections::{BTreeMap, VecDeque, btree_map};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 /// What a map may be keyed by.
 pub trait Key: Ord + Clone + Debug + Send + Sync + 'static {}
@@ -85,86 +86,6 @@ impl<K: Key> MapIndex<K> {
 
     pub(crate) fn seed(&mut self, key: K, cell: u32) {
         self.known.insert(key, cell);
-    }
-}
-
-/// Ranges that `BTreeMap::range` would panic on hold nothing.
-fn empty<K: Ord>(range: &Span<K>) -> bool {
-    match (&range.0, &range.1) {
-        (Bound::Included(a), Bound::Included(b)) => a > b,
-        (Bound::Included(a) | Bound::Excluded(a), Bound::Excluded(b)) | (Bound::Excluded(a), Bound::Included(b)) => {
-            a >= b
-        }
-        _ => false,
-    }
-}
-
-/// Keys known before the block, merged with those first seen in it. The latter are fetched a few at a time, because no
-/// lock may be held while a transaction reads; one that comes too late for this walk is found by certification.
-struct Walk<'i, K> {
-    index: &'i MapIndex<K>,
-    span: &'i Span<K>,
-    back: bool,
-    known: Option<btree_map::Range<'i, K, u32>>,
-    next: Option<(&'i K, u32)>,
-    ahead: VecDeque<(K, u32)>,
-    /// Where to look for more of the running block's keys, if there may be any.
-    after: Option<K>,
-    fetch: usize,
-}
-
-impl<K: Key> Walk<'_, K> {
-    fn step(&mut self) {
-        let back = self.back;
-        let next = self.known.as_mut().and_then(|known| if back { known.next_back() } else { known.next() });
-        self.next = next.map(|(key, cell)| (key, *cell));
-    }
-
-    fn look_ahead(&mut self) {
-        let fresh = self.index.fresh();
-        if fresh.is_empty() {
-            return;
-        }
-        let own = |(key, cell): (&K, &u32)| (key.clone(), *cell);
-        let (from, to) = (self.span.0.as_ref(), self.span.1.as_ref());
-        let last = self.after.take();
-        if self.back {
-            let to = last.as_ref().map_or(to, Bound::Excluded);
-            if !crate::map::empty(&(from, to)) {
-                self.ahead.extend(fresh.range::<K, _>((from, to)).rev().take(self.fetch).map(own));
-            }
-        } else {
-            let from = last.as_ref().map_or(from, Bound::Excluded);
-            if !crate::map::empty(&(from, to)) {
-                self.ahead.extend(fresh.range::<K, _>((from, to)).take(self.fetch).map(own));
-            }
-        }
-        if self.ahead.len() == self.fetch {
-            self.after = self.ahead.back().map(|(key, _)| key.clone());
-        }
-        self.fetch = (self.fetch * 2).min(FETCH);
-    }
-}
-
-impl<'i, K: Key> Iterator for Walk<'i, K> {
-    type Item = (Cow<'i, K>, u32);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let fresh = match (self.next, self.ahead.front()) {
-            (Some((known, _)), Some((fresh, _))) => (fresh < known) != self.back,
-            (None, Some(_)) => true,
-            _ => false,
-        };
-        if !fresh {
-            let (key, cell) = self.next?;
-            self.step();
-            return Some((Cow::Borrowed(key), cell));
-        }
-        let (key, cell) = self.ahead.pop_front()?;
-        if self.ahead.is_empty() && self.after.is_some() {
-            self.look_ahead();
-        }
-        Some((Cow::Owned(key), cell))
     }
 }
 
@@ -233,100 +154,6 @@ pub struct TxMap<K, V> {
     pub(crate) engine: u32,
     pub(crate) part: u32,
     pub(crate) of: Exactly<K, V>,
-}
-
-/// A range that was iterated: nothing else may exist in it.
-struct Scan<K> {
-    part: u32,
-    span: Span<K>,
-    back: bool,
-    /// Cells in the order in which they were met.
-    seen: Vec<u32>,
-}
-
-impl<K: Key> RangeCheck for Scan<K> {
-    fn holds(&self, view: &View<'_>, txn: u32) -> bool {
-        let Some(index) = view.store.part::<MapIndex<K>>(self.part) else { return false };
-        // Cells that were looked at have observations of their own. Keys do not leave an index within a block, so they are
-        // met again, in the same order.
-        let mut seen = self.seen.iter();
-        let mut next = seen.next();
-        index.walk(&self.span, self.back).all(|(_, cell)| {
-            if next == Some(&cell) {
-                next = seen.next();
-                return true;
-            }
-            !view.exists(cell, txn)
-        })
-    }
-}
-
-/// A scan under way. However it ends, by a panic of the user's `Clone` too, what it has covered is observed.
-struct Scanning<'s, 'a, K: Key> {
-    spec: &'s mut Spec<'a>,
-    scan: Option<Scan<K>>,
-}
-
-impl<K: Key> Drop for Scanning<'_, '_, K> {
-    fn drop(&mut self) {
-        if self.spec.record
-            && let Some(scan) = self.scan.take()
-        {
-            self.spec.observe_range(Arc::new(scan));
-        }
-    }
-}
-
-/// Shows every existing entry of a range to `visit` until that has enough; returns the key at which it had.
-fn visit_all<K: Key, X>(
-    walk: Walk<'_, K>,
-    left: &mut u32,
-    mut look: impl FnMut(u32) -> TxResult<Option<X>>,
-    visit: &mut dyn FnMut(&K, X) -> bool,
-) -> TxResult<Option<K>> {
-    for (key, cell) in walk {
-        if let Some(found) = look(cell)? {
-            // Only entries count: which absent keys the index happens to hold depends on scheduling.
-            spend(left)?;
-            if !visit(&key, found) {
-                return Ok(Some(key.into_owned()));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// How a scan looks at a cell.
-trait Look {
-    type Found;
-    fn direct(d: &crate::direct::Direct<'_>, cell: u32) -> TxResult<Option<Self::Found>>;
-    fn spec(s: &mut Spec<'_>, cell: u32) -> TxResult<Option<Self::Found>>;
-}
-
-/// At its value.
-struct AtValue<V>(PhantomData<V>);
-
-impl<V: Value> Look for AtValue<V> {
-    type Found = V;
-    fn direct(d: &crate::direct::Direct<'_>, cell: u32) -> TxResult<Option<V>> {
-        d.read(cell)
-    }
-    fn spec(s: &mut Spec<'_>, cell: u32) -> TxResult<Option<V>> {
-        s.read(cell)
-    }
-}
-
-/// Only whether there is one.
-struct AtPresence;
-
-impl Look for AtPresence {
-    type Found = ();
-    fn direct(d: &crate::direct::Direct<'_>, cell: u32) -> TxResult<Option<()>> {
-        Ok(d.exists(cell).then_some(()))
-    }
-    fn spec(s: &mut Spec<'_>, cell: u32) -> TxResult<Option<()>> {
-        Ok(s.exists(cell)?.then_some(()))
-    }
 }
 
 impl<K: Key, V: Value> TxMap<K, V> {
