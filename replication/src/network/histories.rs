@@ -37,7 +37,7 @@ pub fn contradiction(
             let (_, last) = log.ends();
             let last = last.map_or("no entry".to_string(), name);
             return Ok(Some(format!(
-                "{} has this node's word that it holds {}, but its log holds {} there and ends with {last}: an older copy of its directory?",
+                "{} has this node's word that it holds {}, but its log holds {} there and ends with {last} (an older copy of its directory?)",
                 leader(),
                 name(prev),
                 held.map_or("nothing".to_string(), |entry| describe(&entry)),
@@ -72,7 +72,7 @@ pub fn contradiction(
 
 fn differs(leader: &str, theirs: &str, ours: &Entry, agreed: EntryId) -> String {
     format!(
-        "{leader}, has {theirs} where this node holds {}, which was agreed on (up to {}): an older copy of another node's directory?",
+        "{leader}, has {theirs} where this node holds {}, which was agreed on (up to {}) (an older copy of another node's directory?)",
         describe(ours),
         name(agreed),
     )

@@ -42,7 +42,7 @@ pub fn refuse(dir: &DataDir) -> Result<()> {
         Err(error) => format!("{error:#}"),
     };
     let why = format!(
-        "{found}. nothing repairs this by itself: compare the nodes' directories with 'replicode diff', put right the one \
+        "{found}; nothing repairs this by itself: compare the nodes' directories with 'replicode diff', put right the one \
          that was replaced by an older copy, and when this one is to take part again, remove {}",
         note.display()
     );
