@@ -169,8 +169,9 @@ fn answered(cluster: &Cluster, nodes: &[u16], limit: Duration) -> Result<Duratio
     Ok(since.elapsed())
 }
 
-/// One round. Answers how long the cluster took to answer when all was put right.
-fn play(cluster: &mut Cluster, clients: &Clients, round: Round) -> Result<Duration> {
+/// One round. Answers how long the cluster took to answer when all was put right; nothing where most nodes were killed, since
+/// that is how long a log takes to be read.
+fn play(cluster: &mut Cluster, clients: &Clients, round: Round) -> Result<Option<Duration>> {
     let before = clients.answers();
     eventually("load before the fault", TIMEOUT, || {
         check(clients.answers() > before + 50, || "fewer than 50 answers: the round would prove nothing".into())
@@ -201,7 +202,8 @@ fn play(cluster: &mut Cluster, clients: &Clients, round: Round) -> Result<Durati
     for node in 1..=3 {
         eventually(&format!("node {node} to serve"), TIMEOUT, || ping(cluster.port(node)))?;
     }
-    Ok(outage)
+    let most_killed = round.fault == Fault::Kill && nodes.len() > 1;
+    Ok((!most_killed).then_some(outage))
 }
 
 #[test]
@@ -222,7 +224,7 @@ fn a_cluster_answers_again_after_pauses_cuts_and_kills() -> Result<()> {
         let outage =
             play(&mut cluster, &clients, round).with_context(|| format!("round {at} of seed {seed}: {round:?}"))?;
         println!("round {at}: {round:?}: answers again after {outage:.2?}");
-        outages.push(outage);
+        outages.extend(outage);
     }
     let promises = clients.stop()?;
     cluster.await_agreement(Duration::from_secs(30))?;
