@@ -199,7 +199,7 @@ fn kv_stores_again_after_scattered_deletes() -> Result<()> {
     let mut state = 1_u64;
     keys.retain(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % 10 != 0
+        !(state >> 33).is_multiple_of(10)
     });
     for some in keys.chunks(500) {
         let request: Vec<&[u8]> =
