@@ -1,26 +1,20 @@
-//! What closing a descriptor does, one at a time or all of them when a process ends.
+//! What closing an open file does, with its last descriptor or when a process ends.
 
-use crate::descriptor::{Descriptor, Object};
 use crate::fs::Fs;
+use crate::open_file::{Object, OpenFile};
 use crate::outbox::Outbox;
 use crate::ports::Ports;
 use crate::socket::{Socket, State};
 use crate::sockets::{Slot, Sockets};
 use replicode_log::Egress;
 
-/// Closes what a descriptor stood for. The descriptor is out of the table already.
-pub(crate) fn close(
-    mut descriptor: Descriptor,
-    ports: &mut Ports,
-    fs: &mut Fs,
-    sockets: &mut Sockets,
-    outbox: &mut Outbox,
-) {
-    match descriptor.object {
+/// Closes an open file. It is out of the table already.
+pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, fs: &mut Fs, sockets: &mut Sockets, outbox: &mut Outbox) {
+    match file.object {
         Object::Stdin | Object::Console(_) => {}
         Object::File { ino, .. } => fs.release(ino),
         Object::Directory { ino, .. } => {
-            fs.end_listing(&mut descriptor.listing, 0);
+            fs.end_listing(&mut file.listing, 0);
             fs.release(ino);
         }
         Object::Socket(slot) => close_socket(slot, ports, sockets, outbox),

@@ -4,8 +4,8 @@
 //! from nothing else. It is a state machine over values: it does no I/O, reads no clock, draws no random number and
 //! starts no thread. [`Kernel`] says how to drive it.
 //!
-//! What a program can ask for is a closed list, [`abi::IMPORTS`]: the 46 functions of WASI preview 1, and the BSD sockets
-//! of `replicode_sock_v1`, which preview 1 lacks.
+//! What a program can ask for is a closed list, [`abi::IMPORTS`]: the 46 functions of WASI preview 1, the BSD sockets of
+//! `replicode_sock_v1`, which preview 1 lacks, and what else POSIX has and preview 1 lacks: `replicode_posix_v1`.
 //!
 //! | module | it is |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | [`fs`] | the file system |
 //! | `calls` | what each call does |
 //! | `process`, `schedule` | processes, turns, the run queue, timers |
-//! | `descriptor`, `close` | the descriptor table |
+//! | `descriptor`, `open_file`, `close` | the descriptor table, open file descriptions |
 //! | `socket`, `sockets`, `chunks`, `ports` | stream sockets, their buffers, the ports of a process |
 //! | `outbox` | what the kernel has to say |
 //! | `memory`, `moved`, `random` | guest memory, what a call's hash covers, random numbers |
@@ -33,6 +33,7 @@ pub mod fs;
 pub mod kernel;
 mod memory;
 mod moved;
+mod open_file;
 mod outbox;
 mod ports;
 mod process;

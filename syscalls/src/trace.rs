@@ -2,7 +2,7 @@
 
 mod words;
 
-use crate::abi::{Arg, Call, Errno, Import, Returns};
+use crate::abi::{Arg, Call, Errno, Import, Returns, ValType};
 use crate::memory;
 use replicode_log::{LogicalTime, Pid, StepHash};
 use std::fmt::{self, Write as _};
@@ -123,6 +123,7 @@ fn short(module: &str) -> &str {
     match module {
         "wasi_snapshot_preview1" => "wasi",
         "replicode_sock_v1" => "sock",
+        "replicode_posix_v1" => "posix",
         other => other,
     }
 }
@@ -163,6 +164,7 @@ pub(crate) fn describe(
             Arg::Data => argument(args, "len", &next),
             Arg::Buffer => argument(args, "len", &next),
             Arg::Fd | Arg::Size => argument(args, param.name, &value),
+            Arg::Int if param.ty == ValType::I32 => argument(args, param.name, &ptr.cast_signed()),
             Arg::Int => argument(args, param.name, &value.cast_signed()),
             Arg::Rights => argument(args, param.name, &format_args!("{value:#x}")),
             Arg::Flags(set) => argument(args, param.name, &Flags(set, ptr)),

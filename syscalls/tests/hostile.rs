@@ -72,7 +72,7 @@ const fn is_pointer(arg: Arg) -> bool {
 /// The error of a finished call, if it failed.
 fn errno(import: &Import, step: Step) -> Option<Errno> {
     let Step::Done(result) = step else { return None };
-    let raw = if import.module == "replicode_sock_v1" { -result.min(0) } else { result };
+    let raw = if import.returns == Returns::Value { -result.min(0) } else { result };
     Errno::from_raw(raw).filter(|errno| *errno != Errno::Success)
 }
 

@@ -334,4 +334,12 @@ imports! {
         name: u32 = Arg::Path, name_len: u32 = Arg::Len, addrs: u32 = Arg::Out, max: u32 = Arg::Size)
         -> Value, Normalised,
         "names of the cell's processes, `localhost` and numbers; nobody else is asked";
+    "replicode_posix_v1" "dup" Dup(fd: u32 = Arg::Fd, min: u32 = Arg::Size, flags: u32 = Arg::Flags(FlagSet::New))
+        -> Value, Eliminated, "the lowest free descriptor from `min` on; both lead to one open file";
+    "replicode_posix_v1" "dup3" Dup3(fd: u32 = Arg::Fd, to: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::New))
+        -> Value, Ordered, "closes `to` as `fd_close` does; both lead to one open file";
+    "replicode_posix_v1" "fd_flags" FdFlags(fd: u32 = Arg::Fd, set: u32 = Arg::Int)
+        -> Value, Eliminated, "close-on-exec, kept per descriptor and without effect: there is no `exec`";
+    "replicode_posix_v1" "getpid" Getpid()
+        -> Value, Normalised, "the process's number in its cell";
 }

@@ -105,6 +105,8 @@ pub enum FlagSet {
     Protocol,
     /// The level of a socket option, a number.
     Level,
+    /// Flags of a new descriptor of `replicode_posix_v1`.
+    New,
 }
 
 /// What a parameter means. Used only for traces: the kernel's own decoding does not look at it.

@@ -152,6 +152,16 @@ pub mod whence {
     pub const END: u32 = 2;
 }
 
+/// Flags of a new descriptor, in every call of `replicode_posix_v1` that makes one: the bits of `SOCK_*`.
+pub mod new_flags {
+    #![allow(missing_docs, reason = "the names are those of the C headers, without their prefixes")]
+    pub const CLOEXEC: u32 = 0x2000;
+    pub const NONBLOCK: u32 = 0x4000;
+}
+
+/// `FD_CLOEXEC`.
+pub const FD_CLOEXEC: u32 = 1;
+
 /// Numbers of `sys/socket.h` and `netinet/*.h` as wasi-libc has them for wasip2.
 pub mod socket {
     #![allow(missing_docs, reason = "the names are those of the C headers")]

@@ -3,9 +3,9 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout::{self, SOCKADDR_IN};
-use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, rights, socket as c};
-use crate::descriptor::Descriptor;
+use crate::abi::types::{RECV_PEEK, RECV_WAITALL, rights, socket as c};
 use crate::memory;
+use crate::open_file::OpenFile;
 use crate::socket::{Socket, State, interest};
 use replicode_log::{Egress, HostAddr, Pid};
 use std::collections::VecDeque;
@@ -28,17 +28,6 @@ fn value(n: u32) -> Answer {
 }
 
 impl Ctx<'_> {
-    /// The `fdflags` of `SOCK_*` bits. There is no `exec`, so `SOCK_CLOEXEC` is without effect.
-    const fn sock_flags(bits: u32) -> Result<u32, Errno> {
-        if bits & !(c::SOCK_NONBLOCK | c::SOCK_CLOEXEC) != 0 {
-            Err(Errno::Inval)
-        } else if bits & c::SOCK_NONBLOCK != 0 {
-            Ok(fdflags::NONBLOCK)
-        } else {
-            Ok(0)
-        }
-    }
-
     pub(super) fn bsd_open(&mut self, domain: u32, kind: u32, protocol: u32) -> Answer {
         if domain != u32::from(c::AF_INET) {
             return Err(Errno::AfNoSupport.into());
@@ -49,11 +38,11 @@ impl Ctx<'_> {
             c::SOCK_STREAM | c::SOCK_DGRAM => return Err(Errno::ProtoNoSupport.into()),
             _ => return Err(Errno::Inval.into()),
         }
-        let flags = Self::sock_flags(modifiers)?;
+        let (flags, cloexec) = Self::new_flags(modifiers)?;
         let fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let pid = self.process.pid;
         let slot = self.sockets.insert(|id| Socket::new(id, pid, self.limits.recv_window));
-        self.process.descriptors.put(fd, Descriptor::socket(slot, flags));
+        self.process.descriptors.put(fd, OpenFile::socket(slot, flags), cloexec);
         value(fd)
     }
 
@@ -112,7 +101,7 @@ impl Ctx<'_> {
     }
 
     pub(super) fn bsd_accept(&mut self, fd: u32, flags: u32, addr: Bytes) -> Answer {
-        let flags = Self::sock_flags(flags)?;
+        let flags = Self::new_flags(flags)?;
         let room = self.address_room(addr)?;
         let (new_fd, slot) = self.accept(fd, flags)?;
         let peer = self.sockets.get(slot).and_then(|socket| socket.peer);

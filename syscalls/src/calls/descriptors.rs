@@ -5,26 +5,37 @@ use crate::abi::Errno;
 use crate::abi::layout;
 use crate::abi::types::{fdflags, filetype, rights, whence};
 use crate::close::close;
-use crate::descriptor::{Descriptor, Object};
+use crate::open_file::{Object, OpenFile};
 
 /// The name under which the root directory is preopened.
 const ROOT_NAME: &[u8] = b"/";
 
 impl Ctx<'_> {
-    fn close(&mut self, descriptor: Descriptor) {
-        close(descriptor, &mut self.process.ports, self.fs, self.sockets, self.outbox);
+    /// Closes an open file that no descriptor leads to any more.
+    fn close(&mut self, file: OpenFile) {
+        close(file, &mut self.process.ports, self.fs, self.sockets, self.outbox);
     }
 
     pub(super) fn fd_close(&mut self, fd: u32) -> Answer {
-        let descriptor = self.process.descriptors.take(fd)?;
-        self.close(descriptor);
+        self.close_descriptor(fd)?;
         Ok(0)
+    }
+
+    /// Closes a descriptor, and with the last one of an open file the file.
+    pub(super) fn close_descriptor(&mut self, fd: u32) -> Result<(), Errno> {
+        if let Some(file) = self.process.descriptors.take(fd)? {
+            self.close(file);
+        }
+        Ok(())
     }
 
     /// Moves a descriptor onto another open one, which is closed first.
     pub(super) fn fd_renumber(&mut self, from: u32, to: u32) -> Answer {
-        if let Some(replaced) = self.process.descriptors.renumber(from, to)? {
-            self.close(replaced);
+        self.process.descriptors.get(from)?;
+        self.process.descriptors.get(to)?;
+        if from != to {
+            self.close_descriptor(to)?;
+            self.process.descriptors.rename(from, to)?;
         }
         Ok(0)
     }

@@ -72,6 +72,10 @@ impl Ctx<'_> {
             Call::BsdGetpeername { fd, addr, addr_len } => self.bsd_getpeername(fd, (addr, addr_len)),
             Call::BsdGetsockopt { fd, level, option, value, value_len } => self.bsd_getsockopt(fd, level, option, (value, value_len)),
             Call::BsdSetsockopt { fd, level, option, value, value_len } => self.bsd_setsockopt(fd, level, option, (value, value_len)),
+            Call::Dup { fd, min, flags } => self.dup(fd, min, flags),
+            Call::Dup3 { fd, to, flags } => self.dup3(fd, to, flags),
+            Call::FdFlags { fd, set } => self.fd_flags(fd, set.cast_signed()),
+            Call::Getpid {} => self.getpid(),
             Call::BsdResolve { name, name_len, addrs, max } => self.bsd_resolve((name, name_len), addrs, max),
         }
     }

@@ -4,9 +4,9 @@ use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout;
 use crate::abi::types::{fdflags, filetype, fstflags, rights};
-use crate::descriptor::Object;
 use crate::fs::{FileTime, Ino};
 use crate::memory;
+use crate::open_file::Object;
 
 impl Ctx<'_> {
     pub(super) fn fd_read(&mut self, fd: u32, iovs: u32, count: u32, nread: u32) -> Answer {

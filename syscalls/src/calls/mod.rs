@@ -8,6 +8,7 @@ mod clock;
 mod console;
 mod descriptors;
 mod dispatch;
+mod duplicates;
 mod files;
 mod given;
 mod paths;
@@ -16,10 +17,10 @@ mod process;
 mod stream;
 
 use crate::abi::{Call, Errno};
-use crate::descriptor::{Descriptor, Object};
 use crate::fs::Fs;
 use crate::memory;
 use crate::moved::Moved;
+use crate::open_file::{Object, OpenFile};
 use crate::outbox::Outbox;
 use crate::process::Process;
 use crate::sockets::{Slot, Sockets};
@@ -117,8 +118,8 @@ impl Ctx<'_> {
         Stop::Wait(deadline)
     }
 
-    /// An open descriptor that has a right.
-    fn descriptor(&mut self, fd: u32, right: u64) -> Result<&mut Descriptor, Errno> {
+    /// The open file behind a descriptor that has a right.
+    fn descriptor(&mut self, fd: u32, right: u64) -> Result<&mut OpenFile, Errno> {
         let descriptor = self.process.descriptors.get_mut(fd)?;
         descriptor.check(right)?;
         Ok(descriptor)

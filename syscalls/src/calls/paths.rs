@@ -4,9 +4,9 @@ use super::{Answer, Ctx};
 use crate::abi::Errno;
 use crate::abi::layout;
 use crate::abi::types::{SYMLINK_FOLLOW, fdflags, oflags, rights};
-use crate::descriptor::{Descriptor, Object};
 use crate::fs::{Ino, Kind, OpenHow};
 use crate::memory;
+use crate::open_file::{Object, OpenFile};
 
 /// Pointer and length of bytes in guest memory.
 type Bytes = (u32, u32);
@@ -161,8 +161,8 @@ impl Ctx<'_> {
             Kind::File | Kind::Symlink => (Object::File { ino, offset: 0 }, rights::FILE),
         };
         self.fs.hold(ino);
-        let descriptor = Descriptor::new(object, flags, base & may & sensible, inheriting & may);
-        self.process.descriptors.put(new_fd, descriptor);
+        let file = OpenFile::new(object, flags, base & may & sensible, inheriting & may);
+        self.process.descriptors.put(new_fd, file, false);
         self.moved.note(ino.number());
         self.tell_u32(out, new_fd)
     }

@@ -4,8 +4,8 @@ use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout::{self, EVENT, SUBSCRIPTION, Subscription, Topic};
 use crate::abi::types::{HANGUP, clockid, rights};
-use crate::descriptor::Object;
 use crate::memory;
+use crate::open_file::Object;
 use crate::socket::interest;
 use replicode_log::LogicalTime;
 

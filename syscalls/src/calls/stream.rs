@@ -3,8 +3,8 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, rights, socket as c};
-use crate::descriptor::Descriptor;
 use crate::memory;
+use crate::open_file::OpenFile;
 use crate::socket::{State, interest};
 use crate::sockets::Slot;
 use replicode_log::Egress;
@@ -143,7 +143,7 @@ impl Ctx<'_> {
     /// The descriptor is looked for before the queue is touched, so that a connection stays where it is when none can be
     /// had. Nothing else is needed: the socket shows its listener's port, and what it takes of the cell it took when it
     /// came. So whenever `poll` says that there is a connection, the only thing that can be missing is a descriptor.
-    pub(super) fn accept(&mut self, fd: u32, flags: u32) -> Result<(u32, Slot), Stop> {
+    pub(super) fn accept(&mut self, fd: u32, (flags, cloexec): (u32, bool)) -> Result<(u32, Slot), Stop> {
         let (listener, nonblocking) = self.socket(fd, rights::SOCK_ACCEPT)?;
         let new_fd = match self.process.descriptors.lowest_free(self.limits.descriptors) {
             Ok(fd) => fd,
@@ -174,7 +174,7 @@ impl Ctx<'_> {
             self.outbox.net(Egress::KeepAlive { sock: accepted.id, wanted: Some(wanted) });
         }
         self.moved.note(accepted.id.0);
-        self.process.descriptors.put(new_fd, Descriptor::socket(slot, flags));
+        self.process.descriptors.put(new_fd, OpenFile::socket(slot, flags), cloexec);
         self.fruitful();
         Ok((new_fd, slot))
     }
@@ -184,7 +184,7 @@ impl Ctx<'_> {
         if flags & !fdflags::NONBLOCK != 0 {
             return Err(Errno::Inval.into());
         }
-        let (new_fd, _) = self.accept(fd, flags)?;
+        let (new_fd, _) = self.accept(fd, (flags, false))?;
         self.tell_u32(out, new_fd)
     }
 

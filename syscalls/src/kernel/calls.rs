@@ -11,8 +11,8 @@ use replicode_log::{LogicalTime, Pid, StepHash};
 /// What became of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Finished. For preview 1 a WASI error number, 0 for success; for `replicode_sock_v1` a value, or the negative of
-    /// an error number.
+    /// Finished. For preview 1 a WASI error number, 0 for success; for the other modules a value, or the negative of an
+    /// error number.
     Done(i32),
     /// The process has to be suspended. When it is resumed, the same call is made again.
     Wait,

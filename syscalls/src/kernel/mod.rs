@@ -182,8 +182,8 @@ impl Kernel {
         let Some(entry) = index_of(pid).and_then(|index| self.processes.get_mut(index)) else { return };
         let Entry::Live(process) = entry else { return };
         self.schedule.forget(process);
-        for descriptor in process.descriptors.drain() {
-            close(descriptor, &mut process.ports, &mut self.fs, &mut self.sockets, &mut self.outbox);
+        for file in process.descriptors.drain() {
+            close(file, &mut process.ports, &mut self.fs, &mut self.sockets, &mut self.outbox);
         }
         let name = std::mem::take(&mut process.name);
         let ended = Entry::Ended { name: name.clone(), status, calls: process.calls };

@@ -1,7 +1,8 @@
 //! Starting a process.
 
 use super::{Entry, Kernel, index_of};
-use crate::descriptor::{Descriptor, Descriptors};
+use crate::descriptor::Descriptors;
+use crate::open_file::OpenFile;
 use crate::ports::Ports;
 use crate::process::{Process, Run, Stdin, Turn};
 use crate::random::Random;
@@ -97,14 +98,14 @@ impl Kernel {
         let root = self.fs.root();
         self.fs.hold(root);
         let standard = [
-            Descriptor::stdin(),
-            Descriptor::console(ConsoleStream::Stdout),
-            Descriptor::console(ConsoleStream::Stderr),
-            Descriptor::preopen(root),
+            OpenFile::stdin(),
+            OpenFile::console(ConsoleStream::Stdout),
+            OpenFile::console(ConsoleStream::Stderr),
+            OpenFile::preopen(root),
         ];
         let opened = spec.listeners.into_iter().map(|port| self.open_listener(&mut process.ports, pid, port));
-        for (fd, descriptor) in (0..).zip(standard.into_iter().chain(opened)) {
-            process.descriptors.put(fd, descriptor);
+        for (fd, file) in (0..).zip(standard.into_iter().chain(opened)) {
+            process.descriptors.put(fd, file, false);
         }
         self.names.insert((process.name.clone(), pid));
         self.live += 1;
@@ -131,7 +132,7 @@ impl Kernel {
         }
     }
 
-    fn open_listener(&mut self, ports: &mut Ports, pid: Pid, port: u16) -> Descriptor {
+    fn open_listener(&mut self, ports: &mut Ports, pid: Pid, port: u16) -> OpenFile {
         ports.take(port);
         let backlog = self.limits.backlog;
         let slot = self.sockets.insert(|id| {
@@ -142,6 +143,6 @@ impl Kernel {
             self.outbox.net(Egress::Listen { pid, sock: id, port });
             socket
         });
-        Descriptor::socket(slot, 0)
+        OpenFile::socket(slot, 0)
     }
 }

@@ -72,6 +72,7 @@ impl Flags {
             FlagSet::Recv => (true, &[(1, "PEEK"), (2, "WAITALL")]),
             FlagSet::Msg => (true, &[(1, "PEEK"), (2, "WAITALL"), (0x40, "DONTWAIT"), (0x4000, "NOSIGNAL")]),
             FlagSet::Shutdown => (true, &[(1, "RD"), (2, "WR")]),
+            FlagSet::New => (true, &[(0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
             FlagSet::Sock => (true, &[(6, "STREAM"), (5, "DGRAM"), (0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
             FlagSet::Clock => {
                 (false, &[(0, "REALTIME"), (1, "MONOTONIC"), (2, "PROCESS_CPUTIME"), (3, "THREAD_CPUTIME")])
