@@ -5,6 +5,7 @@ use crate::services::{Destination, Listener};
 use crate::table::Rest;
 use crate::{Intake, Nat, Outflow, Sides};
 use replicode_log::{Egress, FlowPort, HostAddr, Ingress, Output, Pid, Refused, SockId};
+use std::net::Ipv6Addr;
 
 impl Nat {
     /// A process has started and can be reached by its name.
@@ -81,7 +82,7 @@ impl Nat {
         sides: &mut impl Sides,
     ) -> Result<(), Refused> {
         let (target, peer) = match Destination::of(to) {
-            Destination::Own => (pid, HostAddr::V4([127, 0, 0, 1], flow_port)),
+            Destination::Own => (pid, loopback(to, flow_port)),
             Destination::Process(target) => (target, HostAddr::V4(pid.cell_address(), flow_port)),
             Destination::Outside => return Err(Refused::Unreachable),
         };
@@ -204,5 +205,15 @@ impl Nat {
     fn break_program(&mut self, sock: SockId, sides: &mut impl Sides) {
         self.abort(sock, sides);
         sides.ingress(Ingress::Reset { sock });
+    }
+}
+
+/// How a process that is called by an address of its own sees its caller: by loopback of the same family.
+fn loopback(to: HostAddr, flow_port: FlowPort) -> HostAddr {
+    match to {
+        HostAddr::V6(ip, _) if Ipv6Addr::from(ip).to_ipv4_mapped().is_none() => {
+            HostAddr::V6(Ipv6Addr::LOCALHOST.octets(), flow_port)
+        }
+        _ => HostAddr::V4([127, 0, 0, 1], flow_port),
     }
 }

@@ -24,14 +24,28 @@ pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, fs: &mut Fs, sockets:
 fn close_socket(slot: Slot, ports: &mut Ports, sockets: &mut Sockets, outbox: &mut Outbox) {
     let Some(socket) = sockets.remove(slot) else { return };
     if let Some(port) = socket.held_port {
-        ports.free(port);
+        ports.free(socket.family, port);
     }
     match &socket.state {
         State::Idle => {}
         State::Connecting => outbox.net(Egress::Abort { sock: socket.id }),
+        State::Connected if socket.options.linger == Some(0) => outbox.net(Egress::Abort { sock: socket.id }),
         State::Connected => say_goodbye(&socket, outbox),
-        State::Listening { queue, .. } => {
-            outbox.net(Egress::Unlisten { sock: socket.id });
+        State::Listening { queue, twin, .. } => {
+            let port = socket.local_port.unwrap_or(0);
+            let twin = twin.and_then(|twin| Some((twin, sockets.get_mut(twin)?)));
+            if ports.announced.get(&port) == Some(&slot) {
+                outbox.net(Egress::Unlisten { sock: socket.id });
+                ports.announced.remove(&port);
+                // What is left of the port gets the connections from now on.
+                if let Some((twin, other)) = &twin {
+                    ports.announced.insert(port, *twin);
+                    outbox.net(Egress::Listen { pid: other.pid, sock: other.id, port });
+                }
+            }
+            if let Some((_, Socket { state: State::Listening { twin, .. }, .. })) = twin {
+                *twin = None;
+            }
             for waiting in queue {
                 if let Some(waiting) = sockets.remove(*waiting) {
                     outbox.net(Egress::Abort { sock: waiting.id });

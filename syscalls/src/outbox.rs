@@ -81,7 +81,7 @@ mod tests {
     use replicode_log::SockId;
 
     fn socket(id: u64) -> Socket {
-        Socket::new(SockId(id), Pid(1), 100)
+        Socket::new(SockId(id), Pid(1), crate::family::Family::V4, 100)
     }
 
     fn send(sock: u64, offset: u64, bytes: &[u8]) -> Option<Egress> {

@@ -14,10 +14,12 @@
 
 use crate::abi::Errno;
 use crate::chunks::Chunks;
+use crate::family::Family;
 use crate::sockets::Slot;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::{FlowPort, HostAddr, KeepAlive, Pid, SockId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
 /// What a waiting process wants to hear of: bits of [`Socket::interest`].
 pub(crate) mod interest {
@@ -33,7 +35,12 @@ pub(crate) enum State {
     /// Neither listening nor connected; bound when it has a port.
     Idle,
     /// Connections queue here until they are accepted.
-    Listening { backlog: u32, queue: VecDeque<Slot> },
+    Listening {
+        backlog: u32,
+        queue: VecDeque<Slot>,
+        /// The listener of the other family at the same port.
+        twin: Option<Slot>,
+    },
     /// The NAT table has been asked.
     Connecting,
     /// Has, or had, a peer.
@@ -43,13 +50,15 @@ pub(crate) enum State {
 /// Options that a program can set. Those without an effect here are kept so that they can be read back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Options {
-    pub(crate) reuse_addr: bool,
-    pub(crate) no_delay: bool,
     pub(crate) keep: Keep,
     /// `SO_RCVTIMEO` in nanoseconds, 0 for none.
     pub(crate) recv_timeout: u64,
     /// `SO_SNDTIMEO` in nanoseconds, 0 for none.
     pub(crate) send_timeout: u64,
+    /// `SO_LINGER`: whether, and for how many seconds.
+    pub(crate) linger: Option<u32>,
+    /// Options that are told again and nothing else, by level and number, where they differ from their defaults.
+    pub(crate) kept: BTreeMap<(u32, u32), u32>,
 }
 
 /// When a silent peer is asked whether it is still there.
@@ -80,9 +89,10 @@ impl Keep {
 pub(crate) struct Socket {
     pub(crate) id: SockId,
     pub(crate) pid: Pid,
+    pub(crate) family: Family,
     pub(crate) state: State,
     /// The address shown as its own.
-    pub(crate) local_ip: [u8; 4],
+    pub(crate) local_ip: IpAddr,
     /// The port shown as its own.
     pub(crate) local_port: Option<u16>,
     /// The port that it holds in the process's port space: bound, listening or connecting. An accepted socket holds none.
@@ -124,12 +134,13 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// A fresh socket.
-    pub(crate) fn new(id: SockId, pid: Pid, recv_window: u32) -> Self {
+    pub(crate) fn new(id: SockId, pid: Pid, family: Family, recv_window: u32) -> Self {
         Self {
             id,
             pid,
+            family,
             state: State::Idle,
-            local_ip: [0; 4],
+            local_ip: family.any(),
             local_port: None,
             held_port: None,
             bound: false,
@@ -168,7 +179,7 @@ impl Socket {
         if self.bound {
             return None;
         }
-        self.local_ip = [0; 4];
+        self.local_ip = self.family.any();
         self.local_port = None;
         self.held_port.take()
     }
@@ -251,7 +262,7 @@ mod tests {
     use super::*;
 
     fn connected() -> Socket {
-        let mut socket = Socket::new(SockId(1), Pid(1), 100);
+        let mut socket = Socket::new(SockId(1), Pid(1), Family::V4, 100);
         socket.connect(10);
         socket
     }
@@ -301,10 +312,10 @@ mod tests {
         let check = |what: &str, socket: &Socket, want: (bool, bool, bool)| {
             assert_eq!((socket.readable(), socket.writable(), socket.hung_up()), want, "{what}");
         };
-        let idle = Socket::new(SockId(1), Pid(1), 100);
+        let idle = Socket::new(SockId(1), Pid(1), Family::V4, 100);
         check("idle", &idle, (true, true, true));
         let mut socket = idle.clone();
-        socket.state = State::Listening { backlog: 1, queue: VecDeque::new() };
+        socket.state = State::Listening { backlog: 1, queue: VecDeque::new(), twin: None };
         check("listening", &socket, (false, false, false));
         socket.state = State::Connecting;
         check("connecting", &socket, (false, false, false));

@@ -251,6 +251,13 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             let (addr, addr_len) = (ADDR, ADDR_LEN);
             (Call::BsdRecvfrom { fd, data: BUF, len: 4, flags: 0, addr, addr_len }, &[First, Second, Told])
         }
+        Call::Recvmsg { .. } => {
+            let fd = connected(g, 4_000, &bytes(Told));
+            g.iov(&[(change.pick(First, BUF, BUF + 8), 4)]);
+            g.put(ADDR_LEN, &change.pick(Second, 16_u32, 20).to_le_bytes());
+            let (addr, addr_len) = (ADDR, ADDR_LEN);
+            (Call::Recvmsg { fd, iovs, iovs_len, flags: 0, addr, addr_len }, &[First, Second, Told])
+        }
         Call::SockSend { .. } => {
             let fd = connected(g, 4_000, b"");
             g.put(BUF, &bytes(Second));
@@ -268,6 +275,14 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             g.put(BUF, &bytes(First));
             g.addr([127, 0, 0, 1], change.pick(Second, 1, 2));
             (Call::BsdSendto { fd, data: BUF, len: 4, flags: 0, addr: ADDR, addr_len: 16 }, &[First, Second])
+        }
+        Call::Sendmsg { .. } => {
+            let fd = connected(g, 4_000, b"");
+            g.put(BUF, &bytes(Second));
+            g.put(BUF + 8, b"data");
+            g.iov(&[(change.pick(First, BUF, BUF + 8), 4)]);
+            g.addr([127, 0, 0, 1], change.pick(Told, 1, 2));
+            (Call::Sendmsg { fd, iovs, iovs_len, flags: 0, addr: ADDR, addr_len: 16 }, &[First, Second, Told])
         }
         Call::BsdBind { .. } => {
             // The same port at another address of the process.

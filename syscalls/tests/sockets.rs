@@ -393,7 +393,7 @@ fn time_outs_end_waits() {
 fn what_makes_no_sense_is_refused() {
     let mut guest = Guest::new();
     let open = |domain, kind, protocol| Call::BsdOpen { domain, kind, protocol };
-    assert_eq!(guest.done(open(2, 6, 0)), Err(Errno::AfNoSupport));
+    assert_eq!(guest.done(open(3, 6, 0)), Err(Errno::AfNoSupport));
     assert_eq!(guest.done(open(1, 5, 0)), Err(Errno::ProtoNoSupport));
     assert_eq!(guest.done(open(1, 6, 17)), Err(Errno::ProtoNoSupport));
     assert_eq!(guest.done(open(1, 7, 0)), Err(Errno::Inval));
@@ -408,7 +408,7 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(guest.done(Call::BsdListen { fd: 3, backlog: 1 }), Err(Errno::NotSock));
     assert_eq!(guest.done(Call::FdSeek { fd, offset: 0, whence: 0, position: OUT }), Err(Errno::SPipe));
     guest.addr([127, 0, 0, 1], 80);
-    guest.put(ADDR, &[2]);
+    guest.put(ADDR, &[3]);
     assert_eq!(guest.done(Call::BsdConnect { fd, addr: ADDR, addr_len: 16 }), Err(Errno::AfNoSupport));
     assert_eq!(guest.done(Call::BsdConnect { fd, addr: ADDR, addr_len: 1 }), Err(Errno::Inval));
     guest.put(ADDR_LEN, &4_u32.to_le_bytes());

@@ -70,6 +70,7 @@ impl Run {
                 let to = match to {
                     0 => HostAddr::V4([127, 0, 0, 1], port),
                     4 => HostAddr::V4([192, 0, 2, 1], port),
+                    5 => HostAddr::V6(reference::ONE, port),
                     pid => HostAddr::V4([10, 77, 0, pid], port),
                 };
                 Some(Egress::Connect { pid: Pid(pid), sock: SockId(sock), flow_port: 6000, to })

@@ -9,6 +9,9 @@ pub const RECV: u64 = 8;
 pub const SEND: u64 = 12;
 pub const CONNECTIONS: usize = 4;
 
+/// `::1`.
+pub const ONE: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
 /// One direction of a link: bytes that went, the first position that may not go, and whether that is all.
 #[derive(Clone, Debug)]
 pub struct Way {
@@ -215,9 +218,10 @@ impl Model {
             return;
         }
         let fail = |model: &mut Self, why| model.ingress(Ingress::ConnectFailed { sock, why });
-        let (target, shown) = match to {
-            HostAddr::V4([127, 0, 0, 1], _) => (pid, [127, 0, 0, 1]),
-            HostAddr::V4([10, 77, 0, low], _) => (Pid(low.into()), [10, 77, 0, pid.0 as u8]),
+        let (target, peer) = match to {
+            HostAddr::V4([127, 0, 0, 1], _) => (pid, HostAddr::V4([127, 0, 0, 1], flow_port)),
+            HostAddr::V6(..) => (pid, HostAddr::V6(ONE, flow_port)),
+            HostAddr::V4([10, 77, 0, low], _) => (Pid(low.into()), HostAddr::V4([10, 77, 0, pid.0 as u8], flow_port)),
             _ => return fail(self, Refused::Unreachable),
         };
         let at = self.listeners.iter().find(|it| (it.0, it.1) == (target, to.port()));
@@ -226,7 +230,6 @@ impl Model {
             return fail(self, Refused::TableFull);
         }
         let numbers: Vec<u32> = self.free_ports().take(2).collect();
-        let peer = HostAddr::V4(shown, flow_port);
         match self.incoming(listener, peer, RECV) {
             Err(why) => fail(self, why),
             Ok(other) => {

@@ -282,7 +282,7 @@ imports! {
     "replicode_sock_v1" "open" BsdOpen(
         domain: u32 = Arg::Flags(FlagSet::Domain), kind: u32 = Arg::Flags(FlagSet::Sock),
         protocol: u32 = Arg::Flags(FlagSet::Protocol))
-        -> Value, Normalised, "IPv4 streams only; the lowest free descriptor";
+        -> Value, Normalised, "streams of IPv4 and IPv6; the lowest free descriptor";
     "replicode_sock_v1" "bind" BsdBind(fd: u32 = Arg::Fd, addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
         -> Value, Normalised,
         "a port space per process; port 0 takes the next of the process's own counter";
@@ -342,4 +342,12 @@ imports! {
         -> Value, Eliminated, "close-on-exec, kept per descriptor and without effect: there is no `exec`";
     "replicode_posix_v1" "getpid" Getpid()
         -> Value, Normalised, "the process's number in its cell";
+    "replicode_posix_v1" "sendmsg" Sendmsg(
+        fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
+        addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)
+        -> Value, Ordered, "as `send`, from several buffers; nothing can be sent beside bytes";
+    "replicode_posix_v1" "recvmsg" Recvmsg(
+        fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
+        addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
+        -> Value, Recorded, "as `recv`, into several buffers, with the peer's address";
 }

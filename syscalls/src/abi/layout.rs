@@ -19,6 +19,8 @@ pub const SUBSCRIPTION: usize = 48;
 pub const EVENT: usize = 32;
 /// Bytes of a `sockaddr_in`.
 pub const SOCKADDR_IN: usize = 16;
+/// Bytes of a `sockaddr_in6`, the longest address that there is.
+pub const SOCKADDR_IN6: usize = 28;
 
 fn put<const N: usize>(out: &mut [u8], at: usize, value: [u8; N]) {
     out[at..at + N].copy_from_slice(&value);
@@ -157,34 +159,39 @@ pub fn event(subscription: &Subscription, error: Errno, bytes: u64, flags: u16) 
     out
 }
 
-/// A `sockaddr_in`, as an IPv4 socket shows an address. IPv6 addresses that have an IPv4 form take it; the others, which
-/// no IPv4 socket can name, show as 0.0.0.0 with their port.
+/// An address as a `sockaddr_in` or a `sockaddr_in6`, and how long that is; the rest is zero.
 #[must_use]
-pub fn sockaddr_in(addr: HostAddr) -> [u8; SOCKADDR_IN] {
-    let ip = match addr {
-        HostAddr::V4(ip, _) | HostAddr::V6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ip @ ..], _) => ip,
-        HostAddr::V6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], _) => [127, 0, 0, 1],
-        HostAddr::V6(..) => [0; 4],
-    };
-    let mut out = [0; SOCKADDR_IN];
-    put(&mut out, 0, socket::AF_INET.to_le_bytes());
+pub fn sockaddr(addr: HostAddr) -> ([u8; SOCKADDR_IN6], usize) {
+    let mut out = [0; SOCKADDR_IN6];
     put(&mut out, 2, addr.port().to_be_bytes());
-    put(&mut out, 4, ip);
-    out
+    match addr {
+        HostAddr::V4(ip, _) => {
+            put(&mut out, 0, socket::AF_INET.to_le_bytes());
+            put(&mut out, 4, ip);
+            (out, SOCKADDR_IN)
+        }
+        HostAddr::V6(ip, _) => {
+            put(&mut out, 0, socket::AF_INET6.to_le_bytes());
+            put(&mut out, 8, ip);
+            (out, SOCKADDR_IN6)
+        }
+    }
 }
 
-/// Reads a `sockaddr_in`: address and port.
+/// Reads a `sockaddr_in` or a `sockaddr_in6`; flow and scope are not looked at.
 ///
 /// # Errors
 /// `EINVAL` when it is too short, `EAFNOSUPPORT` for another family.
-pub fn parse_sockaddr(bytes: &[u8]) -> Result<([u8; 4], u16), Errno> {
-    let Some(family) = bytes.first_chunk::<2>() else { return Err(Errno::Inval) };
-    if u16::from_le_bytes(*family) != socket::AF_INET {
-        return Err(Errno::AfNoSupport);
-    }
-    match bytes.first_chunk::<8>() {
-        Some(&[_, _, high, low, a, b, c, d]) => Ok(([a, b, c, d], u16::from_be_bytes([high, low]))),
-        None => Err(Errno::Inval),
+pub fn parse_sockaddr(bytes: &[u8]) -> Result<HostAddr, Errno> {
+    let (Some(&[a, b]), port) = (bytes.first_chunk::<2>(), bytes.get(2..4)) else { return Err(Errno::Inval) };
+    let port = port.and_then(|it| it.first_chunk()).copied().map(u16::from_be_bytes);
+    let four = bytes.get(4..).and_then(|it| it.first_chunk()).copied();
+    let six = bytes.get(8..).and_then(|it| it.first_chunk()).copied();
+    match (u16::from_le_bytes([a, b]), port, four, six) {
+        (socket::AF_INET, Some(port), Some(ip), _) => Ok(HostAddr::V4(ip, port)),
+        (socket::AF_INET6, Some(port), _, Some(ip)) => Ok(HostAddr::V6(ip, port)),
+        (socket::AF_INET | socket::AF_INET6, ..) => Err(Errno::Inval),
+        _ => Err(Errno::AfNoSupport),
     }
 }
 
@@ -211,15 +218,19 @@ mod tests {
 
     #[test]
     fn addresses_go_there_and_back() {
-        let bytes = sockaddr_in(HostAddr::V4([10, 77, 0, 2], 6379));
-        assert_eq!(bytes[..8], [1, 0, 0x18, 0xeb, 10, 77, 0, 2]);
-        assert_eq!(parse_sockaddr(&bytes), Ok(([10, 77, 0, 2], 6379)));
+        let (bytes, len) = sockaddr(HostAddr::V4([10, 77, 0, 2], 6379));
+        assert_eq!((len, &bytes[..8]), (16, &[1, 0, 0x18, 0xeb, 10, 77, 0, 2][..]));
+        assert_eq!(parse_sockaddr(&bytes), Ok(HostAddr::V4([10, 77, 0, 2], 6379)));
         assert_eq!(parse_sockaddr(&bytes[..7]), Err(Errno::Inval));
-        assert_eq!(parse_sockaddr(&[2, 0, 0, 0, 0, 0, 0, 0]), Err(Errno::AfNoSupport));
         let mut six = [0; 16];
         six[15] = 1;
-        assert_eq!(sockaddr_in(HostAddr::V6(six, 1))[4..8], [127, 0, 0, 1]);
-        six[0] = 0x20;
-        assert_eq!(sockaddr_in(HostAddr::V6(six, 1))[2..8], [0, 1, 0, 0, 0, 0]);
+        let (bytes, len) = sockaddr(HostAddr::V6(six, 80));
+        assert_eq!((len, &bytes[..4], &bytes[8..24]), (28, &[2, 0, 0, 80][..], &six[..]));
+        assert_eq!(parse_sockaddr(&bytes), Ok(HostAddr::V6(six, 80)));
+        assert_eq!(parse_sockaddr(&bytes[..23]), Err(Errno::Inval));
+        for unknown in [&[3, 0, 0, 0, 0, 0, 0, 0][..], &[0, 0]] {
+            assert_eq!(parse_sockaddr(unknown), Err(Errno::AfNoSupport));
+        }
+        assert_eq!(parse_sockaddr(&[1]), Err(Errno::Inval));
     }
 }

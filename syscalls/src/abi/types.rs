@@ -174,79 +174,43 @@ pub mod socket {
     pub const IPPROTO_TCP: u32 = 6;
     pub const MSG_DONTWAIT: u32 = 0x40;
     pub const MSG_NOSIGNAL: u32 = 0x4000;
+    pub const MSG_MORE: u32 = 0x8000;
     pub const SHUT_RD: u32 = 1;
     pub const SHUT_WR: u32 = 2;
     pub const SOL_SOCKET: u32 = 0x7fff_ffff;
+    pub const SO_DEBUG: u32 = 1;
     pub const SO_REUSEADDR: u32 = 2;
     pub const SO_TYPE: u32 = 3;
     pub const SO_ERROR: u32 = 4;
+    pub const SO_DONTROUTE: u32 = 5;
+    pub const SO_BROADCAST: u32 = 6;
     pub const SO_SNDBUF: u32 = 7;
     pub const SO_RCVBUF: u32 = 8;
     pub const SO_KEEPALIVE: u32 = 9;
+    pub const SO_OOBINLINE: u32 = 10;
+    pub const SO_PRIORITY: u32 = 12;
+    pub const SO_LINGER: u32 = 13;
+    pub const SO_REUSEPORT: u32 = 15;
+    pub const SO_RCVLOWAT: u32 = 18;
+    pub const SO_SNDLOWAT: u32 = 19;
     pub const SO_ACCEPTCONN: u32 = 30;
     pub const SO_PROTOCOL: u32 = 38;
     pub const SO_DOMAIN: u32 = 39;
     pub const SO_RCVTIMEO: u32 = 66;
     pub const SO_SNDTIMEO: u32 = 67;
     pub const TCP_NODELAY: u32 = 1;
+    pub const TCP_MAXSEG: u32 = 2;
+    pub const TCP_CORK: u32 = 3;
     pub const TCP_KEEPIDLE: u32 = 4;
     pub const TCP_KEEPINTVL: u32 = 5;
     pub const TCP_KEEPCNT: u32 = 6;
-}
-
-/// `EPOLL*` as Linux has them (`linux/eventpoll.h`): the bits of readiness, and how a watch is meant.
-pub mod epoll {
-    #![allow(missing_docs, reason = "the names are those of the C header")]
-    pub const IN: u32 = 0x1;
-    pub const PRI: u32 = 0x2;
-    pub const OUT: u32 = 0x4;
-    pub const ERR: u32 = 0x8;
-    pub const HUP: u32 = 0x10;
-    pub const NVAL: u32 = 0x20;
-    pub const RDNORM: u32 = 0x40;
-    pub const RDBAND: u32 = 0x80;
-    pub const WRNORM: u32 = 0x100;
-    pub const WRBAND: u32 = 0x200;
-    pub const MSG: u32 = 0x400;
-    pub const RDHUP: u32 = 0x2000;
-    pub const EXCLUSIVE: u32 = 1 << 28;
-    pub const WAKEUP: u32 = 1 << 29;
-    pub const ONESHOT: u32 = 1 << 30;
-    pub const EDGE: u32 = 1 << 31;
-
-    /// What can be read from it.
-    pub const READABLE: u32 = IN | RDNORM;
-    /// What can be written to it.
-    pub const WRITABLE: u32 = OUT | WRNORM;
-    /// What is told whether it was asked for or not.
-    pub const ALWAYS: u32 = ERR | HUP;
-    /// The bits of a watch that are not readiness.
-    pub const PRIVATE: u32 = EXCLUSIVE | WAKEUP | ONESHOT | EDGE;
-    /// What may stand beside [`EXCLUSIVE`].
-    pub const EXCLUSIVE_MAY: u32 = IN | OUT | ALWAYS | WAKEUP | EDGE | EXCLUSIVE;
-
-    pub const CTL_ADD: u32 = 1;
-    pub const CTL_DEL: u32 = 2;
-    pub const CTL_MOD: u32 = 3;
-}
-
-/// `POLL*` as wasi-libc has them (`poll.h`), with `POLLPRI` and `POLLRDHUP` beside them.
-pub mod poll {
-    #![allow(missing_docs, reason = "the names are those of the C header")]
-    pub const IN: u16 = 0x1;
-    pub const OUT: u16 = 0x2;
-    pub const PRI: u16 = 0x4;
-    pub const RDHUP: u16 = 0x8;
-    pub const ERR: u16 = 0x1000;
-    pub const HUP: u16 = 0x2000;
-    pub const NVAL: u16 = 0x4000;
-}
-
-/// Flags of `eventfd`, beside those of descriptors.
-pub const EFD_SEMAPHORE: u32 = 1;
-/// Flags of `timerfd_settime`: the time is a point in time; a clock that is set ends the wait (here none ever is).
-pub mod timer {
-    #![allow(missing_docs, reason = "the names are those of the C header")]
-    pub const ABSTIME: u32 = 1;
-    pub const CANCEL_ON_SET: u32 = 2;
+    pub const TCP_QUICKACK: u32 = 12;
+    pub const TCP_FASTOPEN: u32 = 23;
+    pub const IPPROTO_IP: u32 = 0;
+    pub const IP_TOS: u32 = 1;
+    pub const IP_TTL: u32 = 2;
+    pub const IPPROTO_IPV6: u32 = 41;
+    pub const IPV6_UNICAST_HOPS: u32 = 16;
+    pub const IPV6_V6ONLY: u32 = 26;
+    pub const IPV6_TCLASS: u32 = 67;
 }

@@ -2,13 +2,16 @@
 
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
-use crate::abi::layout::{self, SOCKADDR_IN};
+use crate::abi::layout::{self, SOCKADDR_IN6};
 use crate::abi::types::{RECV_PEEK, RECV_WAITALL, rights, socket as c};
+use crate::family::{self, Family};
 use crate::memory;
 use crate::open_file::OpenFile;
 use crate::socket::{Socket, State, interest};
+use crate::sockets::Slot;
 use replicode_log::{Egress, HostAddr, Pid};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// Pointer and length of bytes in guest memory; for addresses that are written, pointer and pointer to the length.
 type Bytes = (u32, u32);
@@ -22,6 +25,13 @@ pub(super) const MAX_NAME: usize = 253;
 /// here, who often come in the same batch.
 pub(super) const LEAST_BACKLOG: u32 = 128;
 
+/// One of the two addresses of a socket.
+#[derive(Clone, Copy)]
+enum Which {
+    Own,
+    Peer,
+}
+
 /// A non-negative number as the answer of a call.
 fn value(n: u32) -> Answer {
     i32::try_from(n).map_err(|_| Errno::Overflow.into())
@@ -29,9 +39,7 @@ fn value(n: u32) -> Answer {
 
 impl Ctx<'_> {
     pub(super) fn bsd_open(&mut self, domain: u32, kind: u32, protocol: u32) -> Answer {
-        if domain != u32::from(c::AF_INET) {
-            return Err(Errno::AfNoSupport.into());
-        }
+        let family = Family::of(domain)?;
         let modifiers = kind & (c::SOCK_NONBLOCK | c::SOCK_CLOEXEC);
         match kind & !modifiers {
             c::SOCK_STREAM if protocol == 0 || protocol == c::IPPROTO_TCP => {}
@@ -41,30 +49,35 @@ impl Ctx<'_> {
         let (flags, cloexec) = Self::new_flags(modifiers)?;
         let fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let pid = self.process.pid;
-        let slot = self.sockets.insert(|id| Socket::new(id, pid, self.limits.recv_window));
+        let slot = self.sockets.insert(|id| Socket::new(id, pid, family, self.limits.recv_window));
         self.process.descriptors.put(fd, OpenFile::socket(slot, flags), cloexec);
         value(fd)
     }
 
-    fn read_address(&self, addr: Bytes) -> Result<([u8; 4], u16), Errno> {
-        layout::parse_sockaddr(memory::bytes(self.memory, addr.0, addr.1)?)
+    /// Reads an address of a socket's family.
+    fn read_address(&self, slot: Slot, addr: Bytes) -> Result<(IpAddr, u16), Errno> {
+        let family = self.sockets.get(slot).ok_or(Errno::BadF)?.family;
+        let addr = layout::parse_sockaddr(memory::bytes(self.memory, addr.0, addr.1)?)?;
+        match (family, addr) {
+            (Family::V4, HostAddr::V4(..)) | (Family::V6 { .. }, HostAddr::V6(..)) => {
+                Ok((family::ip_of(addr), addr.port()))
+            }
+            _ => Err(Errno::AfNoSupport),
+        }
     }
 
     pub(super) fn bsd_bind(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
-        let (ip, port) = self.read_address(addr)?;
-        let own = self.process.pid.cell_address();
+        let (ip, port) = self.read_address(slot, addr)?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         if socket.state != State::Idle || socket.held_port.is_some() {
             return Err(Errno::Inval.into());
         }
-        if !(ip == [0; 4] || ip[0] == 127 || ip == own) {
-            return Err(Errno::AddrNotAvail.into());
-        }
+        socket.family.check_local(ip, self.process.pid)?;
         // Addresses of one process share their ports: 127.0.0.1:80 and 0.0.0.0:80 exclude each other.
         let port = match port {
-            0 => self.process.ports.take_any().ok_or(Errno::AddrInUse)?,
-            _ if self.process.ports.take(port) => port,
+            0 => self.process.ports.take_any(socket.family).ok_or(Errno::AddrInUse)?,
+            _ if self.process.ports.take(socket.family, port) => port,
             _ => return Err(Errno::AddrInUse.into()),
         };
         socket.local_ip = ip;
@@ -90,13 +103,23 @@ impl Ctx<'_> {
         }
         let port = match socket.held_port {
             Some(port) => port,
-            None => self.process.ports.take_any().ok_or(Errno::AddrInUse)?,
+            None => self.process.ports.take_any(socket.family).ok_or(Errno::AddrInUse)?,
         };
         socket.local_port = Some(port);
         socket.held_port = Some(port);
-        socket.state = State::Listening { backlog, queue: VecDeque::new() };
-        self.outbox.net(Egress::Listen { pid: self.process.pid, sock: socket.id, port });
         self.moved.note(port.into());
+        let id = socket.id;
+        // The port's other family may have a listener that the NAT table knows already. Connections come to that one, and the
+        // peer's address decides whose they are.
+        let twin = self.process.ports.announced.get(&port).copied();
+        socket.state = State::Listening { backlog, queue: VecDeque::new(), twin };
+        match twin.and_then(|twin| self.sockets.get_mut(twin)) {
+            Some(Socket { state: State::Listening { twin, .. }, .. }) => *twin = Some(slot),
+            _ => {
+                self.process.ports.announced.insert(port, slot);
+                self.outbox.net(Egress::Listen { pid: self.process.pid, sock: id, port });
+            }
+        }
         Ok(0)
     }
 
@@ -104,16 +127,14 @@ impl Ctx<'_> {
         let flags = Self::new_flags(flags)?;
         let room = self.address_room(addr)?;
         let (new_fd, slot) = self.accept(fd, flags)?;
-        let peer = self.sockets.get(slot).and_then(|socket| socket.peer);
-        self.write_address(addr, room, peer)?;
+        self.write_address(addr, room, slot, Which::Peer)?;
         value(new_fd)
     }
 
     /// Connects, or goes on connecting, or says what became of it.
     pub(super) fn bsd_connect(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, nonblocking) = self.socket(fd, 0)?;
-        let (ip, port) = self.read_address(addr)?;
-        let own = self.process.pid.cell_address();
+        let (ip, port) = self.read_address(slot, addr)?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match socket.state {
             State::Connected if socket.connect_news => {
@@ -142,18 +163,17 @@ impl Ctx<'_> {
         if port == 0 {
             return Err(Errno::ConnRefused.into());
         }
+        let (ip, own) = socket.family.route(ip, self.process.pid)?;
         let flow_port = match socket.held_port {
             Some(port) => port,
-            None => self.process.ports.take_any().ok_or(Errno::AddrNotAvail)?,
+            None => self.process.ports.take_any(socket.family).ok_or(Errno::AddrNotAvail)?,
         };
-        // As on Linux, 0.0.0.0 is another way to say "myself".
-        let ip = if ip == [0; 4] { [127, 0, 0, 1] } else { ip };
-        let to = HostAddr::V4(ip, port);
+        let to = family::with_port(ip, port);
         socket.state = State::Connecting;
         socket.held_port = Some(flow_port);
         socket.local_port = Some(flow_port);
-        if socket.local_ip == [0; 4] {
-            socket.local_ip = if ip[0] == 127 { [127, 0, 0, 1] } else { own };
+        if socket.local_ip.to_canonical().is_unspecified() {
+            socket.local_ip = own;
         }
         socket.peer = Some(to);
         let timeout = socket.options.send_timeout;
@@ -167,13 +187,24 @@ impl Ctx<'_> {
 
     /// A stream has one peer, so an address has to lie in memory and is otherwise ignored (POSIX.1-2017, sendto).
     pub(super) fn bsd_send(&mut self, fd: u32, data: Bytes, flags: u32, addr: Bytes) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_WRITE)?;
         let want = self.one_buffer(data.0, data.1)?;
+        self.send_message(fd, want, flags, addr)
+    }
+
+    /// As [`Ctx::bsd_send`], from several buffers.
+    pub(super) fn sendmsg(&mut self, fd: u32, iovs: Bytes, flags: u32, addr: Bytes) -> Answer {
+        let want = self.iovecs(iovs.0, iovs.1)?;
+        self.send_message(fd, want, flags, addr)
+    }
+
+    /// Sends the `want` bytes of the buffers in the scratch space.
+    fn send_message(&mut self, fd: u32, want: usize, flags: u32, addr: Bytes) -> Answer {
+        let (slot, nonblocking) = self.socket(fd, rights::FD_WRITE)?;
         if addr.0 != 0 {
             memory::range(self.memory, addr.0, addr.1)?;
         }
-        // There are no signals, so MSG_NOSIGNAL is what always happens.
-        if flags & !(c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
+        // There are no signals, so MSG_NOSIGNAL is what always happens; and bytes leave with the batch, with more or not.
+        if flags & !(c::MSG_DONTWAIT | c::MSG_NOSIGNAL | c::MSG_MORE) != 0 {
             return Err(Errno::NotSup.into());
         }
         let n = self.send(slot, nonblocking || flags & c::MSG_DONTWAIT != 0, want)?;
@@ -181,24 +212,32 @@ impl Ctx<'_> {
     }
 
     pub(super) fn bsd_recv(&mut self, fd: u32, data: Bytes, flags: u32, addr: Bytes) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_READ)?;
         let want = self.one_buffer(data.0, data.1)?;
+        self.recv_message(fd, want, flags, addr)
+    }
+
+    /// As [`Ctx::bsd_recv`], into several buffers.
+    pub(super) fn recvmsg(&mut self, fd: u32, iovs: Bytes, flags: u32, addr: Bytes) -> Answer {
+        let want = self.iovecs(iovs.0, iovs.1)?;
+        self.recv_message(fd, want, flags, addr)
+    }
+
+    /// Receives into the buffers in the scratch space, which hold `want` bytes.
+    fn recv_message(&mut self, fd: u32, want: usize, flags: u32, addr: Bytes) -> Answer {
+        let (slot, nonblocking) = self.socket(fd, rights::FD_READ)?;
         let room = self.address_room(addr)?;
         if flags & !(RECV_PEEK | RECV_WAITALL | c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
             return Err(Errno::NotSup.into());
         }
         let n = self.recv(slot, nonblocking || flags & c::MSG_DONTWAIT != 0, want, flags)?;
-        let peer = self.sockets.get(slot).and_then(|socket| socket.peer);
-        self.write_address(addr, room, peer)?;
+        self.write_address(addr, room, slot, Which::Peer)?;
         value(n)
     }
 
     pub(super) fn bsd_getsockname(&mut self, fd: u32, addr: Bytes) -> Answer {
         let (slot, _) = self.socket(fd, 0)?;
         let room = self.address_room(addr)?;
-        let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
-        let name = HostAddr::V4(socket.local_ip, socket.local_port.unwrap_or(0));
-        self.write_address(addr, room, Some(name))
+        self.write_address(addr, room, slot, Which::Own)
     }
 
     pub(super) fn bsd_getpeername(&mut self, fd: u32, addr: Bytes) -> Answer {
@@ -208,8 +247,7 @@ impl Ctx<'_> {
         if !socket.is_connected() || socket.reset {
             return Err(Errno::NotConn.into());
         }
-        let peer = socket.peer;
-        self.write_address(addr, room, peer)
+        self.write_address(addr, room, slot, Which::Peer)
     }
 
     /// How many bytes of an address are wanted, and that they can be written. A null pointer means that the program does
@@ -218,90 +256,26 @@ impl Ctx<'_> {
         if addr == 0 {
             return Ok(0);
         }
-        let room = memory::read_u32(self.memory, len)?.min(SOCKADDR_IN as u32);
+        let room = memory::read_u32(self.memory, len)?.min(SOCKADDR_IN6 as u32);
         self.check_out(addr, room)?;
         Ok(room)
     }
 
     /// Writes an address as far as there is room, and its full length (POSIX.1-2017, accept).
-    fn write_address(&mut self, (addr, len): Bytes, room: u32, what: Option<HostAddr>) -> Answer {
+    fn write_address(&mut self, (addr, len): Bytes, room: u32, slot: Slot, which: Which) -> Answer {
         if addr == 0 {
             return Ok(0);
         }
-        let bytes = layout::sockaddr_in(what.unwrap_or(HostAddr::V4([0; 4], 0)));
-        self.tell(addr, &bytes[..room as usize])?;
-        self.tell_u32(len, SOCKADDR_IN as u32)
-    }
-
-    pub(super) fn bsd_getsockopt(&mut self, fd: u32, level: u32, name: u32, (out, len): Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
-        let room = memory::read_u32(self.memory, len)?;
-        self.check_out(out, room.min(16))?;
-        let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
-        let options = &socket.options;
-        let timeout = match name {
-            c::SO_RCVTIMEO => options.recv_timeout,
-            _ => options.send_timeout,
+        let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
+        let what = match (which, socket.peer) {
+            (Which::Own, _) => family::with_port(socket.local_ip, socket.local_port.unwrap_or(0)),
+            (Which::Peer, Some(peer)) => family::with_port(socket.family.shown(family::ip_of(peer)), peer.port()),
+            (Which::Peer, None) => family::with_port(socket.family.any(), 0),
         };
-        let number = match (level, name) {
-            (c::SOL_SOCKET, c::SO_RCVTIMEO | c::SO_SNDTIMEO) => return self.tell_timeval(out, len, room, timeout),
-            (c::SOL_SOCKET, c::SO_REUSEADDR) => options.reuse_addr.into(),
-            (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep.on.into(),
-            (c::SOL_SOCKET, c::SO_TYPE) => c::SOCK_STREAM,
-            (c::SOL_SOCKET, c::SO_PROTOCOL) => c::IPPROTO_TCP,
-            (c::SOL_SOCKET, c::SO_DOMAIN) => c::AF_INET.into(),
-            (c::SOL_SOCKET, c::SO_ACCEPTCONN) => matches!(socket.state, State::Listening { .. }).into(),
-            (c::SOL_SOCKET, c::SO_RCVBUF) => self.limits.recv_window,
-            (c::SOL_SOCKET, c::SO_SNDBUF) => self.limits.send_window,
-            (c::SOL_SOCKET, c::SO_ERROR) => socket.error.take().map_or(0, |errno| errno as u32),
-            (c::IPPROTO_TCP, c::TCP_NODELAY) => options.no_delay.into(),
-            (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => options.keep.timing.idle,
-            (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => options.keep.timing.interval,
-            (c::IPPROTO_TCP, c::TCP_KEEPCNT) => options.keep.timing.count,
-            _ => return Err(Errno::NoProtoOpt.into()),
-        };
-        let bytes = number.to_le_bytes();
-        let n = room.min(4);
-        self.tell(out, &bytes[..n as usize])?;
-        self.tell_u32(len, n)
-    }
-
-    /// wasi-libc's `struct timeval`: seconds and microseconds, 64 bits each.
-    fn tell_timeval(&mut self, out: u32, len: u32, room: u32, nanos: u64) -> Answer {
-        if room < 16 {
-            return Err(Errno::Inval.into());
-        }
-        self.tell_u64(out, nanos / 1_000_000_000)?;
-        self.tell_u64(out + 8, nanos % 1_000_000_000 / 1_000)?;
-        self.tell_u32(len, 16)
-    }
-
-    pub(super) fn bsd_setsockopt(&mut self, fd: u32, level: u32, name: u32, (value, len): Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
-        let bytes = memory::bytes(self.memory, value, len)?;
-        let number = bytes.first_chunk::<4>().copied().map(u32::from_le_bytes).ok_or(Errno::Inval)?;
-        let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
-        let wanted = socket.options.keep.wanted();
-        let options = &mut socket.options;
-        match (level, name) {
-            (c::SOL_SOCKET, c::SO_REUSEADDR) => options.reuse_addr = number != 0,
-            (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep.on = number != 0,
-            (c::SOL_SOCKET, c::SO_RCVTIMEO) => options.recv_timeout = timeval(bytes)?,
-            (c::SOL_SOCKET, c::SO_SNDTIMEO) => options.send_timeout = timeval(bytes)?,
-            // The windows are limits of the cell, the same for every connection.
-            (c::SOL_SOCKET, c::SO_RCVBUF | c::SO_SNDBUF) => {}
-            (c::IPPROTO_TCP, c::TCP_NODELAY) => options.no_delay = number != 0,
-            // The ranges are Linux's (tcp(7), MAX_TCP_KEEPIDLE and so on).
-            (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => options.keep.timing.idle = within(number, 32_767)?,
-            (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => options.keep.timing.interval = within(number, 32_767)?,
-            (c::IPPROTO_TCP, c::TCP_KEEPCNT) => options.keep.timing.count = within(number, 127)?,
-            _ => return Err(Errno::NoProtoOpt.into()),
-        }
-        let news = options.keep.wanted();
-        if news != wanted && socket.is_connected() && !socket.reset {
-            self.outbox.net(Egress::KeepAlive { sock: socket.id, wanted: news });
-        }
-        Ok(0)
+        let (bytes, full) = layout::sockaddr(what);
+        self.tell(addr, &bytes[..full.min(room as usize)])?;
+        // No more than 28.
+        self.tell_u32(len, full as u32)
     }
 
     /// Addresses for a name, four bytes each in network order; answers how many. `ENOENT` for a name that nobody has,
@@ -326,23 +300,4 @@ impl Ctx<'_> {
         }
         value(max.min(1))
     }
-}
-
-/// A number from 1 to `most`.
-fn within(number: u32, most: u32) -> Result<u32, Errno> {
-    if (1..=most).contains(&number) { Ok(number) } else { Err(Errno::Inval) }
-}
-
-/// Nanoseconds of a `struct timeval`; 0 means no time-out.
-fn timeval(bytes: &[u8]) -> Result<u64, Errno> {
-    let seconds = memory::read_u64(bytes, 0).map_err(|_| Errno::Inval)?;
-    let micros = memory::read_u64(bytes, 8).map_err(|_| Errno::Inval)?;
-    if micros >= 1_000_000 {
-        return Err(Errno::Dom);
-    }
-    // Negative seconds end at once, as on Linux: the shortest time-out there is.
-    if seconds.cast_signed() < 0 {
-        return Ok(1);
-    }
-    Ok(seconds.saturating_mul(1_000_000_000).saturating_add(micros * 1_000))
 }

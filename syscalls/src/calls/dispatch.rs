@@ -76,6 +76,8 @@ impl Ctx<'_> {
             Call::Dup3 { fd, to, flags } => self.dup3(fd, to, flags),
             Call::FdFlags { fd, set } => self.fd_flags(fd, set.cast_signed()),
             Call::Getpid {} => self.getpid(),
+            Call::Sendmsg { fd, iovs, iovs_len, flags, addr, addr_len } => self.sendmsg(fd, (iovs, iovs_len), flags, (addr, addr_len)),
+            Call::Recvmsg { fd, iovs, iovs_len, flags, addr, addr_len } => self.recvmsg(fd, (iovs, iovs_len), flags, (addr, addr_len)),
             Call::BsdResolve { name, name_len, addrs, max } => self.bsd_resolve((name, name_len), addrs, max),
         }
     }

@@ -7,7 +7,7 @@
 use super::Ctx;
 use super::bsd::MAX_NAME;
 use crate::abi::Call;
-use crate::abi::layout::{SOCKADDR_IN, SUBSCRIPTION};
+use crate::abi::layout::{SOCKADDR_IN6, SUBSCRIPTION};
 use crate::memory;
 
 /// The most bytes of an option's value that any option has: a `struct timeval`.
@@ -24,6 +24,18 @@ impl Ctx<'_> {
             | Call::FdPwrite { iovs, iovs_len, .. }
             | Call::SockRecv { iovs, iovs_len, .. }
             | Call::SockSend { iovs, iovs_len, .. } => self.given_list(iovs, iovs_len, 8, self.limits.iovecs),
+            Call::Sendmsg { iovs, iovs_len, addr, addr_len, .. } => {
+                self.given_list(iovs, iovs_len, 8, self.limits.iovecs);
+                if addr != 0 {
+                    self.given(addr, addr_len.min(SOCKADDR_IN6 as u32));
+                }
+            }
+            Call::Recvmsg { iovs, iovs_len, addr, addr_len: room, .. } => {
+                self.given_list(iovs, iovs_len, 8, self.limits.iovecs);
+                if addr != 0 {
+                    self.given(room, 4);
+                }
+            }
             Call::PollOneoff { subscriptions, count, .. } => {
                 self.given_list(subscriptions, count, SUBSCRIPTION as u32, self.limits.subscriptions);
             }
@@ -45,10 +57,10 @@ impl Ctx<'_> {
             }
             Call::BsdResolve { name, name_len, .. } => self.given_list(name, name_len, 1, MAX_NAME as u32),
             Call::BsdBind { addr, addr_len, .. } | Call::BsdConnect { addr, addr_len, .. } => {
-                self.given(addr, addr_len.min(SOCKADDR_IN as u32));
+                self.given(addr, addr_len.min(SOCKADDR_IN6 as u32));
             }
             // A null pointer stands for no address.
-            Call::BsdSendto { addr, addr_len, .. } if addr != 0 => self.given(addr, addr_len.min(SOCKADDR_IN as u32)),
+            Call::BsdSendto { addr, addr_len, .. } if addr != 0 => self.given(addr, addr_len.min(SOCKADDR_IN6 as u32)),
             Call::BsdSetsockopt { value, value_len, .. } => self.given(value, value_len.min(OPTION)),
             // How much room there is for what is answered.
             Call::BsdAccept { addr, addr_len: room, .. }

@@ -11,6 +11,7 @@ mod dispatch;
 mod duplicates;
 mod files;
 mod given;
+mod options;
 mod paths;
 mod poll;
 mod process;

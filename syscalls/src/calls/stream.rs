@@ -165,14 +165,14 @@ impl Ctx<'_> {
             return Err(Errno::Again.into());
         }
         let slot = queue.pop_front().ok_or(Errno::Again)?;
-        let (flow_port, options) = (socket.local_port.unwrap_or(0), socket.options.keep);
+        let (flow_port, options) = (socket.local_port.unwrap_or(0), socket.options.clone());
         let accepted = self.sockets.get_mut(slot).ok_or(Errno::ConnAborted)?;
         self.outbox.net(Egress::Accepted { sock: accepted.id, flow_port });
         // As on Linux, an accepted socket begins with its listener's settings.
-        accepted.options.keep = options;
-        if let Some(wanted) = options.wanted() {
+        if let Some(wanted) = options.keep.wanted() {
             self.outbox.net(Egress::KeepAlive { sock: accepted.id, wanted: Some(wanted) });
         }
+        accepted.options = options;
         self.moved.note(accepted.id.0);
         self.process.descriptors.put(new_fd, OpenFile::socket(slot, flags), cloexec);
         self.fruitful();

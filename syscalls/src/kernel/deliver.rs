@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use crate::abi::Errno;
+use crate::family::{self, Family};
 use crate::process::Run;
 use crate::socket::{Socket, State, interest};
 use crate::sockets::Slot;
@@ -77,18 +78,18 @@ impl Kernel {
     }
 
     fn incoming(&mut self, listener: SockId, peer: HostAddr, send_window: u64) -> Result<SockId, Refused> {
-        let listener_slot = self.sockets.slot_of(listener).ok_or(Refused::NoListener)?;
+        let announced = self.sockets.slot_of(listener).ok_or(Refused::NoListener)?;
+        let listener_slot = self.listener_for(announced, peer).ok_or(Refused::NoListener)?;
         let socket = self.sockets.get(listener_slot).ok_or(Refused::NoListener)?;
-        let State::Listening { backlog, queue } = &socket.state else { return Err(Refused::NoListener) };
+        let State::Listening { backlog, queue, .. } = &socket.state else { return Err(Refused::NoListener) };
         if queue.len() >= *backlog as usize {
             return Err(Refused::Backlog);
         }
-        let (pid, port) = (socket.pid, socket.local_port);
-        let local_ip = if let HostAddr::V4([127, ..], _) = peer { [127, 0, 0, 1] } else { pid.cell_address() };
+        let (pid, family, port) = (socket.pid, socket.family, socket.local_port);
         let slot = self.sockets.insert(|id| {
-            let mut socket = Socket::new(id, pid, self.limits.recv_window);
+            let mut socket = Socket::new(id, pid, family, self.limits.recv_window);
             socket.connect(send_window);
-            socket.local_ip = local_ip;
+            socket.local_ip = family.shown(family::own_towards(family::ip_of(peer), pid));
             socket.local_port = port;
             socket.peer = Some(peer);
             socket
@@ -101,6 +102,17 @@ impl Kernel {
         }
         self.wake_for_socket(listener_slot, interest::READ);
         Ok(id)
+    }
+
+    /// Which of the listeners at a port a peer reaches: where both families have one of their own, that of its family.
+    fn listener_for(&self, announced: Slot, peer: HostAddr) -> Option<Slot> {
+        let socket = self.sockets.get(announced)?;
+        let State::Listening { twin, .. } = &socket.state else { return None };
+        let own = matches!(socket.family, Family::V6 { .. }) == family::is_v6(peer);
+        match twin {
+            Some(twin) if !own => Some(*twin),
+            _ => socket.family.takes(peer).then_some(announced),
+        }
     }
 
     fn data(&mut self, sock: SockId, bytes: Vec<u8>) {
@@ -120,9 +132,9 @@ impl Kernel {
     fn connect_failed(&mut self, sock: SockId, error: Errno) {
         let Some(slot) = self.sockets.slot_of(sock) else { return };
         let Some(socket) = self.sockets.get_mut(slot).filter(|it| it.state == State::Connecting) else { return };
-        let (pid, freed) = (socket.pid, socket.connect_failed(error));
+        let (pid, family, freed) = (socket.pid, socket.family, socket.connect_failed(error));
         if let (Some(port), Some(process)) = (freed, self.process_mut(pid)) {
-            process.ports.free(port);
+            process.ports.free(family, port);
         }
         self.wake_for_socket(slot, interest::READ | interest::WRITE);
     }

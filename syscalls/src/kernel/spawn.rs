@@ -2,6 +2,7 @@
 
 use super::{Entry, Kernel, index_of};
 use crate::descriptor::Descriptors;
+use crate::family::Family;
 use crate::open_file::OpenFile;
 use crate::ports::Ports;
 use crate::process::{Process, Run, Stdin, Turn};
@@ -133,11 +134,11 @@ impl Kernel {
     }
 
     fn open_listener(&mut self, ports: &mut Ports, pid: Pid, port: u16) -> OpenFile {
-        ports.take(port);
+        ports.take(Family::V4, port);
         let backlog = self.limits.backlog;
         let slot = self.sockets.insert(|id| {
-            let mut socket = Socket::new(id, pid, self.limits.recv_window);
-            socket.state = State::Listening { backlog, queue: VecDeque::new() };
+            let mut socket = Socket::new(id, pid, Family::V4, self.limits.recv_window);
+            socket.state = State::Listening { backlog, queue: VecDeque::new(), twin: None };
             socket.local_port = Some(port);
             socket.held_port = Some(port);
             self.outbox.net(Egress::Listen { pid, sock: id, port });

@@ -2,11 +2,11 @@
 //!
 //! Everything is read as it stands in the guest's memory when the call has finished.
 
-use crate::abi::layout::{self, EVENT, FDSTAT, FILESTAT, SUBSCRIPTION, Subscription, Topic};
+use crate::abi::layout::{self, EVENT, FDSTAT, FILESTAT, SOCKADDR_IN6, SUBSCRIPTION, Subscription, Topic};
 use crate::abi::types::{HANGUP, socket as c};
 use crate::abi::{Errno, FlagSet};
 use crate::memory;
-use replicode_log::{HostAddr, LogicalTime};
+use replicode_log::LogicalTime;
 use std::fmt;
 
 /// The most bytes of a path that a trace shows.
@@ -51,8 +51,8 @@ pub(super) struct AddressAt<'a>(pub(super) &'a [u8], pub(super) u32, pub(super) 
 
 impl fmt::Display for AddressAt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match memory::bytes(self.0, self.1, self.2.min(16)).and_then(layout::parse_sockaddr) {
-            Ok((ip, port)) => write!(f, "{}", HostAddr::V4(ip, port)),
+        match memory::bytes(self.0, self.1, self.2.min(SOCKADDR_IN6 as u32)).and_then(layout::parse_sockaddr) {
+            Ok(addr) => write!(f, "{addr}"),
             Err(_) => write!(f, "{:#x}", self.1),
         }
     }
@@ -70,7 +70,9 @@ impl Flags {
             FlagSet::Lookup => (true, &[(1, "FOLLOW")]),
             FlagSet::Times => (true, &[(1, "ATIM"), (2, "ATIM_NOW"), (4, "MTIM"), (8, "MTIM_NOW")]),
             FlagSet::Recv => (true, &[(1, "PEEK"), (2, "WAITALL")]),
-            FlagSet::Msg => (true, &[(1, "PEEK"), (2, "WAITALL"), (0x40, "DONTWAIT"), (0x4000, "NOSIGNAL")]),
+            FlagSet::Msg => {
+                (true, &[(1, "PEEK"), (2, "WAITALL"), (0x40, "DONTWAIT"), (0x4000, "NOSIGNAL"), (0x8000, "MORE")])
+            }
             FlagSet::Shutdown => (true, &[(1, "RD"), (2, "WR")]),
             FlagSet::New => (true, &[(0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
             FlagSet::Sock => (true, &[(6, "STREAM"), (5, "DGRAM"), (0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
@@ -90,9 +92,15 @@ impl Flags {
             ),
             FlagSet::Domain => (false, &[(0, "UNSPEC"), (1, "INET"), (2, "INET6"), (3, "UNIX")]),
             FlagSet::Protocol => (false, &[(6, "TCP"), (17, "UDP")]),
-            FlagSet::Level => {
-                (false, &[(c::SOL_SOCKET, "SOL_SOCKET"), (0, "IPPROTO_IP"), (c::IPPROTO_TCP, "IPPROTO_TCP")])
-            }
+            FlagSet::Level => (
+                false,
+                &[
+                    (c::SOL_SOCKET, "SOL_SOCKET"),
+                    (0, "IPPROTO_IP"),
+                    (c::IPPROTO_TCP, "IPPROTO_TCP"),
+                    (c::IPPROTO_IPV6, "IPPROTO_IPV6"),
+                ],
+            ),
             FlagSet::Whence => (false, &[(0, "SET"), (1, "CUR"), (2, "END")]),
             FlagSet::Advice => (
                 false,
@@ -152,6 +160,24 @@ impl fmt::Display for OptionName {
             (c::IPPROTO_TCP, c::TCP_KEEPIDLE) => "TCP_KEEPIDLE",
             (c::IPPROTO_TCP, c::TCP_KEEPINTVL) => "TCP_KEEPINTVL",
             (c::IPPROTO_TCP, c::TCP_KEEPCNT) => "TCP_KEEPCNT",
+            (c::SOL_SOCKET, c::SO_DEBUG) => "SO_DEBUG",
+            (c::SOL_SOCKET, c::SO_DONTROUTE) => "SO_DONTROUTE",
+            (c::SOL_SOCKET, c::SO_BROADCAST) => "SO_BROADCAST",
+            (c::SOL_SOCKET, c::SO_OOBINLINE) => "SO_OOBINLINE",
+            (c::SOL_SOCKET, c::SO_PRIORITY) => "SO_PRIORITY",
+            (c::SOL_SOCKET, c::SO_LINGER) => "SO_LINGER",
+            (c::SOL_SOCKET, c::SO_REUSEPORT) => "SO_REUSEPORT",
+            (c::SOL_SOCKET, c::SO_RCVLOWAT) => "SO_RCVLOWAT",
+            (c::SOL_SOCKET, c::SO_SNDLOWAT) => "SO_SNDLOWAT",
+            (c::IPPROTO_TCP, c::TCP_MAXSEG) => "TCP_MAXSEG",
+            (c::IPPROTO_TCP, c::TCP_CORK) => "TCP_CORK",
+            (c::IPPROTO_TCP, c::TCP_QUICKACK) => "TCP_QUICKACK",
+            (c::IPPROTO_TCP, c::TCP_FASTOPEN) => "TCP_FASTOPEN",
+            (c::IPPROTO_IP, c::IP_TOS) => "IP_TOS",
+            (c::IPPROTO_IP, c::IP_TTL) => "IP_TTL",
+            (c::IPPROTO_IPV6, c::IPV6_V6ONLY) => "IPV6_V6ONLY",
+            (c::IPPROTO_IPV6, c::IPV6_TCLASS) => "IPV6_TCLASS",
+            (c::IPPROTO_IPV6, c::IPV6_UNICAST_HOPS) => "IPV6_UNICAST_HOPS",
             _ => return write!(f, "{}", self.option),
         })
     }
