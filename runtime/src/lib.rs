@@ -3,6 +3,7 @@
 //! | module | it is |
 //! |---|---|
 //! | `args` | what can be asked for |
+//! | `check` | a module, judged before anything of it runs |
 //! | `cell`, `import` | from the command line to a cluster configuration and a file image |
 //! | `datadir`, `genesis`, `nodefile`, `digests` | a node's directory and its files |
 //! | `making` | directories that are being made, and attempts that are taken back |
@@ -19,6 +20,7 @@
 mod admin;
 mod args;
 mod cell;
+mod check;
 mod cluster;
 mod datadir;
 mod diff;
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Start(args) => orders::start(&args, json),
         Command::Kill(args) => orders::kill(&args, json),
         Command::Export(args) => export::run(&args, json),
+        Command::Check(args) => check::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }
