@@ -175,6 +175,9 @@ pub struct Ending {
     pub how: String,
     /// For a trap, what happened where, as the engine tells it.
     pub text: Option<String>,
+    /// The last lines that it printed to standard error, if it failed or ended soon after its start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
     /// That it is started again, if it is.
     #[serde(default)]
     pub again: Option<Again>,
@@ -216,7 +219,14 @@ impl Ending {
     #[must_use]
     pub fn new(pid: Pid, process: String, batch: BatchIndex, status: ExitStatus, text: Option<String>) -> Self {
         let code = if let ExitStatus::Code(code) = status { Some(code) } else { None };
-        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text, again: None }
+        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text, said: Vec::new(), again: None }
+    }
+
+    /// The [sentence](Self::sentence), and the last lines that it printed, `most` at most, each on a line below.
+    #[must_use]
+    pub fn story(&self, most: usize) -> String {
+        let last = self.said.iter().skip(self.said.len().saturating_sub(most));
+        self.sentence() + &last.map(|line| format!("\n  | {line}")).collect::<String>()
     }
 
     /// What follows, as the end of a sentence; empty when nothing does.

@@ -256,7 +256,12 @@ impl ApplyLoop {
                 }
                 Output::Console { stream, bytes, .. } => self.console.write(stream, &bytes, new)?,
                 Output::Started { pid, name } => tracing::info!("process {pid} '{name}' started in batch {index}"),
-                Output::Exited { pid, status } => tracing::info!("process {pid} ended in batch {index}: {status}"),
+                Output::Exited { pid, status } => {
+                    tracing::info!("process {pid} ended in batch {index}: {status}");
+                    for line in self.vitals.ending_of(pid).unwrap_or_default().said {
+                        tracing::info!("process {pid} said: {line}");
+                    }
+                }
                 Output::Restarting { pid, at, failures } => {
                     tracing::warn!("process {pid} is started again at {at}: short run number {failures} in a row");
                 }

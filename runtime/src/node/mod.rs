@@ -6,6 +6,7 @@
 //! | [`inbox`] | its one queue |
 //! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
+//! | [`last_words`] | what a process printed last |
 //! | [`progress`] | how far a start is that executes a long log again |
 //! | [`reports`] | when digests are compared with other nodes |
 //! | [`rest`] | how it comes to rest before it stops |
@@ -26,6 +27,7 @@ pub mod crowd;
 pub mod divergence;
 pub mod inbox;
 pub mod joined;
+pub mod last_words;
 pub mod main_program;
 pub mod orders;
 #[cfg(feature = "planted-nondeterminism")]
@@ -313,6 +315,12 @@ impl Node {
     #[must_use]
     pub fn published(&self) -> &[PublishedPort] {
         &self.published
+    }
+
+    /// What tells of the processes, also when the node has stopped.
+    #[must_use]
+    pub fn vitals(&self) -> Arc<Vitals> {
+        self.about.vitals.clone()
     }
 
     /// Waits for the end, and stops all parts.
