@@ -6,7 +6,7 @@ mod publish;
 mod values;
 
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
-pub use programs::CheckArgs;
+pub use programs::{CheckArgs, FilesArgs, FilesCommand};
 pub use publish::{Publish, published_twice};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
 
@@ -71,6 +71,8 @@ pub enum Command {
     Kill(OrderArgs),
     /// Copy a cell's files out of a stopped node's recording.
     Export(ExportArgs),
+    /// List, print or copy the cell's files on a running node.
+    Files(FilesArgs),
     /// Say what a module asks for and whether it can run here, before anything of it does.
     Check(CheckArgs),
 }
@@ -316,6 +318,10 @@ mod tests {
             "replicode start d kv --json",
             "replicode kill d kv",
             "replicode export d out --until 7",
+            "replicode files d ls",
+            "replicode files d ls /var --json",
+            "replicode files d cat /a /b",
+            "replicode files d cp /a out",
             "replicode check a.wasm --limit memory_bytes=64M --json",
         ] {
             assert_eq!(parse(line).map(|_| ()), Ok(()), "{line}");
@@ -331,6 +337,9 @@ mod tests {
             "replicode kill d",
             "replicode export d",
             "replicode check",
+            "replicode files d",
+            "replicode files d cat",
+            "replicode files d cp /a",
             "replicode init d kv.wasm",
         ] {
             assert!(parse(line).is_err(), "{line}");

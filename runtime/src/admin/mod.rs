@@ -6,10 +6,13 @@
 //! -> {"ask":"tea"}             <- {"error":"…"}
 //! ```
 //!
+//! The cell's files are read in pieces (`list`, `read`), each as it stands between two batches.
+//!
 //! The socket is 0600 in a 0700 directory, and the server also asks the system who is at the other end. What can change a
 //! cell (`start`, `kill`) goes through its log like any other input.
 
 pub mod client;
+pub mod files;
 pub mod paused;
 pub mod server;
 
@@ -42,6 +45,21 @@ pub enum Request {
         from: Option<u64>,
         /// How many.
         limit: u64,
+    },
+    /// One of the cell's files, or the entries of a directory. Answers [`files::Listed`].
+    List {
+        /// Its path from the root.
+        path: files::Name,
+        /// Only entries behind this one.
+        #[serde(default)]
+        after: Option<files::Name>,
+    },
+    /// A piece of one of the cell's files. Answers [`files::Piece`].
+    Read {
+        /// Its path from the root.
+        path: files::Name,
+        /// Where the piece begins.
+        offset: u64,
     },
     /// Start a program. Answers [`Ordered`].
     Start {

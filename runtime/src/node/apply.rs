@@ -15,6 +15,7 @@ use super::console::Console;
 use super::contradicted;
 use super::crowd::Crowd;
 use super::divergence;
+use super::files;
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
 use super::orders::Orders;
@@ -456,6 +457,7 @@ impl ApplyLoop {
                     "a running node remembers its last batches only, from {first} on; stop it to read all of its log"
                 )),
             },
+            Query::Files(query) => files::answer(&self.machine, &query).map(Answered::Files),
             Query::Peer(question) => Ok(Answered::Bytes(divergence::answer(&self.machine, &question))),
         }
     }
