@@ -1,10 +1,12 @@
 //! The command line: what can be asked for, in the words that `--help` prints.
 
 mod endings;
+mod programs;
 mod publish;
 mod values;
 
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
+pub use programs::{CheckArgs, FilesArgs, FilesCommand};
 pub use publish::{Publish, published_twice};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
 
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
+  replicode check hello.wasm                       what a program asks for, and whether it can run here
   replicode run hello.wasm -- one two              run a program once; exit with its code
   replicode run kv.wasm --publish 6379             a server on one node; its log is kept in ./replicode-data/kv
   replicode up kv.wasm --nodes 3 --publish 6379    three nodes on this machine, on ports 6379, 6380, 6381
@@ -68,6 +71,10 @@ pub enum Command {
     Kill(OrderArgs),
     /// Copy a cell's files out of a stopped node's recording.
     Export(ExportArgs),
+    /// List, print or copy the cell's files on a running node.
+    Files(FilesArgs),
+    /// Say what a module asks for and whether it can run here, before anything of it does.
+    Check(CheckArgs),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.
@@ -311,6 +318,11 @@ mod tests {
             "replicode start d kv --json",
             "replicode kill d kv",
             "replicode export d out --until 7",
+            "replicode files d ls",
+            "replicode files d ls /var --json",
+            "replicode files d cat /a /b",
+            "replicode files d cp /a out",
+            "replicode check a.wasm --limit memory_bytes=64M --json",
         ] {
             assert_eq!(parse(line).map(|_| ()), Ok(()), "{line}");
         }
@@ -324,6 +336,10 @@ mod tests {
             "replicode run a.wasm --restart sometimes",
             "replicode kill d",
             "replicode export d",
+            "replicode check",
+            "replicode files d",
+            "replicode files d cat",
+            "replicode files d cp /a",
             "replicode init d kv.wasm",
         ] {
             assert!(parse(line).is_err(), "{line}");

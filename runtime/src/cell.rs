@@ -1,6 +1,6 @@
 //! From the command line to a cell: what is to be run, put together once and then equal on all nodes.
 
-use crate::args::CellArgs;
+use crate::args::{CellArgs, LimitSetting};
 use crate::datadir::{self, DataDir, Genesis};
 use crate::{Usage, import, starting, telemetry};
 use anyhow::{Context, Result, bail, ensure};
@@ -34,7 +34,7 @@ impl<'a> Files<'a> {
 /// # Errors
 /// The first thing that is wrong, in the words of the command line.
 pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) -> Result<Genesis> {
-    let limits = limits(args)?;
+    let limits = limits(&args.limit)?;
     let name = name(args)?;
     let mut modules: Vec<(Digest, Vec<u8>)> = Vec::new();
     let mut paths: Vec<PathBuf> = Vec::new();
@@ -159,7 +159,11 @@ fn stem(path: &Path) -> String {
     stem.chars().take(63).map(fit).collect()
 }
 
-fn read_module(path: &Path, max: u64) -> Result<Vec<u8>> {
+/// The bytes of a module's file.
+///
+/// # Errors
+/// When it cannot be read, or is larger than `max`.
+pub fn read_module(path: &Path, max: u64) -> Result<Vec<u8>> {
     let what = || format!("cannot read module {}", path.display());
     starting::at(format!("reading module {}", path.display()));
     // A pipe will do; it has no length beforehand.
@@ -181,10 +185,14 @@ fn usage(why: impl ToString) -> anyhow::Error {
     Usage(why.to_string()).into()
 }
 
-fn limits(args: &CellArgs) -> Result<Limits> {
+/// The limits that were asked for.
+///
+/// # Errors
+/// When there is no limit of that name, or its value is out of range.
+pub fn limits(settings: &[LimitSetting]) -> Result<Limits> {
     let mut table = serde_json::to_value(Limits::default()).context("cannot list the limits")?;
     let Some(fields) = table.as_object_mut() else { bail!("cannot list the limits") };
-    for setting in &args.limit {
+    for setting in settings {
         if !fields.contains_key(&setting.name) {
             let known: Vec<&str> = fields.keys().map(String::as_str).collect();
             return Err(usage(format!(

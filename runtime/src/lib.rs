@@ -3,6 +3,7 @@
 //! | module | it is |
 //! |---|---|
 //! | `args` | what can be asked for |
+//! | `check` | a module, judged before anything of it runs |
 //! | `cell`, `import` | from the command line to a cluster configuration and a file image |
 //! | `datadir`, `genesis`, `nodefile`, `digests` | a node's directory and its files |
 //! | `making` | directories that are being made, and attempts that are taken back |
@@ -10,6 +11,7 @@
 //! | `run`, `up`, `serve`, `cluster` | the commands that start something, and what `up` and `init` make |
 //! | `starting` | what they are at until something runs |
 //! | `admin`, `rows`, `show` | what a node tells, and how people see it |
+//! | `files` | the cell's files on a running node |
 //! | `orders` | what a node is told to do with its programs |
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
@@ -19,11 +21,13 @@
 mod admin;
 mod args;
 mod cell;
+mod check;
 mod cluster;
 mod datadir;
 mod diff;
 mod digests;
 mod export;
+mod files;
 mod genesis;
 mod hints;
 mod import;
@@ -81,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Start(args) => orders::start(&args, json),
         Command::Kill(args) => orders::kill(&args, json),
         Command::Export(args) => export::run(&args, json),
+        Command::Files(args) => files::run(&args, json),
+        Command::Check(args) => check::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }

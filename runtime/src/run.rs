@@ -1,6 +1,7 @@
 //! `replicode run`: a program on one node, with an embedded log.
 
 use crate::Usage;
+use crate::admin::Ending;
 use crate::args::{CellArgs, Publish, RunArgs, published_twice};
 use crate::cell::{self, Files};
 use crate::datadir::{DataDir, Genesis};
@@ -17,6 +18,7 @@ use replicode_gateway::Patience;
 use replicode_log::{ExitStatus, NodeId};
 use replicode_replication::Steering;
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,13 +94,15 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         }
     }
     running.tell_progress(move |told| telemetry::progress(told, json))?;
+    let vitals = running.vitals();
     let end = running.wait()?;
     place.remove();
-    Ok(exit_code(&args.cell, &name, end, json))
+    let ending = vitals.ended().into_iter().rev().find(|ending| ending.process == name).unwrap_or_default();
+    Ok(exit_code(&args.cell, &name, end, &ending, json))
 }
 
 /// What the shell is told.
-fn exit_code(cell: &CellArgs, name: &str, end: End, json: bool) -> u8 {
+fn exit_code(cell: &CellArgs, name: &str, end: End, ending: &Ending, json: bool) -> u8 {
     let (code, say) = match end {
         End::Exited(ExitStatus::Code(code)) => ((code & 0xff) as u8, None),
         End::Exited(status @ ExitStatus::Trap(_)) => (TRAPPED, Some(status)),
@@ -112,9 +116,17 @@ fn exit_code(cell: &CellArgs, name: &str, end: End, json: bool) -> u8 {
             End::Exited(status) => status.to_string(),
             End::Stopped(_) => "stopped".to_string(),
         };
-        telemetry::say_json(&serde_json::json!({"program": name, "end": end, "exit_code": code}));
+        let (batch, said) = (ending.batch, &ending.said);
+        telemetry::say_json(
+            &serde_json::json!({"program": name, "end": end, "exit_code": code, "batch": batch, "said": said}),
+        );
     } else if let Some(status) = say {
-        telemetry::say(&format!("'{name}' was stopped ({status})"));
+        telemetry::say(&format!("'{name}' was stopped in batch #{} ({status})", ending.batch));
+    } else if let End::Exited(status @ ExitStatus::Code(1..)) = end
+        && std::io::stderr().is_terminal()
+    {
+        // Its own words stand just above. A script that reads them gets nothing of ours between them.
+        telemetry::say(&format!("'{name}' ended in batch #{}: {status}", ending.batch));
     }
     code
 }

@@ -148,6 +148,9 @@ pub fn bytes(n: u64) -> String {
 /// From so many milliseconds without a word of a leader on, a node is told to be cut off: longer than an election takes.
 const CUT_OFF_MS: u64 = 2_000;
 
+/// Ended processes whose last lines `status` shows.
+const STORIES: usize = 3;
+
 fn status_text(status: &Status) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
@@ -224,8 +227,10 @@ fn status_text(status: &Status) -> String {
         line("clients", format!("{} {}", status.clients.len(), status.clients.join(" ")).trim_end().to_string());
         line("table", format!("{} of {} connections", status.connections, status.connections_limit));
     }
-    for ending in &status.ended {
-        line("ended", ending.sentence());
+    for (n, ending) in status.ended.iter().enumerate() {
+        // One that fails again and again says the same each time.
+        let told = n + STORIES >= status.ended.len();
+        line("ended", if told { ending.story(usize::MAX) } else { ending.sentence() });
     }
     if let Some(hint) = &status.hint {
         line("hint", hint.clone());
@@ -393,11 +398,14 @@ mod tests {
             code: None,
             how: "trap: Unreachable".into(),
             text: Some("error\nCaused by:\n    wasm trap: unreachable\n".into()),
+            said: vec!["one".into(), "two".into()],
             again: None,
         };
         let text = status_text(&Status { ended: vec![ended.clone()], hint: Some("look".into()), ..Status::default() });
         assert!(
-            text.contains("ended      process 1 'kv' ended in batch #7: trap: Unreachable (wasm trap: unreachable)"),
+            text.contains(
+                "ended      process 1 'kv' ended in batch #7: trap: Unreachable (wasm trap: unreachable)\n  | one\n  | two\n"
+            ),
             "{text}"
         );
         assert!(text.ends_with("hint       look\n"), "{text}");

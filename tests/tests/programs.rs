@@ -28,6 +28,8 @@ const TESTED: &[(&str, &str)] = &[
     ("hostile", "hostile_*"),
     ("endings", "sockets::connections_end_*"),
     ("notes", "restarts::*"),
+    ("hello-axum", "rust_guests::axum_*"),
+    ("hello-hyper", "rust_guests::hyper_*"),
 ];
 
 const fn starts_with(text: &[u8], at: usize, word: &[u8]) -> bool {

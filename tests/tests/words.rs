@@ -302,7 +302,7 @@ fn errors_name_the_file_and_the_way_out() -> Result<()> {
         refused(command, &[&not_a_directory, "name a"])?;
     }
     refused(&["run", &hello, "--data", &below], &[&below, &format!("{file} is a file"), "name another"])?;
-    refused(&["run", &file], &[&file, "begins with \"#!/bin/s\"", "wasm32-wasip1"])?;
+    refused(&["run", &file], &[&file, "it is a script (\"#!/bin/sh\")", "replicode-cc"])?;
     refused(&["run", &hello, "--name", "../kv"], &["'../kv' is not a program name"])?;
     refused(&["up", &hello, "--name", ".."], &["'..' is not a program name"])?;
 

@@ -6,10 +6,13 @@
 //! -> {"ask":"tea"}             <- {"error":"…"}
 //! ```
 //!
+//! The cell's files are read in pieces (`list`, `read`), each as it stands between two batches.
+//!
 //! The socket is 0600 in a 0700 directory, and the server also asks the system who is at the other end. What can change a
 //! cell (`start`, `kill`) goes through its log like any other input.
 
 pub mod client;
+pub mod files;
 pub mod paused;
 pub mod server;
 
@@ -42,6 +45,21 @@ pub enum Request {
         from: Option<u64>,
         /// How many.
         limit: u64,
+    },
+    /// One of the cell's files, or the entries of a directory. Answers [`files::Listed`].
+    List {
+        /// Its path from the root.
+        path: files::Name,
+        /// Only entries behind this one.
+        #[serde(default)]
+        after: Option<files::Name>,
+    },
+    /// A piece of one of the cell's files. Answers [`files::Piece`].
+    Read {
+        /// Its path from the root.
+        path: files::Name,
+        /// Where the piece begins.
+        offset: u64,
     },
     /// Start a program. Answers [`Ordered`].
     Start {
@@ -175,6 +193,9 @@ pub struct Ending {
     pub how: String,
     /// For a trap, what happened where, as the engine tells it.
     pub text: Option<String>,
+    /// The last lines that it printed to standard error, if it failed or ended soon after its start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
     /// That it is started again, if it is.
     #[serde(default)]
     pub again: Option<Again>,
@@ -216,7 +237,14 @@ impl Ending {
     #[must_use]
     pub fn new(pid: Pid, process: String, batch: BatchIndex, status: ExitStatus, text: Option<String>) -> Self {
         let code = if let ExitStatus::Code(code) = status { Some(code) } else { None };
-        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text, again: None }
+        Self { pid: pid.0, process, batch: batch.0, code, how: status.to_string(), text, said: Vec::new(), again: None }
+    }
+
+    /// The [sentence](Self::sentence), and the last lines that it printed, `most` at most, each on a line below.
+    #[must_use]
+    pub fn story(&self, most: usize) -> String {
+        let last = self.said.iter().skip(self.said.len().saturating_sub(most));
+        self.sentence() + &last.map(|line| format!("\n  | {line}")).collect::<String>()
     }
 
     /// What follows, as the end of a sentence; empty when nothing does.

@@ -15,6 +15,7 @@ use super::console::Console;
 use super::contradicted;
 use super::crowd::Crowd;
 use super::divergence;
+use super::files;
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
 use super::orders::Orders;
@@ -256,7 +257,12 @@ impl ApplyLoop {
                 }
                 Output::Console { stream, bytes, .. } => self.console.write(stream, &bytes, new)?,
                 Output::Started { pid, name } => tracing::info!("process {pid} '{name}' started in batch {index}"),
-                Output::Exited { pid, status } => tracing::info!("process {pid} ended in batch {index}: {status}"),
+                Output::Exited { pid, status } => {
+                    tracing::info!("process {pid} ended in batch {index}: {status}");
+                    for line in self.vitals.ending_of(pid).unwrap_or_default().said {
+                        tracing::info!("process {pid} said: {line}");
+                    }
+                }
                 Output::Restarting { pid, at, failures } => {
                     tracing::warn!("process {pid} is started again at {at}: short run number {failures} in a row");
                 }
@@ -451,6 +457,7 @@ impl ApplyLoop {
                     "a running node remembers its last batches only, from {first} on; stop it to read all of its log"
                 )),
             },
+            Query::Files(query) => files::answer(&self.machine, &query).map(Answered::Files),
             Query::Peer(question) => Ok(Answered::Bytes(divergence::answer(&self.machine, &question))),
         }
     }

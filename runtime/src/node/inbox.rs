@@ -6,6 +6,7 @@
 //! A mutex and a condition, and no channel from a library: those spin and yield before they sleep, which on a machine whose
 //! processors have other work costs every batch two or three system calls.
 
+use super::files::{FileQuery, Told};
 use super::scheduling::Placement;
 use nix::sys::signal::Signal;
 use replicode_log::NodeId;
@@ -61,6 +62,8 @@ pub enum Query {
         /// How many.
         limit: u64,
     },
+    /// Something about the cell's files.
+    Files(FileQuery),
     /// A peer's question about a divergence, encoded.
     Peer(Vec<u8>),
 }
@@ -73,6 +76,8 @@ pub type Reply = Result<Answered, String>;
 pub enum Answered {
     /// JSON for the admin socket.
     Json(serde_json::Value),
+    /// About files, for the admin socket.
+    Files(Told),
     /// Bytes for a peer.
     Bytes(Vec<u8>),
 }

@@ -6,6 +6,8 @@
 //! | [`inbox`] | its one queue |
 //! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
+//! | [`files`] | the cell's files, told between two batches |
+//! | [`last_words`] | what a process printed last |
 //! | [`progress`] | how far a start is that executes a long log again |
 //! | [`reports`] | when digests are compared with other nodes |
 //! | [`rest`] | how it comes to rest before it stops |
@@ -24,8 +26,10 @@ pub mod console_file;
 mod contradicted;
 pub mod crowd;
 pub mod divergence;
+pub mod files;
 pub mod inbox;
 pub mod joined;
+pub mod last_words;
 pub mod main_program;
 pub mod orders;
 #[cfg(feature = "planted-nondeterminism")]
@@ -54,6 +58,7 @@ use anyhow::{Context, Result, anyhow};
 use apply::{ApplyLoop, LoopState};
 use console::Console;
 use crowd::Crowd;
+use files::FileQuery;
 use inbox::{Answered, Inbox, Query};
 use main_program::MainProgram;
 use orders::Orders;
@@ -315,6 +320,12 @@ impl Node {
         &self.published
     }
 
+    /// What tells of the processes, also when the node has stopped.
+    #[must_use]
+    pub fn vitals(&self) -> Arc<Vitals> {
+        self.about.vitals.clone()
+    }
+
     /// Waits for the end, and stops all parts.
     ///
     /// # Errors
@@ -371,13 +382,24 @@ impl About {
             Request::Ps => return self.processes(),
             Request::Nat => Query::Nat,
             Request::Log { from, limit } => Query::Batches { from, limit: limit.min(MAX_BATCHES) },
+            Request::List { path, after } => self.files(FileQuery::List(path, after))?,
+            Request::Read { path, offset } => self.files(FileQuery::Read(path, offset))?,
             Request::Start { program } => return self.orders.give(&self.replica, Order::Start { program }),
             Request::Kill { program } => return self.orders.give(&self.replica, Order::Kill { program }),
         };
         match self.inbox.ask(query).map_err(anyhow::Error::msg)? {
             Answered::Json(value) => Ok(value),
+            Answered::Files(told) => Ok(told.into_json()?),
             Answered::Bytes(_) => Err(anyhow!("the machine answered something else")),
         }
+    }
+
+    /// A question about files. Not while the node executes what its log held: its files are those of long ago.
+    fn files(&self, query: FileQuery) -> Result<Query> {
+        if let Some(replay) = self.replayed() {
+            return Err(anyhow!("the node is starting and executes its log again, {replay}: ask when it is through"));
+        }
+        Ok(Query::Files(query))
     }
 
     /// The processes, as the machine has them; while it executes a batch that takes long, what is known without it.
@@ -387,7 +409,7 @@ impl About {
         if executing.is_none() {
             match self.inbox.ask(Query::Processes) {
                 Ok(Answered::Json(value)) => return Ok(value),
-                Ok(Answered::Bytes(_)) => return Err(anyhow!("the machine answered something else")),
+                Ok(_) => return Err(anyhow!("the machine answered something else")),
                 Err(why) => executing = Some(busy().ok_or_else(|| anyhow!(why))?),
             }
         }

@@ -1,8 +1,11 @@
 //! What the machine thread leaves on the table for others to look at without disturbing it: how far it is, and what the
 //! last batches held. So `status` answers even while a program computes for minutes.
 
+use super::last_words::LastWords;
 use crate::admin::{Again, BatchRow, Ending, Executing};
-use replicode_log::{Batch, BatchIndex, BootNo, Digest, Input, LogicalTime, Order, Output, Pid};
+use replicode_log::{
+    Batch, BatchIndex, BootNo, ConsoleStream, Digest, ExitStatus, Input, LogicalTime, Order, Output, Pid,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +14,9 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(2);
 /// A batch that takes longer than this is shown as being executed.
 const MOMENT: Duration = Duration::from_millis(500);
+
+/// A program that ends by itself so soon after its start has not come to its work.
+const SOON_NS: u64 = 10_000_000_000;
 
 /// Ended processes that are remembered.
 const ENDINGS: usize = 64;
@@ -36,11 +42,33 @@ pub struct State {
     pub ended: VecDeque<Ending>,
     /// What is wrong in the way the cell is used.
     pub hint: Option<String>,
-    /// Names of the processes that run, and what was noted about them.
-    running: BTreeMap<Pid, (String, Option<String>)>,
+    /// The processes that run.
+    running: BTreeMap<Pid, Running>,
     executing: Option<(BatchIndex, Instant)>,
     window: (Instant, u64),
     rate: f64,
+}
+
+/// What is known of a process while it runs.
+#[derive(Clone, Debug, Default)]
+struct Running {
+    name: String,
+    since: LogicalTime,
+    /// What was noted about it.
+    noted: Option<String>,
+    words: LastWords,
+}
+
+impl Running {
+    /// Why it may have ended, in its own words; nothing when it was told to end, or had done its work.
+    fn said(&self, status: ExitStatus, now: LogicalTime) -> Vec<String> {
+        let tells = match status {
+            ExitStatus::Killed => false,
+            ExitStatus::Code(0) => now.since(self.since) < SOON_NS,
+            _ => true,
+        };
+        if tells { self.words.lines() } else { Vec::new() }
+    }
 }
 
 impl Vitals {
@@ -91,8 +119,8 @@ impl Vitals {
 
     /// Something was noted about a process: if it ends in this batch, that is why.
     pub fn note(&self, pid: Pid, text: &str) {
-        if let Some((_, noted)) = self.lock().running.get_mut(&pid) {
-            *noted = Some(text.to_string());
+        if let Some(process) = self.lock().running.get_mut(&pid) {
+            process.noted = Some(text.to_string());
         }
     }
 
@@ -100,15 +128,24 @@ impl Vitals {
     pub fn follow(&self, index: BatchIndex, output: &Output) {
         match output {
             Output::Started { pid, name } => {
-                self.lock().running.insert(*pid, (name.clone(), None));
+                let mut state = self.lock();
+                let process = Running { name: name.clone(), since: state.time, ..Running::default() };
+                state.running.insert(*pid, process);
+            }
+            Output::Console { pid, stream: ConsoleStream::Stderr, bytes } => {
+                if let Some(process) = self.lock().running.get_mut(pid) {
+                    process.words.push(bytes);
+                }
             }
             Output::Exited { pid, status } => {
                 let mut state = self.lock();
-                let (process, text) = state.running.remove(pid).unwrap_or_default();
+                let process = state.running.remove(pid).unwrap_or_default();
+                let said = process.said(*status, state.time);
                 if state.ended.len() == ENDINGS {
                     state.ended.pop_front();
                 }
-                state.ended.push_back(Ending::new(*pid, process, index, *status, text));
+                let ending = Ending::new(*pid, process.name, index, *status, process.noted);
+                state.ended.push_back(Ending { said, ..ending });
             }
             // Follows on the end of that process, or on a start that there was no room for.
             Output::Restarting { pid, at, failures } => {
@@ -135,7 +172,13 @@ impl Vitals {
     /// The processes that ran when the last batch was done.
     #[must_use]
     pub fn running(&self) -> Vec<(Pid, String)> {
-        self.lock().running.iter().map(|(pid, (name, _))| (*pid, name.clone())).collect()
+        self.lock().running.iter().map(|(pid, process)| (*pid, process.name.clone())).collect()
+    }
+
+    /// How a process has ended, if it is remembered.
+    #[must_use]
+    pub fn ending_of(&self, pid: Pid) -> Option<Ending> {
+        self.lock().ended.iter().rev().find(|ending| ending.pid == pid.0).cloned()
     }
 
     /// The processes that have ended, as far as they are remembered.

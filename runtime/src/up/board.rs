@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// Ended processes shown below the table.
 const ENDED: usize = 4;
+/// Lines of what an ended process printed last; and in the live picture, whose place is small.
+const SAID: usize = 10;
+const SAID_LIVE: usize = 3;
 /// Ended processes that are remembered; more than a node tells of.
 const KEPT: usize = 256;
 /// Lines of news kept below the table.
@@ -300,7 +303,7 @@ impl Board {
             News::Ended(ending) => {
                 // In the live picture it stands in a place of its own.
                 if self.style != Style::Live {
-                    self.tell(&ending.sentence(), &json!({"event": "ended", "ended": ending}));
+                    self.tell(&ending.story(SAID), &json!({"event": "ended", "ended": ending}));
                 }
             }
             News::Again(ending) => {
@@ -365,7 +368,7 @@ impl Board {
         }
         let mut text = format!("replicode up: '{}' in {}\n{table}", self.name, self.root.display());
         for ending in self.ended.values().rev().take(ENDED).rev() {
-            text.push_str(&ending.sentence());
+            text.push_str(&ending.story(SAID_LIVE));
             text.push('\n');
         }
         for line in &self.news {
@@ -439,7 +442,7 @@ mod tests {
     fn a_program_that_ended_stays_in_the_picture() {
         let mut board = live();
         let (process, how) = ("kv".to_string(), "exit 3".to_string());
-        let mut ended = vec![Ending { pid: 1, process, batch: 9, code: Some(3), how, text: None, again: None }];
+        let mut ended = vec![Ending { pid: 1, process, batch: 9, code: Some(3), how, text: None, ..Ending::default() }];
         for n in [1, 2, 1] {
             board.seen(node(n), Some(n as u32), Some(Status { ended: ended.clone(), ..status(n, n as u32) }));
         }

@@ -11,6 +11,8 @@
 //! | [`engine`] | every source of nondeterminism and its switch; the fingerprint |
 //! | `features` | the instructions that guests are compiled to |
 //! | [`module`] | accepts or refuses a module |
+//! | [`facts`], [`imports`] | what a module says about itself; its imports, each judged |
+//! | `nature` | what a file is that is no core module |
 //! | [`guest`] | one process: its stack, its suspension |
 //! | [`loader`] | modules by digest; the machine's way to start processes |
 //! | `hatch` | how the kernel is lent to a running guest and taken back |
@@ -23,18 +25,22 @@
 
 mod cap;
 pub mod engine;
+pub mod facts;
 mod features;
 pub mod guest;
 mod hatch;
 mod host;
+pub mod imports;
 mod linker;
 pub mod loader;
 pub mod module;
+mod nature;
 mod shim;
 mod start_section;
 mod trap;
 
 pub use engine::{EngineError, WasmEngine};
+pub use facts::Facts;
 pub use guest::WasmGuest;
 pub use loader::WasmLoader;
 pub use module::{BadImport, CompiledModule, ModuleError};

@@ -5,13 +5,15 @@
 
 use crate::WasmEngine;
 use crate::engine::MAX_TABLE_ELEMENTS;
+use crate::facts::Facts;
 use crate::host::Host;
-use crate::{linker, shim, start_section};
+use crate::imports::Judgement;
+use crate::{nature, shim, start_section};
 use replicode_log::Digest;
-use replicode_syscalls::abi::{self, IMPORTS, Import};
+use replicode_syscalls::abi::Import;
 use std::borrow::Cow;
 use std::fmt;
-use wasmtime::{Engine, ExternType, FuncType, ImportType, InstancePre, Module, ModuleExport};
+use wasmtime::{Engine, ExternType, FuncType, InstancePre, Module, ModuleExport};
 
 /// An import that the host does not offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct BadImport {
     pub wanted: String,
     /// What is wrong with it.
     pub why: String,
+    /// What to do about it.
+    pub way_out: &'static str,
 }
 
 impl fmt::Display for BadImport {
@@ -40,14 +44,17 @@ pub enum ModuleError {
         max: u64,
     },
     /// Not WebAssembly at all.
-    #[error(
-        "this is not a WebAssembly module: it {0}, where \"\\0asm\" should stand. build the program for wasm32-wasip1 \
-         (wasm_programs/README.md)"
-    )]
+    #[error("this is not a WebAssembly module: {0}")]
     NotWasm(String),
     /// A component, not a core module.
-    #[error("this is a WebAssembly component: build a core module instead (target wasm32-wasip1)")]
-    Component,
+    #[error("{0}")]
+    Component(String),
+    /// It uses what no program here can: threads, for example.
+    #[error("{0}")]
+    NotOffered(String),
+    /// An object file, which has not been linked.
+    #[error("this is an object file, to be linked with others: link it with replicode-cc")]
+    Object,
     /// Cut short, malformed, or using a proposal that is switched off.
     #[error("the module is cut short, malformed, or uses what replicode does not offer: {0}")]
     Invalid(String),
@@ -91,8 +98,17 @@ fn imports(n: usize) -> String {
     if n == 1 { "an import".into() } else { format!("{n} imports") }
 }
 
+/// One line for each, and each way out once, after the last line that it is for.
 fn lines(bad: &[BadImport]) -> String {
-    bad.iter().map(BadImport::to_string).collect::<Vec<_>>().join("\n")
+    let mut lines = String::new();
+    for (n, import) in bad.iter().enumerate() {
+        lines.push_str(&format!("{import}\n"));
+        if !bad[n + 1..].iter().any(|later| later.way_out == import.way_out) {
+            lines.push_str(&format!("    {}\n", import.way_out));
+        }
+    }
+    lines.truncate(lines.trim_end().len());
+    lines
 }
 
 const fn hint(reactor: &bool) -> &'static str {
@@ -114,12 +130,20 @@ impl CompiledModule {
         let limits = engine.limits();
         check_header(wasm, limits.module_bytes)?;
         let digest = Digest::of(wasm);
+        let facts = Facts::read(wasm, false);
+        if let Some(why) = facts.refusal() {
+            return Err(ModuleError::NotOffered(why));
+        }
+        let whole = wasm;
         let wasm = start_section::export_start(wasm).map_or(Cow::Borrowed(wasm), Cow::Owned);
         let invalid = |error: wasmtime::Error| ModuleError::Invalid(format!("{error:#}"));
-        let module = Module::from_binary(engine.engine(), &wasm).map_err(invalid)?;
+        // What stands in the code is looked at only when the engine does not take it.
+        let refused =
+            |error| Facts::read(whole, true).refusal().map_or_else(|| invalid(error), ModuleError::NotOffered);
+        let module = Module::from_binary(engine.engine(), &wasm).map_err(refused)?;
 
-        let imports = check_imports(engine.engine(), &module)?;
-        check_exports(&module)?;
+        let imports = check_imports(&facts)?;
+        check_exports(&module, &facts)?;
         check_size(&module, limits.memory_bytes)?;
 
         let shim = Module::new(engine.engine(), shim::text(&imports)).map_err(invalid)?;
@@ -173,51 +197,34 @@ fn check_header(wasm: &[u8], max: u64) -> Result<(), ModuleError> {
         return Err(ModuleError::TooLarge { len: wasm.len(), max });
     }
     if !wasm.starts_with(b"\0asm") {
-        // As much as is needed to recognise a script, a text form, or a program for this machine.
-        let begins = wasm.get(..8).unwrap_or(wasm).escape_ascii();
-        let begins = if wasm.is_empty() { "is empty".to_string() } else { format!("begins with \"{begins}\"") };
-        return Err(ModuleError::NotWasm(begins));
+        return Err(ModuleError::NotWasm(nature::of(wasm)));
     }
     // The upper half of the version is the layer: 0 for core modules, 1 for components.
     if wasm.get(6..8) == Some(&[1, 0]) {
-        return Err(ModuleError::Component);
+        return Err(ModuleError::Component(nature::of_component(wasm)));
     }
     Ok(())
 }
 
-fn check_imports(engine: &Engine, module: &Module) -> Result<Vec<&'static Import>, ModuleError> {
+fn check_imports(facts: &Facts) -> Result<Vec<&'static Import>, ModuleError> {
     let mut found = Vec::new();
     let mut bad = Vec::new();
-    for import in module.imports() {
-        match check_import(engine, &import) {
-            Ok(known) => found.push(known),
-            Err(why) => {
-                let wanted = format!("{}.{}: {}", import.module(), import.name(), describe(&import.ty()));
-                bad.push(BadImport { wanted, why });
+    for import in &facts.imports {
+        match import.judge() {
+            Judgement::Served(known) | Judgement::Refused(known) => found.push(known),
+            Judgement::Unknown(why) => {
+                bad.push(BadImport { wanted: import.to_string(), why, way_out: import.way_out() });
             }
         }
     }
     if bad.is_empty() { Ok(found) } else { Err(ModuleError::Imports(bad)) }
 }
 
-fn check_import(engine: &Engine, import: &ImportType<'_>) -> Result<&'static Import, String> {
-    let ExternType::Func(wanted) = import.ty() else {
-        return Err("only functions can be imported".into());
-    };
-    let Some(known) = abi::import(import.module(), import.name()) else {
-        return Err(match IMPORTS.iter().any(|known| known.module == import.module()) {
-            true => format!("'{}' has no such function", import.module()),
-            false => format!("there is no module '{}'", import.module()),
-        });
-    };
-    let offered = linker::func_type(engine, known);
-    if FuncType::eq(&wanted, &offered) { Ok(known) } else { Err(format!("its type is {}", describe_func(&offered))) }
-}
-
-fn check_exports(module: &Module) -> Result<(), ModuleError> {
+fn check_exports(module: &Module, facts: &Facts) -> Result<(), ModuleError> {
     match module.get_export("_start") {
         Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => {}
         Some(ty) => return Err(ModuleError::StartType(describe(&ty))),
+        None if facts.object => return Err(ModuleError::Object),
         None => return Err(ModuleError::NoStart { reactor: module.get_export("_initialize").is_some() }),
     }
     match module.get_export("memory") {

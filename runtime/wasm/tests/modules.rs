@@ -45,19 +45,24 @@ fn all_bad_imports_are_named_with_their_types() {
     .unwrap_err();
     let expected = "the module asks for 4 imports that replicode does not offer:
   env.fork: (i32, i64) -> i32: there is no module 'env'
+    no object or library had it when the program was linked, and the linker was told to let that pass (--allow-undefined): \
+    link without that, with replicode-cc, whose library has what POSIX declares
   wasi_snapshot_preview1.fd_tell: (i32) -> i32: its type is (i32, i32) -> i32
   wasi_snapshot_preview1.fd_sing: () -> (): 'wasi_snapshot_preview1' has no such function
-  env.table: table: only functions can be imported";
+    it is not of WASI preview 1: build with replicode-cc, or for wasm32-wasip1
+  env.table: table: only functions can be imported
+    link without --import-table";
     assert_eq!(error.to_string(), expected);
 }
 
 #[test]
 fn what_is_no_program_is_told_apart() {
-    let not_wasm = |begins: &str| Err(ModuleError::NotWasm(begins.to_string()));
-    assert_eq!(compile_with(&Limits::default(), b"#!/bin/sh"), not_wasm("begins with \"#!/bin/s\""));
-    assert_eq!(compile_with(&Limits::default(), b"\x7fELF"), not_wasm("begins with \"\\x7fELF\""));
-    assert_eq!(compile_with(&Limits::default(), b""), not_wasm("is empty"));
-    assert_eq!(compile_with(&Limits::default(), b"\0asm\x0d\0\x01\0"), Err(ModuleError::Component));
+    assert_eq!(compile_with(&Limits::default(), b""), Err(ModuleError::NotWasm("it is empty".into())));
+    let component = compile_with(&Limits::default(), b"\0asm\x0d\0\x01\0").unwrap_err().to_string();
+    assert!(component.starts_with("this is a WebAssembly component, and") && component.contains("replicode-cc"));
+    let text = r#"(component (import "wasi:sockets/tcp@0.2.3" (instance)))"#;
+    let component = compile(text).unwrap_err().to_string();
+    assert!(component.contains("for WASI preview 2 (it imports wasi:sockets/tcp@0.2.3)"), "{component}");
     assert_eq!(compile(r#"(module (memory (export "memory") 1))"#), Err(ModuleError::NoStart { reactor: false }));
     let reactor = r#"(module (memory (export "memory") 1) (func (export "_initialize")))"#;
     assert_eq!(compile(reactor), Err(ModuleError::NoStart { reactor: true }));
@@ -98,16 +103,27 @@ fn size_and_memory_have_limits() {
 
 #[test]
 fn proposals_that_are_off_are_refused_and_those_that_are_on_are_not() {
-    for off in [
-        "(memory i64 1)",
-        "(memory 1 1 shared)",
-        "(memory 1) (memory 1)",
-        "(memory 1 (pagesize 1))",
-        "(type (struct (field i32)))",
-        "(func (param i64 i64 i64 i64) (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)) drop drop)",
+    for (off, says) in [
+        ("(memory i64 1)", "build for wasm32, not wasm64"),
+        ("(memory 1 1 shared)", "replicode has no threads yet; build without -pthread"),
+        ("(import \"env\" \"memory\" (memory 1 1 shared))", "replicode has no threads yet; build without -pthread"),
+        ("(import \"wasi\" \"thread-spawn\" (func))", "replicode has no threads yet; build without -pthread"),
+        ("(import \"wasix_32v1\" \"fork\" (func))", "a WASIX module (it imports 'wasix_32v1')"),
+        ("(memory 1)", "2 memories (multi-memory)"),
+        ("(memory 1 (pagesize 1))", "2 memories (multi-memory)"),
+        ("(type (struct (field i32)))", "the garbage collector (WasmGC)"),
+        ("(tag $t) (func try catch $t end)", "1 of the module's functions use exceptions of the form before"),
+        (
+            "(func (param i64 i64 i64 i64) (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)) drop drop)",
+            "",
+        ),
     ] {
         let text = format!("(module {off} (memory (export \"memory\") 1) (func (export \"_start\")))");
-        assert!(matches!(compile(&text), Err(ModuleError::Invalid(_))), "{off}");
+        match compile(&text).unwrap_err() {
+            ModuleError::NotOffered(why) => assert!(!says.is_empty() && why.contains(says), "{off}: {why}"),
+            ModuleError::Invalid(_) => assert_eq!(says, "", "{off}"),
+            other => panic!("{off}: {other}"),
+        }
     }
     for on in [
         "(func $f (return_call $f))",

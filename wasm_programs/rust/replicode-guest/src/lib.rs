@@ -17,15 +17,20 @@
 //! # #[allow(unreachable_code)] Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! [`net`] and [`tokio`] have these under the names that programs use already, so that a line with `use` is all that
+//! changes.
+//!
 //! On any other target the same functions go to the standard library, so a program can be tried natively first.
 //!
 //! What `std` cannot do on these sockets in wasip1 has a function here: [`local_addr`], [`peer_addr`], [`set_nodelay`],
 //! and [`poll`] to wait for several at once.
 
+mod addrs;
 #[cfg(target_os = "wasi")]
 mod ffi;
 #[cfg(not(target_os = "wasi"))]
 mod native;
+pub mod net;
 mod poll;
 #[cfg(feature = "tokio")]
 pub mod tokio;
@@ -41,6 +46,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
+pub use addrs::ToAddrs;
 pub use poll::{PollFd, Ready, poll};
 
 /// How many connections may wait to be accepted.

@@ -18,9 +18,9 @@ const SO_ERROR: i32 = 4;
 const IPPROTO_TCP: i32 = 6;
 const TCP_NODELAY: i32 = 1;
 
-/// Sizes of `struct sockaddr_in` and `struct sockaddr_in6`, padding included.
+/// Sizes of `struct sockaddr_in` and `struct sockaddr_in6`.
 const IN_SIZE: usize = 16;
-const IN6_SIZE: usize = 32;
+const IN6_SIZE: usize = 28;
 
 struct RawAddr {
     family: u16,
@@ -109,9 +109,13 @@ pub fn take_error(fd: RawFd) -> io::Result<()> {
 
 pub fn lookup(name: &str) -> io::Result<Vec<Ipv4Addr>> {
     let mut addrs = [[0; 4]; 16];
-    let found = ffi::resolve(name, &mut addrs)?;
+    let none = || io::Error::new(io::ErrorKind::NotFound, format!("no program of the cell is called '{name}' now"));
+    let found = ffi::resolve(name, &mut addrs).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => none(),
+        _ => error,
+    })?;
     if found == 0 {
-        return Err(io::ErrorKind::NotFound.into());
+        return Err(none());
     }
     Ok(addrs[..found].iter().map(|octets| Ipv4Addr::from(*octets)).collect())
 }
