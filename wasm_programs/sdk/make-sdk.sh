@@ -109,7 +109,7 @@ prune_libc() { # FOLDER
 make_libcxx() { # FOLDER
     local source src=$WHEEL/lib/libcxx/src abi=$WHEEL/lib/libcxxabi unwind=$WHEEL/lib/libunwind sources=() jobs
     # shellcheck disable=SC2206 # flags are words
-    local flags=(-std=c++23 $LIBRARY_FLAGS -MD -DNDEBUG -D_LIBCPP_BUILDING_LIBRARY -DLIBCXX_BUILDING_LIBCXXABI
+    local flags=(-std=c++23 $LIBRARY_FLAGS -MD -DNDEBUG "-ffile-prefix-map=$WHEEL=/wheel" -D_LIBCPP_BUILDING_LIBRARY -DLIBCXX_BUILDING_LIBCXXABI
         -D_LIBCXXABI_BUILDING_LIBRARY -DLIBC_NAMESPACE=__llvm_libc_common_utils
         "-I$src" "-I$WHEEL/lib/libcxx/libc" "-I$abi/include" "-I$abi/src")
     for source in "$src"/*.cpp "$src"/ryu/*.cpp "$src"/filesystem/*.cpp "$abi"/src/*.cpp; do
