@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
 # build.sh [NAME...]      build all guests, or those named, into build/NAME.wasm
+# build.sh --sdk          build the SDK, replicode-cc and its siblings, into build/sdk
 # build.sh --list         print the names of all guests
 # build.sh --clean        remove what was built (the toolchain in .toolchain/ stays)
 #
@@ -18,13 +19,9 @@ export LC_ALL=C
 readonly ZIGLANG_VERSION=0.17.0
 readonly RUST_TARGET=wasm32-wasip1
 readonly COMPILE_FLAGS='-std=gnu11 -O2 -g0 -Wall -Wextra -Werror'
-# zig's linker puts the stack below the data: overflowing it traps instead of overwriting the data.
-# Debug information goes (it is libc's, and 1 MB), function names stay for backtraces.
-readonly LINK_FLAGS='-Wl,-z,stack-size=1048576 -Wl,--strip-debug'
-
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly HERE
-readonly TOOLCHAIN=$HERE/.toolchain BUILD=$HERE/build STAMPS=$HERE/build/.stamps LIBPOSIX=$HERE/build/.libposix
+readonly TOOLCHAIN=$HERE/.toolchain BUILD=$HERE/build STAMPS=$HERE/build/.stamps
 readonly ZIG=$TOOLCHAIN/ziglang-$ZIGLANG_VERSION/ziglang/zig
 
 say() { printf 'build.sh: %s\n' "$*" >&2; }
@@ -121,35 +118,16 @@ fresh() { # NAME OUTPUT DIGEST
     [ -e "$2" ] && [ "$(cat "$STAMPS/$1" 2>/dev/null)" = "$3" ]
 }
 
-build_libposix() {
-    local digest source objects=()
-    digest=$(sources "$HERE/libposix" | digest_of "$ZIGLANG_VERSION" "$COMPILE_FLAGS")
-    if fresh .libposix "$LIBPOSIX/libposix.a" "$digest"; then return; fi
-    say "libposix"
-    rm -rf "$LIBPOSIX"
-    mkdir -p "$LIBPOSIX"
-    for source in "$HERE"/libposix/src/*.c; do
-        objects+=("$LIBPOSIX/$(basename "$source" .c).o")
-        # shellcheck disable=SC2086 # flags are words
-        (cd "$HERE" && zig cc -target wasm32-wasi $COMPILE_FLAGS -I libposix/include \
-            -c "libposix/src/${source##*/}" -o "${objects[-1]}")
-    done
-    zig ar rcs "$LIBPOSIX/libposix.a" "${objects[@]}"
-    echo "$digest" >"$STAMPS/.libposix"
-}
-
 build_c() { # NAME
     local name=$1 out=$BUILD/$1.wasm flags='' digest
-    setup_c
-    build_libposix
+    build_sdk
     if [ -e "$HERE/$name/flags" ]; then flags=$(cat "$HERE/$name/flags"); fi
-    digest=$(sources "$HERE/$name" "$HERE/libposix" | digest_of "$ZIGLANG_VERSION" "$COMPILE_FLAGS $LINK_FLAGS")
+    digest=$(sources "$HERE/$name" | digest_of "$COMPILE_FLAGS" "$(cat "$STAMPS/.sdk")")
     if fresh "$name" "$out" "$digest"; then return; fi
     say "$name (C)"
     # Relative paths and no debug information: the module is the same whatever the folder is called.
     # shellcheck disable=SC2086 # flags are words
-    (cd "$HERE" && zig cc -target wasm32-wasi $COMPILE_FLAGS $LINK_FLAGS $flags -I libposix/include "$name"/*.c \
-        "$LIBPOSIX/libposix.a" -o "$out.part")
+    (cd "$HERE" && "$SDK/bin/replicode-cc" $COMPILE_FLAGS $flags "$name"/*.c -o "$out.part")
     mv "$out.part" "$out"
     echo "$digest" >"$STAMPS/$name"
 }
@@ -169,14 +147,23 @@ build_rust() { # NAME
 
 # ---------------------------------------------------------------------------------------------------------------------
 
+# shellcheck source=sdk/make-sdk.sh
+. "$HERE/sdk/make-sdk.sh"
+
 case ${1:-} in
     --list) list | cut -d' ' -f1; exit ;;
     --clean) rm -rf "$BUILD"; exit ;;
-    -h | --help) sed -n '3,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
-    -*) die "unknown option '$1'; usage: build.sh [NAME...] | --list | --clean" ;;
+    -h | --help) sed -n '3,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
+    --sdk) ;;
+    -*) die "unknown option '$1'; usage: build.sh [NAME...] | --sdk [NAME...] | --list | --clean" ;;
 esac
 
-mapfile -t names < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; else list | cut -d' ' -f1; fi)
+want_sdk=
+if [ "${1:-}" = --sdk ]; then
+    want_sdk=1
+    shift
+fi
+mapfile -t names < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; elif [ -z "$want_sdk" ]; then list | cut -d' ' -f1; fi)
 for name in "${names[@]}"; do
     language_of "$name" >/dev/null || die "no guest is called '$name'; build.sh --list names them all"
 done
@@ -187,6 +174,7 @@ if command -v flock >/dev/null; then
     exec 9>"$BUILD/.lock"
     flock 9
 fi
+if [ -n "$want_sdk" ]; then build_sdk c++; fi
 for name in "${names[@]}"; do
     case $(language_of "$name") in
         c) build_c "$name" ;;
@@ -194,4 +182,5 @@ for name in "${names[@]}"; do
         *) die "programs.list: the language of '$name' must be c or rust" ;;
     esac
 done
-say "${#names[@]} guests are up to date in ${BUILD#"$PWD"/}"
+if [ -n "$want_sdk" ]; then say "the SDK is in ${SDK#"$PWD"/}; put ${SDK#"$PWD"/}/bin on your PATH, or source ${SDK#"$PWD"/}/env"; fi
+if [ ${#names[@]} -gt 0 ]; then say "${#names[@]} guests are up to date in ${BUILD#"$PWD"/}"; fi

@@ -1,5 +1,5 @@
 /* getaddrinfo and its kin. Numbers and `localhost` are answered here; other names are programs of the cell and are asked
- * of the runtime. There is no services database: a service is a port number. */
+ * of the runtime. A service is a port number, or a name of the table in services.c. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -9,12 +9,14 @@
 
 #include "replicode_sock_v1.h"
 
+/* services.c: the port, or -1. */
+int __libposix_service(const char *name, const char *protocol);
+
 enum { MAX_ADDRESSES = 16 };
 
-/* What one lookup found; `family` tells which array counts. */
+/* What one lookup found. */
 struct found {
-    int family;
-    int count;
+    int count4, count6;
     struct in_addr v4[MAX_ADDRESSES];
     struct in6_addr v6;
 };
@@ -28,37 +30,46 @@ struct node {
     } addr;
 };
 
-static int parse_port(const char *service, uint16_t *port) {
+static int parse_port(const char *service, const struct addrinfo *hints, uint16_t *port) {
     unsigned value = 0;
     *port = 0;
     if (service == NULL)
         return 0;
-    if (*service == '\0')
-        return EAI_SERVICE;
-    for (const char *p = service; *p; p++) {
-        if (*p < '0' || *p > '9')
-            return EAI_SERVICE;
+    const char *p = service;
+    for (; *p >= '0' && *p <= '9' && value <= 65535; p++)
         value = value * 10 + (unsigned)(*p - '0');
-        if (value > 65535)
+    if (*p != '\0' || p == service) {
+        if (hints->ai_flags & AI_NUMERICSERV)
+            return EAI_NONAME;
+        int known = __libposix_service(service, hints->ai_socktype == SOCK_DGRAM    ? "udp"
+                                                : hints->ai_socktype == SOCK_STREAM ? "tcp"
+                                                                                    : NULL);
+        if (known < 0)
             return EAI_SERVICE;
+        value = known;
     }
-    *port = htons((uint16_t)value);
+    *port = htons((uint16_t)value); /* the low 16 bits, as elsewhere */
     return 0;
 }
 
 static void use_v4(struct found *found, in_addr_t host_order) {
-    found->family = AF_INET;
-    found->count = 1;
+    found->count4 = 1;
     found->v4[0].s_addr = htonl(host_order);
 }
 
+static void use_v6(struct found *found, struct in6_addr addr) {
+    found->count6 = 1;
+    found->v6 = addr;
+}
+
 static int resolve(const char *name, int flags, struct found *found) {
-    if (strcmp(name, "localhost") == 0 && !(flags & AI_NUMERICHOST)) {
-        use_v4(found, INADDR_LOOPBACK);
-        return 0;
-    }
     if (flags & AI_NUMERICHOST)
         return EAI_NONAME;
+    if (strcmp(name, "localhost") == 0) {
+        use_v4(found, INADDR_LOOPBACK);
+        use_v6(found, in6addr_loopback);
+        return 0;
+    }
     int n = replicode_sock_resolve(name, strlen(name), found->v4, MAX_ADDRESSES);
     if (n == 0 || n == -ENOENT)
         return EAI_NONAME;
@@ -66,44 +77,36 @@ static int resolve(const char *name, int flags, struct found *found) {
         errno = -n;
         return n == -EAGAIN ? EAI_AGAIN : EAI_SYSTEM;
     }
-    found->family = AF_INET;
-    found->count = n;
+    found->count4 = n;
     return 0;
 }
 
-static int find(const char *node, int flags, int family, struct found *found) {
-    if (node == NULL && family == AF_INET6) {
-        found->family = AF_INET6;
-        found->count = 1;
-        found->v6 = flags & AI_PASSIVE ? in6addr_any : in6addr_loopback;
-        return 0;
-    }
+static int find(const char *node, int flags, struct found *found) {
     if (node == NULL) {
         use_v4(found, flags & AI_PASSIVE ? INADDR_ANY : INADDR_LOOPBACK);
+        use_v6(found, flags & AI_PASSIVE ? in6addr_any : in6addr_loopback);
         return 0;
     }
     if (inet_aton(node, &found->v4[0])) {
-        found->family = AF_INET;
-        found->count = 1;
+        found->count4 = 1;
         return 0;
     }
     if (inet_pton(AF_INET6, node, &found->v6) == 1) {
-        found->family = AF_INET6;
-        found->count = 1;
+        found->count6 = 1;
         return 0;
     }
     return resolve(node, flags, found);
 }
 
-static struct node *make_node(const struct found *found, int i, int socktype, uint16_t port) {
+static struct node *make_node(const struct found *found, int family, int i, int socktype, uint16_t port) {
     struct node *node = calloc(1, sizeof *node);
     if (node == NULL)
         return NULL;
-    node->info.ai_family = found->family;
+    node->info.ai_family = family;
     node->info.ai_socktype = socktype;
     node->info.ai_protocol = socktype == SOCK_DGRAM ? IPPROTO_UDP : IPPROTO_TCP;
     node->info.ai_addr = (struct sockaddr *)&node->addr;
-    if (found->family == AF_INET) {
+    if (family == AF_INET) {
         node->info.ai_addrlen = sizeof node->addr.v4;
         node->addr.v4.sin_family = AF_INET;
         node->addr.v4.sin_port = port;
@@ -117,6 +120,19 @@ static struct node *make_node(const struct found *found, int i, int socktype, ui
     return node;
 }
 
+/* Appends the nodes of one family. */
+static int append(struct addrinfo ***tail, const struct found *found, int family, int socktype, uint16_t port) {
+    int count = family == AF_INET ? found->count4 : found->count6;
+    for (int i = 0; i < count; i++) {
+        struct node *node = make_node(found, family, i, socktype, port);
+        if (node == NULL)
+            return EAI_MEMORY;
+        **tail = &node->info;
+        *tail = &node->info.ai_next;
+    }
+    return 0;
+}
+
 int getaddrinfo(const char *restrict name, const char *restrict service, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict result) {
     const struct addrinfo none = {0};
@@ -127,34 +143,34 @@ int getaddrinfo(const char *restrict name, const char *restrict service, const s
 
     if (hints == NULL)
         hints = &none;
+    int family = hints->ai_family;
     if (name == NULL && service == NULL)
         return EAI_NONAME;
-    if (hints->ai_family != AF_UNSPEC && hints->ai_family != AF_INET && hints->ai_family != AF_INET6)
+    if ((hints->ai_flags & AI_CANONNAME) && name == NULL)
+        return EAI_BADFLAGS;
+    if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6)
         return EAI_FAMILY;
     if (hints->ai_socktype != 0 && hints->ai_socktype != SOCK_STREAM && hints->ai_socktype != SOCK_DGRAM)
         return EAI_SOCKTYPE;
-    if ((error = parse_port(service, &port)) != 0)
+    if ((error = parse_port(service, hints, &port)) != 0 || (error = find(name, hints->ai_flags, &found)) != 0)
         return error;
-    if ((error = find(name, hints->ai_flags, hints->ai_family, &found)) != 0)
-        return error;
-    if (hints->ai_family != AF_UNSPEC && hints->ai_family != found.family)
-        return EAI_NONAME;
-
-    for (int i = 0; i < found.count; i++) {
-        struct node *node = make_node(&found, i, hints->ai_socktype ? hints->ai_socktype : SOCK_STREAM, port);
-        if (node == NULL) {
-            freeaddrinfo(first);
-            return EAI_MEMORY;
-        }
-        *tail = &node->info;
-        tail = &node->info.ai_next;
-    }
-    if ((hints->ai_flags & AI_CANONNAME) && name != NULL && (first->ai_canonname = strdup(name)) == NULL) {
-        freeaddrinfo(first);
-        return EAI_MEMORY;
+    int socktype = hints->ai_socktype ? hints->ai_socktype : SOCK_STREAM;
+    if (family != AF_INET && (error = append(&tail, &found, AF_INET6, socktype, port)) != 0)
+        goto failed;
+    if (family != AF_INET6 && (error = append(&tail, &found, AF_INET, socktype, port)) != 0)
+        goto failed;
+    if (first == NULL) /* there is an address, of the other family */
+        return name != NULL && (found.count4 == 0 || !inet_aton(name, &found.v4[0])) && found.count6 == 0 ? EAI_NODATA
+                                                                                                         : EAI_ADDRFAMILY;
+    if ((hints->ai_flags & AI_CANONNAME) && (first->ai_canonname = strdup(name)) == NULL) {
+        error = EAI_MEMORY;
+        goto failed;
     }
     *result = first;
     return 0;
+failed:
+    freeaddrinfo(first);
+    return error;
 }
 
 void freeaddrinfo(struct addrinfo *info) {
@@ -166,25 +182,26 @@ void freeaddrinfo(struct addrinfo *info) {
     }
 }
 
+/* In glibc's words: programs show them, and tests compare them. */
 const char *gai_strerror(int error) {
     switch (error) {
-    case 0: return "no error";
-    case EAI_BADFLAGS: return "invalid flags";
-    case EAI_NONAME: return "unknown name or service";
-    case EAI_AGAIN: return "temporary failure in name lookup";
-    case EAI_FAIL: return "failure in name lookup";
-    case EAI_NODATA: return "name has no address";
-    case EAI_FAMILY: return "address family not supported";
-    case EAI_SOCKTYPE: return "socket type not supported";
-    case EAI_SERVICE: return "service is not a port number";
-    case EAI_MEMORY: return "out of memory";
-    case EAI_SYSTEM: return "system error";
-    case EAI_OVERFLOW: return "result does not fit";
-    default: return "unknown error";
+    case EAI_ADDRFAMILY: return "Address family for hostname not supported";
+    case EAI_AGAIN: return "Temporary failure in name resolution";
+    case EAI_BADFLAGS: return "Bad value for ai_flags";
+    case EAI_FAIL: return "Non-recoverable failure in name resolution";
+    case EAI_FAMILY: return "ai_family not supported";
+    case EAI_MEMORY: return "Memory allocation failure";
+    case EAI_NODATA: return "No address associated with hostname";
+    case EAI_NONAME: return "Name or service not known";
+    case EAI_SERVICE: return "Servname not supported for ai_socktype";
+    case EAI_SOCKTYPE: return "ai_socktype not supported";
+    case EAI_SYSTEM: return "System error";
+    case EAI_OVERFLOW: return "Argument buffer overflow";
+    default: return "Unknown error";
     }
 }
 
-/* Always numeric: nothing maps addresses back to names. */
+/* Numeric, but for the loopback: nothing maps other addresses back to names. */
 int getnameinfo(const struct sockaddr *restrict addr, socklen_t len, char *restrict host, socklen_t host_len,
                 char *restrict service, socklen_t service_len, int flags) {
     const void *bytes;
@@ -193,14 +210,30 @@ int getnameinfo(const struct sockaddr *restrict addr, socklen_t len, char *restr
     if (addr->sa_family == AF_INET && len >= 8) {
         bytes = &((const struct sockaddr_in *)addr)->sin_addr;
         port = ntohs(((const struct sockaddr_in *)addr)->sin_port);
-    } else if (addr->sa_family == AF_INET6 && len >= (socklen_t)sizeof(struct sockaddr_in6)) {
+    } else if (addr->sa_family == AF_INET6 && len >= 28) {
         bytes = &((const struct sockaddr_in6 *)addr)->sin6_addr;
         port = ntohs(((const struct sockaddr_in6 *)addr)->sin6_port);
     } else {
         return EAI_FAMILY;
     }
-    if (flags & NI_NAMEREQD)
+    if ((host == NULL || host_len == 0) && (service == NULL || service_len == 0))
         return EAI_NONAME;
+    int loopback = addr->sa_family == AF_INET ? *(const in_addr_t *)bytes == htonl(INADDR_LOOPBACK)
+                                              : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)bytes);
+    if (host != NULL && host_len > 0 && loopback && !(flags & NI_NUMERICHOST)) {
+        if (strlcpy(host, "localhost", host_len) >= host_len)
+            return EAI_OVERFLOW;
+        host = NULL;
+    }
+    if (host != NULL && host_len > 0 && (flags & NI_NAMEREQD))
+        return EAI_NONAME;
+    struct servent *known;
+    if (service != NULL && service_len > 0 && !(flags & NI_NUMERICSERV) &&
+        (known = getservbyport(htons(port), flags & NI_DGRAM ? "udp" : "tcp")) != NULL) {
+        if (strlcpy(service, known->s_name, service_len) >= service_len)
+            return EAI_OVERFLOW;
+        service = NULL;
+    }
     if (host != NULL && host_len > 0 && inet_ntop(addr->sa_family, bytes, host, host_len) == NULL)
         return EAI_OVERFLOW;
     if (service != NULL && service_len > 0 && (socklen_t)snprintf(service, service_len, "%u", port) >= service_len)
@@ -216,4 +249,24 @@ in_addr_t inet_addr(const char *text) {
 char *inet_ntoa(struct in_addr addr) {
     static char text[INET_ADDRSTRLEN];
     return (char *)inet_ntop(AF_INET, &addr, text, sizeof text);
+}
+
+in_addr_t inet_network(const char *text) { return ntohl(inet_addr(text)); }
+
+/* Classes of networks, long out of use. */
+static int host_bits(in_addr_t address) { return address >> 24 < 128 ? 24 : address >> 24 < 192 ? 16 : 8; }
+
+struct in_addr inet_makeaddr(in_addr_t net, in_addr_t host) {
+    int bits = net < 256 ? 24 : net < 65536 ? 16 : 8;
+    return (struct in_addr){htonl(net << bits | host)};
+}
+
+in_addr_t inet_lnaof(struct in_addr address) {
+    in_addr_t whole = ntohl(address.s_addr);
+    return whole & ((1U << host_bits(whole)) - 1);
+}
+
+in_addr_t inet_netof(struct in_addr address) {
+    in_addr_t whole = ntohl(address.s_addr);
+    return whole >> host_bits(whole);
 }

@@ -1,4 +1,4 @@
-/* wasi-libc's <arpa/inet.h> plus inet_addr and inet_ntoa, which it leaves out. */
+/* wasi-libc's <arpa/inet.h> plus inet_addr, inet_ntoa and their kin, which it leaves out. */
 #ifndef LIBPOSIX_ARPA_INET_H
 #define LIBPOSIX_ARPA_INET_H
 
@@ -9,7 +9,11 @@ extern "C" {
 #endif
 
 in_addr_t inet_addr(const char *);
+in_addr_t inet_network(const char *);
 char *inet_ntoa(struct in_addr); /* points to static storage */
+struct in_addr inet_makeaddr(in_addr_t, in_addr_t);
+in_addr_t inet_lnaof(struct in_addr);
+in_addr_t inet_netof(struct in_addr);
 
 #ifdef __cplusplus
 }

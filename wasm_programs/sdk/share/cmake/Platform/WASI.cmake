@@ -1,0 +1,12 @@
+# What CMake shall take this system for: a Unix whose programs are modules, without shared objects.
+set(UNIX 1)
+set(WASI 1)
+set_property(GLOBAL PROPERTY TARGET_SUPPORTS_SHARED_LIBS FALSE)
+set(CMAKE_STATIC_LIBRARY_PREFIX "lib")
+set(CMAKE_STATIC_LIBRARY_SUFFIX ".a")
+set(CMAKE_EXECUTABLE_SUFFIX ".wasm")
+set(CMAKE_FIND_LIBRARY_PREFIXES "lib")
+set(CMAKE_FIND_LIBRARY_SUFFIXES ".a")
+set(CMAKE_DL_LIBS "")
+list(APPEND CMAKE_SYSTEM_LIBRARY_PATH /lib/wasm32-wasip1)
+include(Platform/UnixPaths OPTIONAL)
