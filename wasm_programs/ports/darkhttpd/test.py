@@ -1,0 +1,18 @@
+"""darkhttpd serving a small site."""
+
+from clients import SiteWriter as Writer  # noqa: F401: the judge's
+from clients import make_site, site_check as check, site_transcript  # noqa: F401
+
+GUEST_PORT = 8080
+
+
+def prepare(folder, _place, _port):
+    make_site(folder)
+
+
+def arguments(folder, port):
+    return [f"{folder}/site", "--port", str(port), "--no-server-id"]
+
+
+def transcript(port):
+    return site_transcript(port)
