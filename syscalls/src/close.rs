@@ -1,15 +1,34 @@
 //! What closing an open file does, with its last descriptor or when a process ends.
 
+use crate::epoll::Epolls;
+use crate::eventfd::Events;
 use crate::fs::Fs;
 use crate::open_file::{Object, OpenFile};
 use crate::outbox::Outbox;
 use crate::ports::Ports;
+use crate::schedule::Schedule;
 use crate::socket::{Socket, State};
 use crate::sockets::{Slot, Sockets};
+use crate::timerfd::Timers;
 use replicode_log::Egress;
 
+/// The parts of the kernel that a closed file concerns, besides its process.
+pub(crate) struct Tables<'a> {
+    pub(crate) fs: &'a mut Fs,
+    pub(crate) sockets: &'a mut Sockets,
+    pub(crate) events: &'a mut Events,
+    pub(crate) timers: &'a mut Timers,
+    pub(crate) epolls: &'a mut Epolls,
+    pub(crate) schedule: &'a mut Schedule,
+    pub(crate) outbox: &'a mut Outbox,
+}
+
 /// Closes an open file. It is out of the table already.
-pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, fs: &mut Fs, sockets: &mut Sockets, outbox: &mut Outbox) {
+pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
+    let Tables { fs, sockets, events, timers, epolls, schedule, outbox } = tables;
+    if let Some(list) = file.watched {
+        epolls.forget(list);
+    }
     match file.object {
         Object::Stdin | Object::Console(_) => {}
         Object::File { ino, .. } => fs.release(ino),
@@ -18,6 +37,15 @@ pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, fs: &mut Fs, sockets:
             fs.release(ino);
         }
         Object::Socket(slot) => close_socket(slot, ports, sockets, outbox),
+        Object::Event(id) => {
+            events.remove(id.0);
+        }
+        Object::Timer(id) => {
+            if let Some(entry) = timers.remove(id.0).and_then(|timer| timer.entry) {
+                schedule.disarm(entry);
+            }
+        }
+        Object::Epoll(id) => epolls.close(id),
     }
 }
 

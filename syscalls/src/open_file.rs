@@ -3,8 +3,12 @@
 
 use crate::abi::Errno;
 use crate::abi::types::{fdflags, rights};
+use crate::epoll::EpollId;
+use crate::eventfd::EventId;
 use crate::fs::{Ino, Listing};
 use crate::sockets::Slot;
+use crate::timerfd::TimerId;
+use crate::watched::Watched;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::ConsoleStream;
 
@@ -21,6 +25,12 @@ pub(crate) enum Object {
     Directory { ino: Ino, preopen: bool },
     /// A stream socket.
     Socket(Slot),
+    /// A counter.
+    Event(EventId),
+    /// A timer.
+    Timer(TimerId),
+    /// A set of watches.
+    Epoll(EpollId),
 }
 
 /// An open file description.
@@ -35,11 +45,13 @@ pub(crate) struct OpenFile {
     pub(crate) inheriting: u64,
     /// For a directory, how far it has been listed.
     pub(crate) listing: Listing,
+    /// Who watches it.
+    pub(crate) watched: Option<Watched>,
 }
 
 impl OpenFile {
     pub(crate) const fn new(object: Object, flags: u32, base: u64, inheriting: u64) -> Self {
-        Self { object, flags, base, inheriting, listing: Listing::Unread }
+        Self { object, flags, base, inheriting, listing: Listing::Unread, watched: None }
     }
 
     pub(crate) const fn stdin() -> Self {

@@ -6,6 +6,7 @@ use crate::descriptor::Descriptors;
 use crate::moved::Moved;
 use crate::ports::Ports;
 use crate::random::Random;
+use crate::watched::Waiters;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::{Limits, LogicalTime, Pid};
 
@@ -76,8 +77,7 @@ pub(crate) struct Stdin {
     /// The limit that was told last.
     pub(crate) window_told: u64,
     pub(crate) over: bool,
-    /// Whether the process waits for it, if it waits at all.
-    pub(crate) awaited: bool,
+    pub(crate) waiters: Waiters,
 }
 
 /// A live process.

@@ -1,16 +1,26 @@
 //! Who runs next: the run queue, the timers, and the processes that gave up their turn.
 
 use crate::process::{Process, Run, Timer};
+use crate::timerfd::TimerId;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::{LogicalTime, Pid};
 use std::collections::{BTreeMap, VecDeque};
+
+/// Whose a deadline is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) enum Due {
+    /// A process's, which waits no longer than that.
+    Process(Pid),
+    /// A timer's.
+    Timer(TimerId),
+}
 
 /// The order of execution. It is a function of the order of events alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Schedule {
     /// Processes that can run, in the order in which they were woken.
     ready: VecDeque<Pid>,
-    timers: BTreeMap<Timer, Pid>,
+    timers: BTreeMap<Timer, Due>,
     /// Processes that run again in the next batch, in the order in which they gave up their turn.
     yielded: Vec<Pid>,
     /// Number of the present wait of any process; each wait gets its own.
@@ -57,7 +67,7 @@ impl Schedule {
     pub(crate) fn wait(&mut self, process: &mut Process, deadline: LogicalTime, order: u64) {
         let timer = (deadline < LogicalTime::NEVER).then_some(Timer { at: deadline, order });
         if let Some(timer) = timer {
-            self.timers.insert(timer, process.pid);
+            self.timers.insert(timer, Due::Process(process.pid));
         }
         process.run = Run::Waiting { timer };
     }
@@ -68,8 +78,20 @@ impl Schedule {
         self.yielded.push(process.pid);
     }
 
+    /// Adds a deadline. Equal ones are due in the order in which they were set.
+    pub(crate) fn arm(&mut self, at: LogicalTime, due: Due) -> Timer {
+        let timer = Timer { at, order: self.number_wait() };
+        self.timers.insert(timer, due);
+        timer
+    }
+
+    /// Removes a deadline.
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        self.timers.remove(&timer);
+    }
+
     /// Takes the next timer that is due, if any; answers whose it was.
-    pub(crate) fn due(&mut self, now: LogicalTime) -> Option<Pid> {
+    pub(crate) fn due(&mut self, now: LogicalTime) -> Option<Due> {
         let first = self.timers.first_entry().filter(|first| first.key().at <= now)?;
         Some(first.remove())
     }

@@ -16,17 +16,21 @@ use crate::abi::Errno;
 use crate::chunks::Chunks;
 use crate::family::Family;
 use crate::sockets::Slot;
+use crate::watched::Waiters;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::{FlowPort, HostAddr, KeepAlive, Pid, SockId};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
-/// What a waiting process wants to hear of: bits of [`Socket::interest`].
+/// What a waiting process wants to hear of: bits of `EPOLL*`. The end of the stream, the outcome of a connect and errors
+/// are told to everybody.
 pub(crate) mod interest {
-    /// Bytes, the end of the stream, an error, or a connection to accept.
-    pub(crate) const READ: u8 = 1;
-    /// Room to send, the outcome of a connect, or an error.
-    pub(crate) const WRITE: u8 = 2;
+    use crate::abi::types::epoll;
+
+    /// Bytes, or a connection to accept.
+    pub(crate) const READ: u32 = epoll::READABLE;
+    /// Room to send.
+    pub(crate) const WRITE: u32 = epoll::WRITABLE;
 }
 
 /// Where a socket stands in its life.
@@ -122,12 +126,12 @@ pub(crate) struct Socket {
     pub(crate) reset: bool,
     /// What the next call is told, once (`SO_ERROR`).
     pub(crate) error: Option<Errno>,
+    /// A connect has failed, and no second `connect` has been told so yet.
+    pub(crate) refused: bool,
     /// A connect that did not wait has succeeded, and no second `connect` has been told so yet.
     pub(crate) connect_news: bool,
     pub(crate) options: Options,
-    /// What its process waits for, if `interest_wait` is the number of that process's present wait.
-    pub(crate) interest: u8,
-    pub(crate) interest_wait: u64,
+    pub(crate) waiters: Waiters,
     /// Position in the outbox of the last bytes sent, so that more can join them.
     pub(crate) outbox: u64,
 }
@@ -156,10 +160,10 @@ impl Socket {
             send_shut: false,
             reset: false,
             error: None,
+            refused: false,
             connect_news: false,
             options: Options::default(),
-            interest: 0,
-            interest_wait: 0,
+            waiters: Waiters::default(),
             outbox: 0,
         }
     }
@@ -176,6 +180,7 @@ impl Socket {
         self.state = State::Idle;
         self.peer = None;
         self.error = Some(error);
+        self.refused = true;
         if self.bound {
             return None;
         }
@@ -205,25 +210,6 @@ impl Socket {
         self.recv_over = true;
         self.send_shut = true;
         self.error = Some(Errno::ConnReset);
-    }
-
-    /// Whether a read would find something: bytes, the end, or an error.
-    pub(crate) fn readable(&self) -> bool {
-        match &self.state {
-            State::Listening { queue, .. } => !queue.is_empty(),
-            State::Connected => !self.recv.is_empty() || self.recv_over || self.recv_shut || self.error.is_some(),
-            State::Connecting => false,
-            State::Idle => true,
-        }
-    }
-
-    /// Whether a write would find something: room, or an error.
-    pub(crate) fn writable(&self) -> bool {
-        match self.state {
-            State::Listening { .. } | State::Connecting => false,
-            State::Connected => self.room() > 0 || self.send_shut || self.error.is_some(),
-            State::Idle => true,
-        }
     }
 
     /// Both directions are over, or it never had any: `POLLHUP` as Linux has it. A peer that only stopped sending does
@@ -272,7 +258,7 @@ mod tests {
         let mut socket = connected();
         assert_eq!(socket.room(), 10);
         socket.sent = 10;
-        assert!(!socket.writable());
+        assert_eq!(socket.room(), 0);
         socket.acked(4);
         assert_eq!(socket.room(), 4);
         socket.acked(2);
@@ -304,34 +290,5 @@ mod tests {
         assert_eq!(window_news(&mut told, 0, 3), None);
         assert_eq!(window_news(&mut told, 1, 3), Some(4));
         assert_eq!((window_news(&mut told, 1, 3), told), (None, 4));
-    }
-
-    /// Readiness in each state: readable, writable, hung up.
-    #[test]
-    fn readiness_table() {
-        let check = |what: &str, socket: &Socket, want: (bool, bool, bool)| {
-            assert_eq!((socket.readable(), socket.writable(), socket.hung_up()), want, "{what}");
-        };
-        let idle = Socket::new(SockId(1), Pid(1), Family::V4, 100);
-        check("idle", &idle, (true, true, true));
-        let mut socket = idle.clone();
-        socket.state = State::Listening { backlog: 1, queue: VecDeque::new(), twin: None };
-        check("listening", &socket, (false, false, false));
-        socket.state = State::Connecting;
-        check("connecting", &socket, (false, false, false));
-        check("connected", &connected(), (false, true, false));
-        let mut socket = connected();
-        socket.sent = 10;
-        check("no credit", &socket, (false, false, false));
-        socket.recv.push(vec![1]);
-        check("bytes, no credit", &socket, (true, false, false));
-        let mut socket = connected();
-        socket.recv_over = true;
-        check("peer sends no more", &socket, (true, true, false));
-        socket.send_shut = true;
-        check("both over", &socket, (true, true, true));
-        let mut socket = connected();
-        socket.reset_by_peer();
-        check("reset", &socket, (true, true, true));
     }
 }

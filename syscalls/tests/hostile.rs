@@ -8,8 +8,11 @@ use replicode_log::Limits;
 use replicode_syscalls::abi::{Arg, IMPORTS, Import, Returns, ValType};
 use replicode_syscalls::{Call, Errno, Step};
 
+/// Descriptors that are tried: those that are open, and one that is not.
+const FDS: u64 = 12;
+
 /// A process with something of everything open: file 4, listener 5 with a connection waiting, connection 6 with bytes
-/// to read, idle socket 7.
+/// to read, idle socket 7, counter 8, timer 9, and set of watches 10 with something to tell.
 fn busy() -> Guest {
     busy_with(Limits { fruitless_calls: u32::MAX, ..Limits::default() })
 }
@@ -25,6 +28,13 @@ fn busy_with(limits: Limits) -> Guest {
     guest.data(conn, b"bytes to read");
     guest.incoming(sock);
     guest.socket();
+    guest.ok(Call::Eventfd { initial: 3, flags: 0 });
+    guest.ok(Call::TimerfdCreate { clock: 1, flags: 0 });
+    guest.ok(Call::EpollCreate { flags: 0 });
+    guest.put(BUF, &1_u32.to_le_bytes());
+    for fd in [0, 6, 8, 9] {
+        guest.ok(Call::EpollCtl { epoll: 10, op: 1, fd, event: BUF });
+    }
     guest.kernel.deliver_stdin(guest.pid, b"typed".to_vec());
     guest.memory.fill(0);
     guest.put(PATH, b"f");
@@ -43,8 +53,10 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
         Arg::Iovecs => IOV.into(),
         Arg::Data | Arg::Buffer | Arg::OptionValue => BUF.into(),
         Arg::Address | Arg::OutAddress => ADDR.into(),
-        Arg::Subscriptions => SUBS.into(),
-        Arg::OutEvents => EVENTS.into(),
+        Arg::Subscriptions | Arg::PollFds => SUBS.into(),
+        Arg::OutEvents | Arg::OutEpollEvents => EVENTS.into(),
+        Arg::EpollEvent | Arg::TimerSpec => BUF.into(),
+        Arg::OutTimerSpec => OUT.into(),
         Arg::Out | Arg::OutU32 | Arg::OutU64 => OUT.into(),
         Arg::OutText | Arg::OutFdstat | Arg::OutFilestat | Arg::OutOption => OUT.into(),
         Arg::Len | Arg::Size | Arg::Option => 1,
@@ -60,6 +72,7 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
             "kind" => args[n] = 6,
             "how" => args[n] = 1,
             "flags" => args[n] = 0,
+            "op" => args[n] = 1,
             _ => {}
         }
     }
@@ -85,7 +98,7 @@ fn pointers_outside_memory_are_faults() {
     for import in IMPORTS {
         for (n, param) in import.params.iter().enumerate().filter(|(_, param)| is_pointer(param.arg)) {
             for bad in [0xffff_fff0, u64::from(u32::MAX), common::MEMORY as u64, common::MEMORY as u64 + 1] {
-                for fd in 0..9 {
+                for fd in 0..FDS {
                     let mut guest = busy();
                     let mut args = sensible(import, fd);
                     args[n] = bad;
@@ -116,7 +129,7 @@ fn pointers_outside_memory_are_faults() {
 fn every_pointer_is_checked() {
     for import in IMPORTS {
         for (n, param) in import.params.iter().enumerate().filter(|(_, param)| is_pointer(param.arg)) {
-            let told = (0..9).any(|fd| {
+            let told = (0..FDS).any(|fd| {
                 let mut guest = busy();
                 let mut args = sensible(import, fd);
                 args[n] = 0xffff_fff0;
@@ -134,7 +147,7 @@ fn lengths_beyond_memory_are_faults_or_refused() {
     for import in IMPORTS {
         for (n, _) in import.params.iter().enumerate().filter(|(_, param)| param.arg == Arg::Len) {
             for bad in [u32::MAX, u32::MAX / 8 + 1, 0x8000_0000, common::MEMORY as u32 + 1] {
-                for fd in 0..9 {
+                for fd in 0..FDS {
                     let mut guest = busy();
                     let mut args = sensible(import, fd);
                     args[n] = bad.into();
@@ -225,7 +238,7 @@ proptest! {
 #[test]
 fn every_call_ends_a_turn() {
     for import in IMPORTS {
-        for fd in 0..8 {
+        for fd in 0..FDS {
             let mut guest = busy_with(Limits { turn_calls: 100, ..Limits::default() });
             while guest.call(Call::SchedYield {}) != Step::Wait {}
             let before = guest.memory.clone();

@@ -145,3 +145,15 @@ fn output_comes_in_pieces() {
     }
     assert_eq!(printed, 4 << 20);
 }
+
+#[test]
+fn a_loop_of_waits_for_nothing() {
+    gives_up_after(3, Guest::with(limits()), Call::Poll { fds: SUBS, count: 0, timeout: 0 });
+    let mut guest = Guest::with(Limits { fruitless_calls: 4, ..limits() });
+    let epoll = guest.ok(Call::EpollCreate { flags: 0 });
+    gives_up_after(4, guest, Call::EpollWait { epoll, events: EVENTS, max: 1, timeout: 0 });
+    // What is always ready is as fruitless as what never is.
+    let mut guest = Guest::with(limits());
+    guest.put(SUBS, &[1, 0, 0, 0, 2, 0, 0, 0]);
+    gives_up_after(3, guest, Call::Poll { fds: SUBS, count: 1, timeout: u64::MAX });
+}

@@ -350,4 +350,24 @@ imports! {
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
         -> Value, Recorded, "as `recv`, into several buffers, with the peer's address";
+    "replicode_posix_v1" "poll" Poll(fds: u32 = Arg::PollFds, count: u32 = Arg::Size, timeout: u64 = Arg::Int)
+        -> Value, Ordered, "readiness follows from the log; time-outs count on the log's clock";
+    "replicode_posix_v1" "epoll_create" EpollCreate(flags: u32 = Arg::Flags(FlagSet::New))
+        -> Value, Eliminated, "a set of watches of the kernel's own; the lowest free descriptor";
+    "replicode_posix_v1" "epoll_ctl" EpollCtl(
+        epoll: u32 = Arg::Fd, op: u32 = Arg::Flags(FlagSet::EpollOp), fd: u32 = Arg::Fd, event: u32 = Arg::EpollEvent)
+        -> Value, Eliminated, "the kernel's own table; a watch goes with the last descriptor of what it watches";
+    "replicode_posix_v1" "epoll_wait" EpollWait(
+        epoll: u32 = Arg::Fd, events: u32 = Arg::OutEpollEvents, max: u32 = Arg::Size, timeout: u64 = Arg::Int)
+        -> Value, Ordered, "events stand in the order in which they arose, and that follows from the log";
+    "replicode_posix_v1" "eventfd" Eventfd(initial: u32 = Arg::Size, flags: u32 = Arg::Flags(FlagSet::Eventfd))
+        -> Value, Eliminated, "a counter of the kernel's own; the lowest free descriptor";
+    "replicode_posix_v1" "timerfd_create" TimerfdCreate(
+        clock: u32 = Arg::Flags(FlagSet::Clock), flags: u32 = Arg::Flags(FlagSet::New))
+        -> Value, Eliminated, "a timer of the kernel's own; the lowest free descriptor";
+    "replicode_posix_v1" "timerfd_settime" TimerfdSettime(
+        fd: u32 = Arg::Fd, flags: u32 = Arg::Flags(FlagSet::Timer), new: u32 = Arg::TimerSpec, old: u32 = Arg::OutTimerSpec)
+        -> Value, Recorded, "it is due on the log's clock, which batches move and nobody sets";
+    "replicode_posix_v1" "timerfd_gettime" TimerfdGettime(fd: u32 = Arg::Fd, current: u32 = Arg::OutTimerSpec)
+        -> Value, Recorded, "what is left on the log's clock";
 }

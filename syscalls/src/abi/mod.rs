@@ -6,6 +6,7 @@
 
 mod calls;
 pub mod errno;
+pub mod events;
 pub mod layout;
 mod table;
 pub mod types;

@@ -107,6 +107,16 @@ pub enum FlagSet {
     Level,
     /// Flags of a new descriptor of `replicode_posix_v1`.
     New,
+    /// The same, and `EFD_SEMAPHORE`.
+    Eventfd,
+    /// `EPOLL_CTL_*`, a number.
+    EpollOp,
+    /// `EPOLL*`.
+    Epoll,
+    /// `POLL*`.
+    Poll,
+    /// `TFD_TIMER_*`.
+    Timer,
 }
 
 /// What a parameter means. Used only for traces: the kernel's own decoding does not look at it.
@@ -140,6 +150,13 @@ pub enum Arg {
     OptionValue,
     /// Pointer to subscriptions; [`Arg::OutEvents`] and their number follow.
     Subscriptions,
+    /// Pointer to `struct pollfd`s that are read, and written in part; their number follows. What they found is shown
+    /// after success.
+    PollFds,
+    /// Pointer to a `struct epoll_event` that is read.
+    EpollEvent,
+    /// Pointer to a `struct itimerspec` that is read.
+    TimerSpec,
     /// Pointer to something that is written, not shown.
     Out,
     /// Pointer to a `u32` that is written; shown with its value after success.
@@ -159,6 +176,10 @@ pub enum Arg {
     /// Pointer to events that are written, between the subscriptions and their number, with a pointer to the events'
     /// number last; shown after success.
     OutEvents,
+    /// Pointer to `struct epoll_event`s that are written, as many as the call answers; shown after success.
+    OutEpollEvents,
+    /// Pointer to a `struct itimerspec` that is written, or null; shown after success.
+    OutTimerSpec,
 }
 
 /// One parameter of an import.
@@ -208,7 +229,7 @@ mod tests {
         let preview1 = IMPORTS.iter().filter(|i| i.module == "wasi_snapshot_preview1").count();
         let sock = IMPORTS.iter().filter(|i| i.module == "replicode_sock_v1").count();
         let posix = IMPORTS.iter().filter(|i| i.module == "replicode_posix_v1").count();
-        assert_eq!((preview1, sock, posix), (46, 16, 6));
+        assert_eq!((preview1, sock, posix), (46, 16, 14));
         let names: BTreeSet<_> = IMPORTS.iter().map(|i| (i.module, i.name)).collect();
         assert_eq!(names.len(), IMPORTS.len());
         for (index, entry) in IMPORTS.iter().enumerate() {

@@ -76,6 +76,8 @@ pub mod rights {
     /// What makes sense on a stream socket.
     pub const SOCKET: u64 =
         FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | SOCK_SHUTDOWN | SOCK_ACCEPT;
+    /// A counter, a timer, a set of watches. Which of the calls make sense on it is its own to say.
+    pub const ANONYMOUS: u64 = FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
     /// Standard input. Without seek and tell, so that wasi-libc takes it for a terminal.
     pub const STDIN: u64 = FD_READ | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
     /// Standard output and error. Without seek and tell, so that wasi-libc takes them for terminals: line by line.
@@ -117,6 +119,7 @@ pub mod fstflags {
 /// `filetype`.
 pub mod filetype {
     #![allow(missing_docs, reason = "the names are those of the witx")]
+    pub const UNKNOWN: u8 = 0;
     pub const CHARACTER_DEVICE: u8 = 2;
     pub const DIRECTORY: u8 = 3;
     pub const REGULAR_FILE: u8 = 4;
@@ -213,4 +216,61 @@ pub mod socket {
     pub const IPV6_UNICAST_HOPS: u32 = 16;
     pub const IPV6_V6ONLY: u32 = 26;
     pub const IPV6_TCLASS: u32 = 67;
+}
+
+/// `EPOLL*` as Linux has them (`linux/eventpoll.h`): the bits of readiness, and how a watch is meant.
+pub mod epoll {
+    #![allow(missing_docs, reason = "the names are those of the C header")]
+    pub const IN: u32 = 0x1;
+    pub const PRI: u32 = 0x2;
+    pub const OUT: u32 = 0x4;
+    pub const ERR: u32 = 0x8;
+    pub const HUP: u32 = 0x10;
+    pub const NVAL: u32 = 0x20;
+    pub const RDNORM: u32 = 0x40;
+    pub const RDBAND: u32 = 0x80;
+    pub const WRNORM: u32 = 0x100;
+    pub const WRBAND: u32 = 0x200;
+    pub const MSG: u32 = 0x400;
+    pub const RDHUP: u32 = 0x2000;
+    pub const EXCLUSIVE: u32 = 1 << 28;
+    pub const WAKEUP: u32 = 1 << 29;
+    pub const ONESHOT: u32 = 1 << 30;
+    pub const EDGE: u32 = 1 << 31;
+
+    /// What can be read from it.
+    pub const READABLE: u32 = IN | RDNORM;
+    /// What can be written to it.
+    pub const WRITABLE: u32 = OUT | WRNORM;
+    /// What is told whether it was asked for or not.
+    pub const ALWAYS: u32 = ERR | HUP;
+    /// The bits of a watch that are not readiness.
+    pub const PRIVATE: u32 = EXCLUSIVE | WAKEUP | ONESHOT | EDGE;
+    /// What may stand beside [`EXCLUSIVE`].
+    pub const EXCLUSIVE_MAY: u32 = IN | OUT | ALWAYS | WAKEUP | EDGE | EXCLUSIVE;
+
+    pub const CTL_ADD: u32 = 1;
+    pub const CTL_DEL: u32 = 2;
+    pub const CTL_MOD: u32 = 3;
+}
+
+/// `POLL*` as wasi-libc has them (`poll.h`), with `POLLPRI` and `POLLRDHUP` beside them.
+pub mod poll {
+    #![allow(missing_docs, reason = "the names are those of the C header")]
+    pub const IN: u16 = 0x1;
+    pub const OUT: u16 = 0x2;
+    pub const PRI: u16 = 0x4;
+    pub const RDHUP: u16 = 0x8;
+    pub const ERR: u16 = 0x1000;
+    pub const HUP: u16 = 0x2000;
+    pub const NVAL: u16 = 0x4000;
+}
+
+/// Flags of `eventfd`, beside those of descriptors.
+pub const EFD_SEMAPHORE: u32 = 1;
+/// Flags of `timerfd_settime`: the time is a point in time; a clock that is set ends the wait (here none ever is).
+pub mod timer {
+    #![allow(missing_docs, reason = "the names are those of the C header")]
+    pub const ABSTIME: u32 = 1;
+    pub const CANCEL_ON_SET: u32 = 2;
 }

@@ -157,8 +157,9 @@ impl Ctx<'_> {
             }
             State::Idle => {}
         }
-        if let Some(error) = socket.error.take() {
-            return Err(error.into());
+        if std::mem::take(&mut socket.refused) {
+            // As Linux, when `SO_ERROR` has told the reason already.
+            return Err(socket.error.take().unwrap_or(Errno::ConnAborted).into());
         }
         if port == 0 {
             return Err(Errno::ConnRefused.into());

@@ -1,8 +1,10 @@
 //! Standard input, output and error.
 
 use super::{Ctx, Stop};
+use crate::abi::types::epoll::READABLE;
 use crate::moved::Moved;
 use crate::socket::window_news;
+use crate::watched::Source;
 use replicode_log::{ConsoleStream, LogicalTime};
 
 impl Ctx<'_> {
@@ -20,7 +22,7 @@ impl Ctx<'_> {
             if nonblocking {
                 return Err(self.would_block());
             }
-            stdin.awaited = true;
+            self.declare(Source::Stdin, READABLE);
             return Err(Stop::Wait(LogicalTime::NEVER));
         }
         for range in &self.scratch.iovecs {

@@ -4,7 +4,7 @@ use super::{Answer, Ctx};
 use crate::abi::Errno;
 use crate::abi::layout;
 use crate::abi::types::{fdflags, filetype, rights, whence};
-use crate::close::close;
+use crate::close::{Tables, close};
 use crate::open_file::{Object, OpenFile};
 
 /// The name under which the root directory is preopened.
@@ -13,7 +13,16 @@ const ROOT_NAME: &[u8] = b"/";
 impl Ctx<'_> {
     /// Closes an open file that no descriptor leads to any more.
     fn close(&mut self, file: OpenFile) {
-        close(file, &mut self.process.ports, self.fs, self.sockets, self.outbox);
+        let tables = Tables {
+            fs: self.fs,
+            sockets: self.sockets,
+            events: self.events,
+            timers: self.timers,
+            epolls: self.epolls,
+            schedule: self.schedule,
+            outbox: self.outbox,
+        };
+        close(file, &mut self.process.ports, tables);
     }
 
     pub(super) fn fd_close(&mut self, fd: u32) -> Answer {
@@ -49,6 +58,8 @@ impl Ctx<'_> {
             Object::File { .. } => filetype::REGULAR_FILE,
             Object::Directory { .. } => filetype::DIRECTORY,
             Object::Socket(_) => filetype::SOCKET_STREAM,
+            // As Linux, whose anonymous inodes have no type.
+            Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => filetype::UNKNOWN,
         };
         let stat = layout::fdstat(file_type, it.flags, it.base, it.inheriting);
         self.tell(out, &stat)

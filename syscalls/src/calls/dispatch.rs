@@ -79,6 +79,14 @@ impl Ctx<'_> {
             Call::Sendmsg { fd, iovs, iovs_len, flags, addr, addr_len } => self.sendmsg(fd, (iovs, iovs_len), flags, (addr, addr_len)),
             Call::Recvmsg { fd, iovs, iovs_len, flags, addr, addr_len } => self.recvmsg(fd, (iovs, iovs_len), flags, (addr, addr_len)),
             Call::BsdResolve { name, name_len, addrs, max } => self.bsd_resolve((name, name_len), addrs, max),
+            Call::Poll { fds, count, timeout } => self.poll(fds, count, timeout),
+            Call::EpollCreate { flags } => self.epoll_create(flags),
+            Call::EpollCtl { epoll, op, fd, event } => self.epoll_ctl(epoll, op, fd, event),
+            Call::EpollWait { epoll, events, max, timeout } => self.epoll_wait(epoll, events, max, timeout),
+            Call::Eventfd { initial, flags } => self.eventfd(initial, flags),
+            Call::TimerfdCreate { clock, flags } => self.timerfd_create(clock, flags),
+            Call::TimerfdSettime { fd, flags, new, old } => self.timerfd_settime(fd, flags, new, old),
+            Call::TimerfdGettime { fd, current } => self.timerfd_gettime(fd, current),
         }
     }
 }

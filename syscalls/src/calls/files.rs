@@ -18,6 +18,9 @@ impl Ctx<'_> {
         let n = match object {
             Object::Socket(slot) => self.recv(slot, nonblocking, want, 0)?,
             Object::Stdin => self.read_stdin(want, nonblocking)?,
+            Object::Event(id) => self.read_event(id, nonblocking, want)?,
+            Object::Timer(id) => self.read_timer(id, nonblocking, want)?,
+            Object::Epoll(_) => return Err(Errno::Inval.into()),
             Object::File { ino, offset } => {
                 let n = self.read_file(ino, offset)?;
                 self.move_to(fd, offset + u64::from(n));
@@ -45,6 +48,8 @@ impl Ctx<'_> {
         let n = match object {
             Object::Socket(slot) => self.send(slot, nonblocking, want)?,
             Object::Console(stream) => self.write_console(stream)?,
+            Object::Event(id) => self.write_event(id, nonblocking, want)?,
+            Object::Timer(_) | Object::Epoll(_) => return Err(Errno::Inval.into()),
             Object::File { ino, offset } => {
                 let start = if append { self.fs.size(ino)? } else { offset };
                 let n = self.write_file(ino, start)?;
@@ -176,6 +181,7 @@ impl Ctx<'_> {
             }
             Object::Stdin | Object::Console(_) => layout::filestat_of_type(filetype::CHARACTER_DEVICE),
             Object::Socket(_) => layout::filestat_of_type(filetype::SOCKET_STREAM),
+            Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => layout::filestat_of_type(filetype::UNKNOWN),
         };
         self.tell(out, &stat)
     }

@@ -7,7 +7,9 @@
 use super::Ctx;
 use super::bsd::MAX_NAME;
 use crate::abi::Call;
+use crate::abi::events::{EPOLL_EVENT, ITIMERSPEC, POLLFD};
 use crate::abi::layout::{SOCKADDR_IN6, SUBSCRIPTION};
+use crate::abi::types::epoll::CTL_DEL;
 use crate::memory;
 
 /// The most bytes of an option's value that any option has: a `struct timeval`.
@@ -62,6 +64,9 @@ impl Ctx<'_> {
             // A null pointer stands for no address.
             Call::BsdSendto { addr, addr_len, .. } if addr != 0 => self.given(addr, addr_len.min(SOCKADDR_IN6 as u32)),
             Call::BsdSetsockopt { value, value_len, .. } => self.given(value, value_len.min(OPTION)),
+            Call::Poll { fds, count, .. } => self.given_list(fds, count, POLLFD as u32, self.limits.subscriptions),
+            Call::EpollCtl { op, event, .. } if op != CTL_DEL => self.given(event, EPOLL_EVENT as u32),
+            Call::TimerfdSettime { new, .. } => self.given(new, ITIMERSPEC as u32),
             // How much room there is for what is answered.
             Call::BsdAccept { addr, addr_len: room, .. }
             | Call::BsdRecvfrom { addr, addr_len: room, .. }

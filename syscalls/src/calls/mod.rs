@@ -3,12 +3,15 @@
 //! A call sees the world through a [`Ctx`]: its process and the parts of the kernel that calls share. It either
 //! finishes, or changes nothing but its own progress and says what it waits for.
 
+mod awaited;
 mod bsd;
 mod clock;
 mod console;
+mod counters;
 mod descriptors;
 mod dispatch;
 mod duplicates;
+mod epoll;
 mod files;
 mod given;
 mod options;
@@ -18,13 +21,18 @@ mod process;
 mod stream;
 
 use crate::abi::{Call, Errno};
+use crate::epoll::Epolls;
+use crate::eventfd::Events;
 use crate::fs::Fs;
 use crate::memory;
 use crate::moved::Moved;
 use crate::open_file::{Object, OpenFile};
 use crate::outbox::Outbox;
 use crate::process::Process;
+use crate::schedule::Schedule;
 use crate::sockets::{Slot, Sockets};
+use crate::timerfd::Timers;
+use crate::watched::Source;
 use replicode_log::{Limits, LogicalTime, Pid};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -69,6 +77,10 @@ pub(crate) struct Ctx<'a> {
     pub(crate) names: &'a BTreeSet<(String, Pid)>,
     pub(crate) fs: &'a mut Fs,
     pub(crate) sockets: &'a mut Sockets,
+    pub(crate) events: &'a mut Events,
+    pub(crate) timers: &'a mut Timers,
+    pub(crate) epolls: &'a mut Epolls,
+    pub(crate) schedule: &'a mut Schedule,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) scratch: &'a mut Scratch,
     /// The guest's linear memory.
@@ -111,11 +123,8 @@ impl Ctx<'_> {
     }
 
     /// Waits for something to happen to a socket.
-    fn wait_for_socket(&mut self, slot: Slot, interest: u8, deadline: LogicalTime) -> Stop {
-        if let Some(socket) = self.sockets.get_mut(slot) {
-            socket.interest = interest;
-            socket.interest_wait = self.wait;
-        }
+    fn wait_for_socket(&mut self, slot: Slot, interest: u32, deadline: LogicalTime) -> Stop {
+        self.declare(Source::Socket(slot), interest);
         Stop::Wait(deadline)
     }
 

@@ -3,11 +3,12 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout::{self, EVENT, SUBSCRIPTION, Subscription, Topic};
-use crate::abi::types::{HANGUP, clockid, rights};
+use crate::abi::types::epoll::{ALWAYS, HUP, READABLE, WRITABLE};
+use crate::abi::types::{HANGUP, clockid};
 use crate::memory;
 use crate::open_file::Object;
-use crate::socket::interest;
 use replicode_log::LogicalTime;
+use std::ops::Range;
 
 /// What a subscription amounts to at the moment.
 enum Readiness {
@@ -40,13 +41,7 @@ impl Ctx<'_> {
         let outcome = self.look(list.clone(), &mut found);
         let answer = match outcome {
             Ok(_) if !found.is_empty() => {
-                if self.resumed {
-                    self.process.turn.fruitless = 0;
-                } else {
-                    // It did not wait. Many of these without any bytes moved in between mean a loop that waits
-                    // for something that this turn cannot bring.
-                    self.fruitless();
-                }
+                self.looked();
                 let n = (found.len() / EVENT) as u32;
                 self.tell(events, &found).and_then(|_| self.tell_u32(out, n))
             }
@@ -61,10 +56,10 @@ impl Ctx<'_> {
     }
 
     /// Collects the events that are there, and the earliest time at which a clock will bring one.
-    fn look(&self, list: std::ops::Range<usize>, found: &mut Vec<u8>) -> Result<LogicalTime, Errno> {
+    fn look(&mut self, list: Range<usize>, found: &mut Vec<u8>) -> Result<LogicalTime, Errno> {
         let mut earliest = LogicalTime::NEVER;
-        for bytes in self.memory[list].as_chunks::<SUBSCRIPTION>().0 {
-            let subscription = Subscription::parse(bytes)?;
+        for at in list.step_by(SUBSCRIPTION) {
+            let subscription = self.subscription(at)?;
             let readiness = match subscription.topic {
                 Topic::Clock { id, timeout, absolute } => {
                     let deadline = self.clock_deadline(id, timeout, absolute)?;
@@ -98,71 +93,62 @@ impl Ctx<'_> {
         }
     }
 
-    fn read_readiness(&self, fd: u32) -> Readiness {
-        let descriptor = match self.process.descriptors.get(fd) {
-            Ok(descriptor) => descriptor,
+    fn read_readiness(&mut self, fd: u32) -> Readiness {
+        let object = match self.process.descriptors.get(fd) {
+            Ok(descriptor) => descriptor.object,
             Err(errno) => return Readiness::Failed(errno),
         };
-        match descriptor.object {
-            Object::Socket(slot) => match self.sockets.get(slot) {
-                Some(socket) if !socket.readable() => Readiness::Not,
-                Some(socket) => Readiness::Ready { bytes: socket.recv.len() as u64, hangup: socket.hung_up() },
-                None => Readiness::Failed(Errno::BadF),
-            },
-            Object::Stdin => {
-                let stdin = &self.process.stdin;
-                let bytes = stdin.bytes.len() as u64;
-                if bytes > 0 || stdin.over { Readiness::Ready { bytes, hangup: stdin.over } } else { Readiness::Not }
-            }
-            Object::File { ino, offset } => match (descriptor.check(rights::FD_READ), self.fs.size(ino)) {
-                (Ok(()), Ok(size)) => ready(size.saturating_sub(offset)),
-                (Err(errno), _) | (_, Err(errno)) => Readiness::Failed(errno),
-            },
-            Object::Directory { .. } => ready(0),
-            Object::Console(_) => Readiness::Failed(Errno::BadF),
-        }
+        let bytes = match object {
+            Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.recv.len() as u64),
+            Object::Stdin => self.process.stdin.bytes.len() as u64,
+            Object::File { ino, offset } => self.fs.size(ino).unwrap_or(0).saturating_sub(offset),
+            Object::Event(_) | Object::Timer(_) => 8,
+            Object::Directory { .. } | Object::Epoll(_) => 0,
+            Object::Console(_) => return Readiness::Failed(Errno::BadF),
+        };
+        self.told_by(fd, READABLE, bytes)
     }
 
-    fn write_readiness(&self, fd: u32) -> Readiness {
-        let descriptor = match self.process.descriptors.get(fd) {
-            Ok(descriptor) => descriptor,
+    fn write_readiness(&mut self, fd: u32) -> Readiness {
+        let object = match self.process.descriptors.get(fd) {
+            Ok(descriptor) => descriptor.object,
             Err(errno) => return Readiness::Failed(errno),
         };
-        match descriptor.object {
-            Object::Socket(slot) => match self.sockets.get(slot) {
-                Some(socket) if !socket.writable() => Readiness::Not,
-                Some(socket) => Readiness::Ready { bytes: socket.room(), hangup: socket.hung_up() },
-                None => Readiness::Failed(Errno::BadF),
-            },
-            Object::Console(_) => ready(self.limits.call_bytes.into()),
-            Object::File { .. } => match descriptor.check(rights::FD_WRITE) {
-                Ok(()) => ready(self.limits.call_bytes.into()),
-                Err(errno) => Readiness::Failed(errno),
-            },
-            Object::Directory { .. } | Object::Stdin => Readiness::Failed(Errno::BadF),
-        }
+        let bytes = match object {
+            Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.room()),
+            Object::Console(_) | Object::File { .. } => self.limits.call_bytes.into(),
+            Object::Event(_) => 8,
+            Object::Directory { .. } | Object::Timer(_) | Object::Epoll(_) => 0,
+            Object::Stdin => return Readiness::Failed(Errno::BadF),
+        };
+        self.told_by(fd, WRITABLE, bytes)
     }
 
-    /// Marks the sockets and standard input as awaited by this wait. Marks of earlier waits need no removal: they carry
-    /// another number.
-    fn declare_interest(&mut self, list: std::ops::Range<usize>) {
-        for bytes in self.memory[list].as_chunks::<SUBSCRIPTION>().0 {
-            let (fd, wanted) = match Subscription::parse(bytes).map(|it| it.topic) {
-                Ok(Topic::Read(fd)) => (fd, interest::READ),
-                Ok(Topic::Write(fd)) => (fd, interest::WRITE),
+    /// An error or a hang-up is the end of a wait, whatever was waited for.
+    fn told_by(&mut self, fd: u32, asked: u32, bytes: u64) -> Readiness {
+        let bits = match self.source(fd) {
+            Ok(source) => self.readiness(source),
+            Err(errno) => return Readiness::Failed(errno),
+        };
+        if bits & (asked | ALWAYS) == 0 { Readiness::Not } else { Readiness::Ready { bytes, hangup: bits & HUP != 0 } }
+    }
+
+    /// Lets the wait end with news of what was asked for.
+    fn declare_interest(&mut self, list: Range<usize>) {
+        for at in list.step_by(SUBSCRIPTION) {
+            let (fd, wanted) = match self.subscription(at).map(|it| it.topic) {
+                Ok(Topic::Read(fd)) => (fd, READABLE),
+                Ok(Topic::Write(fd)) => (fd, WRITABLE),
                 _ => continue,
             };
-            match self.process.descriptors.get(fd).map(|it| &it.object) {
-                Ok(Object::Socket(slot)) => {
-                    if let Some(socket) = self.sockets.get_mut(*slot) {
-                        let before = if socket.interest_wait == self.wait { socket.interest } else { 0 };
-                        socket.interest = before | wanted;
-                        socket.interest_wait = self.wait;
-                    }
-                }
-                Ok(Object::Stdin) => self.process.stdin.awaited = true,
-                _ => {}
+            if let Ok(Some(source)) = self.source(fd) {
+                self.declare(source, wanted);
             }
         }
+    }
+
+    fn subscription(&self, at: usize) -> Result<Subscription, Errno> {
+        let bytes = self.memory.get(at..).and_then(|rest| rest.first_chunk());
+        Subscription::parse(bytes.ok_or(Errno::Fault)?)
     }
 }

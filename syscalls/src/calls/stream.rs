@@ -3,6 +3,7 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, rights, socket as c};
+use crate::epoll::ANYTHING;
 use crate::memory;
 use crate::open_file::OpenFile;
 use crate::socket::{State, interest};
@@ -129,7 +130,7 @@ impl Ctx<'_> {
     fn wait_or_time_out(
         &mut self,
         slot: Slot,
-        interest: u8,
+        interest: u32,
         deadline: replicode_log::LogicalTime,
     ) -> Result<u32, Stop> {
         if self.now() < deadline {
@@ -231,6 +232,7 @@ impl Ctx<'_> {
             return Err(Errno::NotConn.into());
         }
         let deaf = socket.recv_shut && socket.send_shut;
+        let watched = socket.waiters.watched;
         if how & c::SHUT_RD != 0 {
             socket.recv_shut = true;
         }
@@ -241,6 +243,7 @@ impl Ctx<'_> {
         if !deaf && socket.recv_shut && socket.send_shut {
             self.outbox.net(Egress::Deaf { sock: socket.id });
         }
+        self.news(watched, ANYTHING);
         Ok(0)
     }
 }

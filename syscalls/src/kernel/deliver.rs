@@ -2,10 +2,14 @@
 
 use super::Kernel;
 use crate::abi::Errno;
+use crate::abi::types::epoll::{IN, READABLE};
+use crate::epoll::ANYTHING;
 use crate::family::{self, Family};
 use crate::process::Run;
 use crate::socket::{Socket, State, interest};
 use crate::sockets::Slot;
+use crate::timerfd::TimerId;
+use crate::watched::Waiters;
 use replicode_log::{HostAddr, Ingress, Pid, Refused, SockId};
 
 impl Kernel {
@@ -25,13 +29,13 @@ impl Kernel {
                 }
                 socket.connect(send_window);
                 socket.connect_news = true;
-                interest::READ | interest::WRITE
+                ANYTHING
             }),
             Ingress::ConnectFailed { sock, why } => self.connect_failed(sock, errno_of(why)),
             Ingress::Data { sock, bytes } => self.data(sock, bytes),
             Ingress::Fin { sock } => self.change(sock, |socket| {
                 socket.recv_over = true;
-                interest::READ | interest::WRITE
+                ANYTHING
             }),
             Ingress::Reset { sock } => {
                 self.connect_failed(sock, Errno::ConnRefused);
@@ -40,12 +44,14 @@ impl Kernel {
                         return 0;
                     }
                     socket.reset_by_peer();
-                    interest::READ | interest::WRITE
+                    ANYTHING
                 });
             }
             Ingress::Acked { sock, offset } => self.change(sock, |socket| {
+                let full = socket.room() == 0;
                 socket.acked(offset);
-                if socket.room() > 0 { interest::WRITE } else { 0 }
+                // Room where there was some already is no news.
+                if full && socket.room() > 0 { interest::WRITE } else { 0 }
             }),
         }
         Ok(None)
@@ -58,7 +64,7 @@ impl Kernel {
         {
             process.stdin.arrived += bytes.len() as u64;
             process.stdin.bytes.push(bytes);
-            self.wake_for_stdin(pid);
+            self.wake_for_stdin(pid, READABLE);
         }
     }
 
@@ -66,14 +72,23 @@ impl Kernel {
     pub fn end_stdin(&mut self, pid: Pid) {
         if let Some(process) = self.process_mut(pid) {
             process.stdin.over = true;
-            self.wake_for_stdin(pid);
+            self.wake_for_stdin(pid, ANYTHING);
         }
     }
 
-    fn wake_for_stdin(&mut self, pid: Pid) {
-        let waits = |it: &mut crate::process::Process| matches!(it.run, Run::Waiting { .. }) && it.stdin.awaited;
-        if self.process_mut(pid).is_some_and(waits) {
-            self.wake(pid);
+    fn wake_for_stdin(&mut self, pid: Pid, news: u32) {
+        if let Some(waiters) = self.process_mut(pid).map(|process| process.stdin.waiters) {
+            self.tell(pid, waiters, news);
+        }
+    }
+
+    /// A timer is due.
+    pub(super) fn timer_due(&mut self, id: TimerId) {
+        let Some(timer) = self.timers.get_mut(id.0) else { return };
+        timer.entry = None;
+        if timer.fire(self.now) {
+            let (pid, waiters) = (timer.owner, timer.waiters);
+            self.tell(pid, waiters, IN);
         }
     }
 
@@ -136,24 +151,38 @@ impl Kernel {
         if let (Some(port), Some(process)) = (freed, self.process_mut(pid)) {
             process.ports.free(family, port);
         }
-        self.wake_for_socket(slot, interest::READ | interest::WRITE);
+        self.wake_for_socket(slot, ANYTHING);
     }
 
-    /// Changes a socket, and wakes its process if that is interested in what `change` answers.
-    fn change(&mut self, sock: SockId, change: impl FnOnce(&mut Socket) -> u8) {
+    /// Changes a socket, and tells whoever is interested in what `change` answers.
+    fn change(&mut self, sock: SockId, change: impl FnOnce(&mut Socket) -> u32) {
         let Some(slot) = self.sockets.slot_of(sock) else { return };
         let Some(socket) = self.sockets.get_mut(slot) else { return };
         let news = change(socket);
         self.wake_for_socket(slot, news);
     }
 
-    fn wake_for_socket(&mut self, slot: Slot, news: u8) {
+    fn wake_for_socket(&mut self, slot: Slot, news: u32) {
         let Some(socket) = self.sockets.get(slot) else { return };
-        if socket.interest & news == 0 {
+        let (pid, waiters) = (socket.pid, socket.waiters);
+        self.tell(pid, waiters, news);
+    }
+
+    /// Tells whoever waits for something of a process, or watches it, what happened to it: bits of `EPOLL*`, or
+    /// [`ANYTHING`].
+    fn tell(&mut self, pid: Pid, waiters: Waiters, news: u32) {
+        if waiters.watched.is_none() && waiters.interest & news == 0 {
             return;
         }
-        let (pid, wait) = (socket.pid, socket.interest_wait);
-        if self.process_mut(pid).is_some_and(|it| matches!(it.run, Run::Waiting { .. }) && it.wait == wait) {
+        let wait = match self.process_mut(pid) {
+            Some(process) if matches!(process.run, Run::Waiting { .. }) => process.wait,
+            _ => 0,
+        };
+        let mut ends = waiters.ends(news, wait);
+        if let Some(list) = waiters.watched {
+            ends |= self.epolls.news(list, news, wait);
+        }
+        if ends {
             self.wake(pid);
         }
     }

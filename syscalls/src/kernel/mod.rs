@@ -8,12 +8,15 @@ pub use calls::Step;
 pub use spawn::{ProcessSpec, SpawnError};
 
 use crate::calls::Scratch;
-use crate::close::close;
+use crate::close::{Tables, close};
+use crate::epoll::Epolls;
+use crate::eventfd::Events;
 use crate::fs::{Fs, ImageError};
 use crate::outbox::Outbox;
 use crate::process::{Process, Run};
-use crate::schedule::Schedule;
+use crate::schedule::{Due, Schedule};
 use crate::sockets::Sockets;
+use crate::timerfd::Timers;
 use crate::trace::{Recorder, Recording, StepRecord, TraceRecord};
 use replicode_log::{ConsoleStream, Egress, ExitStatus, FsImage, Limits, LogicalTime, Pid, Trail};
 use std::collections::BTreeSet;
@@ -92,6 +95,9 @@ pub struct Kernel {
     names: BTreeSet<(String, Pid)>,
     fs: Fs,
     sockets: Sockets,
+    events: Events,
+    timers: Timers,
+    epolls: Epolls,
     schedule: Schedule,
     outbox: Outbox,
     trail: Trail,
@@ -117,6 +123,9 @@ impl Kernel {
             names: BTreeSet::new(),
             fs,
             sockets: Sockets::default(),
+            events: Events::default(),
+            timers: Timers::default(),
+            epolls: Epolls::default(),
             schedule: Schedule::default(),
             outbox: Outbox::default(),
             trail: Trail::new(),
@@ -130,8 +139,11 @@ impl Kernel {
     pub fn advance(&mut self, now: LogicalTime) {
         self.now = self.now.max(now);
         self.turn += 1;
-        while let Some(pid) = self.schedule.due(self.now) {
-            self.wake(pid);
+        while let Some(due) = self.schedule.due(self.now) {
+            match due {
+                Due::Process(pid) => self.wake(pid),
+                Due::Timer(id) => self.timer_due(id),
+            }
         }
         for pid in self.schedule.yielded() {
             self.wake(pid);
@@ -183,7 +195,16 @@ impl Kernel {
         let Entry::Live(process) = entry else { return };
         self.schedule.forget(process);
         for file in process.descriptors.drain() {
-            close(file, &mut process.ports, &mut self.fs, &mut self.sockets, &mut self.outbox);
+            let tables = Tables {
+                fs: &mut self.fs,
+                sockets: &mut self.sockets,
+                events: &mut self.events,
+                timers: &mut self.timers,
+                epolls: &mut self.epolls,
+                schedule: &mut self.schedule,
+                outbox: &mut self.outbox,
+            };
+            close(file, &mut process.ports, tables);
         }
         let name = std::mem::take(&mut process.name);
         let ended = Entry::Ended { name: name.clone(), status, calls: process.calls };

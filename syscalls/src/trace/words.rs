@@ -3,7 +3,7 @@
 //! Everything is read as it stands in the guest's memory when the call has finished.
 
 use crate::abi::layout::{self, EVENT, FDSTAT, FILESTAT, SOCKADDR_IN6, SUBSCRIPTION, Subscription, Topic};
-use crate::abi::types::{HANGUP, socket as c};
+use crate::abi::types::{HANGUP, epoll, poll, socket as c};
 use crate::abi::{Errno, FlagSet};
 use crate::memory;
 use replicode_log::LogicalTime;
@@ -12,7 +12,7 @@ use std::fmt;
 /// The most bytes of a path that a trace shows.
 const PATH: usize = 256;
 /// The most entries of a list that a trace shows.
-const LIST: u32 = 8;
+pub(super) const LIST: u32 = 8;
 
 /// Text, quoted.
 pub(super) struct PathAt<'a>(pub(super) &'a [u8], pub(super) u32, pub(super) u32);
@@ -99,6 +99,38 @@ impl Flags {
                     (0, "IPPROTO_IP"),
                     (c::IPPROTO_TCP, "IPPROTO_TCP"),
                     (c::IPPROTO_IPV6, "IPPROTO_IPV6"),
+                ],
+            ),
+            FlagSet::Eventfd => (true, &[(1, "SEMAPHORE"), (0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
+            FlagSet::EpollOp => (false, &[(epoll::CTL_ADD, "ADD"), (epoll::CTL_DEL, "DEL"), (epoll::CTL_MOD, "MOD")]),
+            FlagSet::Timer => (true, &[(1, "ABSTIME"), (2, "CANCEL_ON_SET")]),
+            FlagSet::Epoll => (
+                true,
+                &[
+                    (epoll::IN, "IN"),
+                    (epoll::PRI, "PRI"),
+                    (epoll::OUT, "OUT"),
+                    (epoll::ERR, "ERR"),
+                    (epoll::HUP, "HUP"),
+                    (epoll::RDNORM, "RDNORM"),
+                    (epoll::WRNORM, "WRNORM"),
+                    (epoll::RDHUP, "RDHUP"),
+                    (epoll::EXCLUSIVE, "EXCLUSIVE"),
+                    (epoll::WAKEUP, "WAKEUP"),
+                    (epoll::ONESHOT, "ONESHOT"),
+                    (epoll::EDGE, "ET"),
+                ],
+            ),
+            FlagSet::Poll => (
+                true,
+                &[
+                    (poll::IN as u32, "IN"),
+                    (poll::OUT as u32, "OUT"),
+                    (poll::PRI as u32, "PRI"),
+                    (poll::RDHUP as u32, "RDHUP"),
+                    (poll::ERR as u32, "ERR"),
+                    (poll::HUP as u32, "HUP"),
+                    (poll::NVAL as u32, "NVAL"),
                 ],
             ),
             FlagSet::Whence => (false, &[(0, "SET"), (1, "CUR"), (2, "END")]),
