@@ -2,7 +2,12 @@
 #ifndef LIBPOSIX_STDIO_H
 #define LIBPOSIX_STDIO_H
 
+/* It declares these as deprecated: that goes to names that nobody uses. */
+#define tmpnam __wasilibc_tmpnam
+#define tmpfile __wasilibc_tmpfile
 #include_next <stdio.h>
+#undef tmpnam
+#undef tmpfile
 
 #define TMP_MAX 10000
 #define L_tmpnam 20
@@ -12,6 +17,8 @@
 extern "C" {
 #endif
 
+char *tmpnam(char *);
+FILE *tmpfile(void);
 void flockfile(FILE *);
 int ftrylockfile(FILE *);
 void funlockfile(FILE *);

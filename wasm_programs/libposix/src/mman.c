@@ -18,12 +18,13 @@ static size_t whole_pages(size_t length) { return (length + PAGE - 1) & ~(size_t
 void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
     (void)address, (void)protection;
     int kind = flags & MAP_TYPE, anonymous = flags & MAP_ANONYMOUS;
+    struct stat stat;
     int error = 0;
     if (length == 0 || (kind != MAP_PRIVATE && kind != MAP_SHARED) || (flags & MAP_FIXED) || offset % 4096 != 0)
         error = EINVAL;
     else if (length > SIZE_MAX - PAGE)
         error = ENOMEM;
-    else if (!anonymous && fcntl(fd, F_GETFL) < 0)
+    else if (!anonymous && fstat(fd, &stat) < 0)
         error = EBADF;
     else if (!anonymous && kind == MAP_SHARED && (protection & PROT_WRITE))
         error = ENODEV;
