@@ -12,7 +12,7 @@ use replicode_log::Egress;
 pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, fs: &mut Fs, sockets: &mut Sockets, outbox: &mut Outbox) {
     match file.object {
         Object::Stdin | Object::Console(_) => {}
-        Object::File { ino, .. } => fs.release(ino),
+        Object::File { ino, .. } | Object::Device { ino, .. } => fs.release(ino),
         Object::Directory { ino, .. } => {
             fs.end_listing(&mut file.listing, 0);
             fs.release(ino);

@@ -153,6 +153,16 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             g.open(change.pick(Told, "one", "two"), 1, u64::MAX, 0).unwrap();
             (Call::FdReaddir { fd: 3, buf: BUF, buf_len: 999, cookie: 0, used: OUT }, &[Told])
         }
+        Call::Chmod { .. } => {
+            tree(g);
+            path_of(g, "file", "elif");
+            (Call::Chmod { fd: 3, path, path_len, lookup: 1, mode: 0o600 }, &[First])
+        }
+        Call::Mode { .. } => {
+            tree(g);
+            path_of(g, "file", "elif");
+            (Call::Mode { fd: 3, path, path_len, lookup: 1 }, &[First])
+        }
         Call::PathCreateDirectory { .. } => {
             path_of(g, "newd", "dnew");
             (Call::PathCreateDirectory { fd: 3, path, path_len }, &[First])
@@ -342,7 +352,11 @@ fn hashed(import: &Import, change: Change) -> Option<(i32, u64)> {
 /// What a parameter's content is to the call: read, written, or nothing that could differ.
 fn differs(import: &Import, arg: Arg) -> bool {
     let constant = ["fd_prestat_get", "fd_prestat_dir_name"].contains(&import.name);
-    !constant && !matches!(arg, Arg::Fd | Arg::Int | Arg::Size | Arg::Rights | Arg::Flags(_) | Arg::Len | Arg::Option)
+    !constant
+        && !matches!(
+            arg,
+            Arg::Fd | Arg::Int | Arg::Size | Arg::Rights | Arg::Mode | Arg::Flags(_) | Arg::Len | Arg::Option
+        )
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout::{self, EVENT, SUBSCRIPTION, Subscription, Topic};
-use crate::abi::types::{HANGUP, clockid, rights};
+use crate::abi::types::{HANGUP, clockid};
 use crate::memory;
 use crate::open_file::Object;
 use crate::socket::interest;
@@ -114,11 +114,13 @@ impl Ctx<'_> {
                 let bytes = stdin.bytes.len() as u64;
                 if bytes > 0 || stdin.over { Readiness::Ready { bytes, hangup: stdin.over } } else { Readiness::Not }
             }
-            Object::File { ino, offset } => match (descriptor.check(rights::FD_READ), self.fs.size(ino)) {
-                (Ok(()), Ok(size)) => ready(size.saturating_sub(offset)),
-                (Err(errno), _) | (_, Err(errno)) => Readiness::Failed(errno),
+            Object::File { ino, offset } => match self.fs.size(ino) {
+                Ok(size) => ready(size.saturating_sub(offset)),
+                Err(errno) => Readiness::Failed(errno),
             },
+            // Always ready, both ways, as on Linux.
             Object::Directory { .. } => ready(0),
+            Object::Device { .. } => ready(self.limits.call_bytes.into()),
             Object::Console(_) => Readiness::Failed(Errno::BadF),
         }
     }
@@ -134,12 +136,10 @@ impl Ctx<'_> {
                 Some(socket) => Readiness::Ready { bytes: socket.room(), hangup: socket.hung_up() },
                 None => Readiness::Failed(Errno::BadF),
             },
-            Object::Console(_) => ready(self.limits.call_bytes.into()),
-            Object::File { .. } => match descriptor.check(rights::FD_WRITE) {
-                Ok(()) => ready(self.limits.call_bytes.into()),
-                Err(errno) => Readiness::Failed(errno),
-            },
-            Object::Directory { .. } | Object::Stdin => Readiness::Failed(Errno::BadF),
+            Object::Console(_) | Object::File { .. } | Object::Device { .. } | Object::Directory { .. } => {
+                ready(self.limits.call_bytes.into())
+            }
+            Object::Stdin => Readiness::Failed(Errno::BadF),
         }
     }
 

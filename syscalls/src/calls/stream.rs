@@ -2,7 +2,7 @@
 
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
-use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, rights, socket as c};
+use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, socket as c};
 use crate::memory;
 use crate::open_file::OpenFile;
 use crate::socket::{State, interest};
@@ -144,7 +144,7 @@ impl Ctx<'_> {
     /// had. Nothing else is needed: the socket shows its listener's port, and what it takes of the cell it took when it
     /// came. So whenever `poll` says that there is a connection, the only thing that can be missing is a descriptor.
     pub(super) fn accept(&mut self, fd: u32, (flags, cloexec): (u32, bool)) -> Result<(u32, Slot), Stop> {
-        let (listener, nonblocking) = self.socket(fd, rights::SOCK_ACCEPT)?;
+        let (listener, nonblocking) = self.socket(fd)?;
         let new_fd = match self.process.descriptors.lowest_free(self.limits.descriptors) {
             Ok(fd) => fd,
             Err(errno) => {
@@ -196,7 +196,7 @@ impl Ctx<'_> {
         nread: u32,
         roflags: u32,
     ) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_READ)?;
+        let (slot, nonblocking) = self.socket(fd)?;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nread, 4)?;
         self.check_out(roflags, 2)?;
@@ -210,7 +210,7 @@ impl Ctx<'_> {
     }
 
     pub(super) fn sock_send(&mut self, fd: u32, (iovs, count): (u32, u32), flags: u32, nwritten: u32) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_WRITE)?;
+        let (slot, nonblocking) = self.socket(fd)?;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nwritten, 4)?;
         if flags != 0 {
@@ -222,7 +222,7 @@ impl Ctx<'_> {
 
     /// Ends one direction or both (POSIX.1-2017, shutdown).
     pub(super) fn sock_shutdown(&mut self, fd: u32, how: u32) -> Answer {
-        let (slot, _) = self.socket(fd, rights::SOCK_SHUTDOWN)?;
+        let (slot, _) = self.socket(fd)?;
         if how == 0 || how & !(c::SHUT_RD | c::SHUT_WR) != 0 {
             return Err(Errno::Inval.into());
         }
