@@ -17,8 +17,9 @@ pub(crate) enum Object {
     Console(ConsoleStream),
     /// A regular file and the position in it.
     File { ino: Ino, offset: u64 },
-    /// A directory. A preopened one has a name, at this place of the kernel's list.
-    Directory { ino: Ino, preopen: Option<u32> },
+    /// A directory. A preopened one has a name, at this place of the kernel's list. `named` are those that have another
+    /// name than the root's, and what was opened through them: for programs that expect Wasmtime's preview 1.
+    Directory { ino: Ino, preopen: Option<u32>, named: bool },
     /// A device.
     Device { ino: Ino, device: Device },
     /// A stream socket.
@@ -64,7 +65,7 @@ impl OpenFile {
     }
 
     pub(crate) const fn preopen(ino: Ino, name: u32) -> Self {
-        Self::new(Object::Directory { ino, preopen: Some(name) }, 0, Access::READ)
+        Self::new(Object::Directory { ino, preopen: Some(name), named: name > 0 }, 0, Access::READ)
     }
 
     pub(crate) const fn socket(slot: Slot, flags: u32) -> Self {

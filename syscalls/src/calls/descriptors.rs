@@ -98,9 +98,8 @@ impl Ctx<'_> {
             Object::File { ino, offset } => (ino, offset),
             // They have no positions: wherever one seeks to is the beginning, as on Linux.
             Object::Device { .. } => return self.tell_u64(out, 0),
-            // A directory's is the cookie of its listing, which `fd_readdir` takes.
-            Object::Directory { .. } if distance == 0 && from != whence::END => return self.tell_u64(out, 0),
-            Object::Directory { .. } => return Err(Errno::Inval.into()),
+            // A directory's position is the cookie of its listing, which `fd_readdir` takes.
+            Object::Directory { .. } => return Err(Errno::BadF.into()),
             Object::Stdin | Object::Console(_) | Object::Socket(_) => return Err(Errno::SPipe.into()),
         };
         let base = match from {

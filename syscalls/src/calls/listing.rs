@@ -13,7 +13,7 @@ impl Ctx<'_> {
     /// a buffer that is not full says that this is the end. So the limit `call_bytes` must not cut it: the size of the
     /// directory bounds what one call moves.
     pub(super) fn fd_readdir(&mut self, fd: u32, buf: u32, len: u32, cookie: u64, used: u32) -> Answer {
-        let Object::Directory { ino, .. } = self.process.descriptors.get(fd)?.object else {
+        let Object::Directory { ino, named, .. } = self.process.descriptors.get(fd)?.object else {
             return Err(Errno::NotDir.into());
         };
         self.check_out(used, 4)?;
@@ -23,7 +23,12 @@ impl Ctx<'_> {
             return self.tell_u32(used, filled);
         }
         let listing = &mut self.process.descriptors.get_mut(fd)?.listing;
-        self.fs.seek_listing(ino, listing, cookie)?;
+        if named {
+            // As it was imported: what every cell has is no part of that.
+            self.fs.seek_own_listing(ino, listing, cookie)?;
+        } else {
+            self.fs.seek_listing(ino, listing, cookie)?;
+        }
         let out = &mut self.memory[out];
         let (mut filled, mut last) = (0, cookie);
         for entry in self.fs.entries(ino, listing, cookie)? {

@@ -128,6 +128,8 @@ impl Ctx<'_> {
         let descriptor = self.process.descriptors.get(fd)?;
         match descriptor.object {
             Object::Socket(slot) => Ok((slot, descriptor.nonblocking())),
+            // To a program that was written for POSIX, its number is one that it has not opened.
+            Object::Directory { preopen: Some(_), .. } => Err(Errno::BadF),
             _ => Err(Errno::NotSock),
         }
     }

@@ -34,11 +34,24 @@ impl Ctx<'_> {
     /// nothing outside of it.
     pub(super) fn directory(&self, fd: u32) -> Result<Start, Errno> {
         match self.process.descriptors.get(fd)?.object {
-            Object::Directory { ino, preopen } => {
+            Object::Directory { ino, preopen, .. } => {
                 Ok(Start { dir: ino, confined: preopen.is_none() || ino != self.fs.root() })
             }
             _ => Err(Errno::NotDir),
         }
+    }
+
+    /// Whether a descriptor is a directory that was preopened under a name of its own, or opened through one. Programs
+    /// that look for such a name expect what Wasmtime does; others never meet one.
+    fn is_named(&self, fd: u32) -> bool {
+        let object = self.process.descriptors.get(fd).map(|file| file.object);
+        matches!(object, Ok(Object::Directory { named: true, .. }))
+    }
+
+    /// What a call through a directory answers that must not change what is read-only: `EROFS`, as POSIX has it for a
+    /// file system that is mounted so, and Wasmtime's `EPERM` through a directory with a name of its own.
+    fn refusal(&self, fd: u32, errno: Errno) -> Errno {
+        if errno == Errno::Rofs && self.is_named(fd) { Errno::Perm } else { errno }
     }
 
     /// What a path leads to.
@@ -56,21 +69,27 @@ impl Ctx<'_> {
     pub(super) fn path_create_directory(&mut self, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd)?;
         let now = self.now();
-        self.fs.mkdir(dir, memory::bytes(self.memory, path.0, path.1)?, now)?;
+        self.fs
+            .mkdir(dir, memory::bytes(self.memory, path.0, path.1)?, now)
+            .map_err(|errno| self.refusal(fd, errno))?;
         Ok(0)
     }
 
     pub(super) fn path_remove_directory(&mut self, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd)?;
         let now = self.now();
-        self.fs.rmdir(dir, memory::bytes(self.memory, path.0, path.1)?, now)?;
+        self.fs
+            .rmdir(dir, memory::bytes(self.memory, path.0, path.1)?, now)
+            .map_err(|errno| self.refusal(fd, errno))?;
         Ok(0)
     }
 
     pub(super) fn path_unlink_file(&mut self, fd: u32, path: Bytes) -> Answer {
         let dir = self.directory(fd)?;
         let now = self.now();
-        self.fs.unlink(dir, memory::bytes(self.memory, path.0, path.1)?, now)?;
+        self.fs
+            .unlink(dir, memory::bytes(self.memory, path.0, path.1)?, now)
+            .map_err(|errno| self.refusal(fd, errno))?;
         Ok(0)
     }
 
@@ -80,7 +99,7 @@ impl Ctx<'_> {
         let now = self.now();
         let old = memory::bytes(self.memory, old.0, old.1)?;
         let new = memory::bytes(self.memory, new.0, new.1)?;
-        self.fs.rename(old_dir, old, new_dir, new, now)?;
+        self.fs.rename(old_dir, old, new_dir, new, now).map_err(|errno| self.refusal(fd, errno))?;
         Ok(0)
     }
 
@@ -88,10 +107,14 @@ impl Ctx<'_> {
         let old_dir = self.directory(old_fd)?;
         let new_dir = self.directory(new_fd)?;
         let follow = follows(lookup)?;
+        if follow && self.is_named(old_fd) {
+            // Not by Wasmtime.
+            return Err(Errno::Inval.into());
+        }
         let now = self.now();
         let old = memory::bytes(self.memory, old.0, old.1)?;
         let new = memory::bytes(self.memory, new.0, new.1)?;
-        self.fs.link(old_dir, old, follow, new_dir, new, now)?;
+        self.fs.link(old_dir, old, follow, new_dir, new, now).map_err(|errno| self.refusal(old_fd, errno))?;
         Ok(0)
     }
 
@@ -100,7 +123,7 @@ impl Ctx<'_> {
         let now = self.now();
         let target = memory::bytes(self.memory, target.0, target.1)?;
         let path = memory::bytes(self.memory, path.0, path.1)?;
-        self.fs.symlink(target, dir, path, now)?;
+        self.fs.symlink(target, dir, path, now).map_err(|errno| self.refusal(fd, errno))?;
         Ok(0)
     }
 
@@ -193,7 +216,7 @@ impl Ctx<'_> {
             write,
         };
         let now = self.now();
-        let mut ino = self.fs.open(start, path, how, now)?;
+        let mut ino = self.fs.open(start, path, how, now).map_err(|errno| self.refusal(fd, errno))?;
         if let Some(fd) = ino.descriptor() {
             match self.reopened(fd, how, access)? {
                 Ok(found) => ino = found,
@@ -206,7 +229,7 @@ impl Ctx<'_> {
             }
         }
         let object = match self.fs.kind(ino)? {
-            Kind::Directory => Object::Directory { ino, preopen: None },
+            Kind::Directory => Object::Directory { ino, preopen: None, named: self.is_named(fd) },
             Kind::Device(device) => Object::Device { ino, device },
             Kind::File | Kind::Symlink => Object::File { ino, offset: 0 },
         };

@@ -41,12 +41,12 @@ impl Directory {
     }
 
     /// The names, sorted by their bytes.
-    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> + Clone {
         self.entries.keys().map(Vec::as_slice)
     }
 
     /// What the entries lead to, by name.
-    pub(super) fn inodes(&self) -> impl Iterator<Item = Ino> {
+    pub(super) fn inodes(&self) -> impl Iterator<Item = Ino> + Clone {
         self.entries.values().copied()
     }
 

@@ -120,8 +120,8 @@ impl Fs {
     /// Makes a symbolic link. The target may be any path; it is not looked at until the link is followed.
     ///
     /// # Errors
-    /// `ENOENT` for an empty target, `ENAMETOOLONG` for a long one, `EINVAL` for one with a NUL, `EEXIST`, `EROFS`,
-    /// `ENOSPC`, and those of [`Fs::lookup`].
+    /// `ENOENT` for an empty target, `ENAMETOOLONG` for a long one, `EINVAL` for one with a NUL, `EPERM` for an absolute
+    /// one from where paths are confined, `EEXIST`, `EROFS`, `ENOSPC`, and those of [`Fs::lookup`].
     pub fn symlink(
         &mut self,
         target: &[u8],
@@ -130,7 +130,11 @@ impl Fs {
         now: LogicalTime,
     ) -> Result<Ino, Errno> {
         self.check_path(target)?;
-        let (parent, name) = self.vacancy(from.into(), path, false)?;
+        let from = from.into();
+        if from.confined && target.starts_with(b"/") {
+            return Err(Errno::Perm);
+        }
+        let (parent, name) = self.vacancy(from, path, false)?;
         self.make(parent, name, Body::Symlink(target.to_vec()), now)
     }
 
