@@ -255,11 +255,10 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             (Call::BsdRecv { fd, data: BUF, len: 4, flags: 0 }, &[Told])
         }
         Call::BsdRecvfrom { .. } => {
-            // The second thing that is told: who sent it.
-            let fd = connected(g, change.pick(Second, 4_000, 4_001), &bytes(Told));
+            let fd = connected(g, 4_000, &bytes(Told));
             g.put(ADDR_LEN, &change.pick(First, 16_u32, 20).to_le_bytes());
             let (addr, addr_len) = (ADDR, ADDR_LEN);
-            (Call::BsdRecvfrom { fd, data: BUF, len: 4, flags: 0, addr, addr_len }, &[First, Second, Told])
+            (Call::BsdRecvfrom { fd, data: BUF, len: 4, flags: 0, addr, addr_len }, &[First, Told])
         }
         Call::Recvmsg { .. } => {
             let fd = connected(g, 4_000, &bytes(Told));

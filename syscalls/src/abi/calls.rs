@@ -310,7 +310,7 @@ imports! {
     "replicode_sock_v1" "recvfrom" BsdRecvfrom(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, "as `recv`, with the peer's address";
+        -> Value, Recorded, "as `recv`; a stream tells no address, as on Linux";
     "replicode_sock_v1" "shutdown" BsdShutdown(fd: u32 = Arg::Fd, how: u32 = Arg::Flags(FlagSet::Shutdown))
         -> Value, Ordered, "sends the end of the stream, in the order of the calls";
     "replicode_sock_v1" "close" BsdClose(fd: u32 = Arg::Fd)
@@ -349,7 +349,7 @@ imports! {
     "replicode_posix_v1" "recvmsg" Recvmsg(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, "as `recv`, into several buffers, with the peer's address";
+        -> Value, Recorded, "as `recv`, into several buffers; a stream tells no address, as on Linux";
     "replicode_posix_v1" "chmod" Chmod(
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len,
         lookup: u32 = Arg::Flags(FlagSet::Lookup), mode: u32 = Arg::Mode)

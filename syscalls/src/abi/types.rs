@@ -164,6 +164,7 @@ pub mod socket {
     pub const SOCK_NONBLOCK: u32 = 0x4000;
     pub const SOCK_CLOEXEC: u32 = 0x2000;
     pub const IPPROTO_TCP: u32 = 6;
+    pub const MSG_TRUNC: u32 = 0x20;
     pub const MSG_DONTWAIT: u32 = 0x40;
     pub const MSG_NOSIGNAL: u32 = 0x4000;
     pub const MSG_MORE: u32 = 0x8000;

@@ -10,7 +10,8 @@ use crate::sockets::Slot;
 use replicode_log::Egress;
 
 impl Ctx<'_> {
-    /// Receives into the buffers in the scratch space, `want` bytes at most.
+    /// Receives into the buffers in the scratch space, `want` bytes at most. With `MSG_TRUNC` the bytes are counted and
+    /// thrown away, as Linux does (tcp(7)).
     ///
     /// Waits while nothing is there, and with `MSG_WAITALL` until all is there. Bytes that came before the peer closed
     /// or reset the connection are read first.
@@ -27,6 +28,11 @@ impl Ctx<'_> {
             // A connect that failed is told here if nowhere else.
             State::Idle | State::Listening { .. } => return Err(socket.error.take().unwrap_or(Errno::NotConn).into()),
         }
+        let drop = flags & c::MSG_TRUNC != 0;
+        if peek && drop && !socket.recv.is_empty() {
+            self.moved.dropped(socket.recv.len().min(want));
+            return Ok(self.moved_u32());
+        }
         if peek && !socket.recv.is_empty() {
             let mut seen = 0;
             for range in &self.scratch.iovecs {
@@ -39,11 +45,15 @@ impl Ctx<'_> {
         }
         let before = self.moved.bytes;
         let mut skip = before as usize;
-        for range in &self.scratch.iovecs {
-            let part = &mut self.memory[range.start + skip.min(range.len())..range.end];
-            skip = skip.saturating_sub(range.len());
-            let n = socket.recv.take(part);
-            self.moved.data(&part[..n]);
+        if drop {
+            self.moved.dropped(socket.recv.skip(want - skip));
+        } else {
+            for range in &self.scratch.iovecs {
+                let part = &mut self.memory[range.start + skip.min(range.len())..range.end];
+                skip = skip.saturating_sub(range.len());
+                let n = socket.recv.take(part);
+                self.moved.data(&part[..n]);
+            }
         }
         if self.moved.bytes > before {
             if let Some(limit) = socket.window_news(self.limits.recv_window) {
