@@ -104,7 +104,8 @@ pub struct CellArgs {
     ///
     /// The content is hashed and becomes part of the recording; later changes on the host have no effect: a cell that
     /// is started again has what was imported when it was made. With `:ro` the program cannot change it. The data
-    /// directory itself, and ./replicode-data, are left out.
+    /// directory itself, and ./replicode-data, are left out. GUEST is a path from the root; without a leading slash
+    /// the program also finds it preopened under that very name ("." is the root).
     #[arg(long, value_name = "HOST:GUEST[:ro]")]
     pub dir: Vec<DirImport>,
     /// Give the program a listener on PORT that is open when it starts, as descriptor 4 and up (LISTEN_FDS). May be

@@ -31,7 +31,23 @@ pub fn read(imports: &[DirImport], limits: &Limits, data: &Path) -> Result<FsIma
         let what = || format!("cannot import {} as /{}", import.host.display(), import.guest);
         image.tree(import).with_context(what)?;
     }
-    Ok(FsImage::from_entries(image.entries.into_values().collect()))
+    let mut files = FsImage::from_entries(image.entries.into_values().collect());
+    files.preopens = preopens(imports, &files);
+    Ok(files)
+}
+
+/// The names of the imports that are directories and were given without a leading slash, each once.
+fn preopens(imports: &[DirImport], image: &FsImage) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for import in imports {
+        let path = import.guest.as_bytes();
+        let found = image.entries.iter().find(|entry| entry.path == path);
+        let is_directory = path.is_empty() || found.is_some_and(|entry| entry.node == FsNode::Directory);
+        if let Some(name) = import.preopen.clone().filter(|name| is_directory && !names.contains(name)) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// How what is asked for differs from what was imported when the cell was made, in words. The files of this machine are
@@ -59,6 +75,12 @@ pub fn differences(imports: &[DirImport], image: &FsImage) -> Vec<String> {
     if let Some(entry) = image.entries.iter().find(|entry| !asked_for(entry)) {
         let path = String::from_utf8_lossy(&entry.path);
         found.push(format!("imported directories: /{path} recorded, no --dir for it asked for"));
+    }
+    let asked = preopens(imports, image);
+    if found.is_empty() && asked != image.preopens {
+        let list = |names: &[String]| if names.is_empty() { "none".to_string() } else { names.join(", ") };
+        let (recorded, asked) = (list(&image.preopens), list(&asked));
+        found.push(format!("directories with a name of their own: {recorded} recorded, {asked} asked for"));
     }
     found
 }
@@ -192,7 +214,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn import(host: &Path, guest: &str, read_only: bool) -> DirImport {
-        DirImport { host: host.into(), guest: guest.into(), read_only }
+        DirImport { host: host.into(), guest: guest.into(), preopen: None, read_only }
     }
 
     fn nowhere() -> &'static Path {
@@ -296,6 +318,13 @@ mod tests {
         assert_eq!(found, ["imported directories: /srv recorded, no --dir for it asked for"]);
         let found = differences(&[www.clone(), etc.clone(), import(tmp.path(), "new", false)], &recorded);
         assert_eq!(found, ["imported directories: nothing recorded as /new"]);
+        let named = DirImport { preopen: Some("etc".into()), ..etc.clone() };
+        let found = differences(&[www.clone(), named.clone()], &recorded);
+        assert_eq!(found, ["directories with a name of their own: none recorded, etc asked for"]);
+        let root = DirImport { preopen: Some(".".into()), ..import(tmp.path(), "", false) };
+        let file = DirImport { preopen: Some("b".into()), ..import(&tmp.path().join("a"), "b", false) };
+        let image = read(&[root.clone(), named, root, file], &Limits::default(), nowhere())?;
+        assert_eq!(image.preopens, [".", "etc"], "directories only, each once");
         let found = differences(&[DirImport { read_only: false, ..www }, etc], &recorded);
         assert_eq!(found, ["/srv/www: :ro recorded, writable asked for"]);
         Ok(())

@@ -31,7 +31,7 @@ pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
     }
     match file.object {
         Object::Stdin | Object::Console(_) => {}
-        Object::File { ino, .. } => fs.release(ino),
+        Object::File { ino, .. } | Object::Device { ino, .. } => fs.release(ino),
         Object::Directory { ino, .. } => {
             fs.end_listing(&mut file.listing, 0);
             fs.release(ino);

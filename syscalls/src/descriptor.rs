@@ -167,7 +167,12 @@ impl Descriptors {
 
     /// The numbers of the open descriptors, in ascending order.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..).zip(&self.slots).filter_map(|(fd, slot)| slot.is_some().then_some(fd))
+        self.numbers_from(0)
+    }
+
+    /// Those from `first` on.
+    pub(crate) fn numbers_from(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
+        (first..).zip(self.slots.iter().skip(first as usize)).filter_map(|(fd, slot)| slot.is_some().then_some(fd))
     }
 
     /// Closes everything in ascending order of the descriptors; the open files come in the order in which the last
@@ -182,13 +187,14 @@ impl Descriptors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_file::Object;
+    use crate::open_file::{Access, Object};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     /// A file that can be told from others.
     fn marked(mark: u64) -> OpenFile {
-        OpenFile::new(Object::Stdin, 0, mark, 0)
+        let ino = borsh::from_slice(&[0; 8]).expect("any number is one");
+        OpenFile::new(Object::File { ino, offset: mark }, 0, Access::READ)
     }
 
     #[derive(Clone, Debug)]
@@ -241,8 +247,12 @@ mod tests {
         }
     }
 
+    fn mark_of_file(file: &OpenFile) -> u64 {
+        if let Object::File { offset, .. } = file.object { offset } else { u64::MAX }
+    }
+
     fn mark_of(file: Option<OpenFile>) -> Option<u64> {
-        file.map(|file| file.base)
+        file.as_ref().map(mark_of_file)
     }
 
     proptest! {
@@ -302,7 +312,7 @@ mod tests {
                 prop_assert_eq!(table.len(), model.numbers.len());
                 prop_assert_eq!(table.files.iter().flatten().count(), model.values.len());
                 for fd in 0..140 {
-                    let got = table.get(fd).ok().map(|it| (it.base, it.flags));
+                    let got = table.get(fd).ok().map(|it| (mark_of_file(it), it.flags));
                     let want = model.numbers.get(&fd).map(|(mark, _)| (*mark, model.values[mark]));
                     prop_assert_eq!(got, want);
                     prop_assert_eq!(table.cloexec(fd).ok(), model.numbers.get(&fd).map(|it| it.1));
@@ -310,7 +320,7 @@ mod tests {
             }
             let numbers: Vec<u32> = model.numbers.keys().copied().collect();
             let last: Vec<u64> = numbers.into_iter().filter_map(|fd| model.close(fd).ok().flatten()).collect();
-            prop_assert_eq!(table.drain().into_iter().map(|it| it.base).collect::<Vec<_>>(), last);
+            prop_assert_eq!(table.drain().into_iter().map(|it| mark_of_file(&it)).collect::<Vec<_>>(), last);
             prop_assert_eq!(table.len(), 0);
         }
     }

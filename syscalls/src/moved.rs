@@ -21,6 +21,11 @@ impl Moved {
         }
     }
 
+    /// Bytes that came and went without being shown to the guest, which is told how many.
+    pub(crate) const fn dropped(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
     /// A structure that the guest gave or was told; it does not count as moved.
     pub(crate) fn note_bytes(&mut self, bytes: &[u8]) {
         self.note(StepHash::of(bytes).0);

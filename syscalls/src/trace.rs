@@ -169,6 +169,7 @@ pub(crate) fn describe(
             Arg::Fd | Arg::Size => argument(args, param.name, &value),
             Arg::Int if param.ty == ValType::I32 => argument(args, param.name, &ptr.cast_signed()),
             Arg::Int => argument(args, param.name, &value.cast_signed()),
+            Arg::Mode => argument(args, param.name, &format_args!("{value:#o}")),
             Arg::Rights => argument(args, param.name, &format_args!("{value:#x}")),
             Arg::Flags(set) => argument(args, param.name, &Flags(set, ptr)),
             Arg::Path => argument(args, param.name, &PathAt(memory, ptr, next)),

@@ -153,6 +153,16 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             g.open(change.pick(Told, "one", "two"), 1, u64::MAX, 0).unwrap();
             (Call::FdReaddir { fd: 3, buf: BUF, buf_len: 999, cookie: 0, used: OUT }, &[Told])
         }
+        Call::Chmod { .. } => {
+            tree(g);
+            path_of(g, "file", "elif");
+            (Call::Chmod { fd: 3, path, path_len, lookup: 1, mode: 0o600 }, &[First])
+        }
+        Call::Mode { .. } => {
+            tree(g);
+            path_of(g, "file", "elif");
+            (Call::Mode { fd: 3, path, path_len, lookup: 1 }, &[First])
+        }
         Call::PathCreateDirectory { .. } => {
             path_of(g, "newd", "dnew");
             (Call::PathCreateDirectory { fd: 3, path, path_len }, &[First])
@@ -245,11 +255,10 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             (Call::BsdRecv { fd, data: BUF, len: 4, flags: 0 }, &[Told])
         }
         Call::BsdRecvfrom { .. } => {
-            // The second thing that is told: who sent it.
-            let fd = connected(g, change.pick(Second, 4_000, 4_001), &bytes(Told));
+            let fd = connected(g, 4_000, &bytes(Told));
             g.put(ADDR_LEN, &change.pick(First, 16_u32, 20).to_le_bytes());
             let (addr, addr_len) = (ADDR, ADDR_LEN);
-            (Call::BsdRecvfrom { fd, data: BUF, len: 4, flags: 0, addr, addr_len }, &[First, Second, Told])
+            (Call::BsdRecvfrom { fd, data: BUF, len: 4, flags: 0, addr, addr_len }, &[First, Told])
         }
         Call::Recvmsg { .. } => {
             let fd = connected(g, 4_000, &bytes(Told));
@@ -378,7 +387,11 @@ fn hashed(import: &Import, change: Change) -> Option<(i32, u64)> {
 /// What a parameter's content is to the call: read, written, or nothing that could differ.
 fn differs(import: &Import, arg: Arg) -> bool {
     let constant = ["fd_prestat_get", "fd_prestat_dir_name"].contains(&import.name);
-    !constant && !matches!(arg, Arg::Fd | Arg::Int | Arg::Size | Arg::Rights | Arg::Flags(_) | Arg::Len | Arg::Option)
+    !constant
+        && !matches!(
+            arg,
+            Arg::Fd | Arg::Int | Arg::Size | Arg::Rights | Arg::Mode | Arg::Flags(_) | Arg::Len | Arg::Option
+        )
 }
 
 #[test]

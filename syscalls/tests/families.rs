@@ -268,7 +268,8 @@ fn messages_move_several_buffers() {
     let recv = Call::Recvmsg { fd, iovs: IOV, iovs_len, flags: 0x40, addr: ADDR, addr_len: ADDR_LEN };
     assert_eq!(guest.ok(recv), 10);
     assert_eq!((guest.bytes(BUF, 4), guest.bytes(BUF + 8, 6)), (&b"0123"[..], &b"456789"[..]));
-    assert_eq!(guest.addr_found(), ([192, 0, 2, 1], 4000));
+    // The bytes of a stream carry no address (recv(2) on Linux).
+    assert_eq!((guest.u32(ADDR_LEN), guest.addr_found()), (0, ([0; 4], 0)));
     assert_eq!(guest.done(recv), Err(Errno::Again));
     assert_eq!(
         guest.done(Call::Sendmsg { fd, iovs: IOV, iovs_len, flags: 1, addr: 0, addr_len: 0 }),

@@ -60,7 +60,7 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
         Arg::Out | Arg::OutU32 | Arg::OutU64 => OUT.into(),
         Arg::OutText | Arg::OutFdstat | Arg::OutFilestat | Arg::OutOption => OUT.into(),
         Arg::Len | Arg::Size | Arg::Option => 1,
-        Arg::Int | Arg::Rights | Arg::Flags(_) => 0,
+        Arg::Int | Arg::Rights | Arg::Mode | Arg::Flags(_) => 0,
     };
     let mut args: Vec<u64> = import.params.iter().map(|param| sensible(param.arg)).collect();
     for (n, param) in import.params.iter().enumerate() {
@@ -80,8 +80,8 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
 }
 
 const fn is_pointer(arg: Arg) -> bool {
-    use Arg::{Fd, Flags, Int, Len, Option, Rights, Size};
-    !matches!(arg, Fd | Int | Size | Rights | Flags(_) | Len | Option)
+    use Arg::{Fd, Flags, Int, Len, Mode, Option, Rights, Size};
+    !matches!(arg, Fd | Int | Mode | Size | Rights | Flags(_) | Len | Option)
 }
 
 /// The error of a finished call, if it failed.

@@ -407,7 +407,9 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(guest.done(Call::SockAccept { fd, flags: 0, accepted: OUT }), Err(Errno::Inval));
     assert_eq!(guest.done(Call::SockAccept { fd, flags: 1, accepted: OUT }), Err(Errno::Inval));
     assert_eq!(guest.done(Call::SockShutdown { fd: 1, how: 1 }), Err(Errno::NotSock));
-    assert_eq!(guest.done(Call::BsdListen { fd: 3, backlog: 1 }), Err(Errno::NotSock));
+    assert_eq!(guest.done(Call::BsdListen { fd: 1, backlog: 1 }), Err(Errno::NotSock));
+    // Nobody has opened it: to a program, it is not there.
+    assert_eq!(guest.done(Call::BsdListen { fd: 3, backlog: 1 }), Err(Errno::BadF));
     assert_eq!(guest.done(Call::FdSeek { fd, offset: 0, whence: 0, position: OUT }), Err(Errno::SPipe));
     guest.addr([127, 0, 0, 1], 80);
     guest.put(ADDR, &[3]);
@@ -469,4 +471,22 @@ fn an_end_closes_everything_in_order() {
             Egress::Closed { sock: first }
         ]
     );
+}
+
+/// As tcp(7) of Linux 6.1 and the transcript of a program there: counted, thrown away, and no byte written.
+#[test]
+fn bytes_can_be_thrown_away_unseen() {
+    const TRUNC: u32 = 0x20;
+    let mut guest = Guest::new();
+    let (fd, sock) = guest.connection();
+    guest.data(sock, b"hello ");
+    guest.data(sock, b"world");
+    guest.put(BUF, b"xxx");
+    let recv = |len, flags| Call::BsdRecv { fd, data: BUF, len, flags };
+    assert_eq!(guest.ok(recv(7, TRUNC)), 7);
+    assert_eq!(guest.ok(recv(30, TRUNC | 1)), 4, "with MSG_PEEK they stay");
+    assert_eq!(guest.bytes(BUF, 3), b"xxx");
+    assert_eq!(guest.ok(recv(30, 0)), 4);
+    assert_eq!(guest.bytes(BUF, 4), b"orld");
+    guest.waits(recv(2, TRUNC));
 }

@@ -36,11 +36,11 @@ fn the_walk_over_preopens_finds_the_root_and_ends() {
 }
 
 #[test]
-fn standard_streams_are_terminals() {
+fn what_is_printed_goes_to_a_terminal_and_what_is_read_comes_from_a_pipe() {
     let mut guest = Guest::new();
     for fd in 0..3 {
         guest.ok(Call::FdFdstatGet { fd, stat: OUT });
-        assert_eq!(guest.bytes(OUT, 1), [2], "character device");
+        assert_eq!(guest.bytes(OUT, 1), [if fd == 0 { 0 } else { 2 }], "character device");
         let seek_and_tell = (1 << 2) | (1 << 5);
         assert_eq!(guest.u64(OUT + 8) & seek_and_tell, 0);
         assert_eq!(guest.done(Call::FdSeek { fd, offset: 0, whence: 1, position: OUT }), Err(Errno::SPipe));
@@ -125,8 +125,10 @@ fn random_numbers_follow_the_seed() {
     };
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
+    // It cannot be answered in part, so the limit of one call does not hold it.
     let mut guest = Guest::with(Limits { call_bytes: 100, ..Limits::default() });
-    assert_eq!(guest.done(Call::RandomGet { buf: BUF, buf_len: 101 }), Err(Errno::Inval));
+    guest.ok(Call::RandomGet { buf: BUF, buf_len: 101 });
+    assert!(guest.bytes(BUF + 93, 8).iter().any(|byte| *byte != 0));
 }
 
 #[test]

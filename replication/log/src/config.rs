@@ -224,7 +224,8 @@ impl ClusterConfig {
                 return Err(ConfigError::UnknownModule { program: program.name.clone(), module: program.module });
             }
             check_listeners(program, self.limits.descriptors)?;
-            let env: Vec<_> = program.env.iter().cloned().chain(listen_env(program.listeners.len())).collect();
+            let env: Vec<_> =
+                program.env.iter().cloned().chain(listen_env(program.listeners.len(), LISTEN_FDS_START)).collect();
             check_strings(&program.name, &program.args, &env, self.limits.args_bytes)?;
         }
         let (programs, max) =
@@ -236,13 +237,14 @@ impl ClusterConfig {
     }
 }
 
-/// The first descriptor of listeners: after the standard streams and the root directory, where wasi-libc's walk over
-/// the preopened directories ends.
+/// The first descriptor of listeners where only the root is preopened: after the standard streams and the root, where
+/// wasi-libc's walk over the preopened directories ends.
 pub const LISTEN_FDS_START: u32 = 4;
 
-/// The variables that tell a process of its listeners (`sd_listen_fds(3)`); none without listeners.
-pub fn listen_env(listeners: usize) -> impl Iterator<Item = (String, String)> {
-    let names = [("LISTEN_FDS", listeners.to_string()), ("LISTEN_FDS_START", LISTEN_FDS_START.to_string())];
+/// The variables that tell a process of its listeners (`sd_listen_fds(3)`), which begin at descriptor `start`; none
+/// without listeners.
+pub fn listen_env(listeners: usize, start: u32) -> impl Iterator<Item = (String, String)> {
+    let names = [("LISTEN_FDS", listeners.to_string()), ("LISTEN_FDS_START", start.to_string())];
     names.into_iter().filter(move |_| listeners > 0).map(|(name, value)| (name.to_string(), value))
 }
 

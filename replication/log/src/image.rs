@@ -30,6 +30,9 @@ pub struct FsEntry {
 pub struct FsImage {
     /// The entries, sorted by path, each path once.
     pub entries: Vec<FsEntry>,
+    /// Directories below the root that every process finds preopened beside the root, under these names: relative paths
+    /// as `--dir HOST:GUEST` gives them, `.` for the root itself, in the order in which they were given, each once.
+    pub preopens: Vec<String>,
 }
 
 impl FsImage {
@@ -42,7 +45,7 @@ impl FsImage {
     pub fn from_entries(entries: Vec<FsEntry>) -> Self {
         let by_path: std::collections::BTreeMap<_, _> =
             entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
-        Self { entries: by_path.into_values().collect() }
+        Self { entries: by_path.into_values().collect(), preopens: Vec::new() }
     }
 }
 

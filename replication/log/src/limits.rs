@@ -41,8 +41,9 @@ pub struct Limits {
     pub listing_bytes: u64,
     /// Buffers of one vectored call (`IOV_MAX`); more answers `EINVAL`.
     pub iovecs: u32,
-    /// Bytes moved by one call; longer requests are answered in part, as POSIX allows. `random_get`, which cannot,
-    /// answers `EINVAL`.
+    /// Bytes moved by one call on a stream (socket, standard input, console); longer requests are answered in part, as
+    /// POSIX allows. Calls on files and devices, and `random_get`, move all that is asked for; each so many bytes count as
+    /// one more call of the turn.
     pub call_bytes: u32,
     /// Subscriptions of one `poll_oneoff`; more answers `EINVAL`.
     pub subscriptions: u32,

@@ -51,6 +51,9 @@ pub struct DirImport {
     pub host: PathBuf,
     /// Where it stands in the guest: path below the root, without a leading slash; empty for the root itself.
     pub guest: String,
+    /// The name under which programs find it preopened, beside the root: the guest's path where that was given without a
+    /// leading slash.
+    pub preopen: Option<String>,
     /// Whether guests may not change it.
     pub read_only: bool,
 }
@@ -64,17 +67,20 @@ impl FromStr for DirImport {
             None => (text, false),
         };
         let (host, guest) = rest.rsplit_once(':').ok_or("expected HOST:GUEST or HOST:GUEST:ro")?;
+        // Wasmtime separates the two with `::`.
+        let host = host.strip_suffix(':').unwrap_or(host);
         if host.is_empty() {
             return Err("the host's path is empty".to_string());
         }
-        let Some(below_root) = guest.strip_prefix('/') else {
-            return Err(format!("the guest's path '{guest}' must start with '/'"));
-        };
-        let parts: Vec<&str> = below_root.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if guest.is_empty() {
+            return Err("the guest's path is empty: '/' is its root, '.' its root under that name".to_string());
+        }
+        let preopen = (!guest.starts_with('/')).then(|| guest.to_string());
+        let parts: Vec<&str> = guest.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         if parts.contains(&"..") {
             return Err(format!("the guest's path '{guest}' must not contain '..'"));
         }
-        Ok(Self { host: host.into(), guest: parts.join("/"), read_only })
+        Ok(Self { host: host.into(), guest: parts.join("/"), preopen, read_only })
     }
 }
 
@@ -138,10 +144,16 @@ mod tests {
         let parse = |text: &str| text.parse::<DirImport>();
         assert_eq!(
             parse("./www:/srv//www/:ro"),
-            Ok(DirImport { host: "./www".into(), guest: "srv/www".into(), read_only: true })
+            Ok(DirImport { host: "./www".into(), guest: "srv/www".into(), preopen: None, read_only: true })
         );
-        assert_eq!(parse("a:b:/"), Ok(DirImport { host: "a:b".into(), guest: String::new(), read_only: false }));
-        for text in ["www", "www:relative", ":/x", "a:/x/../y", "a:/x:rw"] {
+        let import = |host: &str, guest: &str, preopen: Option<&str>| {
+            let preopen = preopen.map(String::from);
+            Ok(DirImport { host: host.into(), guest: guest.into(), preopen, read_only: false })
+        };
+        assert_eq!(parse("a:b:/"), import("a:b", "", None));
+        assert_eq!(parse("a:."), import("a", "", Some(".")));
+        assert_eq!(parse("a::./data/"), import("a", "data", Some("./data/")));
+        for text in ["www", "www:", ":/x", "a:../x", "a:/x/../y", "a:/x:rw"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -104,6 +104,10 @@ impl<'a> Copy<'a> {
 
     /// Writes one entry; of a directory, only itself, which it then answers.
     fn entry(&mut self, dir: &OwnedFd, name: &[u8], ino: Ino) -> Result<Option<OwnedFd>> {
+        // What every cell has, and what is no file, is not the program's.
+        if told(self.files.is_given(ino))? {
+            return Ok(None);
+        }
         let stat = told(self.files.stat(ino))?;
         match stat.kind {
             Kind::Directory => {
@@ -118,6 +122,7 @@ impl<'a> Copy<'a> {
                 utimensat(dir, name, &atim, &mtim, UtimensatFlags::NoFollowSymlink)?;
                 self.copied.links += 1;
             }
+            Kind::Device(_) => {}
             Kind::File => {
                 if let Some(first) = self.several.get(&ino) {
                     linkat(&self.root, first.as_slice(), dir, name, AtFlags::empty())?;
@@ -133,7 +138,9 @@ impl<'a> Copy<'a> {
     }
 
     fn file(&mut self, dir: &OwnedFd, name: &[u8], ino: Ino, stat: &Stat) -> Result<()> {
-        let mode = if told(self.files.is_read_only(ino))? { Mode::S_IRUSR } else { Mode::S_IRUSR | Mode::S_IWUSR };
+        let write = if told(self.files.is_read_only(ino))? { Mode::empty() } else { Mode::S_IWUSR };
+        let execute = Mode::from_bits_truncate(stat.mode.into()) & Mode::S_IXUSR;
+        let mode = Mode::S_IRUSR | write | execute;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut file = File::from(openat(dir, name, flags, mode)?);
         let mut piece = vec![0; PIECE];
@@ -182,6 +189,7 @@ mod tests {
             entry(b"etc", FsNode::Symlink(b"/etc".to_vec()), false),
         ]);
         let mut fs = Fs::new(&image, &Limits::default())?;
+        fs.furnish()?;
         let (root, now) = (fs.root(), LogicalTime::from_nanos(7_000_000_005));
         let how = OpenHow { create: true, write: true, ..OpenHow::default() };
         let sparse = told(fs.open(root, b"www/sparse", how, now))?;
@@ -194,6 +202,7 @@ mod tests {
             at = told(fs.mkdir(at, &deep, now))?;
         }
         told(fs.open(at, b"bottom", how, now))?;
+        told(fs.open(root, b"var/tmp/mine", how, now))?;
         told(fs.set_times(told(fs.lookup(root, b"www", true))?, None, Some(FileTime::GENESIS), now))?;
         Ok(fs)
     }
@@ -202,7 +211,9 @@ mod tests {
     fn everything_is_there_as_it_was() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let copied = tree(&cell()?, EPOCH, &File::open(tmp.path())?)?;
-        assert_eq!((copied.files, copied.directories, copied.links), (4, 41, 1));
+        // Of what every cell has, only where the program has left something.
+        assert_eq!((copied.files, copied.directories, copied.links), (5, 43, 1));
+        assert!(tmp.path().join("var/tmp/mine").exists() && !tmp.path().join("dev").exists());
         assert_eq!((copied.bytes, copied.left_out), ((10 << 20) + 3 + 8, vec![]));
         let index = tmp.path().join("www/index.html");
         assert_eq!(std::fs::read(&index)?, b"<p>hello");

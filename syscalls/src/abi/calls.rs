@@ -160,7 +160,7 @@ imports! {
         -> Errno, Eliminated, "the kernel's own table; the sync flags are kept without effect";
     "wasi_snapshot_preview1" "fd_fdstat_set_rights" FdFdstatSetRights(
         fd: u32 = Arg::Fd, base: u64 = Arg::Rights, inheriting: u64 = Arg::Rights)
-        -> Errno, Eliminated, "rights can be given up, never regained";
+        -> Errno, Refused, "`ENOTSUP`: rights are told and refuse nothing";
     "wasi_snapshot_preview1" "fd_filestat_get" FdFilestatGet(fd: u32 = Arg::Fd, stat: u32 = Arg::OutFilestat)
         -> Errno, Normalised, "device and inode numbers and times come from the kernel; padding is zero";
     "wasi_snapshot_preview1" "fd_filestat_set_size" FdFilestatSetSize(fd: u32 = Arg::Fd, size: u64 = Arg::Size)
@@ -173,12 +173,12 @@ imports! {
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nread: u32 = Arg::OutU32)
         -> Errno, Eliminated,
-        "files live in memory; never short but at the end or at the limit `call_bytes`";
+        "files live in memory; never short but at the end; `/dev/random` as `random_get`";
     "wasi_snapshot_preview1" "fd_prestat_dir_name" FdPrestatDirName(
         fd: u32 = Arg::Fd, path: u32 = Arg::OutText, path_len: u32 = Arg::Size)
-        -> Errno, Normalised, "the root directory at descriptor 3, the same on all nodes";
+        -> Errno, Normalised, "the root directory at descriptor 3, then those that the image names; the same on all nodes";
     "wasi_snapshot_preview1" "fd_prestat_get" FdPrestatGet(fd: u32 = Arg::Fd, prestat: u32 = Arg::Out)
-        -> Errno, Normalised, "the root directory at descriptor 3, the same on all nodes";
+        -> Errno, Normalised, "the root directory at descriptor 3, then those that the image names; the same on all nodes";
     "wasi_snapshot_preview1" "fd_pwrite" FdPwrite(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nwritten: u32 = Arg::OutU32)
@@ -187,12 +187,12 @@ imports! {
     "wasi_snapshot_preview1" "fd_read" FdRead(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, nread: u32 = Arg::OutU32)
         -> Errno, Recorded,
-        "bytes of sockets and standard input come out of the log; files live in memory";
+        "bytes of sockets and standard input come out of the log; files live in memory; `/dev/random` as `random_get`";
     "wasi_snapshot_preview1" "fd_readdir" FdReaddir(
         fd: u32 = Arg::Fd, buf: u32 = Arg::Out, buf_len: u32 = Arg::Size, cookie: u64 = Arg::Size,
         used: u32 = Arg::OutU32)
         -> Errno, Normalised,
-        "sorted by name, from a snapshot that the descriptor keeps; a cookie is a position in it";
+        "sorted by name, from a snapshot that the descriptor keeps; a cookie is a position in it; `/proc/self/fd`: by number";
     "wasi_snapshot_preview1" "fd_renumber" FdRenumber(fd: u32 = Arg::Fd, to: u32 = Arg::Fd)
         -> Errno, Eliminated, "the kernel's own table";
     "wasi_snapshot_preview1" "fd_seek" FdSeek(
@@ -310,7 +310,7 @@ imports! {
     "replicode_sock_v1" "recvfrom" BsdRecvfrom(
         fd: u32 = Arg::Fd, data: u32 = Arg::Data, len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, "as `recv`, with the peer's address";
+        -> Value, Recorded, "as `recv`; a stream tells no address, as on Linux";
     "replicode_sock_v1" "shutdown" BsdShutdown(fd: u32 = Arg::Fd, how: u32 = Arg::Flags(FlagSet::Shutdown))
         -> Value, Ordered, "sends the end of the stream, in the order of the calls";
     "replicode_sock_v1" "close" BsdClose(fd: u32 = Arg::Fd)
@@ -349,7 +349,7 @@ imports! {
     "replicode_posix_v1" "recvmsg" Recvmsg(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::OutAddress, addr_len: u32 = Arg::Out)
-        -> Value, Recorded, "as `recv`, into several buffers, with the peer's address";
+        -> Value, Recorded, "as `recv`, into several buffers; a stream tells no address, as on Linux";
     "replicode_posix_v1" "poll" Poll(fds: u32 = Arg::PollFds, count: u32 = Arg::Size, timeout: u64 = Arg::Int)
         -> Value, Ordered, "readiness follows from the log; time-outs count on the log's clock";
     "replicode_posix_v1" "epoll_create" EpollCreate(flags: u32 = Arg::Flags(FlagSet::New))
@@ -370,4 +370,12 @@ imports! {
         -> Value, Recorded, "it is due on the log's clock, which batches move and nobody sets";
     "replicode_posix_v1" "timerfd_gettime" TimerfdGettime(fd: u32 = Arg::Fd, current: u32 = Arg::OutTimerSpec)
         -> Value, Recorded, "what is left on the log's clock";
+    "replicode_posix_v1" "chmod" Chmod(
+        fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len,
+        lookup: u32 = Arg::Flags(FlagSet::Lookup), mode: u32 = Arg::Mode)
+        -> Value, Eliminated, "kept in the inode, refuses nothing; no path: the descriptor itself";
+    "replicode_posix_v1" "mode" Mode(
+        fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len,
+        lookup: u32 = Arg::Flags(FlagSet::Lookup))
+        -> Value, Eliminated, "kept in the inode: what `chmod` set, or the same for all files of a kind";
 }

@@ -33,6 +33,7 @@ pub const fn file_type(kind: Kind) -> u8 {
         Kind::File => filetype::REGULAR_FILE,
         Kind::Directory => filetype::DIRECTORY,
         Kind::Symlink => filetype::SYMBOLIC_LINK,
+        Kind::Device(_) => filetype::CHARACTER_DEVICE,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Constants of preview 1 (`wasi_snapshot_preview1.witx`) and of `replicode_sock_v1` (wasi-libc's headers).
 
-/// `rights`: what a descriptor may be used for.
+/// `rights`: what a descriptor may be used for. They are told as Wasmtime tells them and refuse nothing: whether a
+/// descriptor reads or writes was decided when it was opened, everything else by what it stands for.
 pub mod rights {
     #![allow(missing_docs, reason = "the names are those of the witx")]
     pub const FD_DATASYNC: u64 = 1 << 0;
@@ -36,26 +37,8 @@ pub mod rights {
 
     /// Every right there is.
     pub const ALL: u64 = (1 << 30) - 1;
-    /// What makes sense on a regular file.
-    pub const FILE: u64 = FD_DATASYNC
-        | FD_READ
-        | FD_SEEK
-        | FD_FDSTAT_SET_FLAGS
-        | FD_SYNC
-        | FD_TELL
-        | FD_WRITE
-        | FD_ADVISE
-        | FD_ALLOCATE
-        | FD_FILESTAT_GET
-        | FD_FILESTAT_SET_SIZE
-        | FD_FILESTAT_SET_TIMES
-        | POLL_FD_READWRITE;
-    /// What makes sense on a directory.
-    pub const DIRECTORY: u64 = FD_FDSTAT_SET_FLAGS
-        | FD_SYNC
-        | FD_DATASYNC
-        | FD_ADVISE
-        | PATH_CREATE_DIRECTORY
+    /// What Wasmtime says of a preopened directory, which programs expect.
+    pub const PREOPEN: u64 = PATH_CREATE_DIRECTORY
         | PATH_CREATE_FILE
         | PATH_LINK_SOURCE
         | PATH_LINK_TARGET
@@ -64,25 +47,33 @@ pub mod rights {
         | PATH_READLINK
         | PATH_RENAME_SOURCE
         | PATH_RENAME_TARGET
-        | PATH_FILESTAT_GET
-        | PATH_FILESTAT_SET_SIZE
-        | PATH_FILESTAT_SET_TIMES
-        | FD_FILESTAT_GET
-        | FD_FILESTAT_SET_TIMES
         | PATH_SYMLINK
         | PATH_REMOVE_DIRECTORY
         | PATH_UNLINK_FILE
+        | PATH_FILESTAT_GET
+        | PATH_FILESTAT_SET_TIMES
+        | FD_FILESTAT_GET
+        | FD_FILESTAT_SET_TIMES;
+    /// What it says of what is opened through one.
+    pub const PREOPEN_INHERITING: u64 = PREOPEN
+        | FD_DATASYNC
+        | FD_READ
+        | FD_SEEK
+        | FD_FDSTAT_SET_FLAGS
+        | FD_SYNC
+        | FD_TELL
+        | FD_WRITE
+        | FD_ADVISE
+        | FD_ALLOCATE
+        | FD_FILESTAT_SET_SIZE
         | POLL_FD_READWRITE;
-    /// What makes sense on a stream socket.
+    /// What it takes away from a directory.
+    pub const NOT_DIRECTORY: u64 = FD_SEEK | FD_FILESTAT_SET_SIZE | PATH_FILESTAT_SET_SIZE;
+    /// What can be done with a stream socket.
     pub const SOCKET: u64 =
         FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | SOCK_SHUTDOWN | SOCK_ACCEPT;
     /// A counter, a timer, a set of watches. Which of the calls make sense on it is its own to say.
     pub const ANONYMOUS: u64 = FD_READ | FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
-    /// Standard input. Without seek and tell, so that wasi-libc takes it for a terminal.
-    pub const STDIN: u64 = FD_READ | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE;
-    /// Standard output and error. Without seek and tell, so that wasi-libc takes them for terminals: line by line.
-    pub const STDOUT: u64 =
-        FD_WRITE | FD_FDSTAT_SET_FLAGS | FD_FILESTAT_GET | POLL_FD_READWRITE | FD_SYNC | FD_DATASYNC;
 }
 
 /// `fdflags`.
@@ -175,6 +166,7 @@ pub mod socket {
     pub const SOCK_NONBLOCK: u32 = 0x4000;
     pub const SOCK_CLOEXEC: u32 = 0x2000;
     pub const IPPROTO_TCP: u32 = 6;
+    pub const MSG_TRUNC: u32 = 0x20;
     pub const MSG_DONTWAIT: u32 = 0x40;
     pub const MSG_NOSIGNAL: u32 = 0x4000;
     pub const MSG_MORE: u32 = 0x8000;

@@ -10,7 +10,7 @@ use crate::watched::{Source, Watched};
 use replicode_log::LogicalTime;
 
 impl Ctx<'_> {
-    /// What an open descriptor stands for to those who wait for it; `None` for files and directories, which are always
+    /// What an open descriptor stands for to those who wait for it; `None` for files, directories and devices, which are always
     /// ready and cannot be watched.
     pub(super) fn source(&self, fd: u32) -> Result<Option<Source>, Errno> {
         Ok(match self.process.descriptors.get(fd)?.object {
@@ -20,7 +20,7 @@ impl Ctx<'_> {
             Object::Event(id) => Some(Source::Event(id)),
             Object::Timer(id) => Some(Source::Timer(id)),
             Object::Epoll(id) => Some(Source::Epoll(id)),
-            Object::File { .. } | Object::Directory { .. } => None,
+            Object::File { .. } | Object::Directory { .. } | Object::Device { .. } => None,
         })
     }
 

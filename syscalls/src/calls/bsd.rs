@@ -3,7 +3,7 @@
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout::{self, SOCKADDR_IN6};
-use crate::abi::types::{RECV_PEEK, RECV_WAITALL, rights, socket as c};
+use crate::abi::types::{RECV_PEEK, RECV_WAITALL, socket as c};
 use crate::family::{self, Family};
 use crate::memory;
 use crate::open_file::OpenFile;
@@ -67,7 +67,7 @@ impl Ctx<'_> {
     }
 
     pub(super) fn bsd_bind(&mut self, fd: u32, addr: Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
+        let (slot, _) = self.socket(fd)?;
         let (ip, port) = self.read_address(slot, addr)?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         if socket.state != State::Idle || socket.held_port.is_some() {
@@ -90,7 +90,7 @@ impl Ctx<'_> {
 
     /// A backlog below [`LEAST_BACKLOG`] is that, one beyond the limit is the limit, and so is a negative one.
     pub(super) fn bsd_listen(&mut self, fd: u32, backlog: u32) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
+        let (slot, _) = self.socket(fd)?;
         let backlog = backlog.max(LEAST_BACKLOG).min(self.limits.backlog);
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match &mut socket.state {
@@ -133,7 +133,7 @@ impl Ctx<'_> {
 
     /// Connects, or goes on connecting, or says what became of it.
     pub(super) fn bsd_connect(&mut self, fd: u32, addr: Bytes) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, 0)?;
+        let (slot, nonblocking) = self.socket(fd)?;
         let (ip, port) = self.read_address(slot, addr)?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
         match socket.state {
@@ -200,7 +200,7 @@ impl Ctx<'_> {
 
     /// Sends the `want` bytes of the buffers in the scratch space.
     fn send_message(&mut self, fd: u32, want: usize, flags: u32, addr: Bytes) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_WRITE)?;
+        let (slot, nonblocking) = self.socket(fd)?;
         if addr.0 != 0 {
             memory::range(self.memory, addr.0, addr.1)?;
         }
@@ -225,24 +225,27 @@ impl Ctx<'_> {
 
     /// Receives into the buffers in the scratch space, which hold `want` bytes.
     fn recv_message(&mut self, fd: u32, want: usize, flags: u32, addr: Bytes) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_READ)?;
-        let room = self.address_room(addr)?;
-        if flags & !(RECV_PEEK | RECV_WAITALL | c::MSG_DONTWAIT | c::MSG_NOSIGNAL) != 0 {
+        let (slot, nonblocking) = self.socket(fd)?;
+        self.address_room(addr)?;
+        if flags & !(RECV_PEEK | RECV_WAITALL | c::MSG_DONTWAIT | c::MSG_NOSIGNAL | c::MSG_TRUNC) != 0 {
             return Err(Errno::NotSup.into());
         }
         let n = self.recv(slot, nonblocking || flags & c::MSG_DONTWAIT != 0, want, flags)?;
-        self.write_address(addr, room, slot, Which::Peer)?;
+        if addr.0 != 0 {
+            // As on Linux: the bytes of a stream carry no address, and its length says so.
+            self.tell_u32(addr.1, 0)?;
+        }
         value(n)
     }
 
     pub(super) fn bsd_getsockname(&mut self, fd: u32, addr: Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
+        let (slot, _) = self.socket(fd)?;
         let room = self.address_room(addr)?;
         self.write_address(addr, room, slot, Which::Own)
     }
 
     pub(super) fn bsd_getpeername(&mut self, fd: u32, addr: Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
+        let (slot, _) = self.socket(fd)?;
         let room = self.address_room(addr)?;
         let socket = self.sockets.get(slot).ok_or(Errno::BadF)?;
         if !socket.is_connected() || socket.reset {

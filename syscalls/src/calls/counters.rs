@@ -4,10 +4,10 @@ use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::events::{self, ITIMERSPEC};
 use crate::abi::types::epoll::{IN, OUT};
-use crate::abi::types::{EFD_SEMAPHORE, clockid, rights, timer};
+use crate::abi::types::{EFD_SEMAPHORE, clockid, timer};
 use crate::eventfd::{Event, EventId};
 use crate::memory;
-use crate::open_file::{Object, OpenFile};
+use crate::open_file::{Access, Object, OpenFile};
 use crate::schedule::Due;
 use crate::timerfd::{Timer, TimerId};
 use crate::watched::Source;
@@ -23,7 +23,7 @@ impl Ctx<'_> {
         let fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let event = Event::new(self.process.pid, initial.into(), semaphore);
         let id = EventId(self.events.insert(event));
-        self.process.descriptors.put(fd, OpenFile::new(Object::Event(id), flags, rights::ANONYMOUS, 0), cloexec);
+        self.process.descriptors.put(fd, OpenFile::new(Object::Event(id), flags, Access::BOTH), cloexec);
         Ok(fd.cast_signed())
     }
 
@@ -99,7 +99,7 @@ impl Ctx<'_> {
         let fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let timer = Timer::new(self.process.pid, clock == clockid::REALTIME);
         let id = TimerId(self.timers.insert(timer));
-        self.process.descriptors.put(fd, OpenFile::new(Object::Timer(id), flags, rights::ANONYMOUS, 0), cloexec);
+        self.process.descriptors.put(fd, OpenFile::new(Object::Timer(id), flags, Access::BOTH), cloexec);
         Ok(fd.cast_signed())
     }
 

@@ -3,12 +3,9 @@
 use super::{Answer, Ctx};
 use crate::abi::Errno;
 use crate::abi::layout;
-use crate::abi::types::{fdflags, filetype, rights, whence};
+use crate::abi::types::{fdflags, whence};
 use crate::close::{Tables, close};
 use crate::open_file::{Object, OpenFile};
-
-/// The name under which the root directory is preopened.
-const ROOT_NAME: &[u8] = b"/";
 
 impl Ctx<'_> {
     /// Closes an open file that no descriptor leads to any more.
@@ -49,19 +46,12 @@ impl Ctx<'_> {
         Ok(0)
     }
 
-    /// Consoles are character devices without the right to seek: wasi-libc's `isatty` says yes, and standard output is
-    /// flushed at each line, on every node alike.
+    /// Consoles are character devices without the right to seek: wasi-libc's `isatty` says yes. Standard input is not.
     pub(super) fn fd_fdstat_get(&mut self, fd: u32, out: u32) -> Answer {
+        let file_type = self.type_of(fd)?;
         let it = self.process.descriptors.get(fd)?;
-        let file_type = match it.object {
-            Object::Stdin | Object::Console(_) => filetype::CHARACTER_DEVICE,
-            Object::File { .. } => filetype::REGULAR_FILE,
-            Object::Directory { .. } => filetype::DIRECTORY,
-            Object::Socket(_) => filetype::SOCKET_STREAM,
-            // As Linux, whose anonymous inodes have no type.
-            Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => filetype::UNKNOWN,
-        };
-        let stat = layout::fdstat(file_type, it.flags, it.base, it.inheriting);
+        let (base, inheriting) = it.rights();
+        let stat = layout::fdstat(file_type, it.flags, base, inheriting);
         self.tell(out, &stat)
     }
 
@@ -69,75 +59,65 @@ impl Ctx<'_> {
         if flags & !fdflags::ALL != 0 {
             return Err(Errno::Inval.into());
         }
-        self.descriptor(fd, rights::FD_FDSTAT_SET_FLAGS)?.flags = flags;
+        self.process.descriptors.get_mut(fd)?.flags = flags;
         Ok(0)
     }
 
-    pub(super) fn fd_fdstat_set_rights(&mut self, fd: u32, base: u64, inheriting: u64) -> Answer {
-        let descriptor = self.process.descriptors.get_mut(fd)?;
-        if base & !descriptor.base != 0 || inheriting & !descriptor.inheriting != 0 {
-            return Err(Errno::NotCapable.into());
+    /// Rights refuse nothing here, so a program that gives some up is told that it cannot, as by Wasmtime.
+    pub(super) fn fd_fdstat_set_rights(&mut self, fd: u32) -> Answer {
+        self.process.descriptors.get(fd)?;
+        Err(Errno::NotSup.into())
+    }
+
+    /// The name of a preopened directory.
+    fn preopened(&self, fd: u32) -> Result<Option<&[u8]>, Errno> {
+        match self.process.descriptors.get(fd)?.object {
+            Object::Directory { preopen: Some(name), .. } => Ok(self.preopens.get(name as usize).map(Vec::as_slice)),
+            _ => Ok(None),
         }
-        descriptor.base = base;
-        descriptor.inheriting = inheriting;
-        Ok(0)
     }
 
     pub(super) fn fd_prestat_get(&mut self, fd: u32, out: u32) -> Answer {
-        match self.process.descriptors.get(fd)?.object {
-            Object::Directory { preopen: true, .. } => {
-                let name_len = ROOT_NAME.len() as u32;
-                self.tell(out, &layout::prestat_dir(name_len))
-            }
-            // wasi-libc's walk over the preopens ends at the first EBADF.
-            _ => Err(Errno::BadF.into()),
-        }
+        // wasi-libc's walk over the preopens ends at the first EBADF.
+        let name_len = self.preopened(fd)?.ok_or(Errno::BadF)?.len() as u32;
+        self.tell(out, &layout::prestat_dir(name_len))
     }
 
     pub(super) fn fd_prestat_dir_name(&mut self, fd: u32, out: u32, len: u32) -> Answer {
-        match self.process.descriptors.get(fd)?.object {
-            Object::Directory { preopen: true, .. } => {
-                self.check_out(out, len)?;
-                if (len as usize) < ROOT_NAME.len() {
-                    return Err(Errno::NameTooLong.into());
-                }
-                self.tell(out, ROOT_NAME)
-            }
-            _ => Err(Errno::BadF.into()),
+        // As Wasmtime has it.
+        let name = self.preopened(fd)?.ok_or(Errno::NotDir)?;
+        if (len as usize) < name.len() {
+            return Err(Errno::NameTooLong.into());
         }
+        let name = name.to_vec();
+        self.tell(out, &name)
     }
 
     pub(super) fn fd_tell(&mut self, fd: u32, out: u32) -> Answer {
-        self.check_out(out, 8)?;
-        match self.process.descriptors.get(fd)?.object {
-            Object::File { offset, .. } => {
-                self.process.descriptors.get(fd)?.check(rights::FD_TELL)?;
-                self.tell_u64(out, offset)
-            }
-            Object::Directory { .. } => Err(Errno::IsDir.into()),
-            _ => Err(Errno::SPipe.into()),
-        }
+        self.fd_seek(fd, 0, whence::CUR, out)
     }
 
     pub(super) fn fd_seek(&mut self, fd: u32, distance: i64, from: u32, out: u32) -> Answer {
+        let descriptor = self.process.descriptors.get(fd)?;
+        if from > whence::END {
+            return Err(Errno::Inval.into());
+        }
         self.check_out(out, 8)?;
-        let descriptor = self.process.descriptors.get_mut(fd)?;
         let (ino, at) = match descriptor.object {
             Object::File { ino, offset } => (ino, offset),
-            Object::Directory { .. } => return Err(Errno::IsDir.into()),
+            // They have no positions: wherever one seeks to is the beginning, as on Linux.
+            Object::Device { .. } => return self.tell_u64(out, 0),
+            // A directory's position is the cookie of its listing, which `fd_readdir` takes.
+            Object::Directory { .. } => return Err(Errno::BadF.into()),
             _ => return Err(Errno::SPipe.into()),
         };
-        // Asking where one is needs less than moving.
-        let asks = distance == 0 && from == whence::CUR;
-        descriptor.check(if asks { rights::FD_TELL } else { rights::FD_SEEK })?;
         let base = match from {
             whence::SET => 0,
             whence::CUR => at,
-            whence::END => self.fs.size(ino)?,
-            _ => return Err(Errno::Inval.into()),
+            _ => self.fs.size(ino)?,
         };
         let position = base.checked_add_signed(distance).filter(|it| i64::try_from(*it).is_ok()).ok_or(Errno::Inval)?;
-        descriptor.object = Object::File { ino, offset: position };
+        self.process.descriptors.get_mut(fd)?.object = Object::File { ino, offset: position };
         self.tell_u64(out, position)
     }
 }

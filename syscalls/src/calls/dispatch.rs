@@ -17,10 +17,9 @@ impl Ctx<'_> {
             Call::FdAdvise { fd, offset, len, advice } => self.fd_advise(fd, offset, len, advice),
             Call::FdAllocate { fd, offset, len } => self.fd_allocate(fd, offset, len),
             Call::FdClose { fd } | Call::BsdClose { fd } => self.fd_close(fd),
-            Call::FdDatasync { fd } => self.fd_datasync(fd),
             Call::FdFdstatGet { fd, stat } => self.fd_fdstat_get(fd, stat),
             Call::FdFdstatSetFlags { fd, flags } => self.fd_fdstat_set_flags(fd, flags),
-            Call::FdFdstatSetRights { fd, base, inheriting } => self.fd_fdstat_set_rights(fd, base, inheriting),
+            Call::FdFdstatSetRights { fd, base: _, inheriting: _ } => self.fd_fdstat_set_rights(fd),
             Call::FdFilestatGet { fd, stat } => self.fd_filestat_get(fd, stat),
             Call::FdFilestatSetSize { fd, size } => self.fd_filestat_set_size(fd, size),
             Call::FdFilestatSetTimes { fd, atim, mtim, flags } => self.fd_filestat_set_times(fd, atim, mtim, flags),
@@ -32,7 +31,7 @@ impl Ctx<'_> {
             Call::FdReaddir { fd, buf, buf_len, cookie, used } => self.fd_readdir(fd, buf, buf_len, cookie, used),
             Call::FdRenumber { fd, to } => self.fd_renumber(fd, to),
             Call::FdSeek { fd, offset, whence, position } => self.fd_seek(fd, offset.cast_signed(), whence, position),
-            Call::FdSync { fd } => self.fd_sync(fd),
+            Call::FdSync { fd } | Call::FdDatasync { fd } => self.fd_sync(fd),
             Call::FdTell { fd, position } => self.fd_tell(fd, position),
             Call::FdWrite { fd, iovs, iovs_len, nwritten } => self.fd_write(fd, iovs, iovs_len, nwritten),
             Call::PathCreateDirectory { fd, path, path_len } => self.path_create_directory(fd, (path, path_len)),
@@ -41,8 +40,8 @@ impl Ctx<'_> {
                 self.path_filestat_set_times(fd, lookup, (path, path_len), atim, mtim, flags),
             Call::PathLink { old_fd, lookup, old_path, old_path_len, new_fd, new_path, new_path_len } =>
                 self.path_link(old_fd, lookup, (old_path, old_path_len), new_fd, (new_path, new_path_len)),
-            Call::PathOpen { fd, lookup, path, path_len, oflags, base, inheriting, flags, opened } =>
-                self.path_open(fd, (path, path_len), (lookup, oflags, flags), (base, inheriting), opened),
+            Call::PathOpen { fd, lookup, path, path_len, oflags, base, inheriting: _, flags, opened } =>
+                self.path_open(fd, (path, path_len), (lookup, oflags, flags), base, opened),
             Call::PathReadlink { fd, path, path_len, buf, buf_len, used } => self.path_readlink(fd, (path, path_len), (buf, buf_len), used),
             Call::PathRemoveDirectory { fd, path, path_len } => self.path_remove_directory(fd, (path, path_len)),
             Call::PathRename { fd, old_path, old_path_len, new_fd, new_path, new_path_len } =>
@@ -78,6 +77,8 @@ impl Ctx<'_> {
             Call::Getpid {} => self.getpid(),
             Call::Sendmsg { fd, iovs, iovs_len, flags, addr, addr_len } => self.sendmsg(fd, (iovs, iovs_len), flags, (addr, addr_len)),
             Call::Recvmsg { fd, iovs, iovs_len, flags, addr, addr_len } => self.recvmsg(fd, (iovs, iovs_len), flags, (addr, addr_len)),
+            Call::Chmod { fd, path, path_len, lookup, mode } => self.chmod(fd, (path, path_len), lookup, mode),
+            Call::Mode { fd, path, path_len, lookup } => self.mode(fd, (path, path_len), lookup),
             Call::BsdResolve { name, name_len, addrs, max } => self.bsd_resolve((name, name_len), addrs, max),
             Call::Poll { fds, count, timeout } => self.poll(fds, count, timeout),
             Call::EpollCreate { flags } => self.epoll_create(flags),

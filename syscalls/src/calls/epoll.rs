@@ -4,10 +4,10 @@ use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::events::{self, EPOLL_EVENT, POLLFD, PollFd};
 use crate::abi::types::epoll::{CTL_ADD, CTL_DEL, CTL_MOD};
-use crate::abi::types::{poll, rights};
+use crate::abi::types::poll;
 use crate::epoll::{Asked, EpollId};
 use crate::memory;
-use crate::open_file::{Object, OpenFile};
+use crate::open_file::{Access, Object, OpenFile};
 use crate::watched::Source;
 
 /// Watches that a process may have for each descriptor that it may have: bounds what they take of the cell.
@@ -78,7 +78,7 @@ impl Ctx<'_> {
         let (flags, cloexec) = Self::new_flags(flags)?;
         let fd = self.process.descriptors.lowest_free(self.limits.descriptors)?;
         let id = self.epolls.create(self.process.pid);
-        self.process.descriptors.put(fd, OpenFile::new(Object::Epoll(id), flags, rights::ANONYMOUS, 0), cloexec);
+        self.process.descriptors.put(fd, OpenFile::new(Object::Epoll(id), flags, Access::BOTH), cloexec);
         Ok(fd.cast_signed())
     }
 

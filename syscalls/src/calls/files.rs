@@ -1,19 +1,32 @@
-//! Calls on open files: read, write, size, times, listing.
+//! Calls on open files: read, write, size, times, permissions.
+//!
+//! What a call answers is decided as on Linux: first by what the descriptor stands for, then by what it was opened for.
 
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout;
-use crate::abi::types::{fdflags, filetype, fstflags, rights};
+use crate::abi::types::{fdflags, filetype, fstflags};
 use crate::fs::{FileTime, Ino};
-use crate::memory;
 use crate::open_file::Object;
+
+/// A position or length as POSIX has it: not negative.
+fn offset(raw: u64) -> Result<u64, Errno> {
+    i64::try_from(raw).map(|_| raw).map_err(|_| Errno::Inval)
+}
 
 impl Ctx<'_> {
     pub(super) fn fd_read(&mut self, fd: u32, iovs: u32, count: u32, nread: u32) -> Answer {
-        let descriptor = self.descriptor(fd, rights::FD_READ)?;
+        let descriptor = self.process.descriptors.get(fd)?;
         let nonblocking = descriptor.nonblocking();
         let object = descriptor.object;
-        let want = self.iovecs(iovs, count)?;
+        if let Object::Directory { .. } = object {
+            return Err(Errno::IsDir.into());
+        }
+        descriptor.check_read()?;
+        let want = match object {
+            Object::File { .. } | Object::Device { .. } => self.whole_iovecs(iovs, count)?,
+            _ => self.iovecs(iovs, count)?,
+        };
         self.check_out(nread, 4)?;
         let n = match object {
             Object::Socket(slot) => self.recv(slot, nonblocking, want, 0)?,
@@ -32,18 +45,22 @@ impl Ctx<'_> {
                 }
                 n
             }
-            Object::Directory { .. } => return Err(Errno::IsDir.into()),
-            Object::Console(_) => return Err(Errno::BadF.into()),
+            Object::Device { device, .. } => self.read_device(device)?,
+            Object::Directory { .. } | Object::Console(_) => return Err(Errno::BadF.into()),
         };
         self.tell_u32(nread, n)
     }
 
     pub(super) fn fd_write(&mut self, fd: u32, iovs: u32, count: u32, nwritten: u32) -> Answer {
-        let descriptor = self.descriptor(fd, rights::FD_WRITE)?;
+        let descriptor = self.process.descriptors.get(fd)?;
+        descriptor.check_write()?;
         let nonblocking = descriptor.nonblocking();
         let append = descriptor.flags & fdflags::APPEND != 0;
         let object = descriptor.object;
-        let want = self.iovecs(iovs, count)?;
+        let want = match object {
+            Object::File { .. } | Object::Device { .. } => self.whole_iovecs(iovs, count)?,
+            _ => self.iovecs(iovs, count)?,
+        };
         self.check_out(nwritten, 4)?;
         let n = match object {
             Object::Socket(slot) => self.send(slot, nonblocking, want)?,
@@ -56,31 +73,52 @@ impl Ctx<'_> {
                 self.move_to(fd, start + u64::from(n));
                 n
             }
-            Object::Directory { .. } => return Err(Errno::IsDir.into()),
-            Object::Stdin => return Err(Errno::BadF.into()),
+            Object::Device { device, .. } => self.write_device(device)?,
+            Object::Directory { .. } | Object::Stdin => return Err(Errno::BadF.into()),
         };
         self.tell_u32(nwritten, n)
     }
 
-    pub(super) fn fd_pread(&mut self, fd: u32, iovs: u32, count: u32, offset: u64, nread: u32) -> Answer {
-        let ino = self.file(fd, rights::FD_READ | rights::FD_SEEK)?;
-        self.iovecs(iovs, count)?;
+    pub(super) fn fd_pread(&mut self, fd: u32, iovs: u32, count: u32, at: u64, nread: u32) -> Answer {
+        let descriptor = self.process.descriptors.get(fd)?;
+        let at = offset(at)?;
+        let object = match descriptor.object {
+            object @ (Object::File { .. } | Object::Device { .. }) => object,
+            Object::Directory { .. } => return Err(Errno::IsDir.into()),
+            _ => return Err(Errno::SPipe.into()),
+        };
+        descriptor.check_read()?;
+        self.whole_iovecs(iovs, count)?;
         self.check_out(nread, 4)?;
-        if i64::try_from(offset).is_err() {
-            return Err(Errno::Inval.into());
-        }
-        let n = self.read_file(ino, offset)?;
+        let n = match object {
+            Object::Device { device, .. } => self.read_device(device)?,
+            Object::File { ino, .. } => self.read_file(ino, at)?,
+            _ => 0,
+        };
         self.tell_u32(nread, n)
     }
 
-    pub(super) fn fd_pwrite(&mut self, fd: u32, iovs: u32, count: u32, offset: u64, nwritten: u32) -> Answer {
-        let ino = self.file(fd, rights::FD_WRITE | rights::FD_SEEK)?;
-        self.iovecs(iovs, count)?;
+    /// To a descriptor that appends, this appends, as on Linux (pwrite(2), BUGS).
+    pub(super) fn fd_pwrite(&mut self, fd: u32, iovs: u32, count: u32, at: u64, nwritten: u32) -> Answer {
+        let descriptor = self.process.descriptors.get(fd)?;
+        let at = offset(at)?;
+        let append = descriptor.flags & fdflags::APPEND != 0;
+        let object = match descriptor.object {
+            object @ (Object::File { .. } | Object::Device { .. }) => object,
+            Object::Directory { .. } => return Err(Errno::BadF.into()),
+            _ => return Err(Errno::SPipe.into()),
+        };
+        descriptor.check_write()?;
+        self.whole_iovecs(iovs, count)?;
         self.check_out(nwritten, 4)?;
-        if i64::try_from(offset).is_err() {
-            return Err(Errno::Inval.into());
-        }
-        let n = self.write_file(ino, offset)?;
+        let n = match object {
+            Object::Device { device, .. } => self.write_device(device)?,
+            Object::File { ino, .. } => {
+                let at = if append { self.fs.size(ino)? } else { at };
+                self.write_file(ino, at)?
+            }
+            _ => 0,
+        };
         self.tell_u32(nwritten, n)
     }
 
@@ -94,6 +132,7 @@ impl Ctx<'_> {
                 break;
             }
         }
+        self.spend();
         Ok(self.moved_u32())
     }
 
@@ -113,6 +152,7 @@ impl Ctx<'_> {
                 Err(errno) => return Err(errno.into()),
             }
         }
+        self.spend();
         self.fruitful();
         Ok(self.moved_u32())
     }
@@ -125,70 +165,81 @@ impl Ctx<'_> {
         }
     }
 
-    /// The regular file behind a descriptor that has a right.
-    fn file(&mut self, fd: u32, right: u64) -> Result<Ino, Errno> {
+    /// The inode behind a descriptor; `None` for what has none.
+    pub(super) fn inode(&self, fd: u32) -> Result<Option<Ino>, Errno> {
         match self.process.descriptors.get(fd)?.object {
-            Object::File { ino, .. } => self.descriptor(fd, right).map(|_| ino),
-            Object::Directory { .. } => Err(Errno::IsDir),
-            _ => Err(Errno::SPipe),
+            Object::File { ino, .. } | Object::Directory { ino, .. } | Object::Device { ino, .. } => Ok(Some(ino)),
+            _ => Ok(None),
         }
     }
 
-    /// The file or directory behind a descriptor that has a right; anything else answers `EINVAL`.
-    fn inode(&mut self, fd: u32, right: u64) -> Result<Ino, Errno> {
-        match self.process.descriptors.get(fd)?.object {
-            Object::File { ino, .. } | Object::Directory { ino, .. } => self.descriptor(fd, right).map(|_| ino),
-            _ => Err(Errno::Inval),
+    pub(super) fn fd_advise(&mut self, fd: u32, _offset: u64, len: u64, advice: u32) -> Answer {
+        if let Object::Stdin = self.process.descriptors.get(fd)?.object {
+            return Err(Errno::SPipe.into());
         }
-    }
-
-    pub(super) fn fd_advise(&mut self, fd: u32, offset: u64, len: u64, advice: u32) -> Answer {
-        self.file(fd, rights::FD_ADVISE)?;
+        offset(len)?;
         // Six kinds of advice, from `normal` to `noreuse`.
-        if advice > 5 || offset.checked_add(len).is_none() {
+        if advice > 5 { Err(Errno::Inval.into()) } else { Ok(0) }
+    }
+
+    pub(super) fn fd_allocate(&mut self, fd: u32, at: u64, len: u64) -> Answer {
+        let descriptor = self.process.descriptors.get(fd)?;
+        let (at, len) = (offset(at)?, offset(len)?);
+        if len == 0 {
             return Err(Errno::Inval.into());
         }
-        Ok(0)
-    }
-
-    pub(super) fn fd_allocate(&mut self, fd: u32, offset: u64, len: u64) -> Answer {
-        let ino = self.file(fd, rights::FD_ALLOCATE)?;
+        descriptor.check_write()?;
+        let ino = match descriptor.object {
+            Object::File { ino, .. } => ino,
+            Object::Directory { .. } | Object::Stdin => return Err(Errno::BadF.into()),
+            _ => return Err(Errno::NoDev.into()),
+        };
         let now = self.now();
-        self.fs.allocate(ino, offset, len, now)?;
+        self.fs.allocate(ino, at, len, now)?;
         Ok(0)
     }
 
     /// A log that a quorum has on disk is more durable than any `fsync` of one machine: nothing is left to do.
     pub(super) fn fd_sync(&mut self, fd: u32) -> Answer {
         match self.process.descriptors.get(fd)?.object {
-            Object::Console(_) => Ok(0),
-            _ => self.inode(fd, rights::FD_SYNC).map(|_| 0).map_err(Stop::from),
-        }
-    }
-
-    pub(super) fn fd_datasync(&mut self, fd: u32) -> Answer {
-        match self.process.descriptors.get(fd)?.object {
-            Object::Console(_) => Ok(0),
-            _ => self.inode(fd, rights::FD_DATASYNC).map(|_| 0).map_err(Stop::from),
+            Object::File { .. } | Object::Directory { .. } => Ok(0),
+            _ => Err(Errno::Inval.into()),
         }
     }
 
     pub(super) fn fd_filestat_get(&mut self, fd: u32, out: u32) -> Answer {
         self.check_out(out, layout::FILESTAT)?;
-        let stat = match self.descriptor(fd, rights::FD_FILESTAT_GET)?.object {
-            Object::File { ino, .. } | Object::Directory { ino, .. } => {
-                layout::filestat(&self.fs.stat(ino)?, self.epoch)
-            }
-            Object::Stdin | Object::Console(_) => layout::filestat_of_type(filetype::CHARACTER_DEVICE),
-            Object::Socket(_) => layout::filestat_of_type(filetype::SOCKET_STREAM),
-            Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => layout::filestat_of_type(filetype::UNKNOWN),
-        };
+        let stat = self.stat_of(fd)?;
         self.tell(out, &stat)
     }
 
+    /// The attributes of what a descriptor stands for.
+    pub(super) fn stat_of(&self, fd: u32) -> Result<[u8; layout::FILESTAT as usize], Errno> {
+        match self.inode(fd)? {
+            Some(ino) => Ok(layout::filestat(&self.fs.stat(ino)?, self.epoch)),
+            None => Ok(layout::filestat_of_type(self.type_of(fd)?)),
+        }
+    }
+
+    /// The `filetype` of what a descriptor stands for. Standard output and error are character devices, so that programs
+    /// print line by line, on every node alike; standard input is a pipe, for which preview 1 has no name.
+    pub(super) fn type_of(&self, fd: u32) -> Result<u8, Errno> {
+        Ok(match self.process.descriptors.get(fd)?.object {
+            Object::Stdin => filetype::UNKNOWN,
+            Object::Console(_) | Object::Device { .. } => filetype::CHARACTER_DEVICE,
+            Object::File { .. } => filetype::REGULAR_FILE,
+            Object::Directory { .. } => filetype::DIRECTORY,
+            Object::Socket(_) => filetype::SOCKET_STREAM,
+            // As Linux, whose anonymous inodes have no type.
+            Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => filetype::UNKNOWN,
+        })
+    }
+
     pub(super) fn fd_filestat_set_size(&mut self, fd: u32, size: u64) -> Answer {
-        let ino = match self.process.descriptors.get(fd)?.object {
-            Object::File { .. } => self.file(fd, rights::FD_FILESTAT_SET_SIZE)?,
+        let descriptor = self.process.descriptors.get(fd)?;
+        let size = offset(size)?;
+        let ino = match descriptor.object {
+            Object::File { ino, .. } if descriptor.access.write => ino,
             _ => return Err(Errno::Inval.into()),
         };
         let now = self.now();
@@ -197,12 +248,13 @@ impl Ctx<'_> {
     }
 
     pub(super) fn fd_filestat_set_times(&mut self, fd: u32, atim: u64, mtim: u64, flags: u32) -> Answer {
-        let ino = self.inode(fd, rights::FD_FILESTAT_SET_TIMES)?;
+        let ino = self.inode(fd)?;
         self.set_times(ino, atim, mtim, flags)
     }
 
     /// Sets times from Unix time, or to now, or not at all, as `flags` say.
-    pub(super) fn set_times(&mut self, ino: Ino, atim: u64, mtim: u64, flags: u32) -> Answer {
+    /// What has no inode takes them and forgets them.
+    pub(super) fn set_times(&mut self, ino: Option<Ino>, atim: u64, mtim: u64, flags: u32) -> Answer {
         let both = |given, now| flags & (given | now) == given | now;
         if flags & !fstflags::ALL != 0
             || both(fstflags::ATIM, fstflags::ATIM_NOW)
@@ -220,43 +272,9 @@ impl Ctx<'_> {
         };
         let atim = time(fstflags::ATIM, fstflags::ATIM_NOW, atim);
         let mtim = time(fstflags::MTIM, fstflags::MTIM_NOW, mtim);
-        self.fs.set_times(ino, atim, mtim, now)?;
+        if let Some(ino) = ino {
+            self.fs.set_times(ino, atim, mtim, now)?;
+        }
         Ok(0)
-    }
-
-    /// Fills the buffer with directory entries. The last one may be cut off, which tells the guest that there is more;
-    /// a buffer that is not full says that this is the end. So the limit `call_bytes` must not cut it: the size of the
-    /// directory bounds what one call moves.
-    pub(super) fn fd_readdir(&mut self, fd: u32, buf: u32, len: u32, cookie: u64, used: u32) -> Answer {
-        let ino = match self.descriptor(fd, rights::FD_READDIR)?.object {
-            Object::Directory { ino, .. } => ino,
-            _ => return Err(Errno::NotDir.into()),
-        };
-        self.check_out(used, 4)?;
-        let out = memory::range(self.memory, buf, len)?;
-        let listing = &mut self.process.descriptors.get_mut(fd)?.listing;
-        self.fs.seek_listing(ino, listing, cookie)?;
-        let out = &mut self.memory[out];
-        let (mut filled, mut last) = (0, cookie);
-        for entry in self.fs.entries(ino, listing, cookie)? {
-            // Names have at most 255 bytes.
-            let name_len = entry.name.len() as u32;
-            let head = layout::dirent(entry.next, entry.ino.number(), name_len, layout::file_type(entry.kind));
-            for part in [&head[..], entry.name] {
-                let n = part.len().min(out.len() - filled);
-                out[filled..filled + n].copy_from_slice(&part[..n]);
-                filled += n;
-            }
-            last = entry.next;
-            if filled == out.len() {
-                break;
-            }
-        }
-        if filled < out.len() {
-            self.fs.end_listing(listing, last);
-        }
-        self.moved.note_bytes(&out[..filled]);
-        // No more than `len`.
-        self.tell_u32(used, filled as u32)
     }
 }

@@ -47,6 +47,8 @@ impl Ctx<'_> {
             | Call::PathOpen { path, path_len, .. }
             | Call::PathReadlink { path, path_len, .. }
             | Call::PathRemoveDirectory { path, path_len, .. }
+            | Call::Chmod { path, path_len, .. }
+            | Call::Mode { path, path_len, .. }
             | Call::PathUnlinkFile { path, path_len, .. } => self.given_path(path, path_len),
             Call::PathLink { old_path, old_path_len, new_path, new_path_len, .. }
             | Call::PathRename { old_path, old_path_len, new_path, new_path_len, .. } => {

@@ -9,11 +9,13 @@ mod clock;
 mod console;
 mod counters;
 mod descriptors;
+mod devices;
 mod dispatch;
 mod duplicates;
 mod epoll;
 mod files;
 mod given;
+mod listing;
 mod options;
 mod paths;
 mod poll;
@@ -26,7 +28,7 @@ use crate::eventfd::Events;
 use crate::fs::Fs;
 use crate::memory;
 use crate::moved::Moved;
-use crate::open_file::{Object, OpenFile};
+use crate::open_file::Object;
 use crate::outbox::Outbox;
 use crate::process::Process;
 use crate::schedule::Schedule;
@@ -75,6 +77,8 @@ pub(crate) struct Ctx<'a> {
     pub(crate) batch: LogicalTime,
     pub(crate) process: &'a mut Process,
     pub(crate) names: &'a BTreeSet<(String, Pid)>,
+    /// Names of the preopened directories; the first is the root's.
+    pub(crate) preopens: &'a [Vec<u8>],
     pub(crate) fs: &'a mut Fs,
     pub(crate) sockets: &'a mut Sockets,
     pub(crate) events: &'a mut Events,
@@ -128,29 +132,38 @@ impl Ctx<'_> {
         Stop::Wait(deadline)
     }
 
-    /// The open file behind a descriptor that has a right.
-    fn descriptor(&mut self, fd: u32, right: u64) -> Result<&mut OpenFile, Errno> {
-        let descriptor = self.process.descriptors.get_mut(fd)?;
-        descriptor.check(right)?;
-        Ok(descriptor)
-    }
-
-    /// The socket behind a descriptor that has a right, and whether calls on it do not wait.
-    fn socket(&mut self, fd: u32, right: u64) -> Result<(Slot, bool), Errno> {
+    /// The socket behind a descriptor, and whether calls on it do not wait.
+    fn socket(&mut self, fd: u32) -> Result<(Slot, bool), Errno> {
         let descriptor = self.process.descriptors.get(fd)?;
         match descriptor.object {
-            Object::Socket(slot) => {
-                descriptor.check(right)?;
-                Ok((slot, descriptor.nonblocking()))
-            }
+            Object::Socket(slot) => Ok((slot, descriptor.nonblocking())),
+            // To a program that was written for POSIX, its number is one that it has not opened.
+            Object::Directory { preopen: Some(_), .. } => Err(Errno::BadF),
             _ => Err(Errno::NotSock),
         }
     }
 
-    /// Reads the list of buffers of a vectored call into the scratch space; answers how many bytes they hold.
+    /// Reads the list of buffers of a vectored call into the scratch space; answers how many bytes they hold. Streams
+    /// move as many as the limit `call_bytes` allows.
     fn iovecs(&mut self, ptr: u32, count: u32) -> Result<usize, Errno> {
         let limits = self.limits;
         memory::iovecs(self.memory, ptr, count, limits.iovecs, limits.call_bytes, &mut self.scratch.iovecs)
+    }
+
+    /// As [`Ctx::iovecs`] for files and devices, which move whatever is asked for: programs take a file for cut off that
+    /// one `read` does not bring whole. Buffers may overlap, so that a list can hold more bytes than there are; a call
+    /// moves no more than the guest's memory holds, nor than Linux does (`MAX_RW_COUNT`).
+    fn whole_iovecs(&mut self, ptr: u32, count: u32) -> Result<usize, Errno> {
+        const MOST: usize = 0x7fff_f000;
+        let most = self.memory.len().min(MOST) as u32;
+        memory::iovecs(self.memory, ptr, count, self.limits.iovecs, most, &mut self.scratch.iovecs)
+    }
+
+    /// Counts what the call moved against the turn: each `call_bytes` as one more call, so that calls that move much
+    /// end a turn as soon as many that move little.
+    const fn spend(&mut self) {
+        let more = self.moved.bytes / self.limits.call_bytes as u64;
+        self.process.turn.calls = self.process.turn.calls.saturating_add(more as u32);
     }
 
     /// Takes one buffer as the list of buffers; answers how many bytes it holds.

@@ -63,7 +63,7 @@ const SEGMENT: u32 = 1_448;
 
 impl Ctx<'_> {
     pub(super) fn bsd_getsockopt(&mut self, fd: u32, level: u32, name: u32, (out, len): Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
+        let (slot, _) = self.socket(fd)?;
         let room = memory::read_u32(self.memory, len)?;
         self.check_out(out, room.min(16))?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;
@@ -126,7 +126,7 @@ impl Ctx<'_> {
     }
 
     pub(super) fn bsd_setsockopt(&mut self, fd: u32, level: u32, name: u32, (value, len): Bytes) -> Answer {
-        let (slot, _) = self.socket(fd, 0)?;
+        let (slot, _) = self.socket(fd)?;
         let bytes = memory::bytes(self.memory, value, len)?;
         let number = bytes.first_chunk::<4>().copied().map(u32::from_le_bytes).ok_or(Errno::Inval)?;
         let socket = self.sockets.get_mut(slot).ok_or(Errno::BadF)?;

@@ -101,6 +101,7 @@ impl Ctx<'_> {
         let bytes = match object {
             Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.recv.len() as u64),
             Object::Stdin => self.process.stdin.bytes.len() as u64,
+            Object::Device { .. } => self.limits.call_bytes.into(),
             Object::File { ino, offset } => self.fs.size(ino).unwrap_or(0).saturating_sub(offset),
             Object::Event(_) | Object::Timer(_) => 8,
             Object::Directory { .. } | Object::Epoll(_) => 0,
@@ -116,7 +117,7 @@ impl Ctx<'_> {
         };
         let bytes = match object {
             Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.room()),
-            Object::Console(_) | Object::File { .. } => self.limits.call_bytes.into(),
+            Object::Console(_) | Object::File { .. } | Object::Device { .. } => self.limits.call_bytes.into(),
             Object::Event(_) => 8,
             Object::Directory { .. } | Object::Timer(_) | Object::Epoll(_) => 0,
             Object::Stdin => return Readiness::Failed(Errno::BadF),

@@ -2,7 +2,7 @@
 
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
-use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, rights, socket as c};
+use crate::abi::types::{RECV_PEEK, RECV_WAITALL, fdflags, socket as c};
 use crate::epoll::ANYTHING;
 use crate::memory;
 use crate::open_file::OpenFile;
@@ -11,7 +11,8 @@ use crate::sockets::Slot;
 use replicode_log::Egress;
 
 impl Ctx<'_> {
-    /// Receives into the buffers in the scratch space, `want` bytes at most.
+    /// Receives into the buffers in the scratch space, `want` bytes at most. With `MSG_TRUNC` the bytes are counted and
+    /// thrown away, as Linux does (tcp(7)).
     ///
     /// Waits while nothing is there, and with `MSG_WAITALL` until all is there. Bytes that came before the peer closed
     /// or reset the connection are read first.
@@ -28,6 +29,11 @@ impl Ctx<'_> {
             // A connect that failed is told here if nowhere else.
             State::Idle | State::Listening { .. } => return Err(socket.error.take().unwrap_or(Errno::NotConn).into()),
         }
+        let drop = flags & c::MSG_TRUNC != 0;
+        if peek && drop && !socket.recv.is_empty() {
+            self.moved.dropped(socket.recv.len().min(want));
+            return Ok(self.moved_u32());
+        }
         if peek && !socket.recv.is_empty() {
             let mut seen = 0;
             for range in &self.scratch.iovecs {
@@ -40,11 +46,15 @@ impl Ctx<'_> {
         }
         let before = self.moved.bytes;
         let mut skip = before as usize;
-        for range in &self.scratch.iovecs {
-            let part = &mut self.memory[range.start + skip.min(range.len())..range.end];
-            skip = skip.saturating_sub(range.len());
-            let n = socket.recv.take(part);
-            self.moved.data(&part[..n]);
+        if drop {
+            self.moved.dropped(socket.recv.skip(want - skip));
+        } else {
+            for range in &self.scratch.iovecs {
+                let part = &mut self.memory[range.start + skip.min(range.len())..range.end];
+                skip = skip.saturating_sub(range.len());
+                let n = socket.recv.take(part);
+                self.moved.data(&part[..n]);
+            }
         }
         if self.moved.bytes > before {
             if let Some(limit) = socket.window_news(self.limits.recv_window) {
@@ -145,7 +155,7 @@ impl Ctx<'_> {
     /// had. Nothing else is needed: the socket shows its listener's port, and what it takes of the cell it took when it
     /// came. So whenever `poll` says that there is a connection, the only thing that can be missing is a descriptor.
     pub(super) fn accept(&mut self, fd: u32, (flags, cloexec): (u32, bool)) -> Result<(u32, Slot), Stop> {
-        let (listener, nonblocking) = self.socket(fd, rights::SOCK_ACCEPT)?;
+        let (listener, nonblocking) = self.socket(fd)?;
         let new_fd = match self.process.descriptors.lowest_free(self.limits.descriptors) {
             Ok(fd) => fd,
             Err(errno) => {
@@ -197,7 +207,7 @@ impl Ctx<'_> {
         nread: u32,
         roflags: u32,
     ) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_READ)?;
+        let (slot, nonblocking) = self.socket(fd)?;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nread, 4)?;
         self.check_out(roflags, 2)?;
@@ -211,7 +221,7 @@ impl Ctx<'_> {
     }
 
     pub(super) fn sock_send(&mut self, fd: u32, (iovs, count): (u32, u32), flags: u32, nwritten: u32) -> Answer {
-        let (slot, nonblocking) = self.socket(fd, rights::FD_WRITE)?;
+        let (slot, nonblocking) = self.socket(fd)?;
         let want = self.iovecs(iovs, count)?;
         self.check_out(nwritten, 4)?;
         if flags != 0 {
@@ -223,7 +233,7 @@ impl Ctx<'_> {
 
     /// Ends one direction or both (POSIX.1-2017, shutdown).
     pub(super) fn sock_shutdown(&mut self, fd: u32, how: u32) -> Answer {
-        let (slot, _) = self.socket(fd, rights::SOCK_SHUTDOWN)?;
+        let (slot, _) = self.socket(fd)?;
         if how == 0 || how & !(c::SHUT_RD | c::SHUT_WR) != 0 {
             return Err(Errno::Inval.into());
         }

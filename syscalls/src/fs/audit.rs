@@ -45,7 +45,7 @@ impl Fs {
                     ensure(content.stored() <= content.size(), || format!("file {number} stores too much"))?;
                     found.names
                 }
-                Body::Symlink(_) => found.names,
+                Body::Symlink(_) | Body::Device(_) => found.names,
             };
             ensure(inode.nlink == expected, || format!("inode {number} has {} links, not {expected}", inode.nlink))?;
             ensure(inode.nlink > 0 || inode.holds > 0, || format!("inode {number} is unreachable"))?;

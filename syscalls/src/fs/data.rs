@@ -2,7 +2,6 @@
 
 use super::Fs;
 use super::inode::Ino;
-use super::time::FileTime;
 use crate::abi::errno::Errno;
 use replicode_log::LogicalTime;
 
@@ -10,7 +9,7 @@ impl Fs {
     /// Copies bytes of a file from `offset` on into `buf` and answers how many; 0 at or behind the end.
     ///
     /// # Errors
-    /// `EISDIR` for a directory.
+    /// `EISDIR` for a directory, `EINVAL` for a device.
     #[inline]
     pub fn read_at(&self, ino: Ino, offset: u64, buf: &mut [u8]) -> Result<usize, Errno> {
         Ok(self.table.get(ino)?.file()?.read(offset, buf))
@@ -34,8 +33,7 @@ impl Fs {
         let taken = self.quota.check_write(before, offset, bytes.len())?;
         file.write(offset, &bytes[..taken]);
         self.quota.resized(before, file.size());
-        let now = FileTime::from(now);
-        (inode.mtim, inode.ctim) = (now, now);
+        inode.changed(now.into());
         Ok(taken)
     }
 
@@ -51,8 +49,7 @@ impl Fs {
         self.quota.check_resize(before, len)?;
         file.set_size(len);
         self.quota.resized(before, len);
-        let now = FileTime::from(now);
-        (inode.mtim, inode.ctim) = (now, now);
+        inode.changed(now.into());
         Ok(())
     }
 

@@ -22,6 +22,17 @@ impl Ino {
         Self(number << Self::PLACE_BITS | place as u64)
     }
 
+    /// What a name in `/proc/self/fd` leads to. It is no inode: no table holds number 0.
+    pub(super) const fn of_descriptor(fd: u32) -> Self {
+        Self::new(0, fd as usize)
+    }
+
+    /// The descriptor that a path led to: whoever asked has to look it up in his own table.
+    #[must_use]
+    pub const fn descriptor(self) -> Option<u32> {
+        if self.number() == 0 { Some(self.place() as u32) } else { None }
+    }
+
     /// The inode number that a guest sees as `st_ino`: 1 for the root, then one more for each inode ever made.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -42,6 +53,21 @@ pub enum Kind {
     Directory,
     /// A symbolic link.
     Symlink,
+    /// A device.
+    Device(Device),
+}
+
+/// The devices that there are (Linux: null(4), full(4), random(4)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
+pub enum Device {
+    /// Empty; takes everything.
+    Null,
+    /// Zeros without end; takes everything.
+    Zero,
+    /// Zeros without end; takes nothing (`ENOSPC`).
+    Full,
+    /// Random numbers without end, of the process that reads; takes everything and forgets it.
+    Random,
 }
 
 /// The attributes of an inode, as `fstat` of POSIX.
@@ -51,6 +77,8 @@ pub struct Stat {
     pub ino: Ino,
     /// What it is.
     pub kind: Kind,
+    /// Permission bits (`07777`): kept and told, they refuse nothing.
+    pub mode: u16,
     /// Number of names; for a directory 2 plus its subdirectories; 0 when it only lives in open descriptors.
     pub nlink: u32,
     /// Bytes of a file, bytes of a link's target, 0 for a directory.
@@ -68,6 +96,19 @@ pub(super) enum Body {
     File(Content),
     Directory(Directory),
     Symlink(Vec<u8>),
+    Device(Device),
+}
+
+impl Body {
+    /// The permission bits of what is made without saying any: what a umask of 022 leaves.
+    const fn usual_mode(&self) -> u16 {
+        match self {
+            Self::File(_) => 0o644,
+            Self::Directory(_) => 0o755,
+            Self::Symlink(_) => 0o777,
+            Self::Device(_) => 0o666,
+        }
+    }
 }
 
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
@@ -78,6 +119,9 @@ pub(super) struct Inode {
     pub(super) holds: u32,
     /// Whether guests may not change it, nor take it from its place.
     pub(super) read_only: bool,
+    /// Whether it came with the cell, without having been imported, and is as it came.
+    pub(super) given: bool,
+    pub(super) mode: u16,
     pub(super) atim: FileTime,
     pub(super) mtim: FileTime,
     pub(super) ctim: FileTime,
@@ -90,6 +134,7 @@ impl Inode {
             Body::File(_) => Kind::File,
             Body::Directory(_) => Kind::Directory,
             Body::Symlink(_) => Kind::Symlink,
+            Body::Device(device) => Kind::Device(device),
         }
     }
 
@@ -97,7 +142,7 @@ impl Inode {
     pub(super) fn size(&self) -> u64 {
         match &self.body {
             Body::File(content) => content.size(),
-            Body::Directory(_) => 0,
+            Body::Directory(_) | Body::Device(_) => 0,
             Body::Symlink(target) => target.len() as u64,
         }
     }
@@ -107,7 +152,7 @@ impl Inode {
         match &self.body {
             Body::File(content) => Ok(content),
             Body::Directory(_) => Err(Errno::IsDir),
-            Body::Symlink(_) => Err(Errno::Inval),
+            Body::Symlink(_) | Body::Device(_) => Err(Errno::Inval),
         }
     }
 
@@ -116,7 +161,7 @@ impl Inode {
         match &mut self.body {
             Body::File(content) => Ok(content),
             Body::Directory(_) => Err(Errno::IsDir),
-            Body::Symlink(_) => Err(Errno::Inval),
+            Body::Symlink(_) | Body::Device(_) => Err(Errno::Inval),
         }
     }
 
@@ -139,6 +184,11 @@ impl Inode {
     /// `EROFS` when guests may not change it.
     pub(super) fn check_writable(&self) -> Result<(), Errno> {
         if self.read_only { Err(Errno::Rofs) } else { Ok(()) }
+    }
+
+    /// Notes a change of content and attributes at `now`.
+    pub(super) fn changed(&mut self, now: FileTime) {
+        (self.mtim, self.ctim, self.given) = (now, now, false);
     }
 }
 
@@ -180,7 +230,9 @@ impl Table {
         }
         self.last_number += 1;
         let number = self.last_number;
-        let inode = Inode { number, nlink: 0, holds: 0, read_only: false, atim: now, mtim: now, ctim: now, body };
+        let mode = body.usual_mode();
+        let (read_only, given) = (false, false);
+        let inode = Inode { number, nlink: 0, holds: 0, read_only, given, mode, atim: now, mtim: now, ctim: now, body };
         if self.free.pop().is_none() {
             self.places.push(None);
         }

@@ -17,8 +17,7 @@
 //! Snapshots live as long as somebody reads them, and their size counts against the limit `listing_bytes`: without one,
 //! a program could keep a copy of a large directory in each of its descriptors.
 
-use super::dir::Directory;
-use super::inode::Ino;
+use super::inode::{Ino, Inode};
 use super::{DirEntry, Fs, Kind};
 use crate::abi::errno::Errno;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -48,10 +47,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn of(directory: &Directory) -> Self {
-        let mut names = Vec::with_capacity(directory.names().map(<[u8]>::len).sum());
-        let mut ends = Vec::with_capacity(directory.len());
-        for name in directory.names() {
+    pub(super) fn of<'a>(all: impl Iterator<Item = &'a [u8]> + Clone) -> Self {
+        let mut names = Vec::with_capacity(all.clone().map(<[u8]>::len).sum());
+        let mut ends = Vec::with_capacity(all.clone().count());
+        for name in all {
             names.extend_from_slice(name);
             // The largest limit of inodes times the longest name stays below 2^32.
             ends.push(names.len() as u32);
@@ -60,8 +59,8 @@ impl Snapshot {
     }
 
     /// The size that the snapshot of a directory has, without making it.
-    fn size_of(directory: &Directory) -> u64 {
-        directory.names().map(|name| name.len() as u64 + size_of::<u32>() as u64).sum()
+    fn size_of<'a>(names: impl Iterator<Item = &'a [u8]>) -> u64 {
+        names.map(|name| name.len() as u64 + size_of::<u32>() as u64).sum()
     }
 
     fn size(&self) -> u64 {
@@ -106,12 +105,32 @@ impl Fs {
     /// `ENOTDIR`; `ENOENT` for a directory that was removed; `ENOMEM` if the snapshot does not fit the limit
     /// `listing_bytes`.
     pub fn seek_listing(&mut self, ino: Ino, listing: &mut Listing, cookie: u64) -> Result<(), Errno> {
+        self.seek_listing_of(ino, listing, cookie, |_| true)
+    }
+
+    /// As [`Fs::seek_listing`], without what came with the cell and is as it came.
+    ///
+    /// # Errors
+    /// As [`Fs::seek_listing`].
+    pub fn seek_own_listing(&mut self, ino: Ino, listing: &mut Listing, cookie: u64) -> Result<(), Errno> {
+        self.seek_listing_of(ino, listing, cookie, |inode| !inode.given)
+    }
+
+    fn seek_listing_of(
+        &mut self,
+        ino: Ino,
+        listing: &mut Listing,
+        cookie: u64,
+        shown: impl Fn(&Inode) -> bool,
+    ) -> Result<(), Errno> {
         let directory = self.table.get(ino)?.directory()?;
         directory.parent.ok_or(Errno::NoEnt)?;
         if listing.begins_at(cookie) {
-            let (old, new) = (listing.size(), Snapshot::size_of(directory));
+            let entries = directory.names().zip(directory.inodes());
+            let names = entries.filter(|(_, ino)| self.table.get(*ino).is_ok_and(&shown)).map(|(name, _)| name);
+            let (old, new) = (listing.size(), Snapshot::size_of(names.clone()));
             self.quota.check_listing(old, new)?;
-            *listing = Listing::Reading(Box::new(Snapshot::of(directory)));
+            *listing = Listing::Reading(Box::new(Snapshot::of(names)));
             self.quota.listed(old, new);
         }
         Ok(())

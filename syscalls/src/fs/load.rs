@@ -28,6 +28,7 @@ fn what(errno: &Errno) -> &'static str {
         Errno::NameTooLong => "a name has more than 255 bytes, or the limits 'path_bytes' or 'path_depth' are passed",
         Errno::NotDir => "what should hold it is no directory",
         Errno::Exist => "there is something already",
+        Errno::MFile => "it is one preopened directory more than the limit 'descriptors' allows",
         _ => "the path is not a plain one below the root",
     }
 }

@@ -15,11 +15,12 @@
 //! | `data` | calls that read and change content |
 //! | `quota` | how much there may be |
 //! | `load` | the first state, from the file image |
+//! | `given` | what every cell has: devices, `/tmp`, a small `/etc`, `/proc/self/fd` |
 //! | `view` | the tree seen from outside of the cell |
 //! | `audit` | the invariants of the tree |
 //!
-//! What is not here: descriptors, offsets and rights (the kernel's), permissions and owners (WASI has none), and any way
-//! out of the tree. Modules of the tree call each other through [`Fs`] only.
+//! What is not here: descriptors, offsets and rights (the kernel's), owners (there is one user), permissions that
+//! refuse anything, and any way out of the tree. Modules of the tree call each other through [`Fs`] only.
 //!
 //! Every call either succeeds or changes nothing. Errors are what the guest is told.
 
@@ -27,6 +28,7 @@ mod audit;
 mod content;
 mod data;
 mod dir;
+mod given;
 mod inode;
 mod listing;
 mod load;
@@ -40,10 +42,11 @@ mod time;
 mod view;
 
 pub use audit::Damage;
-pub use inode::{Ino, Kind, Stat};
+pub use inode::{Device, Ino, Kind, Stat};
 pub use listing::{Listing, Snapshot};
 pub use load::ImageError;
 pub use names::OpenHow;
+pub use path::Start;
 pub use time::FileTime;
 
 use crate::abi::errno::Errno;
@@ -58,7 +61,7 @@ pub const DEVICE: u64 = 1;
 
 /// The file system of a cell.
 ///
-/// Paths are given with the directory that they start from, as for `openat`; an absolute path starts at the root. What
+/// Paths are given with the directory that they start from ([`Start`]), as for `openat`. What
 /// a call finds is an [`Ino`]. A descriptor is an `Ino` that is held: [`Fs::hold`] when the descriptor is made,
 /// [`Fs::release`] when it is closed, and in between the inode stays even if its last name goes.
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
@@ -170,6 +173,7 @@ impl Fs {
         Ok(Stat {
             ino,
             kind: inode.kind(),
+            mode: inode.mode,
             nlink: inode.nlink,
             size: inode.size(),
             atim: inode.atim,
@@ -194,8 +198,19 @@ impl Fs {
         inode.atim = atim.unwrap_or(inode.atim);
         inode.mtim = mtim.unwrap_or(inode.mtim);
         if atim.is_some() || mtim.is_some() {
-            inode.ctim = now.into();
+            (inode.ctim, inode.given) = (now.into(), false);
         }
+        Ok(())
+    }
+
+    /// Sets the permission bits (`chmod`), of which the lowest twelve count. They are kept and told, and refuse nothing.
+    ///
+    /// # Errors
+    /// `EROFS`.
+    pub fn set_mode(&mut self, ino: Ino, mode: u32, now: LogicalTime) -> Result<(), Errno> {
+        let inode = self.table.get_mut(ino)?;
+        inode.check_writable()?;
+        (inode.mode, inode.ctim, inode.given) = ((mode & 0o7777) as u16, now.into(), false);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::Fs;
 use super::content::Content;
 use super::dir::Directory;
 use super::inode::{Body, Ino, Kind};
-use super::path::{Last, Links};
+use super::path::{Last, Links, Start};
 use super::time::FileTime;
 use crate::abi::errno::Errno;
 use replicode_log::LogicalTime;
@@ -28,40 +28,56 @@ pub struct OpenHow {
 
 impl Fs {
     /// Opens what `path` leads to from `dir`, or makes it. The answer is never a symbolic link. The caller calls
-    /// [`Fs::hold`] for each descriptor that it makes of it.
+    /// [`Fs::hold`] for each descriptor that it makes of it. A name in `/proc/self/fd` answers an [`Ino::descriptor`],
+    /// for which the caller does what `how` says.
     ///
     /// # Errors
     /// `EEXIST` (`exclusive`), `EISDIR` (a directory opened to write, truncate or create), `ELOOP` (a link in last
     /// place without `follow`, or too many of them), `ENOTDIR`, `EROFS`, `ENOSPC`, `EINVAL` (`create` with `directory`),
     /// and those of [`Fs::lookup`].
-    pub fn open(&mut self, dir: Ino, path: &[u8], how: OpenHow, now: LogicalTime) -> Result<Ino, Errno> {
+    pub fn open(&mut self, from: impl Into<Start>, path: &[u8], how: OpenHow, now: LogicalTime) -> Result<Ino, Errno> {
+        let from = from.into();
         self.check_path(path)?;
         if how.create && how.directory {
             return Err(Errno::Inval);
         }
         let ino = if how.create {
-            self.open_or_create(dir, path, how, now)?
+            self.open_or_create(from, path, how, now)?
         } else {
-            self.resolve(dir, path, how.follow, &mut Links::new())?
+            self.resolve(from.dir, path, how.follow, &mut Links::new(from))?
         };
-        let inode = self.table.get(ino)?;
-        match inode.kind() {
-            Kind::Directory if how.write || how.truncate => return Err(Errno::IsDir),
-            Kind::File | Kind::Symlink if how.directory => return Err(Errno::NotDir),
-            Kind::Symlink => return Err(Errno::Loop),
-            Kind::File if how.write || how.truncate => inode.check_writable()?,
-            Kind::File | Kind::Directory => {}
+        if ino.descriptor().is_some() {
+            // Whose it is knows what can be done with it.
+            return if how.follow || how.exclusive { Ok(ino) } else { Err(Errno::Loop) };
         }
-        if how.truncate {
-            self.truncate(ino, 0, now)?;
-        }
+        self.check_open(ino, how, now)?;
         Ok(ino)
     }
 
+    /// Whether what is there can be opened in that way, and the truncation if it can.
+    ///
+    /// # Errors
+    /// Those of [`Fs::open`] that concern what was found.
+    pub fn check_open(&mut self, ino: Ino, how: OpenHow, now: LogicalTime) -> Result<(), Errno> {
+        let inode = self.table.get(ino)?;
+        match inode.kind() {
+            Kind::Directory if how.write || how.truncate || how.create => return Err(Errno::IsDir),
+            Kind::File | Kind::Symlink | Kind::Device(_) if how.directory => return Err(Errno::NotDir),
+            Kind::Symlink => return Err(Errno::Loop),
+            Kind::File if how.write || how.truncate => inode.check_writable()?,
+            Kind::File | Kind::Directory | Kind::Device(_) => {}
+        }
+        // A device has nothing to cut off.
+        if how.truncate && inode.kind() == Kind::File {
+            self.truncate(ino, 0, now)?;
+        }
+        Ok(())
+    }
+
     /// The part of `open` that `O_CREAT` changes: a link in last place may lead to a name that is still to be made.
-    fn open_or_create(&mut self, dir: Ino, path: &[u8], how: OpenHow, now: LogicalTime) -> Result<Ino, Errno> {
-        let mut links = Links::new();
-        let (mut dir, mut path) = (dir, path.to_vec());
+    fn open_or_create(&mut self, from: Start, path: &[u8], how: OpenHow, now: LogicalTime) -> Result<Ino, Errno> {
+        let mut links = Links::new(from);
+        let (mut dir, mut path) = (from.dir, path.to_vec());
         loop {
             let spot = self.resolve_parent(dir, &path, &mut links)?;
             let Last::Name(name) = spot.last else {
@@ -73,11 +89,15 @@ impl Fs {
             let Some(found) = self.find(spot)? else {
                 return self.make(spot.dir, name, Body::File(Content::default()), now);
             };
+            // Only its owner knows whether it is open.
+            if found.descriptor().is_some() {
+                return Ok(found);
+            }
             if how.exclusive {
                 return Err(Errno::Exist);
             }
             match &self.table.get(found)?.body {
-                Body::File(_) => return Ok(found),
+                Body::File(_) | Body::Device(_) => return Ok(found),
                 Body::Directory(_) => return Err(Errno::IsDir),
                 Body::Symlink(_) if !how.follow => return Err(Errno::Loop),
                 Body::Symlink(target) => {
@@ -92,19 +112,29 @@ impl Fs {
     ///
     /// # Errors
     /// `EEXIST`, `ENAMETOOLONG` (too deep), `EROFS`, `ENOSPC`, and those of [`Fs::lookup`].
-    pub fn mkdir(&mut self, dir: Ino, path: &[u8], now: LogicalTime) -> Result<Ino, Errno> {
-        let (parent, name) = self.vacancy(dir, path, true)?;
+    pub fn mkdir(&mut self, from: impl Into<Start>, path: &[u8], now: LogicalTime) -> Result<Ino, Errno> {
+        let (parent, name) = self.vacancy(from.into(), path, true)?;
         self.make(parent, name, Body::Directory(Directory::new(Some(parent))), now)
     }
 
     /// Makes a symbolic link. The target may be any path; it is not looked at until the link is followed.
     ///
     /// # Errors
-    /// `ENOENT` for an empty target, `ENAMETOOLONG` for a long one, `EINVAL` for one with a NUL, `EEXIST`, `EROFS`,
-    /// `ENOSPC`, and those of [`Fs::lookup`].
-    pub fn symlink(&mut self, target: &[u8], dir: Ino, path: &[u8], now: LogicalTime) -> Result<Ino, Errno> {
+    /// `ENOENT` for an empty target, `ENAMETOOLONG` for a long one, `EINVAL` for one with a NUL, `EPERM` for an absolute
+    /// one from where paths are confined, `EEXIST`, `EROFS`, `ENOSPC`, and those of [`Fs::lookup`].
+    pub fn symlink(
+        &mut self,
+        target: &[u8],
+        from: impl Into<Start>,
+        path: &[u8],
+        now: LogicalTime,
+    ) -> Result<Ino, Errno> {
         self.check_path(target)?;
-        let (parent, name) = self.vacancy(dir, path, false)?;
+        let from = from.into();
+        if from.confined && target.starts_with(b"/") {
+            return Err(Errno::Perm);
+        }
+        let (parent, name) = self.vacancy(from, path, false)?;
         self.make(parent, name, Body::Symlink(target.to_vec()), now)
     }
 
@@ -116,15 +146,18 @@ impl Fs {
     /// [`Fs::lookup`].
     pub fn link(
         &mut self,
-        old_dir: Ino,
+        old_from: impl Into<Start>,
         old_path: &[u8],
         follow: bool,
-        new_dir: Ino,
+        new_from: impl Into<Start>,
         new_path: &[u8],
         now: LogicalTime,
     ) -> Result<(), Errno> {
-        let ino = self.lookup(old_dir, old_path, follow)?;
-        let (parent, name) = self.vacancy(new_dir, new_path, false)?;
+        let ino = self.lookup(old_from, old_path, follow)?;
+        if ino.descriptor().is_some() {
+            return Err(Errno::XDev);
+        }
+        let (parent, name) = self.vacancy(new_from.into(), new_path, false)?;
         let inode = self.table.get(ino)?;
         if inode.kind() == Kind::Directory {
             return Err(Errno::Perm);
@@ -143,11 +176,12 @@ impl Fs {
     /// # Errors
     /// `EISDIR` for a directory, `ENOTDIR` for a path that ends with a slash, `EROFS` (the directory or the file), and
     /// those of [`Fs::lookup`].
-    pub fn unlink(&mut self, dir: Ino, path: &[u8], now: LogicalTime) -> Result<(), Errno> {
+    pub fn unlink(&mut self, from: impl Into<Start>, path: &[u8], now: LogicalTime) -> Result<(), Errno> {
         self.check_path(path)?;
-        let spot = self.resolve_parent(dir, path, &mut Links::new())?;
+        let from = from.into();
+        let spot = self.resolve_parent(from.dir, path, &mut Links::new(from))?;
         let Last::Name(name) = spot.last else { return Err(Errno::IsDir) };
-        let ino = self.find(spot)?.ok_or(Errno::NoEnt)?;
+        let ino = self.find_inode(spot, Errno::Perm)?.ok_or(Errno::NoEnt)?;
         let inode = self.table.get(ino)?;
         if inode.kind() == Kind::Directory {
             return Err(Errno::IsDir);
@@ -167,16 +201,17 @@ impl Fs {
     /// # Errors
     /// `ENOTEMPTY` (also for `..`), `ENOTDIR`, `EINVAL` for `.`, `EBUSY` for the root, `EROFS`, and those of
     /// [`Fs::lookup`].
-    pub fn rmdir(&mut self, dir: Ino, path: &[u8], now: LogicalTime) -> Result<(), Errno> {
+    pub fn rmdir(&mut self, from: impl Into<Start>, path: &[u8], now: LogicalTime) -> Result<(), Errno> {
         self.check_path(path)?;
-        let spot = self.resolve_parent(dir, path, &mut Links::new())?;
+        let from = from.into();
+        let spot = self.resolve_parent(from.dir, path, &mut Links::new(from))?;
         let name = match spot.last {
             Last::Name(name) => name,
             Last::Dot => return Err(Errno::Inval),
             Last::DotDot => return Err(Errno::NotEmpty),
             Last::Root => return Err(Errno::Busy),
         };
-        let ino = self.find(spot)?.ok_or(Errno::NoEnt)?;
+        let ino = self.find_inode(spot, Errno::NotDir)?.ok_or(Errno::NoEnt)?;
         let inode = self.table.get(ino)?;
         if !inode.directory()?.is_empty() {
             return Err(Errno::NotEmpty);
@@ -188,9 +223,9 @@ impl Fs {
     }
 
     /// Where a new name can go: a directory and a name that is not there.
-    fn vacancy<'p>(&self, dir: Ino, path: &'p [u8], for_directory: bool) -> Result<(Ino, &'p [u8]), Errno> {
+    fn vacancy<'p>(&self, from: Start, path: &'p [u8], for_directory: bool) -> Result<(Ino, &'p [u8]), Errno> {
         self.check_path(path)?;
-        let spot = self.resolve_parent(dir, path, &mut Links::new())?;
+        let spot = self.resolve_parent(from.dir, path, &mut Links::new(from))?;
         let Last::Name(name) = spot.last else { return Err(Errno::Exist) };
         if self.find(spot)?.is_some() {
             return Err(Errno::Exist);
@@ -234,7 +269,7 @@ impl Fs {
     pub(super) fn enter(&mut self, dir: Ino, name: &[u8], ino: Ino, now: FileTime) -> Result<Option<Ino>, Errno> {
         let inode = self.table.get_mut(dir)?;
         let before = inode.directory_mut()?.set(name, ino);
-        (inode.mtim, inode.ctim) = (now, now);
+        inode.changed(now);
         self.quota.nodes += u32::from(before.is_none());
         Ok(before)
     }
@@ -243,7 +278,7 @@ impl Fs {
     pub(super) fn leave(&mut self, dir: Ino, name: &[u8], now: FileTime) -> Result<(), Errno> {
         let inode = self.table.get_mut(dir)?;
         let removed = inode.directory_mut()?.remove(name);
-        (inode.mtim, inode.ctim) = (now, now);
+        inode.changed(now);
         self.quota.nodes = self.quota.nodes.saturating_sub(u32::from(removed.is_some()));
         Ok(())
     }

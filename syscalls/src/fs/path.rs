@@ -4,7 +4,7 @@
 //! Where POSIX leaves a choice we do what Linux does, which the tests compare.
 
 use super::Fs;
-use super::inode::{Body, Ino, Kind};
+use super::inode::{Body, Ino, Inode, Kind};
 use crate::abi::errno::Errno;
 
 /// Bytes of one name (`NAME_MAX`).
@@ -13,17 +13,36 @@ pub(super) const NAME_MAX: usize = 255;
 /// Symbolic links followed in one resolution; one more answers `ELOOP`, as on Linux.
 const SYMLINKS_MAX: u32 = 40;
 
-/// The links that a resolution may still follow.
-pub(super) struct Links(u32);
+/// Where a path starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// The directory. An absolute path starts at the root instead.
+    pub dir: Ino,
+    /// Whether the path must not lead out of it: absolute paths and links, and `..` of the directory itself, answer
+    /// `EPERM`, as preview 1 has it for the descriptor of a directory.
+    pub confined: bool,
+}
+
+impl From<Ino> for Start {
+    fn from(dir: Ino) -> Self {
+        Self { dir, confined: false }
+    }
+}
+
+/// What a resolution may still do: links to follow, and where it has to stay.
+pub(super) struct Links {
+    left: u32,
+    within: Option<Ino>,
+}
 
 impl Links {
-    pub(super) const fn new() -> Self {
-        Self(SYMLINKS_MAX)
+    pub(super) fn new(start: Start) -> Self {
+        Self { left: SYMLINKS_MAX, within: start.confined.then_some(start.dir) }
     }
 
     /// Takes one.
     pub(super) fn take(&mut self) -> Result<(), Errno> {
-        self.0 = self.0.checked_sub(1).ok_or(Errno::Loop)?;
+        self.left = self.left.checked_sub(1).ok_or(Errno::Loop)?;
         Ok(())
     }
 }
@@ -89,14 +108,16 @@ impl Fs {
         }
     }
 
-    /// The inode that `path` leads to from `dir`. A link in last place is followed if `follow` is set or a slash
-    /// follows it.
+    /// The inode that `path` leads to from there. A link in last place is followed if `follow` is set or a slash
+    /// follows it. A name in `/proc/self/fd` answers an [`Ino::descriptor`], open or not.
     ///
     /// # Errors
     /// `ENOENT`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`, and `EINVAL` for a path that contains a NUL.
-    pub fn lookup(&self, dir: Ino, path: &[u8], follow: bool) -> Result<Ino, Errno> {
+    /// `EPERM` for a path that leads out of where it has to stay ([`Start`]).
+    pub fn lookup(&self, from: impl Into<Start>, path: &[u8], follow: bool) -> Result<Ino, Errno> {
+        let from = from.into();
         self.check_path(path)?;
-        self.resolve(dir, path, follow, &mut Links::new())
+        self.resolve(from.dir, path, follow, &mut Links::new(from))
     }
 
     /// As [`Fs::lookup`] with a path that was checked. Recursion is bounded: each level takes one of `links`.
@@ -105,7 +126,7 @@ impl Fs {
         let found = self.find(spot)?.ok_or(Errno::NoEnt)?;
         let ino = if follow || spot.slash { self.follow(spot.dir, found, links)? } else { found };
         if spot.slash {
-            self.table.get(ino)?.directory()?;
+            self.at(ino)?.directory()?;
         }
         Ok(ino)
     }
@@ -113,7 +134,11 @@ impl Fs {
     /// All of `path` but its last component.
     pub(super) fn resolve_parent<'p>(&self, dir: Ino, path: &'p [u8], links: &mut Links) -> Result<Spot<'p>, Errno> {
         let mut rest = skip_slashes(path);
-        let mut dir = if rest.len() == path.len() { dir } else { self.root };
+        let absolute = rest.len() < path.len();
+        if absolute && links.within.is_some() {
+            return Err(Errno::Perm);
+        }
+        let mut dir = if absolute { self.root } else { dir };
         self.table.get(dir)?.directory()?;
         if rest.is_empty() {
             return Ok(Spot { dir, last: Last::Root, slash: true });
@@ -121,12 +146,15 @@ impl Fs {
         loop {
             let (component, slash, tail) = split(rest);
             let spot = Spot { dir, last: Last::new(component)?, slash };
+            if spot.last == Last::DotDot && links.within == Some(dir) {
+                return Err(Errno::Perm);
+            }
             if tail.is_empty() {
                 return Ok(spot);
             }
             let found = self.find(spot)?.ok_or(Errno::NoEnt)?;
             dir = self.follow(dir, found, links)?;
-            self.table.get(dir)?.directory()?;
+            self.at(dir)?.directory()?;
             rest = tail;
         }
     }
@@ -140,8 +168,24 @@ impl Fs {
         }
     }
 
+    /// As [`Fs::find`], for calls that change names: what is no inode answers `errno`.
+    pub(super) fn find_inode(&self, spot: Spot<'_>, errno: Errno) -> Result<Option<Ino>, Errno> {
+        match self.find(spot)? {
+            Some(ino) if ino.descriptor().is_some() => Err(errno),
+            found => Ok(found),
+        }
+    }
+
+    /// What a path has led to, to go on from there. Nothing lies below a name in `/proc/self/fd`.
+    fn at(&self, ino: Ino) -> Result<&Inode, Errno> {
+        if ino.descriptor().is_some() { Err(Errno::NotDir) } else { self.table.get(ino) }
+    }
+
     /// `ino`, which stands in `dir`, or what it leads to if it is a symbolic link.
     fn follow(&self, dir: Ino, ino: Ino, links: &mut Links) -> Result<Ino, Errno> {
+        if ino.descriptor().is_some() {
+            return Ok(ino);
+        }
         match &self.table.get(ino)?.body {
             Body::Symlink(target) => {
                 links.take()?;
@@ -155,11 +199,8 @@ impl Fs {
     ///
     /// # Errors
     /// `EINVAL` if it is no symbolic link, and those of [`Fs::lookup`].
-    pub fn readlink(&self, dir: Ino, path: &[u8]) -> Result<&[u8], Errno> {
-        match &self.table.get(self.lookup(dir, path, false)?)?.body {
-            Body::Symlink(target) => Ok(target),
-            _ => Err(Errno::Inval),
-        }
+    pub fn readlink(&self, from: impl Into<Start>, path: &[u8]) -> Result<&[u8], Errno> {
+        self.target(self.lookup(from, path, false)?)
     }
 
     /// Steps from `dir` up to the root: 0 for the root itself.

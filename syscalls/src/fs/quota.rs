@@ -23,6 +23,14 @@ pub(super) struct Quota {
     pub(super) max_depth: u32,
 }
 
+/// The limits that [`Quota::unbound`] lifts.
+pub(super) struct Bounds {
+    bytes: u64,
+    nodes: u32,
+    file: u64,
+    depth: u32,
+}
+
 impl Quota {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
@@ -36,6 +44,21 @@ impl Quota {
             max_path: limits.path_bytes,
             max_depth: limits.path_depth,
         }
+    }
+
+    /// Lifts the limits of bytes and names, until [`Quota::bound`]; answers them.
+    pub(super) const fn unbound(&mut self) -> Bounds {
+        let before =
+            Bounds { bytes: self.max_bytes, nodes: self.max_nodes, file: self.max_file, depth: self.max_depth };
+        (self.max_bytes, self.max_nodes, self.max_file, self.max_depth) = (u64::MAX, u32::MAX, u64::MAX, u32::MAX);
+        before
+    }
+
+    /// Sets limits again, with room for what was added while there were none: `bytes` and `nodes`.
+    pub(super) const fn bound(&mut self, before: Bounds, bytes: u64, nodes: u32) {
+        self.max_bytes = before.bytes.saturating_add(bytes);
+        self.max_nodes = before.nodes.saturating_add(nodes);
+        (self.max_file, self.max_depth) = (before.file, before.depth);
     }
 
     /// Whether one more name fits, else `ENOSPC`.

@@ -2,7 +2,7 @@
 
 use super::Fs;
 use super::inode::{Ino, Kind};
-use super::path::{Last, Links};
+use super::path::{Last, Links, Start};
 use super::time::FileTime;
 use crate::abi::errno::Errno;
 use replicode_log::LogicalTime;
@@ -19,20 +19,21 @@ impl Fs {
     /// and those of [`Fs::lookup`].
     pub fn rename(
         &mut self,
-        old_dir: Ino,
+        old_from: impl Into<Start>,
         old_path: &[u8],
-        new_dir: Ino,
+        new_from: impl Into<Start>,
         new_path: &[u8],
         now: LogicalTime,
     ) -> Result<(), Errno> {
         self.check_path(old_path)?;
         self.check_path(new_path)?;
-        let old = self.resolve_parent(old_dir, old_path, &mut Links::new())?;
-        let new = self.resolve_parent(new_dir, new_path, &mut Links::new())?;
+        let (old_from, new_from) = (old_from.into(), new_from.into());
+        let old = self.resolve_parent(old_from.dir, old_path, &mut Links::new(old_from))?;
+        let new = self.resolve_parent(new_from.dir, new_path, &mut Links::new(new_from))?;
         let (Last::Name(old_name), Last::Name(new_name)) = (old.last, new.last) else { return Err(Errno::Busy) };
 
-        let moving = self.find(old)?.ok_or(Errno::NoEnt)?;
-        let target = self.find(new)?;
+        let moving = self.find_inode(old, Errno::XDev)?.ok_or(Errno::NoEnt)?;
+        let target = self.find_inode(new, Errno::XDev)?;
         let is_directory = self.kind(moving)? == Kind::Directory;
         if !is_directory && (old.slash || new.slash) {
             return Err(Errno::NotDir);
@@ -66,7 +67,7 @@ impl Fs {
         match (self.kind(target)?, by_directory) {
             (Kind::Directory, false) => Err(Errno::IsDir),
             (Kind::Directory, true) if !self.table.get(target)?.directory()?.is_empty() => Err(Errno::NotEmpty),
-            (Kind::File | Kind::Symlink, true) => Err(Errno::NotDir),
+            (Kind::File | Kind::Symlink | Kind::Device(_), true) => Err(Errno::NotDir),
             _ => Ok(()),
         }
     }
@@ -101,7 +102,7 @@ impl Fs {
     fn drop_replaced(&mut self, dir: Ino, target: Ino, now: FileTime) -> Result<(), Errno> {
         match self.kind(target)? {
             Kind::Directory => self.drop_directory(dir, target, now),
-            Kind::File | Kind::Symlink => self.drop_name(target, now),
+            Kind::File | Kind::Symlink | Kind::Device(_) => self.drop_name(target, now),
         }
     }
 }

@@ -23,7 +23,7 @@ impl Fs {
     pub fn target(&self, link: Ino) -> Result<&[u8], Errno> {
         match &self.table.get(link)?.body {
             Body::Symlink(target) => Ok(target),
-            Body::File(_) | Body::Directory(_) => Err(Errno::Inval),
+            Body::File(_) | Body::Directory(_) | Body::Device(_) => Err(Errno::Inval),
         }
     }
 
@@ -33,6 +33,56 @@ impl Fs {
     /// As [`Fs::kind`].
     pub fn is_read_only(&self, ino: Ino) -> Result<bool, Errno> {
         Ok(self.table.get(ino)?.read_only)
+    }
+
+    /// Whether it came with the cell without having been imported, and is as it came, all below it included: what a copy
+    /// of the cell's files need not hold.
+    ///
+    /// # Errors
+    /// As [`Fs::kind`].
+    pub fn is_given(&self, ino: Ino) -> Result<bool, Errno> {
+        // What is below what came with the cell is no deeper than what came.
+        let mut todo = vec![ino];
+        while let Some(at) = todo.pop() {
+            let inode = self.table.get(at)?;
+            if !inode.given {
+                return Ok(false);
+            }
+            if let Body::Directory(directory) = &inode.body {
+                todo.extend(directory.inodes());
+            }
+        }
+        Ok(true)
+    }
+
+    /// A path from the root to an inode: the first in order of names if it has several, `None` if it has none. Looks
+    /// through the tree until it is found.
+    #[must_use]
+    pub fn path_of(&self, ino: Ino) -> Option<Vec<u8>> {
+        if ino == self.root {
+            return Some(b"/".to_vec());
+        }
+        let mut todo = vec![(self.root, Vec::new())];
+        while let Some((dir, path)) = todo.pop() {
+            let below = todo.len();
+            for (name, found) in self.children(dir).ok()? {
+                let path = || [&path[..], b"/", name].concat();
+                if found == ino {
+                    return Some(path());
+                }
+                if self.table.get(found).is_ok_and(|inode| inode.directory().is_ok()) {
+                    todo.push((found, path()));
+                }
+            }
+            todo[below..].reverse();
+        }
+        None
+    }
+
+    /// Whether its entries are the descriptors of whoever looks (`/proc/self/fd`); it has none of its own.
+    #[must_use]
+    pub fn shows_descriptors(&self, ino: Ino) -> bool {
+        self.table.get(ino).and_then(|inode| inode.directory()).is_ok_and(|directory| directory.of_descriptors)
     }
 }
 

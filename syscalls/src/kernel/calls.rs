@@ -55,6 +55,7 @@ impl Kernel {
             batch: self.now,
             process,
             names: &self.names,
+            preopens: &self.preopens,
             fs: &mut self.fs,
             sockets: &mut self.sockets,
             events: &mut self.events,

@@ -7,11 +7,12 @@ mod spawn;
 pub use calls::Step;
 pub use spawn::{ProcessSpec, SpawnError};
 
+use crate::abi::Errno;
 use crate::calls::Scratch;
 use crate::close::{Tables, close};
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
-use crate::fs::{Fs, ImageError};
+use crate::fs::{Fs, ImageError, Ino, Kind};
 use crate::outbox::Outbox;
 use crate::process::{Process, Run};
 use crate::schedule::{Due, Schedule};
@@ -94,6 +95,9 @@ pub struct Kernel {
     /// Names of the live processes.
     names: BTreeSet<(String, Pid)>,
     fs: Fs,
+    /// The directories that every process finds open, the root first: their names, and what they lead to.
+    preopens: Vec<Vec<u8>>,
+    preopened: Vec<Ino>,
     sockets: Sockets,
     events: Events,
     timers: Timers,
@@ -106,12 +110,14 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel without processes. `epoch_unix_ns` is the Unix time of genesis in nanoseconds.
+    /// A kernel without processes, whose files are those of `image` and what every cell has. `epoch_unix_ns` is the Unix time of genesis in nanoseconds.
     ///
     /// # Errors
     /// The first entry of the image that does not fit the limits or is not a plain path.
     pub fn new(limits: Limits, epoch_unix_ns: u64, image: &FsImage) -> Result<Self, ImageError> {
-        let fs = Fs::new(image, &limits)?;
+        let mut fs = Fs::new(image, &limits)?;
+        let (preopens, preopened) = preopens(&mut fs, image, &limits)?;
+        fs.furnish()?;
         Ok(Self {
             limits,
             epoch: epoch_unix_ns,
@@ -122,6 +128,8 @@ impl Kernel {
             live: 0,
             names: BTreeSet::new(),
             fs,
+            preopens,
+            preopened,
             sockets: Sockets::default(),
             events: Events::default(),
             timers: Timers::default(),
@@ -273,6 +281,27 @@ impl Kernel {
     }
 }
 
+/// The directories that are preopened: the root, and those that the image names. They are held for ever, so that each
+/// process finds the same.
+fn preopens(fs: &mut Fs, image: &FsImage, limits: &Limits) -> Result<(Vec<Vec<u8>>, Vec<Ino>), ImageError> {
+    let (mut names, mut inos) = (vec![b"/".to_vec()], vec![fs.root()]);
+    for name in &image.preopens {
+        let error = |errno| ImageError { path: name.clone().into_bytes(), errno };
+        let ino = fs.lookup(fs.root(), name.as_bytes(), false).map_err(error)?;
+        if fs.kind(ino) != Ok(Kind::Directory) {
+            return Err(error(Errno::NotDir));
+        }
+        // One descriptor to work with must remain, beside the three streams.
+        if names.len() + 4 >= limits.descriptors as usize {
+            return Err(error(Errno::MFile));
+        }
+        fs.hold(ino);
+        names.push(name.clone().into_bytes());
+        inos.push(ino);
+    }
+    Ok((names, inos))
+}
+
 fn index_of(pid: Pid) -> Option<usize> {
     (pid.0 as usize).checked_sub(1)
 }
@@ -364,7 +393,7 @@ mod tests {
         assert_eq!(kernel.call(pid, &mut memory, link), Step::Done(0));
         let list = Call::FdReaddir { fd: 3, buf: 128, buf_len: 24, cookie: 0, used: 64 };
         assert_eq!(kernel.call(pid, &mut memory, list), Step::Done(0));
-        assert_eq!(kernel.fs.usage().listed, 5);
+        assert_eq!(kernel.fs.usage().listed, 41, "six names, and four bytes for each");
         let unlink = Call::PathUnlinkFile { fd: 3, path: 0, path_len: 1 };
         assert_eq!(kernel.call(pid, &mut memory, unlink), Step::Done(0));
         // It ends while it waits for bytes, with a time-out set.

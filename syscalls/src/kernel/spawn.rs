@@ -23,7 +23,8 @@ pub struct ProcessSpec {
     pub env: Vec<(String, String)>,
     /// Whether standard input comes through the log; otherwise it is at its end from the start.
     pub stdin: bool,
-    /// Ports on which it finds listeners open, from descriptor 4.
+    /// Ports on which it finds listeners open, from the descriptor behind the preopened directories (4 for the root
+    /// alone).
     pub listeners: Vec<u16>,
     /// Seed of its random numbers.
     pub seed: [u8; 32],
@@ -63,7 +64,9 @@ impl Kernel {
         }
         let max = self.limits.descriptors;
         let listeners = spec.listeners.len();
-        if listeners > max.saturating_sub(LISTEN_FDS_START) as usize {
+        // Beside the root, whose number is counted already. The image is checked to name few.
+        let first_listener = LISTEN_FDS_START + (self.preopens.len() as u32).saturating_sub(1);
+        if listeners > max.saturating_sub(first_listener) as usize {
             return Err(SpawnError::Descriptors { listeners, max });
         }
         let mut seen = BTreeSet::new();
@@ -71,7 +74,7 @@ impl Kernel {
             return Err(SpawnError::Port(*port));
         }
         let mut env = spec.env;
-        env.extend(listen_env(listeners));
+        env.extend(listen_env(listeners, first_listener));
         check_strings(&spec.name, &spec.args, &env, self.limits.args_bytes)?;
 
         let pid = self.next_pid();
@@ -96,16 +99,15 @@ impl Kernel {
         if spec.stdin {
             self.outbox.stdin_window(pid, window);
         }
-        let root = self.fs.root();
-        self.fs.hold(root);
-        let standard = [
-            OpenFile::stdin(),
-            OpenFile::console(ConsoleStream::Stdout),
-            OpenFile::console(ConsoleStream::Stderr),
-            OpenFile::preopen(root),
-        ];
+        for ino in &self.preopened {
+            self.fs.hold(*ino);
+        }
+        let standard =
+            [OpenFile::stdin(), OpenFile::console(ConsoleStream::Stdout), OpenFile::console(ConsoleStream::Stderr)];
+        let preopened = self.preopened.clone();
+        let preopened = (0..).zip(preopened).map(|(name, ino)| OpenFile::preopen(ino, name));
         let opened = spec.listeners.into_iter().map(|port| self.open_listener(&mut process.ports, pid, port));
-        for (fd, file) in (0..).zip(standard.into_iter().chain(opened)) {
+        for (fd, file) in (0..).zip(standard.into_iter().chain(preopened).chain(opened)) {
             process.descriptors.put(fd, file, false);
         }
         self.names.insert((process.name.clone(), pid));

@@ -70,9 +70,17 @@ impl Flags {
             FlagSet::Lookup => (true, &[(1, "FOLLOW")]),
             FlagSet::Times => (true, &[(1, "ATIM"), (2, "ATIM_NOW"), (4, "MTIM"), (8, "MTIM_NOW")]),
             FlagSet::Recv => (true, &[(1, "PEEK"), (2, "WAITALL")]),
-            FlagSet::Msg => {
-                (true, &[(1, "PEEK"), (2, "WAITALL"), (0x40, "DONTWAIT"), (0x4000, "NOSIGNAL"), (0x8000, "MORE")])
-            }
+            FlagSet::Msg => (
+                true,
+                &[
+                    (1, "PEEK"),
+                    (2, "WAITALL"),
+                    (0x20, "TRUNC"),
+                    (0x40, "DONTWAIT"),
+                    (0x4000, "NOSIGNAL"),
+                    (0x8000, "MORE"),
+                ],
+            ),
             FlagSet::Shutdown => (true, &[(1, "RD"), (2, "WR")]),
             FlagSet::New => (true, &[(0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
             FlagSet::Sock => (true, &[(6, "STREAM"), (5, "DGRAM"), (0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),

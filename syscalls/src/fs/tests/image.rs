@@ -48,7 +48,7 @@ fn refuses_what_is_no_plain_path_or_does_not_fit() {
         assert_eq!(Fs::new(&image, &limits).err().map(|error| error.errno), Some(errno), "{image:?}");
     }
     // Entries that repeat a path are not made by `from_entries`, but may come from disk.
-    let twice = FsImage { entries: vec![entry("a", file(""), false), entry("a", file(""), false)] };
+    let twice = FsImage { entries: vec![entry("a", file(""), false), entry("a", file(""), false)], preopens: vec![] };
     let error = Fs::new(&twice, &limits).expect_err("two files of one name");
     let text = "file image: cannot place '/a' (there is something already): EEXIST; \
                 raise the file limits of the cluster or leave it out";

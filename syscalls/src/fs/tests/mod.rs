@@ -114,7 +114,7 @@ impl Fs {
     /// The names that a whole listing shows.
     fn list(&self, ino: Ino) -> Vec<Vec<u8>> {
         let directory = self.table.get(ino).expect("is there").directory().expect("a directory");
-        let listing = Listing::Reading(Box::new(Snapshot::of(directory)));
+        let listing = Listing::Reading(Box::new(Snapshot::of(directory.names())));
         self.entries(ino, &listing, 0).expect("not removed").map(|entry| entry.name.to_vec()).collect()
     }
 
