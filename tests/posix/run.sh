@@ -52,7 +52,6 @@ check_table() {
 # Compiles what is older than its sources.
 compile() { # NAME
     local out=$WORK/$1 source=$HERE/$1.c
-    mkdir -p "$out"
     if [ ! "$out/native" -nt "$source" ] || [ ! "$out/native" -nt "$HERE/show.h" ]; then
         gcc $FLAGS -I "$HERE" "$source" -o "$out/native" -lm || exit 255
     fi
@@ -64,6 +63,7 @@ compile() { # NAME
 # Runs both and leaves what differs.
 compare() { # NAME
     local out=$WORK/$1 status
+    mkdir -p "$out"
     compile "$1" >"$out.log" 2>&1 || { echo "$1: does not compile"; sed 's/^/    /' "$out.log"; exit 1; }
     rm -rf "$out/folder"
     mkdir "$out/folder"
