@@ -5,12 +5,13 @@
 
 int main(void) {
     void *p = NULL;
-    volatile size_t huge = SIZE_MAX / 2;
+    volatile size_t huge = SIZE_MAX - 100000;
     VAL(malloc(0) != NULL);
     VAL(realloc(NULL, 0) != NULL);
-    PTR(malloc(huge));
-    PTR(calloc(huge, 4));
-    PTR(realloc(NULL, huge));
+    void *volatile large;
+    PTR(large = malloc(huge));
+    PTR(large = calloc(huge, 4));
+    PTR(large = realloc(NULL, huge));
     VAL(posix_memalign(&p, 4096, 100));
     VAL((uintptr_t)p % 4096);
     ERR(posix_memalign(&p, 3, 100));

@@ -27,6 +27,7 @@ int main(void) {
     SHOW(send(s, "still", 5, 0));
     SHOW(recv(c, b, 16, 0));
     SHOW(shutdown(s, SHUT_WR));
+    usleep(50000);
     p = (struct pollfd){.fd = c, .events = POLLIN | POLLOUT | POLLRDHUP};
     SHOW(poll(&p, 1, 100));
     BITS(p.revents);

@@ -17,6 +17,7 @@ int main(void) {
     struct linger none = {1, 0};
     SHOW(setsockopt(c, SOL_SOCKET, SO_LINGER, &none, sizeof none));
     close(c);
+    usleep(50000);
     SHOW(recv(s, b, 4, 0));
     SHOW(recv(s, b, 4, 0));
     return 0;

@@ -13,7 +13,9 @@ int main(void) {
     listen(l, 5);
     getsockname(l, (struct sockaddr *)&a, &len);
     connect(c, (struct sockaddr *)&a, sizeof a);
+    usleep(50000);
     close(l);
+    usleep(50000);
     SHOW(recv(c, b, 4, 0));
     struct pollfd p = {.fd = c, .events = POLLIN | POLLOUT};
     SHOW(poll(&p, 1, 100));

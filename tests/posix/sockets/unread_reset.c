@@ -15,7 +15,9 @@ int main(void) {
     connect(c, (struct sockaddr *)&a, sizeof a);
     int s = accept(l, NULL, NULL);
     send(c, "unread", 6, 0);
+    usleep(50000);
     close(s);
+    usleep(50000);
     SHOW(recv(c, b, 4, 0));
     SHOW(send(c, "x", 1, MSG_NOSIGNAL));
     return 0;

@@ -29,7 +29,7 @@ int main(void) {
     SHOW(ftell(f));
     fclose(f);
     f = fopen("f", "r");
-    SHOW(fputc('x', f));
+    VAL(fputc('x', f));
     VAL(ferror(f) != 0);
     SHOW(fseek(f, -100, SEEK_SET));
     return 0;
