@@ -67,7 +67,8 @@ compare() { # NAME
     compile "$1" >"$out.log" 2>&1 || { echo "$1: does not compile"; sed 's/^/    /' "$out.log"; exit 1; }
     rm -rf "$out/folder"
     mkdir "$out/folder"
-    (cd "$out/folder" && env -i PATH=/usr/bin:/bin POSIX=yes timeout 20 "$out/native" one two </dev/null >"$out/native.out" 2>"$out/native.err")
+    # The brace takes what the shell says of a program that a signal ended.
+    { (cd "$out/folder" && env -i PATH=/usr/bin:/bin POSIX=yes timeout 20 "$out/native" one two </dev/null >"$out/native.out"); } 2>"$out/native.err"
     status=$?
     echo "exit $status" >>"$out/native.out"
     rm -rf "$out/folder"

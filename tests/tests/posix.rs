@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Runs a script of this repository with the binary and the SDK of this build; on failure its words.
 fn script(path: &str) -> Result<()> {
-    let _ = guest("hello"); // builds the SDK
+    let _ = guest("hello"); // was built with the SDK; when it is missing this says how to build both
     let mut command = Command::new(root().join(path));
     let output = run(command.env("REPLICODE", binary()), b"", Duration::from_secs(300))?;
     check(output.status.success(), || {
