@@ -18,7 +18,7 @@ REPLICODE=${REPLICODE:-$ROOT/target/release/replicode}
 SDK=${SDK:-$ROOT/wasm_programs/build/sdk}
 WORK=${WORK:-$ROOT/target/posix}
 export HERE SDK REPLICODE WORK
-readonly FLAGS='-std=gnu11 -O1 -Wall -Werror -Wno-unused-result -Wno-deprecated-declarations -Wno-stringop-overflow -Wno-unknown-warning-option'
+readonly FLAGS='-std=gnu11 -O1 -Wall -Werror -Wno-unused-result -Wno-deprecated-declarations -Wno-stringop-overflow -Wno-infinite-recursion -Wno-unknown-warning-option'
 export FLAGS
 
 die() { printf 'run.sh: %s\n' "$*" >&2; exit 2; }
@@ -52,22 +52,23 @@ check_table() {
 # Compiles what is older than its sources.
 compile() { # NAME
     local out=$WORK/$1 source=$HERE/$1.c
-    mkdir -p "$out"
     if [ ! "$out/native" -nt "$source" ] || [ ! "$out/native" -nt "$HERE/show.h" ]; then
-        gcc $FLAGS -I "$HERE" "$source" -o "$out/native" -lm || exit 255
+        gcc $FLAGS -I "$HERE" "$source" -o "$out/native" -lm || return 1
     fi
     if [ ! "$out/ours.wasm" -nt "$source" ] || [ ! "$out/ours.wasm" -nt "$HERE/show.h" ] || [ ! "$out/ours.wasm" -nt "$SDK/sysroot" ]; then
-        "$SDK/bin/replicode-cc" $FLAGS -I "$HERE" "$source" -o "$out/ours.wasm" || exit 255
+        "$SDK/bin/replicode-cc" $FLAGS -I "$HERE" "$source" -o "$out/ours.wasm" || return 1
     fi
 }
 
 # Runs both and leaves what differs.
 compare() { # NAME
     local out=$WORK/$1 status
+    mkdir -p "$out"
     compile "$1" >"$out.log" 2>&1 || { echo "$1: does not compile"; sed 's/^/    /' "$out.log"; exit 1; }
     rm -rf "$out/folder"
     mkdir "$out/folder"
-    (cd "$out/folder" && env -i PATH=/usr/bin:/bin POSIX=yes timeout 20 "$out/native" one two </dev/null >"$out/native.out" 2>"$out/native.err")
+    # The brace takes what the shell says of a program that a signal ended.
+    { (cd "$out/folder" && env -i PATH=/usr/bin:/bin POSIX=yes timeout 20 "$out/native" one two </dev/null >"$out/native.out"); } 2>"$out/native.err"
     status=$?
     echo "exit $status" >>"$out/native.out"
     rm -rf "$out/folder"

@@ -7,15 +7,15 @@
 int main(void) {
     fd_set r;
     FD_ZERO(&r);
-    FD_SET(500, &r);
-    SHOW(select(501, &r, NULL, NULL, &(struct timeval){0, 0}));
-    VAL(FD_ISSET(500, &r));
+    FD_SET(50, &r);
+    SHOW(select(51, &r, NULL, NULL, &(struct timeval){0, 0}));
+    VAL(FD_ISSET(50, &r));
     SHOW(select(-1, NULL, NULL, NULL, &(struct timeval){0, 0}));
     SHOW(select(0, NULL, NULL, NULL, &(struct timeval){-1, 0}));
     SHOW(pselect(0, NULL, NULL, NULL, &(struct timespec){0, -1}, NULL));
     SHOW(pselect(0, NULL, NULL, NULL, &(struct timespec){0, 1000}, NULL));
     FD_ZERO(&r);
-    FD_SET(500, &r);
-    SHOW(select(500, &r, NULL, NULL, &(struct timeval){0, 0}));
+    FD_SET(50, &r);
+    SHOW(select(50, &r, NULL, NULL, &(struct timeval){0, 0}));
     return 0;
 }

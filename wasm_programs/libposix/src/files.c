@@ -266,3 +266,38 @@ int __wasilibc_rename_oldat(int old_fd, const char *old_path, const char *new_pa
 int __wasilibc_rename_newat(const char *old_path, int new_fd, const char *new_path) {
     return renameat(AT_FDCWD, old_path, new_fd, new_path);
 }
+
+/* Room without a file growing would be a promise that nothing keeps. */
+int fallocate(int fd, int mode, off_t offset, off_t length) {
+    if (mode != 0)
+        return fail(EOPNOTSUPP);
+    int error = posix_fallocate(fd, offset, length);
+    return error == 0 ? 0 : fail(error);
+}
+
+ssize_t copy_file_range(int from, off_t *from_at, int to, off_t *to_at, size_t length, unsigned flags) {
+    char buffer[16384];
+    size_t done = 0;
+    if (flags != 0)
+        return fail(EINVAL);
+    while (done < length) {
+        size_t want = length - done < sizeof buffer ? length - done : sizeof buffer;
+        ssize_t got = from_at != NULL ? pread(from, buffer, want, *from_at + done) : read(from, buffer, want);
+        if (got <= 0) {
+            if (got < 0 && done == 0)
+                return -1;
+            break;
+        }
+        ssize_t put = to_at != NULL ? pwrite(to, buffer, got, *to_at + done) : write(to, buffer, got);
+        if (put < 0 && done == 0)
+            return -1;
+        done += put < 0 ? 0 : put;
+        if (put != got)
+            break;
+    }
+    if (from_at != NULL)
+        *from_at += done;
+    if (to_at != NULL)
+        *to_at += done;
+    return done;
+}

@@ -1,5 +1,6 @@
 /* realloc(NULL, 0) as malloc(0), not NULL. The allocator's own realloc is reached under its other name. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
 
 void *realloc(void *old, size_t size) {
@@ -9,5 +10,8 @@ void *realloc(void *old, size_t size) {
         free(old);
         return NULL;
     }
-    return reallocarray(old, 1, size);
+    void *new = reallocarray(old, 1, size);
+    if (new == NULL)
+        errno = ENOMEM;
+    return new;
 }

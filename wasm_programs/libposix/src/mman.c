@@ -37,7 +37,7 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
     while (!anonymous && done < length) {
         ssize_t n = pread(fd, memory + done, length - done, offset + done);
         if (n < 0) {
-            error = errno == ESPIPE || errno == EISDIR ? ENODEV : errno;
+            error = errno == ESPIPE || errno == EISDIR ? ENODEV : errno == EBADF ? EACCES : errno;
             free(memory);
             errno = error;
             return MAP_FAILED;

@@ -196,7 +196,6 @@ const char *gai_strerror(int error) {
     case EAI_SERVICE: return "Servname not supported for ai_socktype";
     case EAI_SOCKTYPE: return "ai_socktype not supported";
     case EAI_SYSTEM: return "System error";
-    case EAI_OVERFLOW: return "Argument buffer overflow";
     default: return "Unknown error";
     }
 }
@@ -216,8 +215,6 @@ int getnameinfo(const struct sockaddr *restrict addr, socklen_t len, char *restr
     } else {
         return EAI_FAMILY;
     }
-    if ((host == NULL || host_len == 0) && (service == NULL || service_len == 0))
-        return EAI_NONAME;
     int loopback = addr->sa_family == AF_INET ? *(const in_addr_t *)bytes == htonl(INADDR_LOOPBACK)
                                               : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)bytes);
     if (host != NULL && host_len > 0 && loopback && !(flags & NI_NUMERICHOST)) {

@@ -131,14 +131,33 @@ int fchown(int fd, uid_t user, gid_t group) {
     return fstat(fd, &stat);
 }
 
-/* Special files are not made. */
+/* Whether something could be made there: 0, or -1 with what is in the way. */
+static int free_place(int dirfd, const char *path) {
+    struct stat stat;
+    char parent[PATH_MAX];
+    if (fstatat(dirfd, path, &stat, AT_SYMLINK_NOFOLLOW) == 0)
+        return fail(EEXIST);
+    if (errno != ENOENT || path[0] == '\0' || strlen(path) >= sizeof parent)
+        return -1;
+    char *slash = strrchr(strcpy(parent, path), '/');
+    if (slash == NULL)
+        return 0;
+    slash[slash == parent] = '\0';
+    return fstatat(dirfd, parent, &stat, 0);
+}
+
+/* Regular files are made; fifos, sockets and devices are refused. */
 int mknodat(int dirfd, const char *path, mode_t mode, dev_t device) {
     (void)device;
     if (S_ISREG(mode) || (mode & S_IFMT) == 0) {
         int fd = openat(dirfd, path, O_CREAT | O_EXCL | O_WRONLY, mode & 07777);
         return fd < 0 ? -1 : close(fd);
     }
-    return fail(S_ISFIFO(mode) || S_ISSOCK(mode) || S_ISCHR(mode) || S_ISBLK(mode) ? EPERM : EINVAL);
+    if (S_ISDIR(mode))
+        return fail(EPERM);
+    if (!S_ISFIFO(mode) && !S_ISSOCK(mode) && !S_ISCHR(mode) && !S_ISBLK(mode))
+        return fail(EINVAL);
+    return free_place(dirfd, path) < 0 ? -1 : fail(EPERM);
 }
 
 int mknod(const char *path, mode_t mode, dev_t device) { return mknodat(AT_FDCWD, path, mode, device); }
