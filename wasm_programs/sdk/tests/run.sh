@@ -303,10 +303,28 @@ fi
 begin cargo
 if [ -d "$(rustc --print target-libdir --target wasm32-wasip1 2>/dev/null)" ]; then
     mkdir -p crate/src
+    # a crate with a C part, whose clocks and users are libposix's, beside Rust's own clocks and files
     printf '[package]\nname = "probe"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n' >crate/Cargo.toml
-    printf 'fn main() { println!("{} {}", cfg!(tokio_unstable), cfg!(target_os = "wasi")); }\n' >crate/src/main.rs
+    cat >crate/build.rs <<'END'
+use std::process::Command;
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let cc = std::env::var("CC_wasm32_wasip1").unwrap();
+    assert!(Command::new(cc).args(["-O2", "-c", "part.c", "-o"]).arg(format!("{out}/part.o")).status().unwrap().success());
+    println!("cargo:rustc-link-arg={out}/part.o");
+}
+END
+    printf '#include <time.h>\n#include <sys/socket.h>\nint part(void) { struct timespec t; return clock_gettime(CLOCK_MONOTONIC, &t) + (socket(AF_INET, SOCK_STREAM, 0) < 0); }\n' >crate/part.c
+    cat >crate/src/main.rs <<'END'
+extern "C" { fn part() -> i32; }
+fn main() {
+    let start = std::time::Instant::now();
+    std::fs::write("/note", "kept").unwrap();
+    println!("{} {} {} {}", cfg!(tokio_unstable), unsafe { part() }, std::fs::read_to_string("/note").unwrap(), start.elapsed().as_secs());
+}
+END
     (cd crate && env -u CARGO_TARGET_DIR cargo replicode build --quiet) >out.txt 2>&1 || fail "$(cat out.txt)"
-    same 'true true' "$(run crate/target/wasm32-wasip1/debug/probe.wasm)"
+    same 'true 0 kept 0' "$(run crate/target/wasm32-wasip1/debug/probe.wasm)"
     end
 else
     printf 'sdk: cargo: left out, there is no Rust target wasm32-wasip1\n'
