@@ -11,7 +11,7 @@ want=${1:-test}
 needs="cc:gcc python3:python3 pip:python3-pip"
 case $want in
 build) ;;
-test) needs+=" redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl" ;;
+test) needs+=" cmake:cmake meson:meson ninja:ninja-build make:make redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl" ;;
 bench) needs+=" redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl etcd:etcd-server" ;;
 *) echo "usage: tests/setup.sh [build|test|bench]" >&2; exit 2 ;;
 esac
@@ -40,5 +40,6 @@ fi
 command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust first, with rustup (https://rustup.rs)" >&2; exit 1; }
 
 wasm_programs/build.sh
+if [ "$want" = test ]; then wasm_programs/build.sh --sdk; fi
 # The whole workspace, always: building single crates resolves to other features and compiles the wasm engine again.
 cargo build --release --locked --workspace

@@ -214,6 +214,7 @@ build_sdk() { # [c++]
     sdk_part libc "$ZIGLANG_VERSION $(declare -f make_libc | sha256)" make_libc
     cp "$SDK_PARTS/libc/crt1-command.o" "$lib/"
     cp "$SDK_PARTS/libc/libcompiler_rt.a" "$new/libexec/clang/resource/lib/wasm32-unknown-wasip1/libclang_rt.builtins.a"
+    cp "$SDK_PARTS/libc/libcompiler_rt.a" "$new/sysroot/lib/libclang_rt.builtins.a" # for rustc
     sdk_part setjmp "$ZIGLANG_VERSION $(declare -f make_setjmp make_tag | sha256)" make_setjmp
     sdk_part libposix "$(find "$HERE/libposix" -name '*.[ch]' | sort | digest_of "$ZIGLANG_VERSION" "$(cat "$HERE/sdk/bin/replicode-cc")")" make_libposix
     cp "$SDK_PARTS/libposix/libposix.a" "$lib/"

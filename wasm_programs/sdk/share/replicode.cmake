@@ -1,8 +1,8 @@
 # CMake toolchain file: cmake -DCMAKE_TOOLCHAIN_FILE=$(replicode-cc --print-cmake) …
 get_filename_component(REPLICODE_SDK "${CMAKE_CURRENT_LIST_DIR}" DIRECTORY)
 
-set(CMAKE_SYSTEM_NAME WASI)
-# CMake knows no WASI of its own before 3.31: the module folder describes it as a Unix without shared objects.
+# A name of its own, described in cmake/Platform: what newer CMakes have under WASI is no Unix.
+set(CMAKE_SYSTEM_NAME Replicode)
 list(APPEND CMAKE_MODULE_PATH "${REPLICODE_SDK}/share/cmake")
 set(CMAKE_SYSTEM_VERSION 1)
 set(CMAKE_SYSTEM_PROCESSOR wasm32)

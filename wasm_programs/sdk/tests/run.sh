@@ -45,13 +45,17 @@ same 'one 2' "$(run hello.wasm -- one)"
 # the name is kept, and so are names of functions, whatever is asked for
 replicode-cc -O2 -s -Wl,-s -Wl,--strip-debug -Wl,-S hello.c -o hello
 same 'none 1' "$(run hello)"
-replicode-nm hello | grep -q ' T main$' || fail 'the name main is gone'
+replicode-nm hello >out.txt
+grep -q ' T main$' out.txt || fail 'the name main is gone'
 replicode-cc -g hello.c -o debug.wasm
-replicode-objdump -h debug.wasm | grep -q debug_line || fail '-g keeps no lines'
+replicode-objdump -h debug.wasm >out.txt
+grep -q debug_line out.txt || fail '-g keeps no lines'
 cp debug.wasm stripped.wasm
 replicode-strip stripped.wasm
-replicode-objdump -h stripped.wasm | grep -q debug_ && fail 'strip leaves debug information'
-replicode-nm stripped.wasm | grep -q ' T main$' || fail 'strip takes names'
+replicode-objdump -h stripped.wasm >out.txt
+grep -q debug_ out.txt && fail 'strip leaves debug information'
+replicode-nm stripped.wasm >out.txt
+grep -q ' T main$' out.txt || fail 'strip takes names'
 same 'none 1' "$(run stripped.wasm)"
 end
 
@@ -85,8 +89,10 @@ replicode-cc -m64 -march=native -fPIC -pie -rdynamic -pthread -flto -fstack-prot
     -Wl,--start-group -Wl,--end-group -Wl,-O1 -Wl,--hash-style=gnu -Wl,--build-id -Wl,--version-script=v.map \
     hello.c -o dropped.wasm -lm -lpthread -ldl -lrt -lutil -lcrypt -lresolv -lgcc
 same 'none 1' "$(run dropped.wasm)"
-replicode-cc -### -Wl,-z,stack-size=65536 hello.c 2>&1 | grep -q '"stack-size=65536"' || fail 'the stack is not as asked for'
-replicode-cc -### hello.c 2>&1 | grep -q '"stack-size=1048576"' || fail 'the stack is not 1 MiB'
+replicode-cc -### -Wl,-z,stack-size=65536 hello.c >out.txt 2>&1
+grep -q '"stack-size=65536"' out.txt || fail 'the stack is not as asked for'
+replicode-cc -### hello.c >out.txt 2>&1
+grep -q '"stack-size=1048576"' out.txt || fail 'the stack is not 1 MiB'
 refused replicode-cc -shared hello.c -o libhello.so
 grep -q 'no shared objects' out.txt || fail "$(cat out.txt)"
 refused replicode-cc hello.c -Wl,--no-such-option
@@ -96,7 +102,8 @@ begin 'libraries only when linking'
 replicode-cc -c hello.c -o hello.o
 replicode-cc -E hello.c -o - >/dev/null
 replicode-cc -S hello.c -o - >/dev/null
-replicode-cc -MM hello.c | grep -q 'hello.o: hello.c' || fail 'no dependencies'
+replicode-cc -MM hello.c >out.txt
+grep -q 'hello.o: hello.c' out.txt || fail 'no dependencies'
 replicode-cc -fsyntax-only hello.c
 printf '#define X 1\n' >only.h
 replicode-cc only.h -o only.pch
@@ -108,7 +115,8 @@ for question in --version -dumpmachine -dumpversion -print-search-dirs --print-s
     replicode-cc $question >out.txt 2>&1 || fail "$question: $(cat out.txt)"
 done
 same wasm32-wasi "$(replicode-cc -dumpmachine)"
-replicode-cc --version | grep -q 'clang version' || fail 'not recognised as clang'
+replicode-cc --version >out.txt
+grep -q 'clang version' out.txt || fail 'not recognised as clang'
 [ -d "$(replicode-cc --print-sysroot)/include" ] || fail 'no headers in the sysroot'
 end
 
@@ -116,8 +124,10 @@ begin 'what is defined'
 replicode-cc -dM -E - </dev/null >defined
 grep -q '__unix__ 1' defined || fail '__unix__ is not defined'
 grep -qE '__linux|_GNU_SOURCE' defined && fail 'a name of Linux is defined'
-replicode-cc -std=c11 -dM -E - </dev/null | grep -q ' unix ' && fail 'unix is defined in ISO C'
-replicode-c++ -dM -E -x c++ - </dev/null | grep -q '_GNU_SOURCE 1' || fail 'C++ lacks _GNU_SOURCE'
+replicode-cc -std=c11 -dM -E - </dev/null >out.txt
+grep -q ' unix ' out.txt && fail 'unix is defined in ISO C'
+replicode-c++ -dM -E -x c++ - </dev/null >out.txt
+grep -q '_GNU_SOURCE 1' out.txt || fail 'C++ lacks _GNU_SOURCE'
 end
 
 begin 'headers of what is absent are absent'
@@ -174,6 +184,7 @@ int main(void) {
     if (sigsetjmp(signal_too, 1) == 0) siglongjmp(signal_too, 3);
     puts("sig");
 #endif
+    return 0;
 }
 END
 replicode-cc -O2 jump.c -o jump
@@ -292,10 +303,28 @@ fi
 begin cargo
 if [ -d "$(rustc --print target-libdir --target wasm32-wasip1 2>/dev/null)" ]; then
     mkdir -p crate/src
+    # a crate with a C part, whose clocks and users are libposix's, beside Rust's own clocks and files
     printf '[package]\nname = "probe"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n' >crate/Cargo.toml
-    printf 'fn main() { println!("{} {}", cfg!(tokio_unstable), cfg!(target_os = "wasi")); }\n' >crate/src/main.rs
+    cat >crate/build.rs <<'END'
+use std::process::Command;
+fn main() {
+    let out = std::env::var("OUT_DIR").unwrap();
+    let cc = std::env::var("CC_wasm32_wasip1").unwrap();
+    assert!(Command::new(cc).args(["-O2", "-c", "part.c", "-o"]).arg(format!("{out}/part.o")).status().unwrap().success());
+    println!("cargo:rustc-link-arg={out}/part.o");
+}
+END
+    printf '#include <time.h>\n#include <sys/socket.h>\nint part(void) { struct timespec t; return clock_gettime(CLOCK_MONOTONIC, &t) + (socket(AF_INET, SOCK_STREAM, 0) < 0); }\n' >crate/part.c
+    cat >crate/src/main.rs <<'END'
+extern "C" { fn part() -> i32; }
+fn main() {
+    let start = std::time::Instant::now();
+    std::fs::write("/note", "kept").unwrap();
+    println!("{} {} {} {}", cfg!(tokio_unstable), unsafe { part() }, std::fs::read_to_string("/note").unwrap(), start.elapsed().as_secs());
+}
+END
     (cd crate && env -u CARGO_TARGET_DIR cargo replicode build --quiet) >out.txt 2>&1 || fail "$(cat out.txt)"
-    same 'true true' "$(run crate/target/wasm32-wasip1/debug/probe.wasm)"
+    same 'true 0 kept 0' "$(run crate/target/wasm32-wasip1/debug/probe.wasm)"
     end
 else
     printf 'sdk: cargo: left out, there is no Rust target wasm32-wasip1\n'
