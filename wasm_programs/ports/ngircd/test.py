@@ -58,6 +58,14 @@ class User(Lines):
         self.until(b" PONG ")
 
 
+def ready(port):
+    """Once a user has come and gone, the connections that only looked whether the port is open are forgotten, too."""
+    user = User(port, "first")
+    user.send(b"QUIT\r\n")
+    user.file.read()
+    return True
+
+
 def transcript(port):
     ada, bob = User(port, "ada"), User(port, "bob")
     for user, text in [

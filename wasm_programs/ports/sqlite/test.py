@@ -59,7 +59,7 @@ def statements(seed):
 def alone(judge, module, native, work):
     folder = pathlib.Path(work) / "given"
     folder.mkdir()
-    (folder / "statements.sql").write_text(".bail off\n" + "\n".join(statements(10)) + "\n")
+    (folder / "statements.sql").write_text(".bail off\npragma synchronous = off;\n" + "\n".join(statements(10)) + "\n")
 
     def shell(command, place):
         # a database in a file, so that journals and locks are at work; the messages name the statements' lines
