@@ -17,6 +17,8 @@
 //! | `process`, `schedule` | processes, turns, the run queue, timers |
 //! | `descriptor`, `open_file`, `close` | the descriptor table, open file descriptions |
 //! | `socket`, `sockets`, `chunks`, `ports` | stream sockets, their buffers, the ports of a process |
+//! | `readiness`, `watched` | what is ready, as Linux's `poll` has it, and who is to hear of it |
+//! | `epoll`, `eventfd`, `timerfd` | sets of watches, counters, timers |
 //! | `outbox` | what the kernel has to say |
 //! | `memory`, `moved`, `random` | guest memory, what a call's hash covers, random numbers |
 //!

@@ -25,6 +25,7 @@ pub(crate) struct Look<'a> {
 
 impl Look<'_> {
     /// Bits of `EPOLL*`.
+    #[inline]
     pub(crate) fn at(&self, source: Source) -> u32 {
         match source {
             Source::Socket(slot) => self.sockets.get(slot).map_or(0, Socket::readiness),
@@ -41,13 +42,15 @@ impl Look<'_> {
 impl Stdin {
     /// That of the reading end of a pipe.
     fn readiness(&self) -> u32 {
-        let bytes = if self.bytes.is_empty() { 0 } else { READABLE };
-        bytes | if self.over { HUP } else { 0 }
+        let bytes = when(!self.bytes.is_empty(), READABLE);
+        bytes | when(self.over, HUP)
     }
 }
 
 impl Socket {
-    /// That of a TCP socket (Linux, `tcp_poll`).
+    /// That of a TCP socket (Linux, `tcp_poll`). Bits are put together without branches, so that whoever asks for one
+    /// direction does not pay for the other.
+    #[inline(always)]
     pub(crate) fn readiness(&self) -> u32 {
         let bits = match &self.state {
             State::Listening { queue, .. } if queue.is_empty() => 0,
@@ -59,23 +62,20 @@ impl Socket {
             State::Idle => WRITABLE | HUP,
             State::Connected => {
                 let (read_over, write_over) = (self.recv_over || self.recv_shut, self.send_shut);
-                let mut bits = 0;
-                if read_over {
-                    bits |= READABLE | RDHUP;
-                } else if !self.recv.is_empty() {
-                    bits |= READABLE;
-                }
-                if write_over || self.room() > 0 {
-                    bits |= WRITABLE;
-                }
-                if self.hung_up() {
-                    bits |= HUP;
-                }
-                bits
+                when(read_over, RDHUP)
+                    | when(read_over || !self.recv.is_empty(), READABLE)
+                    | when(write_over || self.room() > 0, WRITABLE)
+                    | when(self.reset || read_over && write_over, HUP)
             }
         };
-        bits | if self.error.is_some() { ERR } else { 0 }
+        bits | when(self.error.is_some(), ERR)
     }
+}
+
+/// The bits, if so.
+#[inline]
+const fn when(so: bool, bits: u32) -> u32 {
+    if so { bits } else { 0 }
 }
 
 #[cfg(test)]

@@ -212,16 +212,6 @@ impl Socket {
         self.error = Some(Errno::ConnReset);
     }
 
-    /// Both directions are over, or it never had any: `POLLHUP` as Linux has it. A peer that only stopped sending does
-    /// not count, because programs take a hang-up for the end of the connection.
-    pub(crate) fn hung_up(&self) -> bool {
-        match self.state {
-            State::Connected => self.reset || (self.recv_over || self.recv_shut) && self.send_shut,
-            State::Idle => true,
-            State::Connecting | State::Listening { .. } => false,
-        }
-    }
-
     /// The receive limit, when it has moved far enough to be told.
     pub(crate) fn window_news(&mut self, recv_window: u32) -> Option<u64> {
         if self.recv_over {

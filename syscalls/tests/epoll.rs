@@ -536,3 +536,31 @@ fn wake_ups_have_one_order() {
         assert_eq!(there(&mut guest, sleep), replicode_syscalls::Step::Done(0));
     }
 }
+
+#[test]
+fn a_trace_shows_what_is_waited_for() {
+    let mut guest = Guest::new();
+    let set = epoll(&mut guest);
+    let event = eventfd(&mut guest, 0, 0);
+    let timer = guest.ok(Call::TimerfdCreate { clock: 1, flags: 0 });
+    guest.kernel.set_recording(replicode_syscalls::Recording::Trace);
+    guest.ok(Call::Eventfd { initial: 2, flags: 0x4001 });
+    add(&mut guest, set, event, IN | EDGE);
+    bump(&mut guest, event, 1).unwrap();
+    assert_eq!(wait(&mut guest, set).len(), 1);
+    assert_eq!(poll(&mut guest, &[(event.cast_signed(), p::IN), (99, 0), (timer.cast_signed(), p::IN)]).len(), 3);
+    set_timer(&mut guest, timer, 1, 1_500_000_000, 2_000_000_000).unwrap();
+    guest.ok(Call::TimerfdSettime { fd: timer, flags: 0, new: BUF + 64, old: 0 });
+    let lines: Vec<String> = guest.kernel.take_trace().iter().map(ToString::to_string).collect();
+    let lines: Vec<&str> = lines.iter().map(|line| line.split_once("[1 main] ").unwrap().1).collect();
+    let want = [
+        "posix eventfd(initial=2, flags=SEMAPHORE|NONBLOCK) = 7",
+        "posix epoll_ctl(epoll=4, op=ADD, fd=5, event=[0x5 IN|ET]) = 0",
+        r#"wasi fd_write(fd=5, iovs=[8]) = 8 "\x01\x00\x00\x00\x00\x00\x00\x00""#,
+        "posix epoll_wait(epoll=4, max=16, timeout=0) = 1 [events=[0x5 IN]]",
+        "posix poll(fds=[5 IN, 99 0, 6 IN], count=3, timeout=0) = 2 [found=[5 IN, 99 NVAL]]",
+        "posix timerfd_settime(fd=6, flags=ABSTIME, new=1.500000000 every 2.000000000) = 0 [old=off]",
+        "posix timerfd_settime(fd=6, flags=0, new=off) = 0",
+    ];
+    assert_eq!(lines, want);
+}

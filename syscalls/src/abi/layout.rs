@@ -124,6 +124,7 @@ impl Subscription {
     ///
     /// # Errors
     /// `EINVAL` for a kind of event or a flag that does not exist.
+    #[inline]
     pub fn parse(bytes: &[u8; SUBSCRIPTION]) -> Result<Self, Errno> {
         let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let word = |at: usize| u32::from(half(at)) | u32::from(half(at + 2)) << 16;

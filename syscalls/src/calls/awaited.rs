@@ -6,29 +6,28 @@ use crate::abi::types::epoll::ALWAYS;
 use crate::epoll::Epolls;
 use crate::open_file::Object;
 use crate::readiness::{FILE, Look};
+use crate::socket::Socket;
 use crate::watched::{Source, Watched};
 use replicode_log::LogicalTime;
 
 impl Ctx<'_> {
-    /// What an open descriptor stands for to those who wait for it; `None` for files, directories and devices, which are always
-    /// ready and cannot be watched.
+    /// What an open descriptor stands for to those who wait for it.
     pub(super) fn source(&self, fd: u32) -> Result<Option<Source>, Errno> {
-        Ok(match self.process.descriptors.get(fd)?.object {
-            Object::Stdin => Some(Source::Stdin),
-            Object::Console(_) => Some(Source::Console),
-            Object::Socket(slot) => Some(Source::Socket(slot)),
-            Object::Event(id) => Some(Source::Event(id)),
-            Object::Timer(id) => Some(Source::Timer(id)),
-            Object::Epoll(id) => Some(Source::Epoll(id)),
-            Object::File { .. } | Object::Directory { .. } | Object::Device { .. } => None,
-        })
+        self.process.descriptors.get(fd).map(|file| source_of(file.object))
     }
 
     /// Bits of `EPOLL*` that are so.
+    #[inline]
     pub(super) fn readiness(&mut self, source: Option<Source>) -> u32 {
-        let Some(source) = source else { return FILE };
-        let (epolls, look) = self.epolls();
-        epolls.readiness(source, &mut |source| look.at(source))
+        match source {
+            None => FILE,
+            // Most are.
+            Some(Source::Socket(slot)) => self.sockets.get(slot).map_or(0, Socket::readiness),
+            Some(source) => {
+                let (epolls, look) = self.epolls();
+                epolls.readiness(source, &mut |source| look.at(source))
+            }
+        }
     }
 
     /// The sets of watches, and what they have to see.
@@ -102,5 +101,19 @@ impl Ctx<'_> {
         } else {
             self.fruitless();
         }
+    }
+}
+
+/// What an object is to those who wait for it; `None` for files and directories, which are always ready and cannot be
+/// watched.
+pub(super) const fn source_of(object: Object) -> Option<Source> {
+    match object {
+        Object::Stdin => Some(Source::Stdin),
+        Object::Console(_) => Some(Source::Console),
+        Object::Socket(slot) => Some(Source::Socket(slot)),
+        Object::Event(id) => Some(Source::Event(id)),
+        Object::Timer(id) => Some(Source::Timer(id)),
+        Object::Epoll(id) => Some(Source::Epoll(id)),
+        Object::File { .. } | Object::Directory { .. } | Object::Device { .. } => None,
     }
 }

@@ -24,40 +24,49 @@ impl Ctx<'_> {
             return Err(Errno::Inval.into());
         }
         let list = memory::range(self.memory, fds, count * POLLFD as u32)?;
-        let mut found = std::mem::take(&mut self.scratch.bytes);
-        found.clear();
-        let mut n = 0;
+        let (mut n, mut first) = (0, list.end);
         for at in list.clone().step_by(POLLFD) {
             let revents = self.poll_one(at);
-            n += i32::from(revents != 0);
-            found.extend_from_slice(&revents.to_le_bytes());
+            if revents != 0 {
+                n += 1;
+                first = first.min(at);
+            }
+            // As soon as one has found something the call does not wait, and may write.
+            if n > 0 {
+                self.set_revents(at, revents);
+            }
         }
         let deadline = self.until(timeout);
-        let answer = if n > 0 || deadline <= self.now() {
-            self.looked();
-            for (entry, revents) in
-                self.memory[list.clone()].as_chunks_mut::<POLLFD>().0.iter_mut().zip(found.chunks(2))
-            {
-                entry[PollFd::REVENTS..].copy_from_slice(revents);
-            }
-            self.moved.note_bytes(&self.memory[list]);
-            Ok(n)
-        } else {
+        if n == 0 && deadline > self.now() {
             for at in list.step_by(POLLFD) {
                 self.await_one(at);
             }
-            Err(Stop::Wait(deadline))
-        };
-        self.scratch.bytes = found;
-        answer
+            return Err(Stop::Wait(deadline));
+        }
+        for at in (list.start..first).step_by(POLLFD) {
+            self.set_revents(at, 0);
+        }
+        self.looked();
+        self.moved.note_bytes(&self.memory[list]);
+        Ok(n)
     }
 
+    #[inline]
+    fn set_revents(&mut self, at: usize, revents: u16) {
+        let place = self.memory.get_mut(at + PollFd::REVENTS..).and_then(|rest| rest.first_chunk_mut());
+        if let Some(place) = place {
+            *place = revents.to_le_bytes();
+        }
+    }
+
+    #[inline]
     fn entry(&self, at: usize) -> Option<(u32, u16)> {
         let entry = PollFd::parse(self.memory.get(at..)?.first_chunk()?);
         // A negative descriptor is left out.
         u32::try_from(entry.fd).ok().map(|fd| (fd, entry.events))
     }
 
+    #[inline]
     fn poll_one(&mut self, at: usize) -> u16 {
         let Some((fd, asked)) = self.entry(at) else { return 0 };
         match self.source(fd) {

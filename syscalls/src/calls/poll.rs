@@ -1,5 +1,6 @@
 //! `poll_oneoff`: waits until one of many things is so.
 
+use super::awaited::source_of;
 use super::{Answer, Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::layout::{self, EVENT, SUBSCRIPTION, Subscription, Topic};
@@ -38,7 +39,10 @@ impl Ctx<'_> {
 
         let mut found = std::mem::take(&mut self.scratch.bytes);
         found.clear();
-        let outcome = self.look(list.clone(), &mut found);
+        // Lent out for as long as it is only read.
+        let memory = std::mem::take(&mut self.memory);
+        let outcome = self.look(&memory[list.clone()], &mut found);
+        self.memory = memory;
         let answer = match outcome {
             Ok(_) if !found.is_empty() => {
                 self.looked();
@@ -56,10 +60,10 @@ impl Ctx<'_> {
     }
 
     /// Collects the events that are there, and the earliest time at which a clock will bring one.
-    fn look(&mut self, list: Range<usize>, found: &mut Vec<u8>) -> Result<LogicalTime, Errno> {
+    fn look(&mut self, list: &[u8], found: &mut Vec<u8>) -> Result<LogicalTime, Errno> {
         let mut earliest = LogicalTime::NEVER;
-        for at in list.step_by(SUBSCRIPTION) {
-            let subscription = self.subscription(at)?;
+        for bytes in list.as_chunks::<SUBSCRIPTION>().0 {
+            let subscription = Subscription::parse(bytes)?;
             let readiness = match subscription.topic {
                 Topic::Clock { id, timeout, absolute } => {
                     let deadline = self.clock_deadline(id, timeout, absolute)?;
@@ -93,45 +97,48 @@ impl Ctx<'_> {
         }
     }
 
+    /// Whether something can be read, and how much at least.
+    #[inline]
     fn read_readiness(&mut self, fd: u32) -> Readiness {
-        let object = match self.process.descriptors.get(fd) {
-            Ok(descriptor) => descriptor.object,
+        let object = match self.process.descriptors.get(fd).map(|file| &file.object) {
+            // Most are sockets, and there are many of them.
+            Ok(Object::Socket(slot)) => {
+                let Some(socket) = self.sockets.get(*slot) else { return Readiness::Failed(Errno::BadF) };
+                return told_by(socket.readiness(), READABLE, socket.recv.len() as u64);
+            }
+            Ok(object) => *object,
             Err(errno) => return Readiness::Failed(errno),
         };
         let bytes = match object {
-            Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.recv.len() as u64),
             Object::Stdin => self.process.stdin.bytes.len() as u64,
             Object::Device { .. } => self.limits.call_bytes.into(),
             Object::File { ino, offset } => self.fs.size(ino).unwrap_or(0).saturating_sub(offset),
             Object::Event(_) | Object::Timer(_) => 8,
-            Object::Directory { .. } | Object::Epoll(_) => 0,
+            Object::Directory { .. } | Object::Epoll(_) | Object::Socket(_) => 0,
             Object::Console(_) => return Readiness::Failed(Errno::BadF),
         };
-        self.told_by(fd, READABLE, bytes)
+        told_by(self.readiness(source_of(object)), READABLE, bytes)
     }
 
+    /// Whether something can be written, and how much at least.
+    #[inline]
     fn write_readiness(&mut self, fd: u32) -> Readiness {
-        let object = match self.process.descriptors.get(fd) {
-            Ok(descriptor) => descriptor.object,
+        let object = match self.process.descriptors.get(fd).map(|file| &file.object) {
+            // Most are sockets, and there are many of them.
+            Ok(Object::Socket(slot)) => {
+                let Some(socket) = self.sockets.get(*slot) else { return Readiness::Failed(Errno::BadF) };
+                return told_by(socket.readiness(), WRITABLE, socket.room());
+            }
+            Ok(object) => *object,
             Err(errno) => return Readiness::Failed(errno),
         };
         let bytes = match object {
-            Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.room()),
             Object::Console(_) | Object::File { .. } | Object::Device { .. } => self.limits.call_bytes.into(),
             Object::Event(_) => 8,
-            Object::Directory { .. } | Object::Timer(_) | Object::Epoll(_) => 0,
+            Object::Directory { .. } | Object::Timer(_) | Object::Epoll(_) | Object::Socket(_) => 0,
             Object::Stdin => return Readiness::Failed(Errno::BadF),
         };
-        self.told_by(fd, WRITABLE, bytes)
-    }
-
-    /// An error or a hang-up is the end of a wait, whatever was waited for.
-    fn told_by(&mut self, fd: u32, asked: u32, bytes: u64) -> Readiness {
-        let bits = match self.source(fd) {
-            Ok(source) => self.readiness(source),
-            Err(errno) => return Readiness::Failed(errno),
-        };
-        if bits & (asked | ALWAYS) == 0 { Readiness::Not } else { Readiness::Ready { bytes, hangup: bits & HUP != 0 } }
+        told_by(self.readiness(source_of(object)), WRITABLE, bytes)
     }
 
     /// Lets the wait end with news of what was asked for.
@@ -152,4 +159,10 @@ impl Ctx<'_> {
         let bytes = self.memory.get(at..).and_then(|rest| rest.first_chunk());
         Subscription::parse(bytes.ok_or(Errno::Fault)?)
     }
+}
+
+/// An error or a hang-up is the end of a wait, whatever was waited for.
+#[inline]
+const fn told_by(bits: u32, asked: u32, bytes: u64) -> Readiness {
+    if bits & (asked | ALWAYS) == 0 { Readiness::Not } else { Readiness::Ready { bytes, hangup: bits & HUP != 0 } }
 }
