@@ -6,7 +6,7 @@ mod publish;
 mod values;
 
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
-pub use programs::{CheckArgs, FilesArgs, FilesCommand};
+pub use programs::{CheckArgs, FilesArgs, FilesCommand, SdkArgs, SdkCommand};
 pub use publish::{Publish, published_twice};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
 
@@ -75,6 +75,8 @@ pub enum Command {
     Files(FilesArgs),
     /// Say what a module asks for and whether it can run here, before anything of it does.
     Check(CheckArgs),
+    /// Make the SDK, with which C, C++ and Rust programs are built for replicode.
+    Sdk(SdkArgs),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.
@@ -319,6 +321,7 @@ mod tests {
             "replicode start d kv --json",
             "replicode kill d kv",
             "replicode export d out --until 7",
+            "replicode sdk install d",
             "replicode files d ls",
             "replicode files d ls /var --json",
             "replicode files d cat /a /b",
@@ -338,6 +341,7 @@ mod tests {
             "replicode kill d",
             "replicode export d",
             "replicode check",
+            "replicode sdk install",
             "replicode files d",
             "replicode files d cat",
             "replicode files d cp /a",

@@ -14,6 +14,7 @@
 //! | `files` | the cell's files on a running node |
 //! | `orders` | what a node is told to do with its programs |
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
+//! | `sdk` | the SDK for programs, made from sources that are part of this program |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
 //!
 //! All of it is glue; what a cell computes is decided on the floors below.
@@ -39,6 +40,7 @@ mod recording;
 mod replay;
 mod rows;
 mod run;
+mod sdk;
 mod serve;
 mod show;
 mod spread;
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Kill(args) => orders::kill(&args, json),
         Command::Export(args) => export::run(&args, json),
         Command::Files(args) => files::run(&args, json),
+        Command::Sdk(args) => sdk::run(&args.what, json),
         Command::Check(args) => check::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)

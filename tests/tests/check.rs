@@ -130,3 +130,44 @@ fn what_cannot_run_is_called_by_its_name_by_every_command() -> Result<()> {
     }
     Ok(())
 }
+
+/// All files at or below a path.
+fn files(path: &Path, into: &mut Vec<std::path::PathBuf>) -> Result<()> {
+    if !path.is_dir() {
+        into.push(path.to_path_buf());
+        return Ok(());
+    }
+    fs::read_dir(path)?.try_for_each(|entry| files(&entry?.path(), into))
+}
+
+#[test]
+fn the_sdks_sources_come_out_as_they_are_here() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let tmp = tempfile::tempdir()?;
+    let (out, here) = (tmp.path().join("src"), replicode_tests::root().join("wasm_programs"));
+    let (code, _, err) = said(replicode(&["sdk", "source"]).arg(&out))?;
+    assert_eq!(code, Some(0), "{err}");
+    let mut found = Vec::new();
+    for part in ["build.sh", "programs.list", "sdk", "libposix/include", "libposix/src"] {
+        files(&here.join(part), &mut found)?;
+    }
+    found.retain(|path| !path.starts_with(here.join("sdk/tests")));
+    for path in &found {
+        let copy = out.join(path.strip_prefix(&here)?);
+        let same = fs::read(path)? == fs::read(&copy).with_context(|| format!("{}", copy.display()))?;
+        let runs = |path: &Path| -> Result<bool> { Ok(fs::metadata(path)?.permissions().mode() & 0o100 != 0) };
+        assert!(same && runs(path)? == runs(&copy)?, "{}", copy.display());
+    }
+    let mut written = Vec::new();
+    files(&out, &mut written)?;
+    assert_eq!(written.len(), found.len());
+    let listed = run(Command::new("bash").arg(out.join("build.sh")).arg("--list"), b"", TIMEOUT)?;
+    assert!(listed.status.success(), "the script runs where it was written to");
+    // What is not of an SDK stays.
+    fs::write(out.join("mine"), "")?;
+    for what in ["source", "install"] {
+        let (code, _, err) = said(replicode(&["sdk", what]).arg(&out))?;
+        assert!(code == Some(1) && err.contains("which is not of an SDK"), "{err}");
+    }
+    Ok(())
+}

@@ -67,3 +67,34 @@ pub enum FilesCommand {
         out: PathBuf,
     },
 }
+
+/// Arguments of `sdk`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  replicode sdk install ~/replicode-sdk && export PATH=~/replicode-sdk/bin:$PATH
+  replicode-cc hello.c -o hello.wasm && replicode run hello.wasm
+
+Needs bash, and python3 with pip or venv: the compiler is a package of 100 MB, which is fetched and checked. No root.")]
+pub struct SdkArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: SdkCommand,
+}
+
+/// What can be done with the SDK.
+#[derive(Debug, Subcommand)]
+pub enum SdkCommand {
+    /// Make the SDK in a directory: replicode-cc and its siblings, headers and libraries. An SDK that is there is renewed.
+    Install {
+        /// The directory.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Write the SDK's sources to a new directory; build.sh --sdk there makes the SDK.
+    Source {
+        /// The directory.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+}
