@@ -205,8 +205,8 @@ build_sdk() { # [c++]
     local new=$SDK_PARTS/new lib=$SDK_PARTS/new/sysroot/lib/wasm32-wasip1 digest
     setup_c
     WHEEL=${ZIG%/zig}
-    digest=$({ find "$HERE/sdk" -type f -not -path '*/tests/*'; find "$HERE/libposix" -name '*.[ch]'; } | sort | digest_of "$ZIGLANG_VERSION" "${1:-}")
-    if fresh ".sdk" "$SDK/bin/replicode-cc" "$digest" || fresh .sdk "$SDK/bin/replicode-cc" "$digest c++"; then return; fi
+    digest=$({ find "$HERE/sdk" -type f -not -path '*/tests/*'; find "$HERE/libposix" -name '*.[ch]'; } | sort | digest_of "$ZIGLANG_VERSION")
+    if fresh .sdk "$SDK/bin/replicode-cc" "$digest" && { [ -z "${1:-}" ] || [ -e "$SDK/sysroot/lib/wasm32-wasip1/libc++.a" ]; }; then return; fi
     mkdir -p "$SDK_PARTS"
     rm -rf "$new"
     sdk_part objtool "$(printf '%s\n' "$HERE"/sdk/src/* | digest_of "$ZIGLANG_VERSION")" make_objtool
