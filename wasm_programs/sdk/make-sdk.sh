@@ -91,7 +91,7 @@ prune_libc() { # FOLDER
     take_apart "$SDK_PARTS/libc/libc.a" "$1/o"
     take_apart "$SDK_PARTS/libc/libzigc.a" "$1/o"
     for member in "$1"/o/*.o; do
-        objtool nm -g --defined-only "$member" | awk 'NF == 3 && $2 ~ /[TD]/ { print $3 }' | sort -u >"$1/theirs"
+        objtool nm -g --defined-only "$member" 2>/dev/null | awk 'NF == 3 && $2 ~ /[TD]/ { print $3 }' | sort -u >"$1/theirs"
         clash=$(comm -12 "$1/ours" "$1/theirs" | tr '\n' ' ')
         [ -n "$clash" ] || continue
         missing=$(comm -13 "$1/ours" "$1/theirs" | tr '\n' ' ')
