@@ -91,7 +91,7 @@ prune_libc() { # FOLDER
     take_apart "$SDK_PARTS/libc/libc.a" "$1/o"
     take_apart "$SDK_PARTS/libc/libzigc.a" "$1/o"
     for member in "$1"/o/*.o; do
-        objtool nm -g --defined-only "$member" | awk 'NF == 3 && $2 ~ /[TD]/ { print $3 }' | sort -u >"$1/theirs"
+        objtool nm -g --defined-only "$member" 2>/dev/null | awk 'NF == 3 && $2 ~ /[TD]/ { print $3 }' | sort -u >"$1/theirs"
         clash=$(comm -12 "$1/ours" "$1/theirs" | tr '\n' ' ')
         [ -n "$clash" ] || continue
         missing=$(comm -13 "$1/ours" "$1/theirs" | tr '\n' ' ')
@@ -205,8 +205,8 @@ build_sdk() { # [c++]
     local new=$SDK_PARTS/new lib=$SDK_PARTS/new/sysroot/lib/wasm32-wasip1 digest
     setup_c
     WHEEL=${ZIG%/zig}
-    digest=$({ find "$HERE/sdk" -type f -not -path '*/tests/*'; find "$HERE/libposix" -name '*.[ch]'; } | sort | digest_of "$ZIGLANG_VERSION" "${1:-}")
-    if fresh ".sdk" "$SDK/bin/replicode-cc" "$digest" || fresh .sdk "$SDK/bin/replicode-cc" "$digest c++"; then return; fi
+    digest=$({ find "$HERE/sdk" -type f -not -path '*/tests/*'; find "$HERE/libposix" -name '*.[ch]'; } | sort | digest_of "$ZIGLANG_VERSION")
+    if fresh .sdk "$SDK/bin/replicode-cc" "$digest" && { [ -z "${1:-}" ] || [ -e "$SDK/sysroot/lib/wasm32-wasip1/libc++.a" ]; }; then return; fi
     mkdir -p "$SDK_PARTS"
     rm -rf "$new"
     sdk_part objtool "$(printf '%s\n' "$HERE"/sdk/src/* | digest_of "$ZIGLANG_VERSION")" make_objtool
