@@ -6,6 +6,8 @@ use crate::abi::types::{fdflags, rights};
 use crate::epoll::EpollId;
 use crate::eventfd::EventId;
 use crate::fs::{Ino, Listing};
+use crate::pair::End;
+use crate::pipe::PipeId;
 use crate::sockets::Slot;
 use crate::timerfd::TimerId;
 use crate::watched::Watched;
@@ -25,6 +27,12 @@ pub(crate) enum Object {
     Directory { ino: Ino, preopen: bool },
     /// A stream socket.
     Socket(Slot),
+    /// The reading end of a pipe.
+    PipeReader(PipeId),
+    /// The writing end of a pipe.
+    PipeWriter(PipeId),
+    /// One of two sockets that are connected to each other.
+    Pair(End),
     /// A counter.
     Event(EventId),
     /// A timer.

@@ -16,6 +16,8 @@ impl Ctx<'_> {
         let tables = Tables {
             fs: self.fs,
             sockets: self.sockets,
+            pipes: self.pipes,
+            pairs: self.pairs,
             events: self.events,
             timers: self.timers,
             epolls: self.epolls,
@@ -32,6 +34,9 @@ impl Ctx<'_> {
 
     /// Closes a descriptor, and with the last one of an open file the file.
     pub(super) fn close_descriptor(&mut self, fd: u32) -> Result<(), Errno> {
+        if !self.locks.is_empty() {
+            self.release_locks(fd)?;
+        }
         if let Some(file) = self.process.descriptors.take(fd)? {
             self.close(file);
         }
@@ -58,6 +63,8 @@ impl Ctx<'_> {
             Object::File { .. } => filetype::REGULAR_FILE,
             Object::Directory { .. } => filetype::DIRECTORY,
             Object::Socket(_) => filetype::SOCKET_STREAM,
+            // Preview 1 has no word for pipes; wasi-libc, too, has one number for both.
+            Object::PipeReader(_) | Object::PipeWriter(_) | Object::Pair(_) => filetype::SOCKET_STREAM,
             // As Linux, whose anonymous inodes have no type.
             Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => filetype::UNKNOWN,
         };

@@ -17,6 +17,8 @@ impl Ctx<'_> {
         self.check_out(nread, 4)?;
         let n = match object {
             Object::Socket(slot) => self.recv(slot, nonblocking, want, 0)?,
+            Object::PipeReader(id) => self.read_pipe(id, nonblocking, want)?,
+            Object::Pair(end) => self.recv_from_pair(end, nonblocking, want, 0)?,
             Object::Stdin => self.read_stdin(want, nonblocking)?,
             Object::Event(id) => self.read_event(id, nonblocking, want)?,
             Object::Timer(id) => self.read_timer(id, nonblocking, want)?,
@@ -33,7 +35,7 @@ impl Ctx<'_> {
                 n
             }
             Object::Directory { .. } => return Err(Errno::IsDir.into()),
-            Object::Console(_) => return Err(Errno::BadF.into()),
+            Object::Console(_) | Object::PipeWriter(_) => return Err(Errno::BadF.into()),
         };
         self.tell_u32(nread, n)
     }
@@ -47,6 +49,8 @@ impl Ctx<'_> {
         self.check_out(nwritten, 4)?;
         let n = match object {
             Object::Socket(slot) => self.send(slot, nonblocking, want)?,
+            Object::PipeWriter(id) => self.write_pipe(id, nonblocking, want)?,
+            Object::Pair(end) => self.send_to_pair(end, nonblocking, want, 0)?,
             Object::Console(stream) => self.write_console(stream)?,
             Object::Event(id) => self.write_event(id, nonblocking, want)?,
             Object::Timer(_) | Object::Epoll(_) => return Err(Errno::Inval.into()),
@@ -57,7 +61,7 @@ impl Ctx<'_> {
                 n
             }
             Object::Directory { .. } => return Err(Errno::IsDir.into()),
-            Object::Stdin => return Err(Errno::BadF.into()),
+            Object::Stdin | Object::PipeReader(_) => return Err(Errno::BadF.into()),
         };
         self.tell_u32(nwritten, n)
     }
@@ -180,7 +184,9 @@ impl Ctx<'_> {
                 layout::filestat(&self.fs.stat(ino)?, self.epoch)
             }
             Object::Stdin | Object::Console(_) => layout::filestat_of_type(filetype::CHARACTER_DEVICE),
-            Object::Socket(_) => layout::filestat_of_type(filetype::SOCKET_STREAM),
+            Object::Socket(_) | Object::PipeReader(_) | Object::PipeWriter(_) | Object::Pair(_) => {
+                layout::filestat_of_type(filetype::SOCKET_STREAM)
+            }
             Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => layout::filestat_of_type(filetype::UNKNOWN),
         };
         self.tell(out, &stat)

@@ -14,8 +14,11 @@ mod duplicates;
 mod epoll;
 mod files;
 mod given;
+mod locks;
 mod options;
+mod pairs;
 mod paths;
+mod pipes;
 mod poll;
 mod process;
 mod stream;
@@ -24,10 +27,13 @@ use crate::abi::{Call, Errno};
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
 use crate::fs::Fs;
+use crate::locks::Locks;
 use crate::memory;
 use crate::moved::Moved;
 use crate::open_file::{Object, OpenFile};
 use crate::outbox::Outbox;
+use crate::pair::Pairs;
+use crate::pipe::Pipes;
 use crate::process::Process;
 use crate::schedule::Schedule;
 use crate::sockets::{Slot, Sockets};
@@ -77,6 +83,9 @@ pub(crate) struct Ctx<'a> {
     pub(crate) names: &'a BTreeSet<(String, Pid)>,
     pub(crate) fs: &'a mut Fs,
     pub(crate) sockets: &'a mut Sockets,
+    pub(crate) pipes: &'a mut Pipes,
+    pub(crate) pairs: &'a mut Pairs,
+    pub(crate) locks: &'a mut Locks,
     pub(crate) events: &'a mut Events,
     pub(crate) timers: &'a mut Timers,
     pub(crate) epolls: &'a mut Epolls,
@@ -199,6 +208,9 @@ impl Ctx<'_> {
         if self.process.turn.is_over(self.limits) && !matches!(call, Call::ProcExit { .. }) {
             return Err(Stop::Yield);
         }
-        self.dispatch(call)
+        match self.dispatch(call) {
+            Err(Stop::Error(Errno::NotSock)) => self.on_pair(call),
+            answer => answer,
+        }
     }
 }

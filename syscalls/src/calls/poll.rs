@@ -100,6 +100,9 @@ impl Ctx<'_> {
         };
         let bytes = match object {
             Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.recv.len() as u64),
+            Object::PipeReader(id) => self.pipes.get(id.0).map_or(0, |pipe| pipe.len() as u64),
+            Object::Pair(end) => self.pairs.get(end.pair.0).map_or(0, |pair| pair.len(end) as u64),
+            Object::PipeWriter(_) => 0,
             Object::Stdin => self.process.stdin.bytes.len() as u64,
             Object::File { ino, offset } => self.fs.size(ino).unwrap_or(0).saturating_sub(offset),
             Object::Event(_) | Object::Timer(_) => 8,
@@ -117,6 +120,9 @@ impl Ctx<'_> {
         let bytes = match object {
             Object::Socket(slot) => self.sockets.get(slot).map_or(0, |socket| socket.room()),
             Object::Console(_) | Object::File { .. } => self.limits.call_bytes.into(),
+            Object::PipeWriter(id) => self.pipes.get(id.0).map_or(0, |pipe| pipe.room(usize::from(u16::MAX)) as u64),
+            Object::Pair(end) => self.pairs.get(end.pair.0).map_or(0, |pair| pair.room(end) as u64),
+            Object::PipeReader(_) => 0,
             Object::Event(_) => 8,
             Object::Directory { .. } | Object::Timer(_) | Object::Epoll(_) => 0,
             Object::Stdin => return Readiness::Failed(Errno::BadF),
