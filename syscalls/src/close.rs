@@ -1,10 +1,13 @@
 //! What closing an open file does, with its last descriptor or when a process ends.
 
-use crate::epoll::Epolls;
+use crate::abi::types::epoll::{ALWAYS, READABLE, WRITABLE};
+use crate::epoll::{ANYTHING, Epolls};
 use crate::eventfd::Events;
 use crate::fs::Fs;
 use crate::open_file::{Object, OpenFile};
 use crate::outbox::Outbox;
+use crate::pair::Pairs;
+use crate::pipe::{PipeId, Pipes};
 use crate::ports::Ports;
 use crate::schedule::Schedule;
 use crate::socket::{Socket, State};
@@ -16,6 +19,8 @@ use replicode_log::Egress;
 pub(crate) struct Tables<'a> {
     pub(crate) fs: &'a mut Fs,
     pub(crate) sockets: &'a mut Sockets,
+    pub(crate) pipes: &'a mut Pipes,
+    pub(crate) pairs: &'a mut Pairs,
     pub(crate) events: &'a mut Events,
     pub(crate) timers: &'a mut Timers,
     pub(crate) epolls: &'a mut Epolls,
@@ -25,7 +30,7 @@ pub(crate) struct Tables<'a> {
 
 /// Closes an open file. It is out of the table already.
 pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
-    let Tables { fs, sockets, events, timers, epolls, schedule, outbox } = tables;
+    let Tables { fs, sockets, pipes, pairs, events, timers, epolls, schedule, outbox } = tables;
     if let Some(list) = file.watched {
         epolls.forget(list);
     }
@@ -37,6 +42,17 @@ pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
             fs.release(ino);
         }
         Object::Socket(slot) => close_socket(slot, ports, sockets, outbox),
+        Object::PipeReader(id) => close_end_of_pipe(id, true, pipes, epolls),
+        Object::PipeWriter(id) => close_end_of_pipe(id, false, pipes, epolls),
+        Object::Pair(end) => {
+            let Some(pair) = pairs.get_mut(end.pair.0) else { return };
+            let watched = pair.side(end.peer()).waiters.watched;
+            if pair.close(end) {
+                pairs.remove(end.pair.0);
+            } else if let Some(list) = watched {
+                epolls.news(list, ANYTHING, 0);
+            }
+        }
         Object::Event(id) => {
             events.remove(id.0);
         }
@@ -46,6 +62,23 @@ pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
             }
         }
         Object::Epoll(id) => epolls.close(id),
+    }
+}
+
+/// The other end hears of it; with both a pipe is gone.
+fn close_end_of_pipe(id: PipeId, reader: bool, pipes: &mut Pipes, epolls: &mut Epolls) {
+    let Some(pipe) = pipes.get_mut(id.0) else { return };
+    let (other, news) = if reader {
+        pipe.reader = false;
+        (pipe.writing.watched, WRITABLE | ALWAYS)
+    } else {
+        pipe.writer = false;
+        (pipe.reading.watched, READABLE | ALWAYS)
+    };
+    if !pipe.reader && !pipe.writer {
+        pipes.remove(id.0);
+    } else if let Some(list) = other {
+        epolls.news(list, news, 0);
     }
 }
 

@@ -62,6 +62,12 @@ impl Descriptors {
         self.descriptor(fd).map(|it| it.file)
     }
 
+    /// Whether no other descriptor leads to the open file of `fd`.
+    pub(crate) fn is_last(&self, fd: u32) -> bool {
+        let file = self.descriptor(fd).ok().and_then(|it| self.files.get(it.file as usize)?.as_ref());
+        file.is_some_and(|it| it.descriptors == 1)
+    }
+
     pub(crate) fn cloexec(&self, fd: u32) -> Result<bool, Errno> {
         self.descriptor(fd).map(|it| it.cloexec)
     }

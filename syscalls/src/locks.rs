@@ -208,9 +208,9 @@ impl Locks {
         }
     }
 
-    /// Whether nobody has a lock.
+    /// Whether nobody has a lock, or waits for one.
     pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && self.waiting.is_empty()
     }
 
     fn check(&self, ino: Ino, wanted: &Wanted) -> Result<(), Errno> {
@@ -259,8 +259,9 @@ impl Locks {
         self.waiting.insert(pid, Waiting { ino, wanted, since, wait });
     }
 
-    pub(crate) fn stop_waiting(&mut self, pid: Pid) {
-        self.waiting.remove(&pid);
+    /// A process waits no longer; answers the number of its call's first wait.
+    pub(crate) fn stop_waiting(&mut self, pid: Pid) -> Option<u64> {
+        self.waiting.remove(&pid).map(|it| it.since)
     }
 
     /// Whether a process that waited for this region would wait for itself: for one that waits for one that waits for

@@ -6,6 +6,8 @@ use crate::abi::types::{fdflags, rights};
 use crate::epoll::EpollId;
 use crate::eventfd::EventId;
 use crate::fs::{Device, Ino, Listing};
+use crate::pair::End;
+use crate::pipe::PipeId;
 use crate::sockets::Slot;
 use crate::timerfd::TimerId;
 use crate::watched::Watched;
@@ -28,6 +30,12 @@ pub(crate) enum Object {
     Device { ino: Ino, device: Device },
     /// A stream socket.
     Socket(Slot),
+    /// The reading end of a pipe.
+    PipeReader(PipeId),
+    /// The writing end of a pipe.
+    PipeWriter(PipeId),
+    /// One of two sockets that are connected to each other.
+    Pair(End),
     /// A counter.
     Event(EventId),
     /// A timer.
@@ -95,7 +103,8 @@ impl OpenFile {
             Object::Directory { preopen: Some(_), .. } => return (rights::PREOPEN, rights::PREOPEN_INHERITING),
             Object::Stdin => return (rights::FD_READ, rights::FD_READ),
             Object::Console(_) => return (rights::FD_WRITE, rights::FD_WRITE),
-            Object::Socket(_) => return (rights::SOCKET, rights::SOCKET),
+            Object::Socket(_) | Object::Pair(_) => return (rights::SOCKET, rights::SOCKET),
+            Object::PipeReader(_) | Object::PipeWriter(_) => rights::ANONYMOUS,
             Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => return (rights::ANONYMOUS, rights::ANONYMOUS),
             Object::Directory { .. } => rights::ALL & !rights::NOT_DIRECTORY,
             Object::File { .. } | Object::Device { .. } => rights::ALL,

@@ -55,10 +55,20 @@ pub(crate) struct Side {
     /// `SO_RCVTIMEO` and `SO_SNDTIMEO` in nanoseconds, 0 for none.
     pub(crate) recv_timeout: u64,
     pub(crate) send_timeout: u64,
+    /// Options that are told again and nothing else.
+    pub(crate) kept: u8,
     pub(crate) waiters: Waiters,
 }
 
 impl Side {
+    pub(crate) const REUSEADDR: u8 = 1;
+    pub(crate) const KEEPALIVE: u8 = 2;
+
+    /// Keeps an option.
+    pub(crate) const fn keep(&mut self, option: u8, on: bool) {
+        self.kept = if on { self.kept | option } else { self.kept & !option };
+    }
+
     fn new() -> Self {
         Self {
             bytes: VecDeque::new(),
@@ -67,6 +77,7 @@ impl Side {
             error: None,
             recv_timeout: 0,
             send_timeout: 0,
+            kept: 0,
             waiters: Waiters::default(),
         }
     }

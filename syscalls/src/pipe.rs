@@ -18,12 +18,10 @@ pub(crate) struct PipeId(pub(crate) u32);
 /// All pipes of a cell.
 pub(crate) type Pipes = Slab<Pipe>;
 
-/// Pages of a pipe, and bytes of each: 64 KiB, Linux's default.
+/// Pages of a pipe: 64 KiB, Linux's default.
 const PAGES: usize = 16;
+/// Bytes of a page. Also `PIPE_BUF`: so many bytes are written together or not at all.
 const PAGE: usize = 4096;
-
-/// So many bytes are written together or not at all: Linux's `PIPE_BUF`, a page.
-pub(crate) const ATOMIC: usize = PAGE;
 
 /// A page: which bytes of it are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -63,7 +61,7 @@ impl Pipe {
         self.bytes.len()
     }
 
-    /// Bytes that a write of `want` puts in now: all, some, or none. A write of up to [`ATOMIC`] bytes puts in all or
+    /// Bytes that a write of `want` puts in now: all, some, or none. A write of up to a page puts in all or
     /// none.
     pub(crate) fn room(&self, want: usize) -> usize {
         let joins = self.joins(want);
@@ -194,7 +192,7 @@ mod tests {
                     pipe.push(&part[..n]);
                     let ours = (n > 0 || len == 0).then_some(n);
                     prop_assert_eq!(ours, count(writer.write(&part)), "write of {}", len);
-                    prop_assert!(len > ATOMIC || n == len || n == 0);
+                    prop_assert!(len > PAGE || n == len || n == 0);
                     next += n as u32;
                 } else {
                     let (mut ours, mut theirs) = (vec![0; len], vec![0; len]);
@@ -204,7 +202,7 @@ mod tests {
                     prop_assert_eq!(ours, theirs);
                 }
                 // Writable means that a whole page fits.
-                prop_assert_eq!(pipe.write_readiness() & WRITABLE != 0, pipe.room(ATOMIC) > 0);
+                prop_assert_eq!(pipe.write_readiness() & WRITABLE != 0, pipe.room(PAGE) > 0);
                 prop_assert_eq!(pipe.read_readiness() & READABLE != 0, pipe.len() > 0);
             }
         }

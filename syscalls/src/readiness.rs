@@ -3,6 +3,8 @@
 use crate::abi::types::epoll::{ERR, HUP, RDHUP};
 use crate::abi::types::epoll::{READABLE, WRITABLE};
 use crate::eventfd::Events;
+use crate::pair::Pairs;
+use crate::pipe::{Pipe, Pipes};
 use crate::process::Stdin;
 use crate::socket::{Socket, State};
 use crate::sockets::Sockets;
@@ -16,6 +18,8 @@ pub(crate) const FILE: u32 = READABLE | WRITABLE;
 /// What has to be seen to say what is ready. Sets of watches are asked by [`crate::epoll::Epolls::readiness`].
 pub(crate) struct Look<'a> {
     pub(crate) sockets: &'a Sockets,
+    pub(crate) pipes: &'a Pipes,
+    pub(crate) pairs: &'a Pairs,
     pub(crate) stdin: &'a Stdin,
     pub(crate) events: &'a Events,
     pub(crate) timers: &'a Timers,
@@ -29,6 +33,9 @@ impl Look<'_> {
     pub(crate) fn at(&self, source: Source) -> u32 {
         match source {
             Source::Socket(slot) => self.sockets.get(slot).map_or(0, Socket::readiness),
+            Source::PipeReader(id) => self.pipes.get(id.0).map_or(0, Pipe::read_readiness),
+            Source::PipeWriter(id) => self.pipes.get(id.0).map_or(0, Pipe::write_readiness),
+            Source::Pair(end) => self.pairs.get(end.pair.0).map_or(0, |pair| pair.readiness(end)),
             Source::Event(id) => self.events.get(id.0).map_or(0, |event| event.readiness()),
             Source::Timer(id) => self.timers.get(id.0).map_or(0, |timer| timer.readiness(self.now)),
             Source::Stdin => self.stdin.readiness(),

@@ -1,11 +1,13 @@
 //! What a recording of system calls holds, and how a call reads for people.
 
 mod awaited;
+mod locks;
 mod words;
 
 use crate::abi::{Arg, Call, Errno, Import, Returns, ValType};
 use crate::memory;
 use awaited::{EpollEvents, Found, PollFds, TimerSpec};
+use locks::{LockAt, TwoFds};
 use replicode_log::{LogicalTime, Pid, StepHash};
 use std::fmt::{self, Write as _};
 use words::{AddressAt, Events, Fdstat, Filestat, Flags, Iovecs, OptionName, OptionValue, PathAt, Subscriptions};
@@ -163,7 +165,7 @@ pub(crate) fn describe(
         let _ = match param.arg {
             Arg::Len | Arg::Out | Arg::OutU32 | Arg::OutU64 | Arg::OutAddress | Arg::OutText => Ok(()),
             Arg::OutFdstat | Arg::OutFilestat | Arg::OutOption | Arg::OutEvents => Ok(()),
-            Arg::OutEpollEvents | Arg::OutTimerSpec => Ok(()),
+            Arg::OutEpollEvents | Arg::OutTimerSpec | Arg::OutFds => Ok(()),
             Arg::Data => argument(args, "len", &next),
             Arg::Buffer => argument(args, "len", &next),
             Arg::Fd | Arg::Size => argument(args, param.name, &value),
@@ -180,6 +182,7 @@ pub(crate) fn describe(
             Arg::Subscriptions => argument(args, param.name, &Subscriptions(memory, ptr, word(n + 2))),
             Arg::PollFds => argument(args, param.name, &PollFds(memory, ptr, next)),
             Arg::EpollEvent => argument(args, param.name, &EpollEvents(memory, ptr, 1)),
+            Arg::Lock => argument(args, param.name, &LockAt(memory, ptr)),
             Arg::TimerSpec => argument(args, param.name, &TimerSpec(memory, ptr)),
         };
         if !succeeded {
@@ -216,6 +219,7 @@ pub(crate) fn describe(
             }
             Arg::PollFds => argument(told, "found", &Found(PollFds(memory, ptr, next))),
             Arg::OutEpollEvents => argument(told, param.name, &EpollEvents(memory, ptr, result.max(0).cast_unsigned())),
+            Arg::OutFds => argument(told, param.name, &TwoFds(memory, ptr)),
             Arg::OutTimerSpec if ptr != 0 => argument(told, param.name, &TimerSpec(memory, ptr)),
             _ => Ok(()),
         };

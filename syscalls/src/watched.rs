@@ -2,6 +2,8 @@
 
 use crate::epoll::EpollId;
 use crate::eventfd::EventId;
+use crate::pair::End;
+use crate::pipe::PipeId;
 use crate::sockets::Slot;
 use crate::timerfd::TimerId;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -20,6 +22,12 @@ pub(crate) enum Source {
     Console,
     /// A stream socket.
     Socket(Slot),
+    /// The reading end of a pipe.
+    PipeReader(PipeId),
+    /// The writing end of a pipe.
+    PipeWriter(PipeId),
+    /// One of two sockets that are connected to each other.
+    Pair(End),
     /// A counter.
     Event(EventId),
     /// A timer.

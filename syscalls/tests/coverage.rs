@@ -369,6 +369,23 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
                 (set, &[First, Told])
             }
         }
+        Call::Pipe { .. } | Call::Socketpair { .. } => {
+            if change == Told {
+                g.socket();
+            }
+            let pair = Call::Socketpair { domain: 3, kind: 6, protocol: 0, fds: OUT };
+            (if matches!(shape, Call::Pipe { .. }) { Call::Pipe { flags: 0, fds: OUT } } else { pair }, &[Told])
+        }
+        Call::Lock { .. } => {
+            // A lock of one open file is told to another one.
+            let (fd, other) = (file(g, *b"data"), g.open("data", 0, u64::MAX, 0).unwrap());
+            g.put(BUF, &[0; 32]);
+            g.put(BUF, &[1]);
+            g.put(BUF + 16, &[change.pick(Told, 5, 6)]);
+            g.ok(Call::Lock { fd, cmd: 37, flock: BUF });
+            g.put(BUF + 16, &[change.pick(First, 3, 4)]);
+            (Call::Lock { fd: other, cmd: 36, flock: BUF }, &[First, Told])
+        }
         _ => return None,
     };
     (change == Nothing || sees.contains(&change)).then_some((guest, call))
@@ -406,7 +423,7 @@ fn what_pointers_lead_to_is_in_the_hash() {
             assert_ne!(hash, plain.1, "{} {change:?} is not in the hash", import.name);
         }
         let reads = |arg| {
-            matches!(arg, Arg::Path | Arg::Address | Arg::Subscriptions | Arg::Iovecs | Arg::OptionValue)
+            matches!(arg, Arg::Path | Arg::Address | Arg::Subscriptions | Arg::Iovecs | Arg::OptionValue | Arg::Lock)
                 || matches!(arg, Arg::PollFds | Arg::EpollEvent | Arg::TimerSpec)
         };
         if import.params.iter().any(|param| reads(param.arg)) {

@@ -9,10 +9,11 @@ use replicode_syscalls::abi::{Arg, IMPORTS, Import, Returns, ValType};
 use replicode_syscalls::{Call, Errno, Step};
 
 /// Descriptors that are tried: those that are open, and one that is not.
-const FDS: u64 = 12;
+const FDS: u64 = 16;
 
 /// A process with something of everything open: file 4, listener 5 with a connection waiting, connection 6 with bytes
-/// to read, idle socket 7, counter 8, timer 9, and set of watches 10 with something to tell.
+/// to read, idle socket 7, counter 8, timer 9, set of watches 10 with something to tell, pipe 11 and 12 and
+/// pair 13 and 14 with bytes in them.
 fn busy() -> Guest {
     busy_with(Limits { fruitless_calls: u32::MAX, ..Limits::default() })
 }
@@ -35,6 +36,10 @@ fn busy_with(limits: Limits) -> Guest {
     for fd in [0, 6, 8, 9] {
         guest.ok(Call::EpollCtl { epoll: 10, op: 1, fd, event: BUF });
     }
+    guest.ok(Call::Pipe { flags: 0, fds: OUT });
+    guest.ok(Call::Socketpair { domain: 3, kind: 6, protocol: 0, fds: OUT });
+    guest.write(12, b"in a pipe");
+    guest.write(14, b"in a pair");
     guest.kernel.deliver_stdin(guest.pid, b"typed".to_vec());
     guest.memory.fill(0);
     guest.put(PATH, b"f");
@@ -55,8 +60,8 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
         Arg::Address | Arg::OutAddress => ADDR.into(),
         Arg::Subscriptions | Arg::PollFds => SUBS.into(),
         Arg::OutEvents | Arg::OutEpollEvents => EVENTS.into(),
-        Arg::EpollEvent | Arg::TimerSpec => BUF.into(),
-        Arg::OutTimerSpec => OUT.into(),
+        Arg::EpollEvent | Arg::TimerSpec | Arg::Lock => BUF.into(),
+        Arg::OutTimerSpec | Arg::OutFds => OUT.into(),
         Arg::Out | Arg::OutU32 | Arg::OutU64 => OUT.into(),
         Arg::OutText | Arg::OutFdstat | Arg::OutFilestat | Arg::OutOption => OUT.into(),
         Arg::Len | Arg::Size | Arg::Option => 1,
@@ -68,7 +73,9 @@ fn sensible(import: &Import, fd: u64) -> Vec<u64> {
             "addr_len" if param.arg == Arg::Out => args[n] = ADDR_LEN.into(),
             "addr_len" => args[n] = 16,
             "value_len" if param.arg == Arg::Len => args[n] = 4,
+            "domain" if import.name == "socketpair" => args[n] = 3,
             "domain" => args[n] = 1,
+            "cmd" => args[n] = 5,
             "kind" => args[n] = 6,
             "how" => args[n] = 1,
             "flags" => args[n] = 0,

@@ -342,6 +342,16 @@ imports! {
         -> Value, Eliminated, "close-on-exec, kept per descriptor and without effect: there is no `exec`";
     "replicode_posix_v1" "getpid" Getpid()
         -> Value, Normalised, "the process's number in its cell";
+    "replicode_posix_v1" "pipe" Pipe(flags: u32 = Arg::Flags(FlagSet::New), fds: u32 = Arg::OutFds)
+        -> Value, Eliminated, "bytes within one process; the two lowest free descriptors; Linux's pages, whatever the host's are";
+    "replicode_posix_v1" "socketpair" Socketpair(
+        domain: u32 = Arg::Flags(FlagSet::Domain), kind: u32 = Arg::Flags(FlagSet::Sock),
+        protocol: u32 = Arg::Flags(FlagSet::Protocol), fds: u32 = Arg::OutFds)
+        -> Value, Eliminated, "bytes within one process; the two lowest free descriptors";
+    "replicode_posix_v1" "lock" Lock(fd: u32 = Arg::Fd, cmd: u32 = Arg::Flags(FlagSet::LockCommand), flock: u32 = Arg::Lock)
+        -> Value, Ordered, "processes of the cell exclude each other, in the order in which they ask; a circle answers `EDEADLK`";
+    "replicode_posix_v1" "flock" Flock(fd: u32 = Arg::Fd, op: u32 = Arg::Flags(FlagSet::Flock))
+        -> Value, Ordered, "processes of the cell exclude each other, in the order in which they ask";
     "replicode_posix_v1" "sendmsg" Sendmsg(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, flags: u32 = Arg::Flags(FlagSet::Msg),
         addr: u32 = Arg::Address, addr_len: u32 = Arg::Len)

@@ -8,6 +8,7 @@ mod calls;
 pub mod errno;
 pub mod events;
 pub mod layout;
+pub mod locks;
 mod table;
 pub mod types;
 

@@ -105,6 +105,10 @@ pub enum FlagSet {
     Protocol,
     /// The level of a socket option, a number.
     Level,
+    /// Commands of `lock`, a number.
+    LockCommand,
+    /// `LOCK_*`.
+    Flock,
     /// Flags of a new descriptor of `replicode_posix_v1`.
     New,
     /// The same, and `EFD_SEMAPHORE`.
@@ -159,6 +163,10 @@ pub enum Arg {
     EpollEvent,
     /// Pointer to a `struct itimerspec` that is read.
     TimerSpec,
+    /// Pointer to a `struct flock` that is read, and written by some commands; shown as it stands afterwards.
+    Lock,
+    /// Pointer to two descriptors that are written; shown after success.
+    OutFds,
     /// Pointer to something that is written, not shown.
     Out,
     /// Pointer to a `u32` that is written; shown with its value after success.
@@ -231,7 +239,7 @@ mod tests {
         let preview1 = IMPORTS.iter().filter(|i| i.module == "wasi_snapshot_preview1").count();
         let sock = IMPORTS.iter().filter(|i| i.module == "replicode_sock_v1").count();
         let posix = IMPORTS.iter().filter(|i| i.module == "replicode_posix_v1").count();
-        assert_eq!((preview1, sock, posix), (46, 16, 16));
+        assert_eq!((preview1, sock, posix), (46, 16, 20));
         let names: BTreeSet<_> = IMPORTS.iter().map(|i| (i.module, i.name)).collect();
         assert_eq!(names.len(), IMPORTS.len());
         for (index, entry) in IMPORTS.iter().enumerate() {

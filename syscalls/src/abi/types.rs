@@ -161,6 +161,7 @@ pub mod socket {
     #![allow(missing_docs, reason = "the names are those of the C headers")]
     pub const AF_INET: u16 = 1;
     pub const AF_INET6: u16 = 2;
+    pub const AF_UNIX: u16 = 3;
     pub const SOCK_DGRAM: u32 = 5;
     pub const SOCK_STREAM: u32 = 6;
     pub const SOCK_NONBLOCK: u32 = 0x4000;

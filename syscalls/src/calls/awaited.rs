@@ -34,6 +34,8 @@ impl Ctx<'_> {
     pub(super) fn epolls(&mut self) -> (&mut Epolls, Look<'_>) {
         let look = Look {
             sockets: self.sockets,
+            pipes: self.pipes,
+            pairs: self.pairs,
             stdin: &self.process.stdin,
             events: self.events,
             timers: self.timers,
@@ -48,6 +50,9 @@ impl Ctx<'_> {
         let wait = self.wait;
         let waiters = match source {
             Source::Socket(slot) => self.sockets.get_mut(slot).map(|it| &mut it.waiters),
+            Source::PipeReader(id) => self.pipes.get_mut(id.0).map(|it| &mut it.reading),
+            Source::PipeWriter(id) => self.pipes.get_mut(id.0).map(|it| &mut it.writing),
+            Source::Pair(end) => self.pairs.get_mut(end.pair.0).map(|it| &mut it.side_mut(end).waiters),
             Source::Event(id) => self.events.get_mut(id.0).map(|it| &mut it.waiters),
             Source::Timer(id) => self.timers.get_mut(id.0).map(|it| &mut it.waiters),
             Source::Stdin => Some(&mut self.process.stdin.waiters),
@@ -70,6 +75,9 @@ impl Ctx<'_> {
         }
         let waiters = match source {
             Source::Socket(slot) => self.sockets.get_mut(slot).map(|it| &mut it.waiters),
+            Source::PipeReader(id) => self.pipes.get_mut(id.0).map(|it| &mut it.reading),
+            Source::PipeWriter(id) => self.pipes.get_mut(id.0).map(|it| &mut it.writing),
+            Source::Pair(end) => self.pairs.get_mut(end.pair.0).map(|it| &mut it.side_mut(end).waiters),
             Source::Event(id) => self.events.get_mut(id.0).map(|it| &mut it.waiters),
             Source::Timer(id) => self.timers.get_mut(id.0).map(|it| &mut it.waiters),
             Source::Stdin => Some(&mut self.process.stdin.waiters),
@@ -111,6 +119,9 @@ pub(super) const fn source_of(object: Object) -> Option<Source> {
         Object::Stdin => Some(Source::Stdin),
         Object::Console(_) => Some(Source::Console),
         Object::Socket(slot) => Some(Source::Socket(slot)),
+        Object::PipeReader(id) => Some(Source::PipeReader(id)),
+        Object::PipeWriter(id) => Some(Source::PipeWriter(id)),
+        Object::Pair(end) => Some(Source::Pair(end)),
         Object::Event(id) => Some(Source::Event(id)),
         Object::Timer(id) => Some(Source::Timer(id)),
         Object::Epoll(id) => Some(Source::Epoll(id)),

@@ -13,6 +13,8 @@ impl Ctx<'_> {
         let tables = Tables {
             fs: self.fs,
             sockets: self.sockets,
+            pipes: self.pipes,
+            pairs: self.pairs,
             events: self.events,
             timers: self.timers,
             epolls: self.epolls,
@@ -29,6 +31,9 @@ impl Ctx<'_> {
 
     /// Closes a descriptor, and with the last one of an open file the file.
     pub(super) fn close_descriptor(&mut self, fd: u32) -> Result<(), Errno> {
+        if !self.locks.is_empty() {
+            self.release_locks(fd)?;
+        }
         if let Some(file) = self.process.descriptors.take(fd)? {
             self.close(file);
         }

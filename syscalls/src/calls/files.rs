@@ -30,6 +30,8 @@ impl Ctx<'_> {
         self.check_out(nread, 4)?;
         let n = match object {
             Object::Socket(slot) => self.recv(slot, nonblocking, want, 0)?,
+            Object::PipeReader(id) => self.read_pipe(id, nonblocking, want)?,
+            Object::Pair(end) => self.recv_from_pair(end, nonblocking, want, 0)?,
             Object::Stdin => self.read_stdin(want, nonblocking)?,
             Object::Event(id) => self.read_event(id, nonblocking, want)?,
             Object::Timer(id) => self.read_timer(id, nonblocking, want)?,
@@ -46,7 +48,7 @@ impl Ctx<'_> {
                 n
             }
             Object::Device { device, .. } => self.read_device(device)?,
-            Object::Directory { .. } | Object::Console(_) => return Err(Errno::BadF.into()),
+            Object::Directory { .. } | Object::Console(_) | Object::PipeWriter(_) => return Err(Errno::BadF.into()),
         };
         self.tell_u32(nread, n)
     }
@@ -64,6 +66,8 @@ impl Ctx<'_> {
         self.check_out(nwritten, 4)?;
         let n = match object {
             Object::Socket(slot) => self.send(slot, nonblocking, want)?,
+            Object::PipeWriter(id) => self.write_pipe(id, nonblocking, want)?,
+            Object::Pair(end) => self.send_to_pair(end, nonblocking, want, 0)?,
             Object::Console(stream) => self.write_console(stream)?,
             Object::Event(id) => self.write_event(id, nonblocking, want)?,
             Object::Timer(_) | Object::Epoll(_) => return Err(Errno::Inval.into()),
@@ -74,7 +78,7 @@ impl Ctx<'_> {
                 n
             }
             Object::Device { device, .. } => self.write_device(device)?,
-            Object::Directory { .. } | Object::Stdin => return Err(Errno::BadF.into()),
+            Object::Directory { .. } | Object::Stdin | Object::PipeReader(_) => return Err(Errno::BadF.into()),
         };
         self.tell_u32(nwritten, n)
     }
@@ -229,7 +233,10 @@ impl Ctx<'_> {
             Object::Console(_) | Object::Device { .. } => filetype::CHARACTER_DEVICE,
             Object::File { .. } => filetype::REGULAR_FILE,
             Object::Directory { .. } => filetype::DIRECTORY,
-            Object::Socket(_) => filetype::SOCKET_STREAM,
+            // Preview 1 has no word for pipes; wasi-libc, too, has one number for both.
+            Object::Socket(_) | Object::PipeReader(_) | Object::PipeWriter(_) | Object::Pair(_) => {
+                filetype::SOCKET_STREAM
+            }
             // As Linux, whose anonymous inodes have no type.
             Object::Event(_) | Object::Timer(_) | Object::Epoll(_) => filetype::UNKNOWN,
         })

@@ -9,6 +9,7 @@ use super::bsd::MAX_NAME;
 use crate::abi::Call;
 use crate::abi::events::{EPOLL_EVENT, ITIMERSPEC, POLLFD};
 use crate::abi::layout::{SOCKADDR_IN6, SUBSCRIPTION};
+use crate::abi::locks::FLOCK;
 use crate::abi::types::epoll::CTL_DEL;
 use crate::memory;
 
@@ -68,6 +69,7 @@ impl Ctx<'_> {
             Call::BsdSetsockopt { value, value_len, .. } => self.given(value, value_len.min(OPTION)),
             Call::Poll { fds, count, .. } => self.given_list(fds, count, POLLFD as u32, self.limits.subscriptions),
             Call::EpollCtl { op, event, .. } if op != CTL_DEL => self.given(event, EPOLL_EVENT as u32),
+            Call::Lock { flock, .. } => self.given(flock, FLOCK as u32),
             Call::TimerfdSettime { new, .. } => self.given(new, ITIMERSPEC as u32),
             // How much room there is for what is answered.
             Call::BsdAccept { addr, addr_len: room, .. }

@@ -16,8 +16,11 @@ mod epoll;
 mod files;
 mod given;
 mod listing;
+mod locks;
 mod options;
+mod pairs;
 mod paths;
+mod pipes;
 mod poll;
 mod process;
 mod stream;
@@ -26,10 +29,13 @@ use crate::abi::{Call, Errno};
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
 use crate::fs::Fs;
+use crate::locks::Locks;
 use crate::memory;
 use crate::moved::Moved;
 use crate::open_file::Object;
 use crate::outbox::Outbox;
+use crate::pair::Pairs;
+use crate::pipe::Pipes;
 use crate::process::Process;
 use crate::schedule::Schedule;
 use crate::sockets::{Slot, Sockets};
@@ -81,6 +87,9 @@ pub(crate) struct Ctx<'a> {
     pub(crate) preopens: &'a [Vec<u8>],
     pub(crate) fs: &'a mut Fs,
     pub(crate) sockets: &'a mut Sockets,
+    pub(crate) pipes: &'a mut Pipes,
+    pub(crate) pairs: &'a mut Pairs,
+    pub(crate) locks: &'a mut Locks,
     pub(crate) events: &'a mut Events,
     pub(crate) timers: &'a mut Timers,
     pub(crate) epolls: &'a mut Epolls,
@@ -212,6 +221,9 @@ impl Ctx<'_> {
         if self.process.turn.is_over(self.limits) && !matches!(call, Call::ProcExit { .. }) {
             return Err(Stop::Yield);
         }
-        self.dispatch(call)
+        match self.dispatch(call) {
+            Err(Stop::Error(Errno::NotSock)) => self.on_pair(call),
+            answer => answer,
+        }
     }
 }

@@ -116,7 +116,7 @@ impl Ctx<'_> {
     }
 
     /// wasi-libc's `struct timeval`: seconds and microseconds, 64 bits each.
-    fn tell_pair(&mut self, out: u32, len: u32, room: u32, (first, second): (u64, u64)) -> Answer {
+    pub(super) fn tell_pair(&mut self, out: u32, len: u32, room: u32, (first, second): (u64, u64)) -> Answer {
         if room < 16 {
             return Err(Errno::Inval.into());
         }
@@ -187,12 +187,12 @@ fn within(number: u32, least: u32, most: u32) -> Result<u32, Errno> {
 }
 
 /// Seconds and microseconds of nanoseconds.
-const fn timeval_of(nanos: u64) -> (u64, u64) {
+pub(super) const fn timeval_of(nanos: u64) -> (u64, u64) {
     (nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000)
 }
 
 /// Nanoseconds of a `struct timeval`; 0 means no time-out.
-fn timeval(bytes: &[u8]) -> Result<u64, Errno> {
+pub(super) fn timeval(bytes: &[u8]) -> Result<u64, Errno> {
     let seconds = memory::read_u64(bytes, 0).map_err(|_| Errno::Inval)?;
     let micros = memory::read_u64(bytes, 8).map_err(|_| Errno::Inval)?;
     if micros >= 1_000_000 {

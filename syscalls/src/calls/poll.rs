@@ -110,6 +110,9 @@ impl Ctx<'_> {
             Err(errno) => return Readiness::Failed(errno),
         };
         let bytes = match object {
+            Object::PipeReader(id) => self.pipes.get(id.0).map_or(0, |pipe| pipe.len() as u64),
+            Object::Pair(end) => self.pairs.get(end.pair.0).map_or(0, |pair| pair.len(end) as u64),
+            Object::PipeWriter(_) => 0,
             Object::Stdin => self.process.stdin.bytes.len() as u64,
             Object::Device { .. } => self.limits.call_bytes.into(),
             Object::File { ino, offset } => self.fs.size(ino).unwrap_or(0).saturating_sub(offset),
@@ -134,6 +137,9 @@ impl Ctx<'_> {
         };
         let bytes = match object {
             Object::Console(_) | Object::File { .. } | Object::Device { .. } => self.limits.call_bytes.into(),
+            Object::PipeWriter(id) => self.pipes.get(id.0).map_or(0, |pipe| pipe.room(usize::from(u16::MAX)) as u64),
+            Object::Pair(end) => self.pairs.get(end.pair.0).map_or(0, |pair| pair.room(end) as u64),
+            Object::PipeReader(_) => 0,
             Object::Event(_) => 8,
             Object::Directory { .. } | Object::Timer(_) | Object::Epoll(_) | Object::Socket(_) => 0,
             Object::Stdin => return Readiness::Failed(Errno::BadF),

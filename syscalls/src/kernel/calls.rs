@@ -26,6 +26,15 @@ impl Kernel {
     /// A call that waits changes nothing but its own progress, and may be made again at any time: resuming a process
     /// for nothing does no harm. A process that has ended gets [`Step::Exit`].
     pub fn call(&mut self, pid: Pid, memory: &mut [u8], call: Call) -> Step {
+        let step = self.carry_out(pid, memory, call);
+        if self.locks.has_woken() {
+            self.wake_for_locks();
+        }
+        step
+    }
+
+    #[inline]
+    fn carry_out(&mut self, pid: Pid, memory: &mut [u8], call: Call) -> Step {
         let Some(Entry::Live(process)) = index_of(pid).and_then(|index| self.processes.get_mut(index)) else {
             return Step::Exit(0);
         };
@@ -58,6 +67,9 @@ impl Kernel {
             preopens: &self.preopens,
             fs: &mut self.fs,
             sockets: &mut self.sockets,
+            pipes: &mut self.pipes,
+            pairs: &mut self.pairs,
+            locks: &mut self.locks,
             events: &mut self.events,
             timers: &mut self.timers,
             epolls: &mut self.epolls,

@@ -13,7 +13,10 @@ use crate::close::{Tables, close};
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
 use crate::fs::{Fs, ImageError, Ino, Kind};
+use crate::locks::Locks;
 use crate::outbox::Outbox;
+use crate::pair::Pairs;
+use crate::pipe::Pipes;
 use crate::process::{Process, Run};
 use crate::schedule::{Due, Schedule};
 use crate::sockets::Sockets;
@@ -99,6 +102,9 @@ pub struct Kernel {
     preopens: Vec<Vec<u8>>,
     preopened: Vec<Ino>,
     sockets: Sockets,
+    pipes: Pipes,
+    pairs: Pairs,
+    locks: Locks,
     events: Events,
     timers: Timers,
     epolls: Epolls,
@@ -131,6 +137,9 @@ impl Kernel {
             preopens,
             preopened,
             sockets: Sockets::default(),
+            pipes: Pipes::default(),
+            pairs: Pairs::default(),
+            locks: Locks::default(),
             events: Events::default(),
             timers: Timers::default(),
             epolls: Epolls::default(),
@@ -206,6 +215,8 @@ impl Kernel {
             let tables = Tables {
                 fs: &mut self.fs,
                 sockets: &mut self.sockets,
+                pipes: &mut self.pipes,
+                pairs: &mut self.pairs,
                 events: &mut self.events,
                 timers: &mut self.timers,
                 epolls: &mut self.epolls,
@@ -219,6 +230,10 @@ impl Kernel {
         *entry = ended;
         self.names.remove(&(name, pid));
         self.live -= 1;
+        if !self.locks.is_empty() {
+            self.locks.forget(pid);
+            self.wake_for_locks();
+        }
     }
 
     /// The hash over the calls of this batch. Whoever ends the batch takes it.
@@ -271,6 +286,15 @@ impl Kernel {
         match self.processes.get_mut(index_of(pid)?)? {
             Entry::Live(process) => Some(process),
             Entry::Ended { .. } => None,
+        }
+    }
+
+    /// Wakes those who can have the locks now that they wait for.
+    fn wake_for_locks(&mut self) {
+        for (pid, wait) in self.locks.take_woken() {
+            if self.process_mut(pid).is_some_and(|it| matches!(it.run, Run::Waiting { .. }) && it.wait == wait) {
+                self.wake(pid);
+            }
         }
     }
 

@@ -82,6 +82,11 @@ impl Flags {
                 ],
             ),
             FlagSet::Shutdown => (true, &[(1, "RD"), (2, "WR")]),
+            FlagSet::LockCommand => (
+                false,
+                &[(5, "GETLK"), (6, "SETLK"), (7, "SETLKW"), (36, "OFD_GETLK"), (37, "OFD_SETLK"), (38, "OFD_SETLKW")],
+            ),
+            FlagSet::Flock => (true, &[(1, "SH"), (2, "EX"), (4, "NB"), (8, "UN")]),
             FlagSet::New => (true, &[(0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
             FlagSet::Sock => (true, &[(6, "STREAM"), (5, "DGRAM"), (0x2000, "CLOEXEC"), (0x4000, "NONBLOCK")]),
             FlagSet::Clock => {
