@@ -11,7 +11,7 @@ want=${1:-test}
 needs="cc:gcc python3:python3 pip:python3-pip"
 case $want in
 build) ;;
-test) needs+=" cmake:cmake meson:meson ninja:ninja-build make:make redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl" ;;
+test) needs+=" cmake:cmake meson:meson ninja:ninja-build make:make c++:g++ xz:xz-utils redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl" ;;
 bench) needs+=" redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl etcd:etcd-server" ;;
 *) echo "usage: tests/setup.sh [build|test|bench]" >&2; exit 2 ;;
 esac

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 #
 # build.sh [NAME...]      build all guests, or those named, into build/NAME.wasm
+# build.sh PORT...        build ports, ordinary servers from their pristine source (ports/README.md)
 # build.sh --sdk          build the SDK, replicode-cc and its siblings, into build/sdk
 # build.sh --list         print the names of all guests
 # build.sh --clean        remove what was built (the toolchain in .toolchain/ stays)
@@ -153,7 +154,7 @@ build_rust() { # NAME
 case ${1:-} in
     --list) list | cut -d' ' -f1; exit ;;
     --clean) rm -rf "$BUILD"; exit ;;
-    -h | --help) sed -n '3,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
+    -h | --help) sed -n '3,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit ;;
     --sdk) ;;
     -*) die "unknown option '$1'; usage: build.sh [NAME...] | --sdk [NAME...] | --list | --clean" ;;
 esac
@@ -162,6 +163,16 @@ want_sdk=
 if [ "${1:-}" = --sdk ]; then
     want_sdk=1
     shift
+fi
+# Names of ports, programs that others wrote, are ports/build.sh's.
+ports=() own=()
+for name in "$@"; do
+    if ! language_of "$name" >/dev/null && [ -e "$HERE/ports/$name/recipe" ]; then ports+=("$name"); else own+=("$name"); fi
+done
+if [ ${#ports[@]} -gt 0 ]; then
+    "$HERE/ports/build.sh" "${ports[@]}"
+    if [ ${#own[@]} -eq 0 ] && [ -z "$want_sdk" ]; then exit; fi
+    set -- "${own[@]}"
 fi
 mapfile -t names < <(if [ $# -gt 0 ]; then printf '%s\n' "$@"; elif [ -z "$want_sdk" ]; then list | cut -d' ' -f1; fi)
 for name in "${names[@]}"; do

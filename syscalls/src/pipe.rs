@@ -138,6 +138,7 @@ impl Pipe {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_types, reason = "a test compares with the pipes of the system that it runs on")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -83,8 +83,8 @@ def response(file, head_only=False):
 
 
 def settled(answer, port):
-    """Takes out of an HTTP answer what no two runs have in common: dates, the port."""
-    answer = re.sub(rb"(?i)\n(date|expires): [^\r\n]*", rb"\n\1: -", answer)
+    """Takes out of an HTTP answer what no two runs have in common: dates, the port. An imported file has the date of its cell."""
+    answer = re.sub(rb"(?i)\n(date|expires|last-modified|etag): [^\r\n]*", rb"\n\1: -", answer)
     return answer.replace(str(port).encode(), b"PORT")
 
 
