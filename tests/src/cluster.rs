@@ -158,6 +158,14 @@ impl Cluster {
     /// # Errors
     /// When the directories cannot be made, or a node does not serve in time.
     pub fn start_linked_kv(module: &Path, nodes: u16, data: &Path) -> Result<Self> {
+        Self::start_linked_kv_with(module, nodes, data, &[])
+    }
+
+    /// As [`Cluster::start_linked_kv`], with values in every node's `node.toml` that are not those of `init`.
+    ///
+    /// # Errors
+    /// When the directories cannot be made, a value is not found there, or a node does not serve in time.
+    pub fn start_linked_kv_with(module: &Path, nodes: u16, data: &Path, values: &[(&str, &str)]) -> Result<Self> {
         let base = free_ports(nodes);
         let listen: Vec<SocketAddr> = (0..nodes).map(|_| free_udp()).collect::<Result<_>>()?;
         let peers: Vec<String> = listen.iter().map(ToString::to_string).collect();
@@ -170,7 +178,14 @@ impl Cluster {
         for node in 1..=nodes {
             let file = cluster.dir(node).join("node.toml");
             let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+            for (key, _) in values {
+                check(text.contains(&format!("\n{key} = ")), || format!("no {key} in {}", file.display()))?;
+            }
             let lines = text.lines().map(|line| {
+                let value = values.iter().find(|(key, _)| line.starts_with(&format!("{key} = ")));
+                if let Some((key, value)) = value {
+                    return format!("{key} = {value}\n");
+                }
                 let peer = line.split_once(" = ").and_then(|(number, _)| number.parse().ok());
                 match peer.and_then(|peer| links.address(node, peer).map(|address| (peer, address))) {
                     Some((peer, address)) => format!("{peer} = \"{address}\"\n"),
@@ -347,6 +362,17 @@ impl Cluster {
         let log = self.data.with_extension(format!("revived-{node}.log"));
         self.revived.push((node, Process::start(&mut command, &log)?));
         Ok(())
+    }
+
+    /// Waits until a node that was started by hand ends by itself; its exit code and what it has printed.
+    ///
+    /// # Errors
+    /// When there is none, or it does not end within `limit`.
+    pub fn ended(&mut self, node: u16, limit: Duration) -> Result<(Option<i32>, String)> {
+        let at = self.revived.iter().position(|(n, _)| *n == node).context("it was not started by hand")?;
+        let status = self.revived[at].1.wait(limit)?;
+        let (_, process) = self.revived.remove(at);
+        Ok((status.code(), process.output()))
     }
 
     /// What a node that was started again by hand has printed.

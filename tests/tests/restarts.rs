@@ -196,3 +196,35 @@ fn a_run_goes_on_when_its_program_is_to_be_started_again() -> Result<()> {
     assert_eq!(process.wait(TIMEOUT)?.code(), Some(130), "{}", process.output());
     Ok(())
 }
+
+/// A module that cannot be instantiated: its only data lie beyond its memory. By hand, since a compiler makes none.
+const MISFIT: [&[u8]; 6] = [
+    b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0",
+    b"\x03\x02\x01\0\x05\x03\x01\0\x01",
+    b"\x07\x13\x02\x06memory\x02\0\x06_start\0\0",
+    b"\x0a\x04\x01\x02\0\x0b",
+    b"\x0b\x09\x01\0\x41\xf0\xa2\x04\x0b\x01",
+    b"x",
+];
+
+#[test]
+fn a_start_that_no_node_can_make_is_told_and_the_nodes_stay_equal() -> Result<()> {
+    let tmp = tempfile::tempdir()?;
+    let module = tmp.path().join("misfit.wasm");
+    fs::write(&module, MISFIT.concat())?;
+    let mut cluster = Cluster::start(&module, 3, 7000, &tmp.path().join("c"), &["--restart", "never"])?;
+    eventually("the nodes to run", START, || {
+        (1..=3).try_for_each(|node| check(cluster.status(node)?["boot"] == 1, || "not admitted".into()))
+    })?;
+    for node in 1..=3 {
+        let (code, said) = order(&cluster, "start", node, "misfit")?;
+        let pid = node + 1;
+        check(code == Some(0) && said.contains(&format!("as process {pid}")), || format!("{code:?}: {said}"))?;
+        let state = cluster.await_agreement(TIMEOUT)?;
+        let ended = state["ended"].as_array().context("nothing has ended")?;
+        check(ended.len() == usize::from(pid) && state["faults"].is_null(), || format!("{state:#}"))?;
+        check(ended.iter().all(|it| it.to_string().contains("OutOfBounds")), || format!("{ended:#?}"))?;
+    }
+    cluster.stop()?;
+    check(cluster.output().contains("trap: OutOfBounds"), || cluster.output())
+}

@@ -34,11 +34,8 @@ struct Start<'a> {
     again: &'a dyn Fn(&Path) -> Result<()>,
 }
 
-/// Runs the command in an empty directory, up to its `kill`-th change to a file if that is given.
+/// Runs the command in a directory that it makes, up to the command's `kill`-th change to a file if that is given.
 fn traced(start: &Start<'_>, dir: &Path, kill: Option<usize>) -> Result<Json> {
-    if dir.exists() {
-        fs::remove_dir_all(dir)?;
-    }
     fs::create_dir(dir)?;
     (start.prepare)(dir)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_crashpoint"));
@@ -60,8 +57,10 @@ fn traced(start: &Start<'_>, dir: &Path, kill: Option<usize>) -> Result<Json> {
 /// Tries moments of a start, a few or (with REPLICODE_CRASH_POINTS=all) all of them.
 fn try_moments(start: &Start<'_>) -> Result<()> {
     let tmp = tempfile::tempdir()?;
-    let dir = tmp.path().join("d");
-    let whole = traced(start, &dir, None)?;
+    // Each run has a directory of its own: nodes that a killed `up` has left behind stop a moment later, and until then they
+    // write to where they were started.
+    let dir = |run: usize| tmp.path().join(run.to_string());
+    let whole = traced(start, &dir(0), None)?;
     let changes = whole["changes"].as_array().context("no list of changes")?;
     ensure!(changes.len() > 20, "{}: only {} changes were seen: {whole}", start.name, changes.len());
     let not_durable: Vec<&str> = whole["not_durable"]
@@ -79,9 +78,9 @@ fn try_moments(start: &Start<'_>) -> Result<()> {
     let first = 1 + std::process::id() as usize % step;
     let mut tried = 0;
     for at in (first..=changes.len()).step_by(step) {
-        let killed = traced(start, &dir, Some(at))?;
+        let killed = traced(start, &dir(at), Some(at))?;
         let moment = killed["changes"].as_array().and_then(|changes| changes.last()).cloned();
-        (start.again)(&dir).with_context(|| {
+        (start.again)(&dir(at)).with_context(|| {
             format!("{}: after SIGKILL at change {at} of {}: {moment:?}", start.name, changes.len())
         })?;
         tried += usize::from(killed["killed"] == true);

@@ -36,6 +36,11 @@ fn start_node(dir: &Path, log: &Path) -> Result<Process> {
     Process::start(replicode(&["node", "--data"]).arg(dir), log)
 }
 
+/// An output that takes nothing: one whose other end is closed, or a full one.
+fn deaf(closed: bool) -> Result<Stdio> {
+    Ok(if closed { std::io::pipe()?.1.into() } else { File::options().write(true).open("/dev/full")?.into() })
+}
+
 #[test]
 fn an_output_that_is_full_or_closed_is_a_failure_and_no_panic() -> Result<()> {
     let tmp = tempfile::tempdir()?;
@@ -71,15 +76,9 @@ fn an_output_that_is_full_or_closed_is_a_failure_and_no_panic() -> Result<()> {
     }
     for (number, command) in commands.iter().enumerate() {
         for closed in [false, true] {
-            let full: Stdio = if closed {
-                // The other end of the pipe is closed at once.
-                std::io::pipe()?.1.into()
-            } else {
-                File::options().write(true).open("/dev/full")?.into()
-            };
             let errors = tmp.path().join(format!("errors-{number}-{closed}"));
             let mut child =
-                replicode(command).stdin(Stdio::null()).stdout(full).stderr(File::create(&errors)?).spawn()?;
+                replicode(command).stdin(Stdio::null()).stdout(deaf(closed)?).stderr(File::create(&errors)?).spawn()?;
             if command[0] == "up" && command.len() > 2 {
                 // It goes on without its output until it is told to stop.
                 let told = || check(fs::read_to_string(&errors)?.contains("goes on"), || "not told".into());
@@ -92,6 +91,22 @@ fn an_output_that_is_full_or_closed_is_a_failure_and_no_panic() -> Result<()> {
             // Whoever hung up wants no word; a full disk is told.
             assert!(closed || said.contains("standard output"), "{command:?}: {said}");
         }
+    }
+    // What could not be said has been done all the same: a program was ended, and started; files were written.
+    for (number, closed) in [(0, false), (1, true)] {
+        let out = path(&format!("exported-{number}"));
+        for line in [&["kill", &live, "echo"][..], &["start", &live, "echo"], &["export", &recording, &out]] {
+            let errors = tmp.path().join("errors");
+            let mut command = replicode(line);
+            command.stdin(Stdio::null()).stdout(deaf(closed)?).stderr(File::create(&errors)?);
+            let (code, said) = (command.status()?.code(), fs::read_to_string(&errors)?);
+            assert!(code == Some(1) && !said.contains("panicked"), "{line:?} closed {closed}: {code:?}, {said}");
+            assert!(closed || said.contains("standard output"), "{line:?}: {said}");
+            let running =
+                json(&["ps", &live])?.as_array().into_iter().flatten().filter(|row| row["pid"] == 2 + number).count();
+            assert_eq!(running, usize::from(line[0] != "kill"), "{line:?}");
+        }
+        assert!(Path::new(&out).is_dir());
     }
     // A `make_node` that could not say so has made its directory all the same.
     let full = File::options().write(true).open("/dev/full")?;
