@@ -172,7 +172,7 @@ imports! {
     "wasi_snapshot_preview1" "fd_pread" FdPread(
         fd: u32 = Arg::Fd, iovs: u32 = Arg::Iovecs, iovs_len: u32 = Arg::Len, offset: u64 = Arg::Size,
         nread: u32 = Arg::OutU32)
-        -> Errno, Eliminated,
+        -> Errno, Recorded,
         "files live in memory; never short but at the end; `/dev/random` as `random_get`";
     "wasi_snapshot_preview1" "fd_prestat_dir_name" FdPrestatDirName(
         fd: u32 = Arg::Fd, path: u32 = Arg::OutText, path_len: u32 = Arg::Size)
