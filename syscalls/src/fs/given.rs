@@ -102,9 +102,9 @@ impl Fs {
 
     /// The directory at a path of plain names.
     fn plain(&self, path: &str) -> Option<Ino> {
-        let names = path.split('/').filter(|name| !name.is_empty());
-        let found = names.fold(Some(self.root), |at, name| {
-            self.table.get(at?).ok()?.directory().ok()?.get(name.as_bytes()).filter(|ino| ino.descriptor().is_none())
+        let mut names = path.split('/').filter(|name| !name.is_empty());
+        let found = names.try_fold(self.root, |at, name| {
+            self.table.get(at).ok()?.directory().ok()?.get(name.as_bytes()).filter(|ino| ino.descriptor().is_none())
         })?;
         self.table.get(found).ok()?.directory().is_ok().then_some(found)
     }
