@@ -1,4 +1,5 @@
 //! What every cell has: devices, `/tmp`, a small `/etc`, `/proc/self/fd`; and permission bits.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 

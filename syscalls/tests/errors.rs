@@ -1,5 +1,6 @@
 //! Every call of preview 1 that takes a descriptor, on every kind of object: what Linux answers (a transcript of a C
 //! program there, kernel 6.1), and where preview 1 has another answer, that and why.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 
