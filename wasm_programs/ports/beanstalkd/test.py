@@ -27,6 +27,8 @@ def transcript(port):
             body = client.exactly(int(counted.group(1)) + 2)
             # what tells of time, of the process and of the machine
             body = re.sub(rb"(?m)^(pid|uptime|rusage-\w+|id|version|hostname|os|platform|age|time-left): .*$", rb"\1: -", body)
+            if body.startswith(b"---") and b": -\n" in body:
+                said[-1] = b"OK -\r\n"  # their length differs with them
             said.append(body)
 
     for text in [
