@@ -68,8 +68,8 @@ mod tests {
         assert!(old.starts_with("data is a data directory of format 1") && old.contains("reads format 3"), "{old}");
         assert!(message(b"").contains("format 1, or genesis.bin is damaged"));
         let mut newer = [&MAGIC[..], &(FORMAT + 1).to_le_bytes()].concat();
-        assert!(message(&newer).contains("is a data directory of format 3;"), "{}", message(&newer));
-        newer[8] = 2;
+        assert!(message(&newer).contains("is a data directory of format 4;"), "{}", message(&newer));
+        newer[8] = 3;
         assert!(message(&newer).starts_with("data/genesis.bin is damaged"), "{}", message(&newer));
     }
 }

@@ -75,6 +75,9 @@ impl FromStr for DirImport {
         if guest.is_empty() {
             return Err("the guest's path is empty: '/' is its root, '.' its root under that name".to_string());
         }
+        if guest == "rw" {
+            return Err("there is no ':rw': what is imported can be changed unless ':ro' is said".to_string());
+        }
         let preopen = (!guest.starts_with('/')).then(|| guest.to_string());
         let parts: Vec<&str> = guest.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         if parts.contains(&"..") {
