@@ -51,6 +51,8 @@ pub(crate) struct Turn {
     pub(crate) number: u64,
     /// Calls in a row that found nothing to do.
     pub(crate) fruitless: u32,
+    /// Hash of what the last `poll_oneoff` was asked and answered.
+    pub(crate) polled: u64,
     /// Looks at the clock.
     pub(crate) looks: u32,
     /// Finished calls.

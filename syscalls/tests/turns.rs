@@ -46,6 +46,27 @@ fn a_loop_of_polls_that_do_not_wait() {
     gives_up_after(3, guest, Call::PollOneoff { subscriptions: SUBS, events: EVENTS, count: 1, ready: OUT });
 }
 
+/// What tokio does on preview 1 while nothing happens: a connection can always be written to.
+#[test]
+fn a_loop_of_polls_that_find_the_same_is_over_sooner() {
+    let mut guest = Guest::new();
+    let (fd, _) = guest.connection();
+    guest.memory[SUBS as usize..][..48].fill(0);
+    guest.put(SUBS + 8, &[2]);
+    guest.put(SUBS + 16, &fd.to_le_bytes());
+    let poll = Call::PollOneoff { subscriptions: SUBS, events: EVENTS, count: 1, ready: OUT };
+    let looks = (0..).take_while(|_| guest.call(poll) == Step::Done(0)).count();
+    assert_eq!(looks, 16);
+    // Whoever does something in between goes on as before.
+    guest.at(2_000);
+    guest.resumed();
+    for _ in 0..100 {
+        guest.ok(poll);
+        let send = guest.send_call(fd, b"x", 0);
+        guest.ok(send);
+    }
+}
+
 #[test]
 fn a_loop_of_reads_that_would_block() {
     let mut guest = Guest::with(limits());

@@ -25,6 +25,9 @@ const fn ready(bytes: u64) -> Readiness {
     Readiness::Ready { bytes, hangup: false }
 }
 
+/// So many polls in a row that find the same end a turn at the latest.
+const SAME_POLLS: u32 = 16;
+
 impl Ctx<'_> {
     /// Readiness is looked up anew at each attempt, so a wake-up for nothing does no harm. Events are written in the
     /// order of the subscriptions, and only when there is at least one.
@@ -47,7 +50,9 @@ impl Ctx<'_> {
             Ok(_) if !found.is_empty() => {
                 self.looked();
                 let n = (found.len() / EVENT) as u32;
-                self.tell(events, &found).and_then(|_| self.tell_u32(out, n))
+                let answer = self.tell(events, &found).and_then(|_| self.tell_u32(out, n));
+                self.found_again();
+                answer
             }
             Ok(deadline) => {
                 self.declare_interest(list);
@@ -57,6 +62,17 @@ impl Ctx<'_> {
         };
         self.scratch.bytes = found;
         answer
+    }
+
+    /// Ends the turn sooner for who asks the same again, is told the same, and has done nothing in between: a program that
+    /// waits for what is always so, as tokio does with mio on preview 1 for sockets that can be written to.
+    fn found_again(&mut self) {
+        let turn = &mut self.process.turn;
+        // What was asked and what was told.
+        let before = std::mem::replace(&mut turn.polled, self.moved.hash);
+        if !self.resumed && turn.fruitless > 1 && before == turn.polled {
+            turn.fruitless = turn.fruitless.saturating_add(self.limits.fruitless_calls / SAME_POLLS);
+        }
     }
 
     /// Collects the events that are there, and the earliest time at which a clock will bring one.
