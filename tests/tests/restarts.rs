@@ -225,6 +225,7 @@ fn a_start_that_no_node_can_make_is_told_and_the_nodes_stay_equal() -> Result<()
         check(ended.len() == usize::from(pid) && state["faults"].is_null(), || format!("{state:#}"))?;
         check(ended.iter().all(|it| it.to_string().contains("OutOfBounds")), || format!("{ended:#?}"))?;
     }
-    cluster.stop()?;
-    check(cluster.output().contains("trap: OutOfBounds"), || cluster.output())
+    // `up` looks at its nodes now and then.
+    eventually("up to tell", TIMEOUT, || check(cluster.output().contains("trap: OutOfBounds"), || cluster.output()))?;
+    cluster.stop()
 }
