@@ -131,7 +131,9 @@ pub fn settings(tuning: &Tuning, cluster: &str) -> Result<Arc<Config>, ReplicaEr
     let config = Config {
         cluster_name: cluster.to_string(),
         heartbeat_interval: millis(tuning.heartbeat),
-        heartbeat_min_interval: Some(millis(tuning.heartbeat) / 2),
+        // None is left out: entries that are answered would count as heartbeats, even where every answer is that they do not
+        // fit, and it is by heartbeats that a node learns it has forgotten what it acknowledged (`network::histories`).
+        heartbeat_min_interval: None,
         election_timeout_min: millis(tuning.election.0),
         election_timeout_max: millis(tuning.election.1),
         enable_pre_vote: Some(true),
