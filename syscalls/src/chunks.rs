@@ -31,31 +31,24 @@ impl Chunks {
 
     /// Takes up to `out.len()` bytes from the front; answers how many.
     pub(crate) fn take(&mut self, out: &mut [u8]) -> usize {
-        let mut done = 0;
-        while done < out.len()
-            && let Some(first) = self.queue.front()
-        {
-            let rest = &first[self.taken..];
-            let n = rest.len().min(out.len() - done);
-            out[done..done + n].copy_from_slice(&rest[..n]);
-            done += n;
-            self.taken += n;
-            if self.taken == first.len() {
-                self.queue.pop_front();
-                self.taken = 0;
-            }
-        }
-        self.len -= done;
-        done
+        self.consume(out.len(), |at, part| out[at..at + part.len()].copy_from_slice(part))
     }
 
     /// Takes up to `most` bytes from the front and forgets them; answers how many.
     pub(crate) fn skip(&mut self, most: usize) -> usize {
+        self.consume(most, |_, _| {})
+    }
+
+    /// Takes up to `most` bytes from the front, shows each piece with how many came before it; answers how many.
+    #[inline]
+    fn consume(&mut self, most: usize, mut show: impl FnMut(usize, &[u8])) -> usize {
         let mut done = 0;
         while done < most
             && let Some(first) = self.queue.front()
         {
-            let n = (first.len() - self.taken).min(most - done);
+            let rest = &first[self.taken..];
+            let n = rest.len().min(most - done);
+            show(done, &rest[..n]);
             done += n;
             self.taken += n;
             if self.taken == first.len() {

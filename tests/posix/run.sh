@@ -49,13 +49,15 @@ check_table() {
     return $bad
 }
 
+NEWEST_HEADER=$(ls -t "$HERE"/*.h | head -n 1)
+
 # Compiles what is older than its sources.
 compile() { # NAME
     local out=$WORK/$1 source=$HERE/$1.c
-    if [ ! "$out/native" -nt "$source" ] || [ ! "$out/native" -nt "$HERE/show.h" ]; then
+    if [ ! "$out/native" -nt "$source" ] || [ ! "$out/native" -nt "$NEWEST_HEADER" ]; then
         gcc $FLAGS -I "$HERE" "$source" -o "$out/native" -lm || return 1
     fi
-    if [ ! "$out/ours.wasm" -nt "$source" ] || [ ! "$out/ours.wasm" -nt "$HERE/show.h" ] || [ ! "$out/ours.wasm" -nt "$SDK/sysroot" ]; then
+    if [ ! "$out/ours.wasm" -nt "$source" ] || [ ! "$out/ours.wasm" -nt "$NEWEST_HEADER" ] || [ ! "$out/ours.wasm" -nt "$SDK/sysroot" ]; then
         "$SDK/bin/replicode-cc" $FLAGS -I "$HERE" "$source" -o "$out/ours.wasm" || return 1
     fi
 }

@@ -1,13 +1,13 @@
 //! What calls that wait share: what a descriptor stands for to them, what is so of it, who is to hear of news.
 
-use super::Ctx;
+use super::{Ctx, Stop};
 use crate::abi::Errno;
 use crate::abi::types::epoll::ALWAYS;
 use crate::epoll::Epolls;
 use crate::open_file::Object;
 use crate::readiness::{FILE, Look};
 use crate::socket::Socket;
-use crate::watched::{Source, Watched};
+use crate::watched::{Source, Waiters, Watched};
 use replicode_log::LogicalTime;
 
 impl Ctx<'_> {
@@ -44,11 +44,9 @@ impl Ctx<'_> {
         (self.epolls, look)
     }
 
-    /// Lets the present wait end with news of these bits, or with any that are told to everybody. Marks of earlier waits
-    /// need no removal: they carry another number.
-    pub(super) fn declare(&mut self, source: Source, interest: u32) {
-        let wait = self.wait;
-        let waiters = match source {
+    /// Who waits for something and who watches it.
+    fn waiters(&mut self, source: Source) -> Option<&mut Waiters> {
+        match source {
             Source::Socket(slot) => self.sockets.get_mut(slot).map(|it| &mut it.waiters),
             Source::PipeReader(id) => self.pipes.get_mut(id.0).map(|it| &mut it.reading),
             Source::PipeWriter(id) => self.pipes.get_mut(id.0).map(|it| &mut it.writing),
@@ -56,16 +54,29 @@ impl Ctx<'_> {
             Source::Event(id) => self.events.get_mut(id.0).map(|it| &mut it.waiters),
             Source::Timer(id) => self.timers.get_mut(id.0).map(|it| &mut it.waiters),
             Source::Stdin => Some(&mut self.process.stdin.waiters),
-            Source::Epoll(id) => {
-                self.epolls.await_news(id, wait);
-                None
-            }
-            // Nothing ever happens to it.
-            Source::Console => None,
-        };
-        if let Some(waiters) = waiters {
+            // A set knows it from the watch itself; to a console nothing ever happens.
+            Source::Epoll(_) | Source::Console => None,
+        }
+    }
+
+    /// Lets the present wait end with news of these bits, or with any that are told to everybody. Marks of earlier waits
+    /// need no removal: they carry another number.
+    pub(super) fn declare(&mut self, source: Source, interest: u32) {
+        let wait = self.wait;
+        if let Source::Epoll(id) = source {
+            self.epolls.await_news(id, wait);
+        } else if let Some(waiters) = self.waiters(source) {
             waiters.declare(interest | ALWAYS, wait);
         }
+    }
+
+    /// Waits without a deadline, unless it must not wait.
+    pub(super) fn wait_for(&mut self, source: Source, interest: u32, nonblocking: bool) -> Stop {
+        if nonblocking {
+            return self.would_block();
+        }
+        self.declare(source, interest);
+        Stop::Wait(LogicalTime::NEVER)
     }
 
     /// Notes who watches what a descriptor stands for, so that it can tell them its news.
@@ -73,18 +84,7 @@ impl Ctx<'_> {
         if let Ok(descriptor) = self.process.descriptors.get_mut(fd) {
             descriptor.watched = watched;
         }
-        let waiters = match source {
-            Source::Socket(slot) => self.sockets.get_mut(slot).map(|it| &mut it.waiters),
-            Source::PipeReader(id) => self.pipes.get_mut(id.0).map(|it| &mut it.reading),
-            Source::PipeWriter(id) => self.pipes.get_mut(id.0).map(|it| &mut it.writing),
-            Source::Pair(end) => self.pairs.get_mut(end.pair.0).map(|it| &mut it.side_mut(end).waiters),
-            Source::Event(id) => self.events.get_mut(id.0).map(|it| &mut it.waiters),
-            Source::Timer(id) => self.timers.get_mut(id.0).map(|it| &mut it.waiters),
-            Source::Stdin => Some(&mut self.process.stdin.waiters),
-            // A set knows it from the watch itself.
-            Source::Epoll(_) | Source::Console => None,
-        };
-        if let Some(waiters) = waiters {
+        if let Some(waiters) = self.waiters(source) {
             waiters.watched = watched;
         }
     }

@@ -40,11 +40,7 @@ impl Ctx<'_> {
                 self.fruitful();
                 Ok(self.hand_out(count))
             }
-            None if nonblocking => Err(self.would_block()),
-            None => {
-                self.declare(Source::Event(id), IN);
-                Err(Stop::Wait(LogicalTime::NEVER))
-            }
+            None => Err(self.wait_for(Source::Event(id), IN, nonblocking)),
         }
     }
 
@@ -166,11 +162,7 @@ impl Ctx<'_> {
                 self.fruitful();
                 Ok(self.hand_out(ticks))
             }
-            None if nonblocking => Err(self.would_block()),
-            None => {
-                self.declare(Source::Timer(id), IN);
-                Err(Stop::Wait(LogicalTime::NEVER))
-            }
+            None => Err(self.wait_for(Source::Timer(id), IN, nonblocking)),
         }
     }
 

@@ -55,15 +55,25 @@ impl Ctx<'_> {
         let file = self.process.descriptors.get(fd)?;
         let Object::Pair(end) = file.object else { return Err(Errno::NotSock.into()) };
         let nonblocking = file.nonblocking();
+        // The bytes that it moves, if it is a call that moves any.
+        let want = match call {
+            Call::SockSend { iovs, iovs_len, .. }
+            | Call::SockRecv { iovs, iovs_len, .. }
+            | Call::Sendmsg { iovs, iovs_len, .. }
+            | Call::Recvmsg { iovs, iovs_len, .. } => self.iovecs(iovs, iovs_len)?,
+            Call::BsdSend { data, len, .. }
+            | Call::BsdSendto { data, len, .. }
+            | Call::BsdRecv { data, len, .. }
+            | Call::BsdRecvfrom { data, len, .. } => self.one_buffer(data, len)?,
+            _ => 0,
+        };
         match call {
-            Call::SockSend { iovs, iovs_len, flags, nwritten, .. } => {
-                let want = self.iovecs(iovs, iovs_len)?;
+            Call::SockSend { flags, nwritten, .. } => {
                 self.check_out(nwritten, 4)?;
                 let n = self.send_to_pair(end, nonblocking, want, flags)?;
                 self.tell_u32(nwritten, n)
             }
-            Call::SockRecv { iovs, iovs_len, flags, nread, roflags, .. } => {
-                let want = self.iovecs(iovs, iovs_len)?;
+            Call::SockRecv { flags, nread, roflags, .. } => {
                 self.check_out(nread, 4)?;
                 self.check_out(roflags, 2)?;
                 let n = self.recv_from_pair(end, nonblocking, want, flags)?;
@@ -71,28 +81,12 @@ impl Ctx<'_> {
                 self.moved.note(0);
                 self.tell_u32(nread, n)
             }
-            Call::BsdSend { data, len, flags, .. } => {
-                let want = self.one_buffer(data, len)?;
-                Ok(self.send_to_pair(end, nonblocking, want, flags)?.cast_signed())
-            }
-            Call::BsdSendto { data, len, flags, addr, addr_len, .. } => {
-                let want = self.one_buffer(data, len)?;
+            Call::BsdSend { flags, .. } => Ok(self.send_to_pair(end, nonblocking, want, flags)?.cast_signed()),
+            Call::BsdRecv { flags, .. } => Ok(self.recv_from_pair(end, nonblocking, want, flags)?.cast_signed()),
+            Call::BsdSendto { flags, addr, addr_len, .. } | Call::Sendmsg { flags, addr, addr_len, .. } => {
                 self.send_with_address(end, nonblocking, want, flags, (addr, addr_len))
             }
-            Call::Sendmsg { iovs, iovs_len, flags, addr, addr_len, .. } => {
-                let want = self.iovecs(iovs, iovs_len)?;
-                self.send_with_address(end, nonblocking, want, flags, (addr, addr_len))
-            }
-            Call::BsdRecv { data, len, flags, .. } => {
-                let want = self.one_buffer(data, len)?;
-                Ok(self.recv_from_pair(end, nonblocking, want, flags)?.cast_signed())
-            }
-            Call::BsdRecvfrom { data, len, flags, addr, addr_len, .. } => {
-                let want = self.one_buffer(data, len)?;
-                self.recv_with_address(end, nonblocking, want, flags, (addr, addr_len))
-            }
-            Call::Recvmsg { iovs, iovs_len, flags, addr, addr_len, .. } => {
-                let want = self.iovecs(iovs, iovs_len)?;
+            Call::BsdRecvfrom { flags, addr, addr_len, .. } | Call::Recvmsg { flags, addr, addr_len, .. } => {
                 self.recv_with_address(end, nonblocking, want, flags, (addr, addr_len))
             }
             Call::SockShutdown { how, .. } | Call::BsdShutdown { how, .. } => self.shut_pair(end, how),

@@ -6,7 +6,6 @@ use crate::abi::types::epoll::{READABLE, WRITABLE};
 use crate::open_file::{Access, Object, OpenFile};
 use crate::pipe::{Pipe, PipeId};
 use crate::watched::Source;
-use replicode_log::LogicalTime;
 
 impl Ctx<'_> {
     /// Tells two descriptors: the reading end, the writing end.
@@ -49,7 +48,9 @@ impl Ctx<'_> {
             self.fruitless();
             return Ok(0);
         }
-        self.wait_for_pipe(Source::PipeReader(id), READABLE, nonblocking)
+        // Both ends belong to one process, so that while it has one thread nobody can end such a wait: it lasts for ever, as on
+        // Linux, and holds nobody up.
+        Err(self.wait_for(Source::PipeReader(id), READABLE, nonblocking))
     }
 
     /// Writes the buffers in the scratch space, `want` bytes in all. Up to a page goes in together or not at all.
@@ -78,16 +79,6 @@ impl Ctx<'_> {
         if done + reserved == want || done + reserved > 0 && nonblocking {
             return Ok(self.moved_u32());
         }
-        self.wait_for_pipe(Source::PipeWriter(id), WRITABLE, nonblocking)
-    }
-
-    /// Both ends belong to one process, so that while it has one thread nobody can end such a wait: it lasts for ever, as
-    /// on Linux, and holds nobody up.
-    fn wait_for_pipe(&mut self, source: Source, interest: u32, nonblocking: bool) -> Result<u32, Stop> {
-        if nonblocking {
-            return Err(self.would_block());
-        }
-        self.declare(source, interest);
-        Err(Stop::Wait(LogicalTime::NEVER))
+        Err(self.wait_for(Source::PipeWriter(id), WRITABLE, nonblocking))
     }
 }

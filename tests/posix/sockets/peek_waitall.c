@@ -1,18 +1,12 @@
 /* MSG_PEEK, MSG_WAITALL, MSG_TRUNC and MSG_DONTWAIT on a stream. */
 #include "show.h"
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "loopback.h"
 #include <unistd.h>
 
 int main(void) {
     char b[16] = {0};
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
-    bind(l, (struct sockaddr *)&a, sizeof a);
-    listen(l, 5);
-    getsockname(l, (struct sockaddr *)&a, &len);
-    connect(c, (struct sockaddr *)&a, sizeof a);
+    int l, c;
+    loopback(&l, &c);
     int s = accept(l, NULL, NULL);
     send(c, "abcdef", 6, 0);
     SHOW(recv(s, b, 3, MSG_PEEK));
@@ -21,7 +15,7 @@ int main(void) {
     SHOW(recv(s, b, 2, MSG_WAITALL));
     SHOW(recv(s, b, 0, 0));
     struct sockaddr_in from;
-    len = sizeof from;
+    socklen_t len = sizeof from;
     memset(b, 0, sizeof b);
     SHOW(recvfrom(s, b, 16, 0, (struct sockaddr *)&from, &len));
     STR(b);

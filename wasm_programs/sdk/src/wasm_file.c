@@ -190,15 +190,21 @@ static void read_symbols(struct cursor *c, struct reading *r) {
     }
 }
 
+// What lies behind its own length.
+static struct cursor sized_part(struct cursor *c) {
+    uint64_t size = number(c);
+    struct cursor part = {c->at, c->end, 0};
+    skip(c, size);
+    part.end = c->at;
+    return part;
+}
+
 static void read_linking(struct cursor *c, struct reading *r) {
     r->has_linking = 1;
     number(c); // version
     while (c->at < c->end && !c->bad) {
         unsigned kind = byte(c);
-        uint64_t size = number(c);
-        struct cursor part = {c->at, c->end, 0};
-        skip(c, size);
-        part.end = c->at;
+        struct cursor part = sized_part(c);
         if (kind == 8) read_symbols(&part, r);
         c->bad |= part.bad;
     }
@@ -208,10 +214,7 @@ static void read_linking(struct cursor *c, struct reading *r) {
 static void read_names(struct cursor *c, struct reading *r) {
     while (c->at < c->end && !c->bad) {
         unsigned kind = byte(c);
-        uint64_t size = number(c);
-        struct cursor part = {c->at, c->end, 0};
-        skip(c, size);
-        part.end = c->at;
+        struct cursor part = sized_part(c);
         if (kind != 1) continue;
         for (uint64_t n = number(&part); n > 0 && !part.bad; n--) {
             uint64_t index = number(&part);
