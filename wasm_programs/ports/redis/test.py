@@ -32,7 +32,8 @@ linsert l before 3 new
 lrange l 0 -1
 sadd s1 a b c d
 sadd s2 b c x
-sinter s1 s2
+sinterstore s3 s1 s2
+sort s3 alpha
 scard s1
 zadd z1 1 one 2.5 two 3 three
 zrange z1 0 -1 withscores
