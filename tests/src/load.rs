@@ -5,8 +5,7 @@ use crate::etcd::{Load, WARM_UP};
 use anyhow::{Context, Result, anyhow, bail};
 use std::time::{Duration, Instant};
 use thread_priority::{
-    NormalThreadSchedulePolicy, ScheduleParams, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
-    thread_native_id,
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -127,15 +126,24 @@ pub fn resp_load(
 /// RESP gets its load so; etcd does better with clients under the ordinary policy, and gets those.
 fn as_a_remote_client<T: Send>(load: impl FnOnce(tokio::runtime::Runtime) -> Result<T> + Send) -> Result<T> {
     let on_thread = || {
-        let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-        let asked = ThreadPriority::from_posix(ScheduleParams { sched_priority: 0 });
         // Refused in some sandboxes; then the figures are a little lower, for all servers alike.
-        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), asked, policy) {
+        if let Err(error) = as_a_batch() {
             eprintln!("the load generator is not scheduled as a batch: {error}");
         }
         load(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
     };
     std::thread::scope(|scope| scope.spawn(on_thread).join()).map_err(|_| anyhow!("the load generator panicked"))?
+}
+
+/// `SCHED_BATCH` for the calling thread, at the niceness that it has. The crate sets a niceness with the policy, and names it
+/// by a number, several for each.
+fn as_a_batch() -> Result<()> {
+    let nice = rustix::process::getpriority_process(None)?;
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    let same = |priority: &ThreadPriority| priority.to_posix(policy).is_ok_and(|it| it == nice);
+    let named = (0..=u8::MAX).filter_map(|n| Some(ThreadPriority::Crossplatform(n.try_into().ok()?))).find(same);
+    set_thread_priority_and_policy(thread_native_id(), named.context("no such niceness")?, policy)?;
+    Ok(())
 }
 
 #[cfg(test)]
