@@ -2,6 +2,7 @@
 
 import subprocess
 
+import judge
 from clients import Lines
 
 GUEST_PORT = 6379
@@ -91,11 +92,18 @@ def transcript(port):
 
 
 class Writer:
+    """Now and then the append-only file is written anew, and everything is saved; both take a while to be found done."""
+
     def __init__(self, port):
         self.client = Lines(port)
 
     def write(self, n):
         assert self.client.ask(b"RPUSH judged item%d\r\n" % n) == b":%d\r\n" % (n + 1)
+        if n % 50 == 20:
+            answer = self.client.ask(b"BGREWRITEAOF\r\n")
+            assert answer.startswith(b"+Background append only file rewriting") or b"already in progress" in answer, answer
+        if n % 50 == 45:
+            assert self.client.ask(b"SAVE\r\n") == b"+OK\r\n"
 
 
 def check(port, n):
@@ -104,3 +112,21 @@ def check(port, n):
     for item in range(n):
         client.line()
         assert client.line() == b"item%d\r\n" % item
+
+
+def files(native, folder, n):
+    """What the native program reads from the append-only file, and from what was saved last."""
+    for appendonly in ("yes", "no"):
+        port = judge.free_port()
+        arguments = [port, "--dir", folder / "db", "--appendonly", appendonly, "--save", "", "--bind", "127.0.0.1"]
+        server = judge.Program([str(native), "--port", *map(str, arguments)], folder / f"appendonly-{appendonly}.log")
+        try:
+            judge.eventually("the native program to read the cell's files", 30, lambda: server.alive() or ready(port))
+            if appendonly == "yes":
+                check(port, n)
+            else:
+                saved = int(Lines(port).ask(b"LLEN judged\r\n")[1:])
+                assert saved % 50 == 46 and n - 50 <= saved <= n, f"{saved} items are in the file that was saved last, of {n}"
+                check(port, saved)
+        finally:
+            server.stop(judge.signal.SIGKILL)
