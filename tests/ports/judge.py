@@ -1,4 +1,4 @@
-"""Judges ports: `judge.py NAME...`, called by tests/ports.sh.
+"""Judges ports: `judge.py [--suites] NAME...`, called by tests/ports.sh.
 
 For each port: it is built from pristine source for replicode and natively; both get the same requests, and their answers
 must be the same bytes, on one node and on three. On three nodes a client then writes without pause to a node that lives
@@ -17,6 +17,10 @@ What a port needs for that stands in wasm_programs/ports/NAME/test.py:
     class Writer:                 Writer(port).write(n) stores item n and returns when it is acknowledged
     def check(port, n):           raises unless the items 0..n-1 are there, once each
     def alone():                  in its place, for a program that is no server: judged by itself
+
+With `--suites` the programs' own tests are run instead, as far as they fit: wasm_programs/ports/NAME/suite.py has
+
+    def run(judge, module, native, work):  runs them against `module` in a cell and against `native`; returns what to tell
 """
 
 import importlib.util
@@ -277,19 +281,26 @@ def with_deaths(test, nodes):
     return f"{load.written} items through two deaths (longest wait {load.longest:.1f} s)"
 
 
-def judge(name):
-    spec = importlib.util.spec_from_file_location(f"port_{name}", PORTS / name / "test.py")
-    test = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(test)
+def load(name, file):
+    spec = importlib.util.spec_from_file_location(f"port_{name}_{file}", PORTS / name / f"{file}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def judge(name, kind):
+    test = load(name, kind)
     binary = getattr(test, "BINARY", name)
     build = PORTS / "build.sh"
-    for kind in ([], ["--native"]):
-        done = subprocess.run([str(build), *kind, binary], stderr=subprocess.PIPE, text=True, check=False)
+    for option in ([], ["--native"]):
+        done = subprocess.run([str(build), *option, binary], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise Failure(done.stderr)
     module, native = BUILD / f"{binary}.wasm", BUILD / "native" / binary
     work = pathlib.Path(tempfile.mkdtemp(prefix=f"replicode-port-{name}-"))
     try:
+        if kind == "suite":
+            return test.run(sys.modules[__name__], module, native, work)
         if hasattr(test, "alone"):
             return test.alone(sys.modules[__name__], module, native, work)
         want = native_answers(test, native, work)
@@ -303,18 +314,21 @@ def judge(name):
 
 
 def main():
-    names = sys.argv[1:] or sorted(path.parent.name for path in PORTS.glob("*/test.py"))
+    names, kind = sys.argv[1:], "test"
+    if names[:1] == ["--suites"]:
+        names, kind = names[1:], "suite"
+    names = names or sorted(path.parent.name for path in PORTS.glob(f"*/{kind}.py"))
     failed = []
     for name in names:
         began = time.monotonic()
         try:
-            if not (PORTS / name / "test.py").exists():
-                raise Failure(f"there is no {PORTS / name / 'test.py'}")
-            print(f"ok      {name}: {judge(name)}; {time.monotonic() - began:.0f} s", flush=True)
+            if not (PORTS / name / f"{kind}.py").exists():
+                raise Failure(f"there is no {PORTS / name / kind}.py")
+            print(f"ok      {name}: {judge(name, kind)}; {time.monotonic() - began:.0f} s", flush=True)
         except (Failure, SystemError, OSError, AssertionError) as error:
             failed.append(name)
             print(f"FAILED  {name}: {error}", flush=True)
-    print(f"ports.sh: {len(names) - len(failed)} of {len(names)} ports pass" + (f"; failed: {' '.join(failed)}" if failed else ""))
+    print(f"ports.sh: {len(names) - len(failed)} of {len(names)} {'suites' if kind == 'suite' else 'ports'} pass" + (f"; failed: {' '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 

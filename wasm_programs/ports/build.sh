@@ -121,7 +121,7 @@ digest_of() { # KIND NAME
     local dependency
     {
         echo "$1"
-        find "$HERE/$2" -type f -not -name 'test*' -not -name '*.md' | sort | while read -r file; do
+        find "$HERE/$2" -type f -not -name 'test.py' -not -path '*/suite*' -not -name '*.md' | sort | while read -r file; do
             echo "${file#"$HERE"}"
             cat "$file"
         done

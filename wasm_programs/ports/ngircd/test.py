@@ -81,7 +81,7 @@ def transcript(port):
     ada.close()
     text = b"".join(ada.said + bob.said)
     text = re.sub(rb"(?m)^(:\S+ (?:003|004|317|329|333) ).*$", rb"\1-", text)  # dates, idle times
-    text = re.sub(rb"\(?x86_64[^ \r]*|wasm32[^ \r]*", b"PLATFORM", text)
+    text = re.sub(rb"(?:x86_64|wasm32)[^ \r)]*", b"PLATFORM", text)
     return text.replace(str(port).encode(), b"PORT")
 
 
