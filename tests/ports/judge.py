@@ -281,6 +281,14 @@ def with_deaths(test, nodes):
     return f"{load.written} items through two deaths (longest wait {load.longest:.1f} s)"
 
 
+def fetch(name, file, sha256, *places):
+    """One file that a port's tests need; ports/build.sh says what a place may be."""
+    done = subprocess.run([str(PORTS / "build.sh"), "--fetch", name, file, sha256, *places], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(done.stderr)
+    return pathlib.Path(done.stdout.strip())
+
+
 def load(name, file):
     spec = importlib.util.spec_from_file_location(f"port_{name}_{file}", PORTS / name / f"{file}.py")
     module = importlib.util.module_from_spec(spec)

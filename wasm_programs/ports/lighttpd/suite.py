@@ -48,9 +48,9 @@ def run(judge, module, native, work):
         texts = re.split(r"(?m)^\s*ok\(", (source / "tests" / f"{test}.t").read_text())
         at = 0
         for point, good in want.items():
-            while at + 1 < len(texts) and point[1].replace("\\#", "#") not in texts[at + 1].partition(";")[0]:
-                at += 1
-            text, at = texts[at] + texts[at + 1].partition(";")[0], at + 1
+            name = point[1].replace("\\#", "#")
+            here = next((n for n in range(at + 1, len(texts)) if name in texts[n].partition(";")[0]), None)
+            text, at = (texts[here - 1] + texts[here].partition(";")[0], here) if here else ("", at)
             reason = next((reason for pattern, reason in NOT_HERE.items() if re.search(pattern, text)), None)
             if not good:
                 useless += 1
