@@ -3,6 +3,7 @@
 
   tests/preview1.py testsuite DIR    a checkout of WebAssembly/wasi-testsuite with built tests (branch prod/testsuite-base)
   tests/preview1.py wasmtime DIR     Wasmtime's crates/test-programs/src/bin/p1_*.rs, built for wasm32-wasip1
+  tests/preview1.py KIND DIR 3       the same on three nodes, each of which must print and end as the others
 
 REPLICODE names the binary, default target/release/replicode. The end is 0 when exactly the programs that the page lists
 fail, and 1 otherwise.
@@ -14,23 +15,64 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BINARY = os.path.abspath(os.environ.get("REPLICODE", os.path.join(HERE, "../target/release/replicode")))
+NODES = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+LIMIT = 120
 PAGE = os.path.join(HERE, "../docs/posix/preview1.md")
 
 
 def run(wasm, args, dirs, env, scratch):
     """One program in a cell of its own: exit status, and what it printed."""
-    command = [BINARY, "run", "--data", os.path.join(scratch, "data")]
-    command += [word for host, guest in dirs for word in ("--dir", f"{host}:{guest}")]
-    command += [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
-    done = subprocess.run(command + [wasm, "--"] + args, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
-                          cwd=scratch, check=False)
+    words = [word for host, guest in dirs for word in ("--dir", f"{host}:{guest}")]
+    words += [word for name, value in env.items() for word in ("--env", f"{name}={value}")]
+    data = os.path.join(scratch, "data")
+    if NODES > 1:
+        return run_on_several(data, words + [wasm, "--"] + args, scratch)
+    done = subprocess.run([BINARY, "run", "--data", data] + words + [wasm, "--"] + args, stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=LIMIT, cwd=scratch, check=False)
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def run_on_several(data, words, scratch):
+    """The same on several nodes. They go on when the program has ended, and tell how."""
+    with open(os.path.join(scratch, "up.log"), "w+b") as log:
+        cluster = subprocess.Popen([BINARY, "up", "--nodes", str(NODES), "--data", data] + words, stdin=subprocess.DEVNULL,
+                                   stdout=log, stderr=log, cwd=scratch)
+        try:
+            told = [ended(os.path.join(data, f"node-{node}"), cluster) for node in range(1, NODES + 1)]
+        finally:
+            cluster.send_signal(signal.SIGINT)
+            cluster.wait(LIMIT)
+            log.seek(0)
+            said = log.read().decode(errors="replace")
+    if None in told or any(one != told[0] for one in told):
+        return -1, "", f"the nodes tell {told}\n{said}"
+    return told[0]
+
+
+def ended(node, cluster):
+    """What a node knows of the program when it has ended, or `None` when the cluster ends first."""
+    until = time.monotonic() + LIMIT
+    while time.monotonic() < until:
+        status = subprocess.run([BINARY, "status", node, "--json"], capture_output=True, timeout=LIMIT, check=False)
+        ends = json.loads(status.stdout)["ended"] if status.returncode == 0 else []
+        if ends:
+            printed = []
+            for stream in ("stdout", "stderr"):
+                with open(os.path.join(node, f"{stream}.log"), encoding="utf-8", errors="replace") as file:
+                    printed.append(file.read())
+            return ends[0]["code"], printed[0], printed[1] + (ends[0]["text"] or "")
+        if cluster.poll() is not None:
+            return None
+        time.sleep(0.05)
+    raise subprocess.TimeoutExpired(["replicode", "up"], LIMIT)
 
 
 def testsuite(wasm, scratch):

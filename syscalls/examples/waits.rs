@@ -57,12 +57,20 @@ impl Guest {
         }
     }
 
+    /// What a call costs in the best of twenty parts, so that whatever else the machine does is left out.
     fn timed(&mut self, what: &str, calls: u32, call: Call, answer: u32) {
-        let begin = Instant::now();
-        for _ in 0..calls {
-            assert_eq!(self.ok(call), answer);
+        let part = (calls / 20).max(1);
+        let mut best = f64::MAX;
+        for _ in 0..20 {
+            let begin = Instant::now();
+            for n in 0..part {
+                // Who asks the same again and is told the same would have to let others go first.
+                self.memory[SUBSCRIPTIONS..SUBSCRIPTIONS + 4].copy_from_slice(&n.to_le_bytes());
+                assert_eq!(self.ok(call), answer);
+            }
+            best = best.min(begin.elapsed().as_secs_f64() * 1e9 / f64::from(part));
         }
-        println!("{what}: {:.0} ns", begin.elapsed().as_secs_f64() * 1e9 / f64::from(calls));
+        println!("{what}: {best:.0} ns");
     }
 }
 

@@ -55,10 +55,21 @@ impl Stdin {
 }
 
 impl Socket {
-    /// That of a TCP socket (Linux, `tcp_poll`). Bits are put together without branches, so that whoever asks for one
-    /// direction does not pay for the other.
+    /// That of a TCP socket (Linux, `tcp_poll`). Most are connected and nothing has ended: they are answered in line, so
+    /// that whoever asks for one direction does not pay for the other.
     #[inline(always)]
     pub(crate) fn readiness(&self) -> u32 {
+        let ended = self.recv_over | self.recv_shut | self.send_shut | self.reset | self.error.is_some();
+        if self.is_connected() && !ended {
+            when(!self.recv.is_empty(), READABLE) | when(self.room() > 0, WRITABLE)
+        } else {
+            self.other_readiness()
+        }
+    }
+
+    /// That of one in any state.
+    #[inline(never)]
+    fn other_readiness(&self) -> u32 {
         let bits = match &self.state {
             State::Listening { queue, .. } if queue.is_empty() => 0,
             State::Listening { .. } => READABLE,

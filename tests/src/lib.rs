@@ -10,6 +10,7 @@ pub mod links;
 pub mod load;
 pub mod process;
 pub mod resp;
+pub mod talk;
 
 use anyhow::{Context, Result, bail};
 use std::net::TcpListener;

@@ -102,6 +102,17 @@ pub fn with_detours(
     assemble(Arc::new(DetourSocket::new(socket, detours, arrivals)), handshake)
 }
 
+/// Settings under which the next process of this node knows the connections of this one by their ids, and ends them with a
+/// token that the peers take for its own (stateless reset, RFC 9000, 10.3). Otherwise a peer would speak to a process that is
+/// gone until its silence is noticed, and the node that is back would hear nothing for so long.
+fn lasting(secret: &[u8; 32]) -> quinn::EndpointConfig {
+    let mut config = quinn::EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret)));
+    let ids = blake3::keyed_hash(secret, b"connection ids");
+    let ids = ids.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    config.cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(ids)));
+    config
+}
+
 fn assemble(socket: Arc<dyn quinn::AsyncUdpSocket>, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
     let mut server = quinn::ServerConfig::with_crypto(handshake.server.clone());
     server
@@ -111,11 +122,71 @@ fn assemble(socket: Arc<dyn quinn::AsyncUdpSocket>, handshake: &Handshake) -> io
         .incoming_buffer_size(64 << 10)
         .incoming_buffer_size_total(4 << 20);
     let runtime = Arc::new(quinn::TokioRuntime);
-    let mut config = quinn::EndpointConfig::default();
+    let mut config = lasting(&handshake.lasting);
     config.max_udp_payload_size(MAX_PACKET).map_err(io::Error::other)?;
     let mut endpoint = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)?;
     let mut client = quinn::ClientConfig::new(handshake.client.clone());
     client.transport_config(Arc::new(transport()));
     endpoint.set_default_client_config(client);
     Ok(endpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tls::{Authority, handshake, node_name};
+    use super::*;
+    use replicode_log::NodeId;
+    use tokio::runtime::{Builder, Runtime};
+
+    type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+    /// A process: what it runs ends with it at once, and nobody is told.
+    fn process() -> io::Result<Runtime> {
+        Builder::new_multi_thread().worker_threads(1).enable_all().build()
+    }
+
+    #[test]
+    fn a_peer_that_was_killed_and_is_back_says_that_its_connections_are_gone() -> Outcome<()> {
+        let (authority, cluster) = (Authority::new([7; 16])?, [7; 16]);
+        let (us, them) = (NodeId::new(1)?, NodeId::new(2)?);
+        let own = handshake(&authority.node(us)?, us, &cluster)?;
+        let theirs = handshake(&authority.node(them)?, them, &cluster)?;
+        let serve = |process: &Runtime, addr: SocketAddr| -> io::Result<SocketAddr> {
+            let _inside = process.enter();
+            let endpoint = endpoint(bind(addr)?, &theirs)?;
+            let addr = endpoint.local_addr()?;
+            process.spawn(async move {
+                let mut kept = Vec::new();
+                while let Some(incoming) = endpoint.accept().await {
+                    kept.extend(incoming.await);
+                }
+            });
+            Ok(addr)
+        };
+        let before = process()?;
+        let addr = serve(&before, "127.0.0.1:0".parse()?)?;
+
+        let here = process()?;
+        let connection = here.block_on(async {
+            let endpoint = endpoint(bind("127.0.0.1:0".parse()?)?, &own)?;
+            let connection = endpoint.connect(addr, &node_name(them, &cluster))?.await?;
+            Outcome::Ok((endpoint, connection))
+        });
+        let (_endpoint, connection) = connection?;
+        before.shutdown_background();
+        let after = process()?;
+        // Until the process is gone its port is in use.
+        let back = (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            serve(&after, addr).is_ok()
+        });
+        assert!(back, "the port stays in use");
+        let why = here.block_on(async {
+            // Anything that is sent is answered so; what would be sent of itself comes twice a second.
+            let _asked = connection.open_bi().await;
+            connection.closed().await
+        });
+        assert_eq!(why, quinn::ConnectionError::Reset);
+        Ok(())
+    }
 }

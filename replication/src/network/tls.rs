@@ -132,6 +132,9 @@ pub struct Handshake {
     pub client: Arc<quinn::crypto::rustls::QuicClientConfig>,
     /// When accepting.
     pub server: Arc<quinn::crypto::rustls::QuicServerConfig>,
+    /// A secret of the node's that outlives its process: peers that still speak to the process before are told so by it
+    /// (RFC 9000, 10.3.2).
+    pub lasting: [u8; 32],
 }
 
 /// Checks credentials and makes settings of them: TLS 1.3 only, certificates on both sides, no early data, nothing
@@ -178,6 +181,10 @@ pub fn handshake(identity: &TlsIdentity, node: NodeId, cluster: &[u8; 16]) -> Re
     Ok(Handshake {
         client: Arc::new(client.try_into().map_err(unsuitable)?),
         server: Arc::new(server.try_into().map_err(unsuitable)?),
+        lasting: blake3::derive_key(
+            "replicode 2026-11 QUIC resets and connection ids of a node",
+            identity.key.as_bytes(),
+        ),
     })
 }
 

@@ -1,5 +1,6 @@
 //! How the operating system is asked to schedule a node's threads.
 
+use anyhow::Context as _;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use replicode_log::NodeId;
@@ -20,12 +21,22 @@ use thread_priority::{
 /// three nodes this alone is worth a fifth more throughput (`docs/performance.md`). An idle processor takes a ready
 /// thread at once under either policy, so latency at low load stays the same.
 pub fn prefer_throughput() {
-    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
-    let asked = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 0 });
-    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), asked, policy) {
+    if let Err(error) = batch() {
         // A wish, not a need: some sandboxes forbid it.
         tracing::info!("the system does not schedule this process as a batch: {error}");
     }
+}
+
+/// `SCHED_BATCH` for the calling thread, at the niceness that it has: who shares the machine is to have no advantage.
+fn batch() -> anyhow::Result<()> {
+    let nice = rustix::process::getpriority_process(None)?;
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
+    // The crate sets a niceness with the policy, and names it by a number from 0 to 99, several for each.
+    let same = |priority: &ThreadPriority| priority.to_posix(policy).is_ok_and(|it| it == nice);
+    let named = (0..=u8::MAX).filter_map(|n| Some(ThreadPriority::Crossplatform(n.try_into().ok()?))).find(same);
+    let priority = named.with_context(|| format!("no priority stands for niceness {nice}"))?;
+    set_thread_priority_and_policy(thread_native_id(), priority, policy)?;
+    Ok(())
 }
 
 /// Where the threads of a node run that shares a machine, and fewer processors than there are nodes, with other nodes of
@@ -143,6 +154,24 @@ mod tests {
 
     fn node(n: usize) -> NodeId {
         NodeId::new(n as u64).unwrap_or_else(|_| unreachable!("a small number"))
+    }
+
+    #[test]
+    fn a_batch_is_no_nicer_than_before() {
+        let nice = || rustix::process::getpriority_process(None).unwrap_or(i32::MAX);
+        // On threads of their own: both are properties of a thread.
+        for add in [0, 1, 7] {
+            let (before, after, policy) = std::thread::spawn(move || {
+                let _ = rustix::process::nice(add);
+                let before = nice();
+                batch().unwrap_or_else(|error| unreachable!("an ordinary user may do that: {error}"));
+                (before, nice(), thread_priority::thread_schedule_policy())
+            })
+            .join()
+            .unwrap_or_else(|_| unreachable!("nothing panics there"));
+            assert_eq!(after, before);
+            assert_eq!(policy.ok(), Some(ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch)));
+        }
     }
 
     fn cluster(addrs: &[&str]) -> BTreeMap<NodeId, SocketAddr> {

@@ -22,7 +22,7 @@ use crate::module::{CompiledModule, ModuleError};
 use replicode_log::{Digest, Limits};
 use replicode_machine::BEHAVIOUR;
 use std::fmt::Write as _;
-use wasmtime::{Collector, Config, Engine, Linker, OptLevel, Strategy};
+use wasmtime::{Collector, Config, Engine, Linker, OptLevel, Strategy, WasmBacktraceDetails};
 
 /// The engine's version. Pinned exactly in the workspace; a test compares the two.
 pub const WASMTIME_VERSION: &str = "48.0.8";
@@ -160,6 +160,9 @@ fn config(limits: &Limits) -> Result<Config, EngineError> {
     config.wasm_stack_switching(false).wasm_wide_arithmetic(false).wasm_shared_everything_threads(false);
     // Exceptions are objects of the engine's collected heap. This collector frees each one as soon as it is caught.
     config.collector(Collector::DeferredReferenceCounting);
+
+    // A trap of a module with debug information names lines of its source. Only what people are told depends on it.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
 
     // Memory is reserved, not committed: an idle guest costs the pages that it has touched, and its initial contents
     // are mapped copy-on-write from one image per module.

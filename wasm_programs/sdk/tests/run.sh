@@ -64,6 +64,9 @@ printf 'int main(int n, char **w) { (void)w; if (n) __builtin_trap(); return 0; 
 replicode-cc -O2 trap.c -o trap
 run trap >out.txt || true
 grep -q '!main' out.txt || fail "no name of a function in the message: $(cat out.txt)"
+replicode-cc -g -O0 trap.c -o trap
+run trap >out.txt || true
+grep -q 'trap\.c:1' out.txt || fail "a trap of what was compiled with -g does not tell the line: $(tail -20 out.txt)"
 end
 
 begin 'link order'
