@@ -16,6 +16,7 @@ What a port needs for that stands in wasm_programs/ports/NAME/test.py:
     def transcript(port):         talks to the program and returns what it answered, less what must differ
     class Writer:                 Writer(port).write(n) stores item n and returns when it is acknowledged
     def check(port, n):           raises unless the items 0..n-1 are there, once each
+    def files(native, folder, n): the same for a copy of the cell's files, by means of the native program
     def alone():                  in its place, for a program that is no server: judged by itself
 
 With `--suites` the programs' own tests are run instead, as far as they fit: wasm_programs/ports/NAME/suite.py has
@@ -239,14 +240,14 @@ class Load(threading.Thread):
         eventually(f"the client to go on {when} (at {self.written} items)", 30, grown)
 
 
-def on_nodes(test, module, count, work, want):
+def on_nodes(test, module, native, count, work, want):
     nodes = Nodes(module, test, count, work, folder_for(test, work, f"dir-{count}", FOLDER_IN_CELL))
     try:
         where = f"on {count} node" + ("s" if count > 1 else "")
         compare(where, want, answers_at(test, nodes.port(1), nodes.up.alive))
         told = "same answers"
         if count > 1:
-            told += ", " + with_deaths(test, nodes)
+            told += ", " + with_deaths(test, nodes, native)
     except (Failure, SystemError, OSError, AssertionError) as error:
         raise Failure(f"{error}\n{nodes.troubles()}") from error
     finally:
@@ -258,7 +259,7 @@ def on_nodes(test, module, count, work, want):
     return told + ", replayed"
 
 
-def with_deaths(test, nodes):
+def with_deaths(test, nodes, native):
     leader = nodes.leader()
     alive = leader % nodes.count + 1
     load = Load(test, nodes.port(alive))
@@ -278,6 +279,10 @@ def with_deaths(test, nodes):
         raise Failure(f"after {load.written} items: {load.error!r}")
     for node in range(1, nodes.count + 1):
         test.check(nodes.port(node), load.written)
+        if hasattr(test, "files"):
+            copy = nodes.data / f"files-{node}"
+            command("files", nodes.folder(node), "cp", FOLDER_IN_CELL, copy)
+            test.files(native, copy, load.written)
     return f"{load.written} items through two deaths (longest wait {load.longest:.1f} s)"
 
 
@@ -314,7 +319,7 @@ def judge(name, kind):
         want = native_answers(test, native, work)
         told = [f"{len(want.splitlines())} lines of answers"]
         for count in (1, 3):
-            told.append(f"{count} node{'s' if count > 1 else ''}: " + on_nodes(test, module, count, work, want))
+            told.append(f"{count} node{'s' if count > 1 else ''}: " + on_nodes(test, module, native, count, work, want))
         return "; ".join(told)
     finally:
         if not os.environ.get("KEEP"):

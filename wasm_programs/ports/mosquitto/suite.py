@@ -68,7 +68,7 @@ def with_paho(judge, module, native, work):
     for name in ("transcript", "Writer", "check"):
         setattr(test, name, getattr(asked, name))
     want = judge.native_answers(test, native, work)
-    told = [judge.on_nodes(test, module, count, work, want) for count in (1, 3)]
+    told = [judge.on_nodes(test, module, native, count, work, want) for count in (1, 3)]
     return f"{PAHO}: {len(want.splitlines())} lines of answers; 1 node: {told[0]}; 3 nodes: {told[1]}"
 
 
