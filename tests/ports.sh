@@ -3,6 +3,7 @@
 # on one node and on three, while nodes are killed; then replays what was recorded. tests/ports/judge.py says in detail.
 #
 #   tests/ports.sh [NAME...]            default: all
+#   tests/ports.sh --suites [NAME...]   the programs' own tests, those of them that one process can be asked
 #   REPLICODE=path tests/ports.sh …     another binary than the built one; REPLICODE_SDK=folder: another SDK
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,4 +1,4 @@
-"""Judges ports: `judge.py NAME...`, called by tests/ports.sh.
+"""Judges ports: `judge.py [--suites] NAME...`, called by tests/ports.sh.
 
 For each port: it is built from pristine source for replicode and natively; both get the same requests, and their answers
 must be the same bytes, on one node and on three. On three nodes a client then writes without pause to a node that lives
@@ -16,7 +16,12 @@ What a port needs for that stands in wasm_programs/ports/NAME/test.py:
     def transcript(port):         talks to the program and returns what it answered, less what must differ
     class Writer:                 Writer(port).write(n) stores item n and returns when it is acknowledged
     def check(port, n):           raises unless the items 0..n-1 are there, once each
+    def files(native, folder, n): the same for a copy of the cell's files, by means of the native program
     def alone():                  in its place, for a program that is no server: judged by itself
+
+With `--suites` the programs' own tests are run instead, as far as they fit: wasm_programs/ports/NAME/suite.py has
+
+    def run(judge, module, native, work):  runs them against `module` in a cell and against `native`; returns what to tell
 """
 
 import importlib.util
@@ -235,14 +240,14 @@ class Load(threading.Thread):
         eventually(f"the client to go on {when} (at {self.written} items)", 30, grown)
 
 
-def on_nodes(test, module, count, work, want):
+def on_nodes(test, module, native, count, work, want):
     nodes = Nodes(module, test, count, work, folder_for(test, work, f"dir-{count}", FOLDER_IN_CELL))
     try:
         where = f"on {count} node" + ("s" if count > 1 else "")
         compare(where, want, answers_at(test, nodes.port(1), nodes.up.alive))
         told = "same answers"
         if count > 1:
-            told += ", " + with_deaths(test, nodes)
+            told += ", " + with_deaths(test, nodes, native)
     except (Failure, SystemError, OSError, AssertionError) as error:
         raise Failure(f"{error}\n{nodes.troubles()}") from error
     finally:
@@ -254,7 +259,7 @@ def on_nodes(test, module, count, work, want):
     return told + ", replayed"
 
 
-def with_deaths(test, nodes):
+def with_deaths(test, nodes, native):
     leader = nodes.leader()
     alive = leader % nodes.count + 1
     load = Load(test, nodes.port(alive))
@@ -274,28 +279,47 @@ def with_deaths(test, nodes):
         raise Failure(f"after {load.written} items: {load.error!r}")
     for node in range(1, nodes.count + 1):
         test.check(nodes.port(node), load.written)
+        if hasattr(test, "files"):
+            copy = nodes.data / f"files-{node}"
+            command("files", nodes.folder(node), "cp", FOLDER_IN_CELL, copy)
+            test.files(native, copy, load.written)
     return f"{load.written} items through two deaths (longest wait {load.longest:.1f} s)"
 
 
-def judge(name):
-    spec = importlib.util.spec_from_file_location(f"port_{name}", PORTS / name / "test.py")
-    test = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(test)
+def fetch(name, file, sha256, *places):
+    """One file that a port's tests need; ports/build.sh says what a place may be."""
+    done = subprocess.run([str(PORTS / "build.sh"), "--fetch", name, file, sha256, *places], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(done.stderr)
+    return pathlib.Path(done.stdout.strip())
+
+
+def load(name, file):
+    spec = importlib.util.spec_from_file_location(f"port_{name}_{file}", PORTS / name / f"{file}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def judge(name, kind):
+    test = load(name, kind)
     binary = getattr(test, "BINARY", name)
     build = PORTS / "build.sh"
-    for kind in ([], ["--native"]):
-        done = subprocess.run([str(build), *kind, binary], stderr=subprocess.PIPE, text=True, check=False)
+    for option in ([], ["--native"]):
+        done = subprocess.run([str(build), *option, binary], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise Failure(done.stderr)
     module, native = BUILD / f"{binary}.wasm", BUILD / "native" / binary
     work = pathlib.Path(tempfile.mkdtemp(prefix=f"replicode-port-{name}-"))
     try:
+        if kind == "suite":
+            return test.run(sys.modules[__name__], module, native, work)
         if hasattr(test, "alone"):
             return test.alone(sys.modules[__name__], module, native, work)
         want = native_answers(test, native, work)
         told = [f"{len(want.splitlines())} lines of answers"]
         for count in (1, 3):
-            told.append(f"{count} node{'s' if count > 1 else ''}: " + on_nodes(test, module, count, work, want))
+            told.append(f"{count} node{'s' if count > 1 else ''}: " + on_nodes(test, module, native, count, work, want))
         return "; ".join(told)
     finally:
         if not os.environ.get("KEEP"):
@@ -303,18 +327,21 @@ def judge(name):
 
 
 def main():
-    names = sys.argv[1:] or sorted(path.parent.name for path in PORTS.glob("*/test.py"))
+    names, kind = sys.argv[1:], "test"
+    if names[:1] == ["--suites"]:
+        names, kind = names[1:], "suite"
+    names = names or sorted(path.parent.name for path in PORTS.glob(f"*/{kind}.py"))
     failed = []
     for name in names:
         began = time.monotonic()
         try:
-            if not (PORTS / name / "test.py").exists():
-                raise Failure(f"there is no {PORTS / name / 'test.py'}")
-            print(f"ok      {name}: {judge(name)}; {time.monotonic() - began:.0f} s", flush=True)
+            if not (PORTS / name / f"{kind}.py").exists():
+                raise Failure(f"there is no {PORTS / name / kind}.py")
+            print(f"ok      {name}: {judge(name, kind)}; {time.monotonic() - began:.0f} s", flush=True)
         except (Failure, SystemError, OSError, AssertionError) as error:
             failed.append(name)
             print(f"FAILED  {name}: {error}", flush=True)
-    print(f"ports.sh: {len(names) - len(failed)} of {len(names)} ports pass" + (f"; failed: {' '.join(failed)}" if failed else ""))
+    print(f"ports.sh: {len(names) - len(failed)} of {len(names)} {'suites' if kind == 'suite' else 'ports'} pass" + (f"; failed: {' '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 

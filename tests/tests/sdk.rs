@@ -20,3 +20,11 @@ fn the_sdk_builds_what_make_configure_cmake_meson_and_cargo_ask_for() -> Result<
     print!("{}", String::from_utf8_lossy(&output.stdout));
     check(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())
 }
+
+#[test]
+fn what_the_page_for_users_says_about_their_own_programs_is_so_word_for_word() -> Result<()> {
+    let mut command = Command::new(root().join("wasm_programs/sdk/tests/readme.sh"));
+    let output = run(command.arg(binary()), b"", Duration::from_secs(300))?;
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    check(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())
+}

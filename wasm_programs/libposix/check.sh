@@ -27,7 +27,7 @@ declared() {
 }
 
 generated() {
-    sed "/$BEGIN/q" "$DOC" 2>/dev/null || true
+    awk -v begin="$BEGIN" '{ print } $0 == begin { exit }' "$DOC"
     local class
     for class in served harmless refused; do
         printf '\n## %s\n\n| functions | header | here |\n|---|---|---|\n' "${class^}"

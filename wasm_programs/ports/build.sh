@@ -2,6 +2,7 @@
 #
 # ports/build.sh [--native] NAME...     builds ports from pristine source: ../build/NAME.wasm, or ../build/native/NAME
 # ports/build.sh --list                 their names
+# ports/build.sh --fetch PORT FILE SHA256 PLACE...      fetches one file more, such as a port's tests, and prints where it is
 #
 # A port is a folder NAME with a `recipe`, a piece of bash that says where its source comes from and how it is built. The
 # same commands build the native program that the tests compare with; only the compiler differs. See README.md.
@@ -29,7 +30,8 @@ list() { for recipe in "$HERE"/*/recipe; do basename "${recipe%/recipe}"; done; 
 # ---------------------------------------------------------------------------------------------------------------------
 # what recipes say
 
-# source_file FILE SHA256 PLACE...: a file that is needed. PLACE: `debian:pool/…`, a path below a Debian mirror, or a URL.
+# source_file FILE SHA256 PLACE...: a file that is needed. PLACE: `debian:pool/…`, a path below a Debian mirror; a URL; or
+# `pypi:NAME==VERSION`, a source package of Python.
 # Those that are archives are unpacked, without their top folder, into $SRC, or into the folder named by `into=`.
 source_file() {
     files+=("$1")
@@ -80,6 +82,15 @@ from_address() { # URL TARGET
     fi 2>/dev/null
 }
 
+# pip looks at what it downloads, and so needs some time.
+from_pypi() { # NAME==VERSION TARGET
+    local folder
+    folder=$(mktemp -d)
+    python3 -m pip download --quiet --no-deps --no-binary "${1%%=*}" --dest "$folder" "$1" >/dev/null 2>&1 && mv "$folder"/*.tar.gz "$2"
+    rm -rf "$folder"
+    [ -e "$2" ]
+}
+
 fetch() { # PORT FILE SHA256 PLACE...
     local port=$1 file=$2 sum=$3 place part=$CACHE/.$2.$$
     shift 3
@@ -92,6 +103,7 @@ fetch() { # PORT FILE SHA256 PLACE...
     for place in "$@"; do
         rm -f "$part"
         case $place in
+            pypi:*) from_pypi "${place#pypi:}" "$part" || continue ;;
             debian:*) from_debian "${place#debian:}" "$part" || continue ;;
             *) from_address "$place" "$part" || continue ;;
         esac
@@ -121,7 +133,7 @@ digest_of() { # KIND NAME
     local dependency
     {
         echo "$1"
-        find "$HERE/$2" -type f -not -name 'test*' -not -name '*.md' | sort | while read -r file; do
+        find "$HERE/$2" -type f -not -name 'test.py' -not -path '*/suite*' -not -name '*.md' | sort | while read -r file; do
             echo "${file#"$HERE"}"
             cat "$file"
         done
@@ -189,8 +201,12 @@ build() { # KIND NAME
 kind=wasm
 case ${1:-} in
     --list) list; exit ;;
+    --fetch)
+        [ $# -ge 5 ] || die "usage: ports/build.sh --fetch PORT FILE SHA256 PLACE..."
+        fetch "${@:2}" && echo "$CACHE/$3"
+        exit ;;
     --native) kind=native; shift ;;
-    -*) die "unknown option '$1'; usage: ports/build.sh [--native] NAME... | --list" ;;
+    -*) die "unknown option '$1'; usage: ports/build.sh [--native] NAME... | --list | --fetch" ;;
 esac
 [ $# -gt 0 ] || die "usage: ports/build.sh [--native] NAME... | --list"
 mkdir -p "$PORTS/$kind"

@@ -33,10 +33,10 @@ def transcript(port):
 
     for text in [
         "list-tubes\r\n", "list-tube-used\r\n", "list-tubes-watched\r\n",
-        "put 10 0 60 5\r\nhello\r\n", "put 1 0 60 3\r\nnow\r\n", "put 0 100 60 5\r\nlater\r\n", "put 5 0 1 0\r\n\r\n",
+        "put 10 0 60 5\r\nhello\r\n", "put 1 0 60 3\r\nnow\r\n", "put 0 100 60 5\r\nlater\r\n", "put 5 0 60 0\r\n\r\n",
         "reserve-with-timeout 0\r\n", "touch 2\r\n", "stats-job 2\r\n", "bury 2 7\r\n", "peek-buried\r\n", "kick 10\r\n", "peek-ready\r\n",
         "reserve\r\n", "release 2 3 0\r\n", "peek-delayed\r\n", "delete 2\r\n", "delete 2\r\n", "kick-job 3\r\n", "peek 1\r\n", "peek 99\r\n",
-        "use other\r\n", "put 1 0 1 4\r\njob!\r\n", "watch other\r\n", "ignore default\r\n", "ignore other\r\n", "reserve-job 1\r\n",
+        "use other\r\n", "put 1 0 60 4\r\njob!\r\n", "watch other\r\n", "ignore default\r\n", "ignore other\r\n", "reserve-job 1\r\n",
         "reserve-with-timeout 0\r\n", "reserve-with-timeout 0\r\n", "stats-tube other\r\n", "stats-tube nothing\r\n", "pause-tube other 0\r\n",
         "release 5 1 0\r\n", "list-tubes\r\n", "stats\r\n",
         "nonsense\r\n", "put a b c d\r\n", "put 1 0 1 4\r\ntoo long\r\n", "reserve-with-timeout x\r\n", "use -bad\r\n", "put 1 0 1 70000\r\n" + "x" * 70000 + "\r\n",

@@ -15,4 +15,4 @@ def arguments(folder, port):
 
 
 def transcript(port):
-    return site_transcript(port)
+    return site_transcript(port, listed=b"<ul>")
