@@ -134,6 +134,7 @@ digest_of() { # KIND NAME
     {
         echo "$1"
         find "$HERE/$2" -type f -not -name 'test.py' -not -path '*/suite*' -not -name '*.md' | sort | while read -r file; do
+            if [ "$1:${file##*/}" = native:patch ]; then continue; fi
             echo "${file#"$HERE"}"
             cat "$file"
         done

@@ -6,6 +6,8 @@ import judge
 from clients import Lines
 
 GUEST_PORT = 6379
+# A script that never ends looks at the clock only: README.md, threads.
+EXTRA = ["--limit", "clock_calls=1000"]
 
 
 def prepare(folder, _place, _port):
@@ -88,6 +90,13 @@ def transcript(port):
     other = Lines(port)
     said.append(other.ask(b"PUBLISH news hello\r\n"))
     said.extend(client.line() for _ in range(7))
+    # A script without end: others are told so, and can end it.
+    said.append(other.ask(b"CONFIG SET busy-reply-threshold 100\r\n"))
+    endless = Lines(port)
+    endless.send(b"EVAL \"while true do end\" 0\r\n")
+    judge.eventually("a script without end to be noticed", 30, lambda: other.ask(b"EXISTS a\r\n").startswith(b"-BUSY"))
+    said.append(other.ask(b"SCRIPT KILL\r\n"))
+    said.append(endless.line())
     return b"".join(said).replace(str(port).encode(), b"PORT")
 
 
