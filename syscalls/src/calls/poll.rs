@@ -25,8 +25,8 @@ const fn ready(bytes: u64) -> Readiness {
     Readiness::Ready { bytes, hangup: false }
 }
 
-/// So many polls in a row that find the same end a turn at the latest.
-const SAME_POLLS: u32 = 16;
+/// So many polls in a row that find the same again end a turn.
+const SAME_POLLS: u32 = 4;
 
 impl Ctx<'_> {
     /// Readiness is looked up anew at each attempt, so a wake-up for nothing does no harm. Events are written in the
