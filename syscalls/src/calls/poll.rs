@@ -145,8 +145,16 @@ impl Ctx<'_> {
         let object = match self.process.descriptors.get(fd).map(|file| &file.object) {
             // Most are sockets, and there are many of them.
             Ok(Object::Socket(slot)) => {
-                let Some(socket) = self.sockets.get(*slot) else { return Readiness::Failed(Errno::BadF) };
-                return told_by(socket.readiness(), WRITABLE, socket.room());
+                let Some(socket) = self.sockets.get_mut(*slot) else { return Readiness::Failed(Errno::BadF) };
+                let bits = socket.readiness();
+                // What is found is told: only a call that finds nothing waits. An end is told as ever.
+                if let Some(told) = &mut socket.options.room_told
+                    && bits & (WRITABLE | ALWAYS) == WRITABLE
+                    && std::mem::replace(told, true)
+                {
+                    return Readiness::Not;
+                }
+                return told_by(bits, WRITABLE, socket.room());
             }
             Ok(object) => *object,
             Err(errno) => return Readiness::Failed(errno),
