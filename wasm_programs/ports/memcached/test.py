@@ -8,7 +8,8 @@ GUEST_PORT = 11211
 
 
 def arguments(_folder, port):
-    return ["-u", "root", "-l", "0.0.0.0", "-p", str(port), "-U", "0", "-t", "1", "-m", "64"]
+    return ["-u", "root", "-l", "0.0.0.0", "-p", str(port), "-U", "0", "-t", "1", "-m", "64",
+            "-o", "no_lru_maintainer,no_lru_crawler,no_slab_reassign,no_hashexpand"]
 
 
 def transcript(port):

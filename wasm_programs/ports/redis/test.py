@@ -2,9 +2,12 @@
 
 import subprocess
 
+import judge
 from clients import Lines
 
 GUEST_PORT = 6379
+# A script that never ends looks at the clock only: README.md, threads.
+EXTRA = ["--limit", "clock_calls=1000"]
 
 
 def prepare(folder, _place, _port):
@@ -32,7 +35,8 @@ linsert l before 3 new
 lrange l 0 -1
 sadd s1 a b c d
 sadd s2 b c x
-sinter s1 s2
+sinterstore s3 s1 s2
+sort s3 alpha
 scard s1
 zadd z1 1 one 2.5 two 3 three
 zrange z1 0 -1 withscores
@@ -86,15 +90,29 @@ def transcript(port):
     other = Lines(port)
     said.append(other.ask(b"PUBLISH news hello\r\n"))
     said.extend(client.line() for _ in range(7))
+    # A script without end: others are told so, and can end it.
+    said.append(other.ask(b"CONFIG SET busy-reply-threshold 100\r\n"))
+    endless = Lines(port)
+    endless.send(b"EVAL \"while true do end\" 0\r\n")
+    judge.eventually("a script without end to be noticed", 30, lambda: other.ask(b"EXISTS a\r\n").startswith(b"-BUSY"))
+    said.append(other.ask(b"SCRIPT KILL\r\n"))
+    said.append(endless.line())
     return b"".join(said).replace(str(port).encode(), b"PORT")
 
 
 class Writer:
+    """Now and then the append-only file is written anew, and everything is saved; both take a while to be found done."""
+
     def __init__(self, port):
         self.client = Lines(port)
 
     def write(self, n):
         assert self.client.ask(b"RPUSH judged item%d\r\n" % n) == b":%d\r\n" % (n + 1)
+        if n % 50 == 20:
+            answer = self.client.ask(b"BGREWRITEAOF\r\n")
+            assert answer.startswith(b"+Background append only file rewriting") or b"already in progress" in answer, answer
+        if n % 50 == 45:
+            assert self.client.ask(b"SAVE\r\n") == b"+OK\r\n"
 
 
 def check(port, n):
@@ -103,3 +121,21 @@ def check(port, n):
     for item in range(n):
         client.line()
         assert client.line() == b"item%d\r\n" % item
+
+
+def files(native, folder, n):
+    """What the native program reads from the append-only file, and from what was saved last."""
+    for appendonly in ("yes", "no"):
+        port = judge.free_port()
+        arguments = [port, "--dir", folder / "db", "--appendonly", appendonly, "--save", "", "--bind", "127.0.0.1"]
+        server = judge.Program([str(native), "--port", *map(str, arguments)], folder / f"appendonly-{appendonly}.log")
+        try:
+            judge.eventually("the native program to read the cell's files", 30, lambda: server.alive() or ready(port))
+            if appendonly == "yes":
+                check(port, n)
+            else:
+                saved = int(Lines(port).ask(b"LLEN judged\r\n")[1:])
+                assert saved % 50 == 46 and n - 50 <= saved <= n, f"{saved} items are in the file that was saved last, of {n}"
+                check(port, saved)
+        finally:
+            server.stop(judge.signal.SIGKILL)

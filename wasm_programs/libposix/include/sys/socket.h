@@ -26,7 +26,8 @@
 #define SOL_UDP 17
 #define SOL_IPV6 41
 
-#define SOMAXCONN 128
+#undef SOMAXCONN
+#define SOMAXCONN 4096
 
 #define SO_DEBUG 1
 #define SO_REUSEADDR 2
