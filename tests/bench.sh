@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures replicode beside etcd, redis and Wasmtime on this machine and prints ratios; see docs/performance.md.
-#   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--json]     servers beside native builds of the same source
+#   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

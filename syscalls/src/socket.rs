@@ -61,6 +61,8 @@ pub(crate) struct Options {
     pub(crate) send_timeout: u64,
     /// `SO_LINGER`: whether, and for how many seconds.
     pub(crate) linger: Option<u32>,
+    /// `POLL_ROOM_ONCE`: whether `poll_oneoff` has told of the room that there is.
+    pub(crate) room_told: Option<bool>,
     /// Options that are told again and nothing else, by level and number, where they differ from their defaults.
     pub(crate) kept: BTreeMap<(u32, u32), u32>,
 }

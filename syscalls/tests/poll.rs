@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
-use common::{EPOCH, EVENTS, Guest, OUT, SUBS};
+use common::{BUF, EPOCH, EVENTS, Guest, OUT, SUBS};
 use replicode_log::{Ingress, Limits};
 use replicode_syscalls::{Call, Errno};
 
@@ -103,6 +103,57 @@ fn sockets_are_ready_when_a_call_would_not_wait() {
     finds(&mut guest, &both, &[(0, 0, 1, 0, false), (1, 0, 2, 10, false)]);
     guest.ok(Call::SockShutdown { fd, how: 2 });
     finds(&mut guest, &both, &[(0, 0, 1, 0, true), (1, 0, 2, 10, true)]);
+}
+
+/// What a reactor wants that subscribes to everything at once: news of room, which is there nearly always.
+#[test]
+fn room_is_told_of_once_where_that_was_asked_for() {
+    let mut guest = Guest::new();
+    let (listener, of) = guest.listen(80, 5);
+    let option = |guest: &mut Guest, fd, on: u8| {
+        guest.put(BUF, &[on, 0, 0, 0]);
+        guest.ok(Call::BsdSetsockopt { fd, level: 0x6c70_6572, option: 1, value: BUF, value_len: 4 });
+    };
+    option(&mut guest, listener, 1);
+    // Accepted sockets are like their listener in that, too.
+    let sock = guest.incoming(of);
+    let fd = guest.accept(listener);
+    let both = [Sub::Read(fd), Sub::Write(fd)];
+    let room = |n| (1, 0, 2, n, false);
+    finds(&mut guest, &both, &[room(1000)]);
+    finds(&mut guest, &both, &[]);
+    guest.data(sock, b"abc");
+    finds(&mut guest, &both, &[(0, 0, 1, 3, false)]);
+    guest.recv(fd, 3, 0);
+    guest.write(fd, &[0; 400]);
+    guest.deliver(Ingress::Acked { sock, offset: 400 });
+    finds(&mut guest, &both, &[]);
+    // Who has met the end of it waits for more, and a wait ends with it.
+    guest.fd_flags(fd, 4);
+    let send = guest.send_call(fd, &[0; 1001], 0);
+    assert_eq!(guest.ok(send), 1000);
+    let call = poll(&mut guest, &both);
+    guest.waits(call);
+    guest.sleeps();
+    guest.deliver(Ingress::Acked { sock, offset: 410 });
+    guest.resumed();
+    guest.ok(call);
+    assert_eq!(events(&guest), [room(10)]);
+    guest.waits(call);
+    guest.sleeps();
+    option(&mut guest, fd, 1);
+    finds(&mut guest, &both, &[room(10)]);
+    option(&mut guest, fd, 0);
+    for _ in 0..2 {
+        finds(&mut guest, &both, &[room(10)]);
+    }
+    // An end is told of for as long as it lasts.
+    option(&mut guest, fd, 1);
+    finds(&mut guest, &both, &[room(10)]);
+    guest.deliver(Ingress::Reset { sock });
+    for _ in 0..2 {
+        finds(&mut guest, &both, &[(0, 0, 1, 0, true), (1, 0, 2, 10, true)]);
+    }
 }
 
 #[test]

@@ -329,7 +329,7 @@ imports! {
         fd: u32 = Arg::Fd, level: u32 = Arg::Flags(FlagSet::Level), option: u32 = Arg::Option, value: u32 = Arg::OptionValue,
         value_len: u32 = Arg::Len)
         -> Value, Normalised,
-        "time-outs follow the log's clock; keepalive is asked of the gateway; what has no meaning here is kept and ignored";
+        "time-outs follow the log's clock; keepalive is asked of the gateway; what has no meaning here is kept and ignored; level 0x6c706572, option 1, is ours: `poll_oneoff` tells of room for writing once, and again after a write that found none";
     "replicode_sock_v1" "resolve" BsdResolve(
         name: u32 = Arg::Path, name_len: u32 = Arg::Len, addrs: u32 = Arg::Out, max: u32 = Arg::Size)
         -> Value, Normalised,

@@ -202,6 +202,10 @@ pub mod socket {
     pub const TCP_KEEPCNT: u32 = 6;
     pub const TCP_QUICKACK: u32 = 12;
     pub const TCP_FASTOPEN: u32 = 23;
+    /// Options that Linux does not have.
+    pub const SOL_REPLICODE: u32 = 0x6c70_6572;
+    /// `poll_oneoff` tells of room for writing when there is news of it, not for as long as there is some.
+    pub const POLL_ROOM_ONCE: u32 = 1;
     pub const IPPROTO_IP: u32 = 0;
     pub const IP_TOS: u32 = 1;
     pub const IP_TTL: u32 = 2;

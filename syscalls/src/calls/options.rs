@@ -84,6 +84,7 @@ impl Ctx<'_> {
                 self.tell(out, &value[..n as usize])?;
                 return self.tell_u32(len, n);
             }
+            (c::SOL_REPLICODE, c::POLL_ROOM_ONCE) => options.room_told.is_some().into(),
             (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep.on.into(),
             (c::SOL_SOCKET, c::SO_TYPE) => c::SOCK_STREAM,
             (c::SOL_SOCKET, c::SO_PROTOCOL) => c::IPPROTO_TCP,
@@ -133,6 +134,8 @@ impl Ctx<'_> {
         let wanted = socket.options.keep.wanted();
         let options = &mut socket.options;
         match (level, name) {
+            // Set again, it tells again.
+            (c::SOL_REPLICODE, c::POLL_ROOM_ONCE) => options.room_told = (number != 0).then_some(false),
             (c::SOL_SOCKET, c::SO_KEEPALIVE) => options.keep.on = number != 0,
             (c::SOL_SOCKET, c::SO_RCVTIMEO) => options.recv_timeout = timeval(bytes)?,
             (c::SOL_SOCKET, c::SO_SNDTIMEO) => options.send_timeout = timeval(bytes)?,

@@ -25,8 +25,8 @@ const fn ready(bytes: u64) -> Readiness {
     Readiness::Ready { bytes, hangup: false }
 }
 
-/// So many polls in a row that find the same end a turn at the latest.
-const SAME_POLLS: u32 = 16;
+/// So many polls in a row that find the same again end a turn.
+const SAME_POLLS: u32 = 4;
 
 impl Ctx<'_> {
     /// Readiness is looked up anew at each attempt, so a wake-up for nothing does no harm. Events are written in the
@@ -145,8 +145,16 @@ impl Ctx<'_> {
         let object = match self.process.descriptors.get(fd).map(|file| &file.object) {
             // Most are sockets, and there are many of them.
             Ok(Object::Socket(slot)) => {
-                let Some(socket) = self.sockets.get(*slot) else { return Readiness::Failed(Errno::BadF) };
-                return told_by(socket.readiness(), WRITABLE, socket.room());
+                let Some(socket) = self.sockets.get_mut(*slot) else { return Readiness::Failed(Errno::BadF) };
+                let bits = socket.readiness();
+                // What is found is told: only a call that finds nothing waits. An end is told as ever.
+                if let Some(told) = &mut socket.options.room_told
+                    && bits & (WRITABLE | ALWAYS) == WRITABLE
+                    && std::mem::replace(told, true)
+                {
+                    return Readiness::Not;
+                }
+                return told_by(bits, WRITABLE, socket.room());
             }
             Ok(object) => *object,
             Err(errno) => return Readiness::Failed(errno),

@@ -126,6 +126,11 @@ impl Ctx<'_> {
             self.process.turn.fruitless = 0;
         }
         let moved = self.moved.bytes as usize;
+        if moved < want
+            && let Some(told) = &mut socket.options.room_told
+        {
+            *told = false;
+        }
         if moved == want || moved > 0 && nonblocking {
             return Ok(moved as u32);
         }

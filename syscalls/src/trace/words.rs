@@ -218,6 +218,7 @@ impl fmt::Display for OptionName {
             (c::IPPROTO_TCP, c::TCP_CORK) => "TCP_CORK",
             (c::IPPROTO_TCP, c::TCP_QUICKACK) => "TCP_QUICKACK",
             (c::IPPROTO_TCP, c::TCP_FASTOPEN) => "TCP_FASTOPEN",
+            (c::SOL_REPLICODE, c::POLL_ROOM_ONCE) => "POLL_ROOM_ONCE",
             (c::IPPROTO_IP, c::IP_TOS) => "IP_TOS",
             (c::IPPROTO_IP, c::IP_TTL) => "IP_TTL",
             (c::IPPROTO_IPV6, c::IPV6_V6ONLY) => "IPV6_V6ONLY",

@@ -26,9 +26,9 @@ def run_one(job):
     child = subprocess.Popen([sys.executable, script, *ports], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, start_new_session=True)
     try:
-        said, _ = child.communicate(timeout=90)
+        said, _ = child.communicate(timeout=300)
     except subprocess.TimeoutExpired:
-        said = b"it did not end within 90 s"
+        said = b"it did not end within 300 s"
     try:
         os.killpg(child.pid, signal.SIGKILL)  # brokers that a failed test left
     except ProcessLookupError:

@@ -28,6 +28,9 @@ OperCanUseMode = yes
 Name = #fixed
 Topic = the fixed topic
 Modes = tn
+[Channel]
+Name = #kept
+Modes = n
 """
 
 

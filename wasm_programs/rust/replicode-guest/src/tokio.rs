@@ -77,7 +77,7 @@ pub async fn connect(addr: impl Into<SocketAddr>) -> io::Result<net::TcpStream> 
     #[cfg(target_os = "wasi")]
     {
         use std::os::fd::AsRawFd;
-        let stream = net::TcpStream::from_std(crate::wasi::start_connect(addr.into())?)?;
+        let stream = self::stream(crate::wasi::start_connect(addr.into())?)?;
         stream.writable().await?;
         crate::wasi::take_error(stream.as_raw_fd())?;
         Ok(stream)
@@ -98,14 +98,19 @@ pub fn inherited_listeners() -> io::Result<Vec<net::TcpListener>> {
 /// When it cannot be made non-blocking, or there is no runtime.
 pub fn listener(listener: std::net::TcpListener) -> io::Result<net::TcpListener> {
     listener.set_nonblocking(true)?;
+    #[cfg(target_os = "wasi")]
+    crate::wasi::tell_room_once(std::os::fd::AsRawFd::as_raw_fd(&listener));
     net::TcpListener::from_std(listener)
 }
 
-/// Takes over a stream of the standard library.
+/// Takes over a stream of the standard library: also one that was tokio's before, which is to be taken over here and not
+/// by tokio's own `from_std`, as it may have been told already that it can be written to.
 ///
 /// # Errors
 /// When it cannot be made non-blocking, or there is no runtime.
 pub fn stream(stream: std::net::TcpStream) -> io::Result<net::TcpStream> {
     stream.set_nonblocking(true)?;
+    #[cfg(target_os = "wasi")]
+    crate::wasi::tell_room_once(std::os::fd::AsRawFd::as_raw_fd(&stream));
     net::TcpStream::from_std(stream)
 }

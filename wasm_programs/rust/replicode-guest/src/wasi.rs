@@ -17,6 +17,11 @@ const SO_REUSEADDR: i32 = 2;
 const SO_ERROR: i32 = 4;
 const IPPROTO_TCP: i32 = 6;
 const TCP_NODELAY: i32 = 1;
+/// Options of the runtime, and one of them.
+#[cfg(feature = "tokio")]
+const SOL_REPLICODE: i32 = 0x6c70_6572;
+#[cfg(feature = "tokio")]
+const POLL_ROOM_ONCE: i32 = 1;
 
 /// Sizes of `struct sockaddr_in` and `struct sockaddr_in6`.
 const IN_SIZE: usize = 16;
@@ -96,6 +101,14 @@ pub fn start_connect(addr: SocketAddr) -> io::Result<TcpStream> {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
         _ => Ok(socket.into()),
     }
+}
+
+/// Has `poll_oneoff` tell of room for writing when there is news of it, not for as long as there is some: on wasip1 mio
+/// subscribes to both directions of every socket, and takes what it is told for news, as from epoll. Accepted sockets are
+/// like their listener in that. A runtime that does not know of it tells more often than need be, which is slow and right.
+#[cfg(feature = "tokio")]
+pub fn tell_room_once(fd: RawFd) {
+    let _ = ffi::setsockopt(fd, SOL_REPLICODE, POLL_ROOM_ONCE, 1);
 }
 
 /// The error a socket has met since it was last asked, for example in connecting.
