@@ -1,0 +1,6 @@
+//! Clients of the Paxos cluster: one by hand, many as a load, and the judge of what they saw.
+
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod history;
