@@ -6,36 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::fmt;
 use std::io::{self, Write};
 
-/// Where a request stands in the one order of all requests: its slot, and its index in the batch of that slot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "(u64, u32)", into = "(u64, u32)")]
-pub struct Place {
-    /// The slot of the log.
-    pub slot: u64,
-    /// The index in the batch that was chosen for that slot.
-    pub index: u32,
-}
-
-impl From<(u64, u32)> for Place {
-    fn from((slot, index): (u64, u32)) -> Self {
-        Self { slot, index }
-    }
-}
-
-impl From<Place> for (u64, u32) {
-    fn from(place: Place) -> Self {
-        (place.slot, place.index)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.slot, self.index)
-    }
-}
+/// Where a request stands in the one order of all applied requests, from 1. A key's version is the place of its last write.
+pub type Place = u64;
 
 /// The first line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +27,8 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
+    /// Begin the session.
+    Open,
     /// Write a value.
     Put,
     /// Read it.
@@ -68,6 +44,7 @@ impl Op {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Open => "open",
             Self::Put => "put",
             Self::Get => "get",
             Self::Delete => "delete",
@@ -113,11 +90,11 @@ pub struct Entry<'a> {
     /// The logical client: its session's id, 32 hexadecimal digits.
     #[serde(borrow)]
     pub client: Cow<'a, str>,
-    /// The request's number in that session, from 1.
+    /// The request's number in that session: 1 for `open`, then one more each time.
     pub seq: u64,
     /// What was asked.
     pub op: Op,
-    /// Of which key.
+    /// Of which key; empty for `open`.
     #[serde(borrow)]
     pub key: Cow<'a, str>,
     /// The value to write (`put`, `cas`).
@@ -204,11 +181,8 @@ fn place(out: &mut Vec<u8>, name: &str, place: Option<Place>) {
     let Some(place) = place else { return };
     out.extend_from_slice(b",\"");
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":[");
-    number(out, place.slot);
-    out.push(b',');
-    number(out, place.index.into());
-    out.push(b']');
+    out.extend_from_slice(b"\":");
+    number(out, place);
 }
 
 fn text(out: &mut Vec<u8>, name: &str, value: &str) {
@@ -298,7 +272,7 @@ mod tests {
                 ended: u64::MAX,
                 tries: 3,
                 end: Ending::Differs,
-                place: Some(Place { slot: 12, index: 3 }),
+                place: Some(12),
                 found: None,
                 got: None,
                 why: None,
@@ -314,8 +288,8 @@ mod tests {
                 ended: 9,
                 tries: 1,
                 end: Ending::Ok,
-                place: Some(Place { slot: u64::MAX, index: u32::MAX }),
-                found: Some(Place { slot: 1, index: 0 }),
+                place: Some(u64::MAX),
+                found: Some(1),
                 got: Some("v".into()),
                 why: Some("no".into()),
             },

@@ -4,3 +4,6 @@
 
 pub mod check;
 pub mod history;
+pub mod latency;
+pub mod report;
+pub mod workload;

@@ -42,7 +42,7 @@ impl Request {
     /// Whether it was executed and wrote or removed something.
     #[must_use]
     pub fn writes(&self) -> bool {
-        self.op != Op::Get && self.end == Ending::Ok
+        !matches!(self.op, Op::Open | Op::Get) && self.end == Ending::Ok
     }
 }
 

@@ -8,10 +8,14 @@
 //! 2. [`replay`]: all requests, executed in the order of their places on an empty map, give every client the answer that it got;
 //! 3. [`realtime`]: a request that was answered before another one was sent stands before it.
 //!
+//! Where the histories are those of *all* clients (`whole`), a fourth pass, [`holes`], counts the places: one that no client
+//! was told is a request that was executed once more, even if nobody ever saw its effect.
+//!
 //! The second and the third together are linearizability; with the first, exactly-once execution per session. The
 //! clients' own words are all that is believed: a cluster that invents places is found out by the values, and one that
 //! invents values by the requests, since each written value names the request that wrote it.
 
+mod holes;
 mod load;
 mod realtime;
 mod replay;
@@ -115,9 +119,9 @@ impl Verdict {
     }
 }
 
-/// Judges `histories`.
+/// Judges `histories`; `whole` says that they are those of all clients there were from the first request in them to the last.
 #[must_use]
-pub fn judge(histories: &Histories) -> Verdict {
+pub fn judge(histories: &Histories, whole: bool) -> Verdict {
     let mut verdict = Verdict::default();
     let mut order: Vec<u32> = (0..histories.requests.len() as u32).collect();
     order.retain(|at| histories.requests[*at as usize].place.is_some());
@@ -125,5 +129,8 @@ pub fn judge(histories: &Histories) -> Verdict {
     sessions::check(histories, &mut verdict);
     replay::check(histories, &order, &mut verdict);
     realtime::check(histories, &mut verdict);
+    if whole {
+        holes::check(histories, &order, &mut verdict);
+    }
     verdict
 }

@@ -35,7 +35,7 @@ impl Unanswered {
     fn of(histories: &Histories) -> Self {
         let mut all = Self { writes: HashMap::new(), left: HashMap::new() };
         for (at, request) in histories.requests.iter().enumerate() {
-            if request.end != Ending::Unknown || request.op == Op::Get {
+            if request.end != Ending::Unknown || matches!(request.op, Op::Open | Op::Get) {
                 continue;
             }
             let left = all.left.entry(request.key).or_default();
@@ -100,6 +100,12 @@ pub(super) fn check(histories: &Histories, order: &[u32], verdict: &mut Verdict)
             verdict.add(Kind::Wrong, at, &mut first, || format!("another request was executed at {place} too"));
         }
         before = Some(place);
+        if request.op == Op::Open {
+            if request.end != Ending::Ok {
+                verdict.add(Kind::Wrong, at, &mut first, || "a session is opened or not, nothing else".to_owned());
+            }
+            continue;
+        }
         if let Err((kind, text)) = replay.step(request, place) {
             verdict.add(kind, at, &mut first, || text);
         }
