@@ -4,7 +4,7 @@
 //! `RUN-CLIENT-SEQ`, then dots up to the wanted size. The dots are left out in histories, after they have been checked.
 
 use crate::history::Op;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 /// How often which operation is asked, in parts of the whole.
@@ -37,6 +37,13 @@ impl FromStr for Mix {
             return Err(format!("the mix '{text}' holds nothing: at least one part must be more than 0"));
         }
         Ok(Self { parts })
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = OPS.iter().zip(self.parts).map(|(op, part)| format!("{}={part}", op.name())).collect();
+        f.write_str(&parts.join(","))
     }
 }
 
@@ -99,15 +106,30 @@ impl Workload {
         let _ = write!(out, "key:{number:08}");
     }
 
-    /// Writes the value of a request, without and with its dots; the number of bytes without.
-    pub fn value(&self, client: u64, seq: u64, out: &mut String) -> usize {
+    /// Writes the value of a request, without its dots.
+    pub fn name_of(&self, client: u64, seq: u64, out: &mut String) {
         out.clear();
         let _ = write!(out, "{}-{client}-{seq}", self.run);
-        let name = out.len();
+    }
+
+    /// Writes the value of a request.
+    pub fn value(&self, client: u64, seq: u64, out: &mut String) {
+        self.name_of(client, seq, out);
+        self.dots(out);
+    }
+
+    /// Writes the value of that name.
+    pub fn fill(&self, name: &str, out: &mut String) {
+        out.clear();
+        out.push_str(name);
+        self.dots(out);
+    }
+
+    fn dots(&self, out: &mut String) {
+        const DOTS: &str = "................................................................";
         while out.len() < self.value_bytes {
-            out.push('.');
+            out.push_str(&DOTS[..DOTS.len().min(self.value_bytes - out.len())]);
         }
-        name
     }
 
     /// The name in a value, if the rest of it is as it was written.
@@ -127,6 +149,8 @@ mod tests {
     #[test]
     fn a_mix_is_what_it_says() {
         assert_eq!("put=50,get=40,cas=10".parse::<Mix>().unwrap(), Mix::default());
+        let mix: Mix = "delete=7,put=1".parse().unwrap();
+        assert_eq!(mix.to_string().parse::<Mix>().unwrap(), mix);
         for wrong in ["", "put", "put=x", "set=1", "put=0", "put=-1", "put=50;get=50"] {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }
@@ -160,14 +184,14 @@ mod tests {
     fn a_value_names_its_request_and_shows_when_it_is_damaged() {
         let workload = Workload { mix: Mix::default(), keys: 1, value_bytes: 24, run: "r1".to_owned() };
         let mut value = String::new();
-        let name = workload.value(3, 12, &mut value);
-        assert_eq!((&value[..name], value.len()), ("r1-3-12", 24));
+        workload.value(3, 12, &mut value);
+        assert_eq!(value, "r1-3-12.................");
         assert_eq!(workload.name(value.as_bytes()), Some("r1-3-12"));
         assert_eq!(workload.name(&value.as_bytes()[..23]), None);
         assert_eq!(workload.name(value.replace("..", ".x").as_bytes()), None);
         let long = Workload { value_bytes: 3, ..workload };
-        let name = long.value(3, 12, &mut value);
-        assert_eq!((value.as_str(), name), ("r1-3-12", 7));
+        long.value(3, 12, &mut value);
+        assert_eq!(value, "r1-3-12");
         assert_eq!(long.name(value.as_bytes()), Some("r1-3-12"));
     }
 }
