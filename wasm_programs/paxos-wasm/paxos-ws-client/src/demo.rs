@@ -153,7 +153,8 @@ pub fn run(settings: &Settings) -> Result<bool, String> {
     );
     let began = Instant::now();
     let mut last = None;
-    let sum = wait(start(settings, commands)?, |answered| show_progress(began, answered, settings.requests, &mut last))?;
+    let sum =
+        wait(start(settings, commands)?, |answered| show_progress(began, answered, settings.requests, &mut last))?;
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }

@@ -94,7 +94,8 @@ impl Session {
                 for reply in Replies::new(bytes) {
                     let reply = reply.map_err(|e| format!("a reply of the cluster cannot be read: {e}"))?;
                     if reply.client == id && reply.seq == seq {
-                        answer = Some(Answer { index: reply.index, version: reply.version, end: End::of(&reply.outcome) });
+                        answer =
+                            Some(Answer { index: reply.index, version: reply.version, end: End::of(&reply.outcome) });
                     }
                 }
                 Ok(())
@@ -122,7 +123,9 @@ impl End {
             Outcome::Absent => Self::Absent,
             Outcome::Mismatch(value) => Self::Differs(Some(value.to_vec())),
             Outcome::MismatchAbsent => Self::Differs(None),
-            Outcome::Stale => Self::Refused("an old retry: a later request of this session has been executed".to_owned()),
+            Outcome::Stale => {
+                Self::Refused("an old retry: a later request of this session has been executed".to_owned())
+            }
             Outcome::Gap => Self::Refused("a sequence number of this session was left out".to_owned()),
             Outcome::UnknownSession => {
                 Self::Refused("the cluster does not know this session: it was never opened, or forgotten".to_owned())

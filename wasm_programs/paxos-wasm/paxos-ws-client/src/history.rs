@@ -300,7 +300,11 @@ mod tests {
             let line = String::from_utf8(line).unwrap();
             let read: Entry<'_> = serde_json::from_str(&line).unwrap();
             assert_eq!(&read, entry);
-            assert_eq!(line.trim_end(), serde_json::to_string(entry).unwrap(), "the general serializer writes the same");
+            assert_eq!(
+                line.trim_end(),
+                serde_json::to_string(entry).unwrap(),
+                "the general serializer writes the same"
+            );
         }
     }
 }

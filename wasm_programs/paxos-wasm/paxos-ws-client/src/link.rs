@@ -161,7 +161,11 @@ impl Link {
     ///
     /// # Errors
     /// When the cluster refuses this client for good.
-    pub fn hear(&mut self, wait: Duration, mut replies: impl FnMut(&[u8]) -> Result<(), String>) -> Result<Heard, String> {
+    pub fn hear(
+        &mut self,
+        wait: Duration,
+        mut replies: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<Heard, String> {
         let Some(line) = &mut self.line else { return Ok(Heard::Lost) };
         if line.wait != wait {
             line.wait = wait;
@@ -173,7 +177,12 @@ impl Link {
         let lost = match line.reader.read(|buffer| stream.read(buffer)) {
             Ok(0) => Some("it closed the connection".to_owned()),
             Ok(_) => None,
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+                ) =>
+            {
                 return Ok(Heard::Nothing);
             }
             Err(e) => Some(format!("the connection broke: {e}")),
@@ -202,7 +211,9 @@ impl Link {
                 line.greeted = true;
                 continue;
             }
-            match ClientFrame::decode(body).map_err(|e| format!("node {node} does not speak the protocol of clients: {e}"))? {
+            match ClientFrame::decode(body)
+                .map_err(|e| format!("node {node} does not speak the protocol of clients: {e}"))?
+            {
                 ClientFrame::Replies(bytes) => {
                     (self.fruitless, self.pause) = (0, PAUSE.0);
                     replies(bytes)?;
@@ -217,7 +228,9 @@ impl Link {
                     return Ok(Heard::Lost);
                 }
                 ClientFrame::Refused(why) => return Err(format!("node {node} refuses: {why}")),
-                ClientFrame::Request(_) => return Err(format!("node {node} sends requests: it is no node of a cluster")),
+                ClientFrame::Request(_) => {
+                    return Err(format!("node {node} sends requests: it is no node of a cluster"));
+                }
             }
         }
     }

@@ -139,9 +139,10 @@ impl Load {
                 tries: 0,
             })
             .collect::<Vec<_>>();
-        let history = settings.history.as_ref().map(|path| {
-            Writer::create(path).map_err(|e| format!("cannot write the history {}: {e}", path.display()))
-        });
+        let history = settings
+            .history
+            .as_ref()
+            .map(|path| Writer::create(path).map_err(|e| format!("cannot write the history {}: {e}", path.display())));
         let seen = vec![String::new(); settings.workload.keys as usize];
         Ok(Self {
             ready: Vec::with_capacity(clients.len()),

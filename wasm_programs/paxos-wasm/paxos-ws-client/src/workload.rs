@@ -28,7 +28,8 @@ impl FromStr for Mix {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut parts = [0u32; 4];
         for part in text.split(',') {
-            let wrong = || format!("a mix is written as put=50,get=40,cas=10, with put, get, delete and cas; not '{part}'");
+            let wrong =
+                || format!("a mix is written as put=50,get=40,cas=10, with put, get, delete and cas; not '{part}'");
             let (name, share) = part.split_once('=').ok_or_else(wrong)?;
             let at = OPS.iter().position(|op| op.name() == name).ok_or_else(wrong)?;
             parts[at] = share.parse().ok().filter(|share| *share <= 1_000_000).ok_or_else(wrong)?;
@@ -154,8 +155,12 @@ mod tests {
         for wrong in ["", "put", "put=x", "set=1", "put=0", "put=-1", "put=50;get=50"] {
             assert!(wrong.parse::<Mix>().is_err(), "{wrong}");
         }
-        let workload =
-            Workload { mix: "put=1,get=2,delete=3,cas=4".parse().unwrap(), keys: 10, value_bytes: 0, run: String::new() };
+        let workload = Workload {
+            mix: "put=1,get=2,delete=3,cas=4".parse().unwrap(),
+            keys: 10,
+            value_bytes: 0,
+            run: String::new(),
+        };
         let mut dice = Dice::new(7, 0);
         let (mut ops, mut keys) = ([0u32; 4], [0u32; 10]);
         for _ in 0..100_000 {

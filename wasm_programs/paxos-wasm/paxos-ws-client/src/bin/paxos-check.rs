@@ -35,7 +35,8 @@ fn load(paths: &[PathBuf]) -> Result<Histories, String> {
     let mut histories = Histories::default();
     for path in paths {
         if path.is_dir() {
-            let list = std::fs::read_dir(path).map_err(|e| format!("cannot read the folder {}: {e}", path.display()))?;
+            let list =
+                std::fs::read_dir(path).map_err(|e| format!("cannot read the folder {}: {e}", path.display()))?;
             let mut files: Vec<PathBuf> = list.filter_map(|entry| Some(entry.ok()?.path())).collect();
             files.retain(|file| file.extension().is_some_and(|end| end == "jsonl"));
             files.sort();

@@ -297,7 +297,8 @@ fn demo(
     ];
     let arguments = pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
-    let result = demo::run(&demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone() });
+    let result =
+        demo::run(&demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone() });
     if own && matches!(result, Ok(true)) {
         // Bad ones are kept, to be looked at.
         let _ = std::fs::remove_dir_all(&folder);
@@ -310,7 +311,8 @@ fn demo(
 fn sum(cluster: &Cluster, files: &[PathBuf]) -> Result<u8, String> {
     let mut sum = Report::default();
     for file in files {
-        let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read the report {}: {e}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).map_err(|e| format!("cannot read the report {}: {e}", file.display()))?;
         let report = serde_json::from_str(&text)
             .map_err(|e| format!("{} is no report of bench --report: {e}", file.display()))?;
         sum.merge(&report);
@@ -322,16 +324,18 @@ fn sum(cluster: &Cluster, files: &[PathBuf]) -> Result<u8, String> {
 fn main() -> ExitCode {
     let Cli { cluster, command } = Cli::parse();
     let result = match command {
-        Command::Put { key, value } => {
-            by_hand(&cluster, Op::Put { key: key.as_bytes(), value: value.as_bytes() })
-        }
+        Command::Put { key, value } => by_hand(&cluster, Op::Put { key: key.as_bytes(), value: value.as_bytes() }),
         Command::Get { key } => by_hand(&cluster, Op::Get { key: key.as_bytes() }),
         Command::Delete { key } => by_hand(&cluster, Op::Delete { key: key.as_bytes() }),
         Command::Cas { key, expected, value, absent } => {
             let value = value.or(absent).unwrap_or_default();
             by_hand(
                 &cluster,
-                Op::Cas { key: key.as_bytes(), expected: expected.as_deref().map(str::as_bytes), value: value.as_bytes() },
+                Op::Cas {
+                    key: key.as_bytes(),
+                    expected: expected.as_deref().map(str::as_bytes),
+                    value: value.as_bytes(),
+                },
             )
         }
         Command::Bench(args) => bench(&cluster, args),

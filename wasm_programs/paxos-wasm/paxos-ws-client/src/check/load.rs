@@ -125,8 +125,8 @@ impl Histories {
                 self.files.push((name.to_owned(), clock));
                 continue;
             }
-            let entry: Entry<'_> =
-                serde_json::from_str(&line).map_err(|e| format!("line {at} of {name} is no entry of a history: {e}"))?;
+            let entry: Entry<'_> = serde_json::from_str(&line)
+                .map_err(|e| format!("line {at} of {name} is no entry of a history: {e}"))?;
             self.push(file, at, &entry).map_err(|e| format!("line {at} of {name}: {e}"))?;
         }
         if at == 1 {

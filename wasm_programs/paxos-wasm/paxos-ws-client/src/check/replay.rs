@@ -51,11 +51,21 @@ impl Unanswered {
     }
 
     fn take_write(&mut self, key: u32) -> bool {
-        self.left.get_mut(&key).is_some_and(|left| left.0 > 0 && { left.0 -= 1; true })
+        self.left.get_mut(&key).is_some_and(|left| {
+            left.0 > 0 && {
+                left.0 -= 1;
+                true
+            }
+        })
     }
 
     fn take_delete(&mut self, key: u32) -> bool {
-        self.left.get_mut(&key).is_some_and(|left| left.1 > 0 && { left.1 -= 1; true })
+        self.left.get_mut(&key).is_some_and(|left| {
+            left.1 > 0 && {
+                left.1 -= 1;
+                true
+            }
+        })
     }
 }
 
@@ -78,11 +88,15 @@ pub(super) fn check(histories: &Histories, order: &[u32], verdict: &mut Verdict)
     let mut first = true;
     for at in order.iter().map(|at| *at as usize) {
         let request = &histories.requests[at];
-        if request.writes() && let Some(value) = request.value
+        if request.writes()
+            && let Some(value) = request.value
             && let Some(other) = writers.insert(value, at)
         {
             verdict.add(Kind::Wrong, at, &mut first, || {
-                format!("the same value was written by another request; no judgement without unique values: {}", histories.describe(other))
+                format!(
+                    "the same value was written by another request; no judgement without unique values: {}",
+                    histories.describe(other)
+                )
             });
         }
         if let (Some(found), Some(place)) = (request.found, request.place) {
@@ -152,9 +166,7 @@ impl Replay<'_> {
             },
             // Before the first request that tells what a key holds, it holds what was there before.
             (Some(found), None) if matches!(held, Held::Untold) && found < self.begin => None,
-            (Some(found), version) if version.is_none_or(|version| version < found) => {
-                self.newcomer(request, found)?
-            }
+            (Some(found), version) if version.is_none_or(|version| version < found) => self.newcomer(request, found)?,
             (found, Some(version)) => return self.missing(request, place, found, version),
             (None | Some(_), None) => None,
         };
@@ -169,7 +181,14 @@ impl Replay<'_> {
         match (request.op, request.end) {
             (Op::Get, _) if request.got != Some(value) => {
                 let got = request.got.map_or("", text);
-                Err((Kind::Wrong, format!("version {} of this key holds {}, not {got}", request.found.unwrap_or_default(), text(value))))
+                Err((
+                    Kind::Wrong,
+                    format!(
+                        "version {} of this key holds {}, not {got}",
+                        request.found.unwrap_or_default(),
+                        text(value)
+                    ),
+                ))
             }
             (Op::Cas, Ending::Ok) if request.expected != Some(value) => {
                 Err((Kind::Wrong, format!("it wrote, although the key held {}", text(value))))
@@ -211,7 +230,10 @@ impl Replay<'_> {
             let place = self.histories.requests[*writer].place.unwrap_or_default();
             let text = self.histories.describe(*writer);
             return Err(if self.histories.requests[*writer].key == request.key {
-                (Kind::Doubled, format!("it found at {found} what was written at {place}: the request was executed twice: {text}"))
+                (
+                    Kind::Doubled,
+                    format!("it found at {found} what was written at {place}: the request was executed twice: {text}"),
+                )
             } else {
                 (Kind::Wrong, format!("it found what was written for another key: {text}"))
             });
@@ -224,7 +246,9 @@ impl Replay<'_> {
             if let Some(version) = version.filter(|version| *version != found) {
                 return Err((
                     Kind::Doubled,
-                    format!("it found at {found} what had been found at {version} before: the request was executed twice: {text}"),
+                    format!(
+                        "it found at {found} what had been found at {version} before: the request was executed twice: {text}"
+                    ),
                 ));
             }
             *version = Some(found);

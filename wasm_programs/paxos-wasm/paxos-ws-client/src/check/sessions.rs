@@ -14,9 +14,9 @@ pub(super) fn check(histories: &Histories, verdict: &mut Verdict) {
             Ending::Unknown => {
                 verdict.add(Kind::Unanswered, at, &mut unanswered, || "it was never answered".to_owned());
             }
-            Ending::Refused => verdict.add(Kind::Refused, at, &mut refused, || {
-                format!("it was refused: {}", histories.why(at))
-            }),
+            Ending::Refused => {
+                verdict.add(Kind::Refused, at, &mut refused, || format!("it was refused: {}", histories.why(at)))
+            }
             Ending::Ok | Ending::Absent | Ending::Differs => {}
         }
         let (seq, place) = &mut last[request.session as usize];
@@ -31,7 +31,9 @@ pub(super) fn check(histories: &Histories, verdict: &mut Verdict) {
             if request.place <= *place {
                 let before = place.unwrap_or_default();
                 verdict.add(Kind::Wrong, at, &mut first, || {
-                    format!("it was executed not after the same client's request before it, which was executed at {before}")
+                    format!(
+                        "it was executed not after the same client's request before it, which was executed at {before}"
+                    )
                 });
             }
             *place = request.place;

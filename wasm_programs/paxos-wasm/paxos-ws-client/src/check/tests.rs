@@ -174,8 +174,16 @@ impl Run {
             Some(Bug::OldRead | Bug::OldReadNewPlace) if op == Op::Get => {
                 // The latest state in which this key was different, if that was over before the read was sent.
                 let version = held.as_ref().map(|(_, version)| *version);
-                let old = self.older.iter().rev().skip(12).find(|(_, map)| map.get(&key).map(|(_, v)| *v) != version).cloned();
-                if let Some((old_place, map)) = old && plants(self, true) {
+                let old = self
+                    .older
+                    .iter()
+                    .rev()
+                    .skip(12)
+                    .find(|(_, map)| map.get(&key).map(|(_, v)| *v) != version)
+                    .cloned();
+                if let Some((old_place, map)) = old
+                    && plants(self, true)
+                {
                     let held = map.get(&key).cloned();
                     entry.found = held.as_ref().map(|(_, version)| *version);
                     entry.end = if held.is_some() { Ending::Ok } else { Ending::Absent };
@@ -345,7 +353,9 @@ fn clocks_of_different_machines_are_not_compared() {
     let judged = |clock: &str| {
         let mut histories = Histories::default();
         histories.add("a", format!("{{\"history\":1,\"clock\":\"a\"}}\n{}", line(1, "k", 10, "5")).as_bytes()).unwrap();
-        histories.add("b", format!("{{\"history\":1,\"clock\":\"{clock}\"}}\n{}", line(2, "k", 20, "4")).as_bytes()).unwrap();
+        histories
+            .add("b", format!("{{\"history\":1,\"clock\":\"{clock}\"}}\n{}", line(2, "k", 20, "4")).as_bytes())
+            .unwrap();
         judge(&histories, false).count(Kind::Stale)
     };
     assert_eq!(judged("a"), 1, "on one clock the second was sent after the first had been answered");
@@ -356,7 +366,9 @@ fn clocks_of_different_machines_are_not_compared() {
 fn a_second_execution_that_nobody_saw_leaves_a_hole() {
     let line = |client: u32, place: u64, op: &str, end: &str| {
         let place = if end == "ok" { format!(",\"place\":{place}") } else { String::new() };
-        format!("{{\"client\":\"{client}\",\"seq\":1,\"op\":\"{op}\",\"key\":\"\",\"sent\":1,\"ended\":2,\"tries\":1,\"end\":\"{end}\"{place}}}\n")
+        format!(
+            "{{\"client\":\"{client}\",\"seq\":1,\"op\":\"{op}\",\"key\":\"\",\"sent\":1,\"ended\":2,\"tries\":1,\"end\":\"{end}\"{place}}}\n"
+        )
     };
     let judged = |last: String, whole: bool| {
         let mut histories = Histories::default();
