@@ -26,6 +26,10 @@ pub struct Cluster {
     nodes: [Option<Child>; 3],
     /// Variables for nodes that are started from now on.
     pub environment: Vec<(String, String)>,
+    /// A command before the host's, for nodes that are started from now on.
+    pub wrapper: Vec<String>,
+    /// Further arguments of `paxos-host run`, for nodes that are started from now on.
+    pub arguments: Vec<String>,
 }
 
 impl Cluster {
@@ -43,7 +47,8 @@ impl Cluster {
     pub fn prepare_in(settings: &Settings, folder: &Path) -> Self {
         let ports = free_ports(12);
         let config = folder.join("config.yaml");
-        std::fs::write(&config, settings.yaml("test", &folder.join("data"), ports)).expect("a configuration for a test");
+        std::fs::write(&config, settings.yaml("test", &folder.join("data"), ports))
+            .expect("a configuration for a test");
         Self {
             folder: folder.to_owned(),
             _temporary: None,
@@ -51,6 +56,8 @@ impl Cluster {
             ports,
             nodes: [None, None, None],
             environment: Vec::new(),
+            wrapper: Vec::new(),
+            arguments: Vec::new(),
         }
     }
 
@@ -107,10 +114,13 @@ impl Cluster {
         let log = OpenOptions::new().create(true).append(true).open(self.log_file(node)).expect("a log for a test");
         let copy = log.try_clone().expect("a log for a test");
         let host = crate::program("paxos-host").unwrap_or_else(|e| panic!("{e}"));
-        let child = Command::new(host)
-            .args(["run", "--config"])
+        let mut line = self.wrapper.iter().map(Into::into).chain([host.into_os_string()]);
+        let mut command = Command::new(line.next().unwrap_or_default());
+        let child = command
+            .args(line)
+            .args(["run", "--node", &node.to_string()])
+            .args(&self.arguments)
             .arg(&self.config)
-            .args(["--node", &node.to_string()])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log)
@@ -215,6 +225,15 @@ impl Cluster {
         if !matches!(end, End::Absent | End::Value(_)) {
             let logs: Vec<String> = (1..=3).map(|node| format!("node {node}:\n{}", self.log(node))).collect();
             panic!("the cluster does not serve: {end:?}\n{}", logs.join("\n"));
+        }
+    }
+
+    /// Waits until a node takes connections of clients.
+    pub fn await_listening(&self, node: u16) {
+        let until = Instant::now() + PATIENCE;
+        while std::net::TcpStream::connect(self.address(node, 3)).is_err() {
+            assert!(Instant::now() < until, "node {node} does not listen; it said:\n{}", self.log(node));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

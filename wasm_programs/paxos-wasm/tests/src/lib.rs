@@ -39,5 +39,9 @@ pub fn program(name: &str) -> Result<PathBuf, String> {
     if file.exists() {
         return Ok(file);
     }
-    Err(format!("{} is missing: run 'cargo build && cargo build --release' in {} first", file.display(), workspace().display()))
+    Err(format!(
+        "{} is missing: run 'cargo build && cargo build --release' in {} first",
+        file.display(),
+        workspace().display()
+    ))
 }

@@ -68,7 +68,8 @@ fn a_paused_leader_is_replaced_and_comes_back_as_a_follower() {
 
 #[test]
 fn a_node_that_was_away_catches_up_from_a_snapshot() {
-    let settings = Settings { more: "snapshot-every: 100\nbatching:\n  max-commands: 20".to_owned(), ..Settings::default() };
+    let settings =
+        Settings { more: "snapshot-every: 100\nbatching:\n  max-commands: 20".to_owned(), ..Settings::default() };
     let mut cluster = Cluster::start(&settings);
     let away = cluster.leader() % 3 + 1;
     cluster.kill(away);
