@@ -36,7 +36,7 @@ const COMPONENTS: [&str; 17] = [
 
 /// Native programs: package, binary.
 const PROGRAMS: [(&str, &str); 3] =
-    [("paxos-host", "paxos-host"), ("paxos-client", "paxos-client"), ("paxos-client", "paxos-check")];
+    [("paxos-host", "paxos-host"), ("paxos-ws-client", "paxos-client"), ("paxos-ws-client", "paxos-check")];
 
 const WASM: &str = "wasm32-wasip2";
 
