@@ -237,6 +237,20 @@ impl Cluster {
         }
     }
 
+    /// Waits until a node answers a client: as leader, or by naming the leader.
+    pub fn await_ready(&self, node: u16) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let nodes = Nodes { cluster: "test".to_owned(), list: vec![(node, self.address(node, 3))] };
+            let mut session = Session::new(nodes, Duration::from_millis(100)).expect("random bytes");
+            match session.ask(Op::Get { key: b"ready?" }).end {
+                End::Absent | End::Value(_) => return,
+                End::Unknown(why) if why.contains("leads") => return,
+                other => assert!(Instant::now() < until, "node {node} is not ready: {other:?}\n{}", self.log(node)),
+            }
+        }
+    }
+
     /// Who leads, as clients are told: the node that answers.
     #[must_use]
     pub fn leader(&self) -> u16 {
