@@ -22,6 +22,7 @@ wasmtime::component::bindgen!({
     world: "replicode:paxos-host/everything",
     with: { "wasi": wasmtime_wasi::p2::bindings },
     imports: { default: trappable },
+    require_store_data_send: true,
 });
 
 pub use replicode::paxos::{

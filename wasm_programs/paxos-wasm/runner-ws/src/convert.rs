@@ -52,11 +52,6 @@ pub const fn endpoint(endpoint: Endpoint) -> paxos_types::Endpoint {
     paxos_types::Endpoint { node: paxos_types::NodeId(endpoint.node), role: role(endpoint.role) }
 }
 
-/// From the crates' endpoint.
-pub const fn endpoint_from(endpoint: paxos_types::Endpoint) -> Endpoint {
-    Endpoint { node: endpoint.node.0, role: role_of(endpoint.role) }
-}
-
 /// Who says hello.
 pub const fn endpoint_of(hello: &Hello) -> Endpoint {
     Endpoint { node: hello.node.0, role: role_of(hello.role) }

@@ -197,6 +197,9 @@ fn hand_on(
             "metrics": () -> Vec<(String, u64)>;
             "stop": () -> Result<(), Fault>;
         ),
-        other => Err(wasmtime::format_err!("{} cannot be linked at start: this host does not know its functions", full(other))),
+        other => Err(wasmtime::format_err!(
+            "{} cannot be linked at start: this host does not know its functions",
+            full(other)
+        )),
     }
 }

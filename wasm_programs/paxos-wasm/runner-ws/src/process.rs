@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use wasmtime::component::{Component, ResourceTable};
 use wasmtime::{Engine, Store};
-use wasmtime_wasi::{DirPerms, FilePerms, WasiCtx};
+use wasmtime_wasi::{FsPerms, WasiCtx};
 
 /// The node's folder, as a storage component sees it.
 const GUEST_DATA: &str = "/data";
@@ -109,8 +109,10 @@ pub struct Loaded {
 /// The first thing that cannot be used.
 pub fn load(config: &Config, process: Process) -> Result<Loaded, ProcessError> {
     let plan = plan::plan(config, process)?;
-    let failed = |what: String| move |error: wasmtime::Error| ProcessError::Engine { what, reason: format!("{error:#}") };
-    let cache = engine::cache_folder(&config.components).map_err(|error| ProcessError::System("find the cache", error))?;
+    let failed =
+        |what: String| move |error: wasmtime::Error| ProcessError::Engine { what, reason: format!("{error:#}") };
+    let cache =
+        engine::cache_folder(&config.components).map_err(|error| ProcessError::System("find the cache", error))?;
     // A folder that cannot be written is no reason not to start: then each process compiles for itself.
     let cache = std::fs::create_dir_all(&cache).is_ok().then_some(cache);
     let engine = engine::new(cache.as_deref()).map_err(failed("cannot set up the engine".into()))?;
@@ -174,7 +176,10 @@ pub fn run(config: &Config, options: &Options) -> Result<(), ProcessError> {
     let board = Board::new(config.cluster.clone(), node, process);
     let socket = board::socket(&config.data_dir, node, process);
     if let Err(error) = board.serve(&socket) {
-        log.write(Level::Warn, &format!("`status` will not show this process: cannot listen on {}: {error}", socket.display()));
+        log.write(
+            Level::Warn,
+            &format!("`status` will not show this process: cannot listen on {}: {error}", socket.display()),
+        );
     }
     let wasi = wasi(&folder, process, config).map_err(|error| ProcessError::Folder {
         node,
@@ -303,9 +308,9 @@ fn wasi(folder: &Path, process: Process, config: &Config) -> wasmtime::Result<Wa
             builder.inherit_network();
         }
         if config.providers.storage == Provider::Component {
-            builder.preopened_dir(folder, GUEST_DATA, DirPerms::all(), FilePerms::all())?;
             // A component waits for its file calls in any case: handing them to a thread would only add to it.
             builder.allow_blocking_current_thread(true);
+            builder.preopened_dir(folder, GUEST_DATA, FsPerms::ReadWrite)?;
         }
     }
     Ok(builder.build())

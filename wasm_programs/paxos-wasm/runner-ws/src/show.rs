@@ -61,7 +61,10 @@ pub fn components(config: &Config) -> Result<ExitCode, String> {
         }
     }
     println!("versions");
-    println!("  host {}, engine wasmtime {WASMTIME_VERSION}, replicode:paxos@{PAXOS_VERSION}", env!("CARGO_PKG_VERSION"));
+    println!(
+        "  host {}, engine wasmtime {WASMTIME_VERSION}, replicode:paxos@{PAXOS_VERSION}",
+        env!("CARGO_PKG_VERSION")
+    );
     for version in versions {
         println!("  {version}");
     }

@@ -118,12 +118,26 @@ impl Log {
             Arc::new(Shared { storage: Mutex::new(storage), progress: Mutex::new(done), bell: Bell::default() });
         let (jobs, queue) = channel();
         let (working, folder) = (Arc::clone(&shared), path.clone());
-        let worker = std::thread::Builder::new()
-            .name("sync".into())
-            .spawn(move || work(&working, &folder, &queue))
-            .map_err(|error| Fault { kind: FaultKind::Storage, text: format!("cannot start the syncing thread: {error}") })?;
+        let worker =
+            std::thread::Builder::new().name("sync".into()).spawn(move || work(&working, &folder, &queue)).map_err(
+                |error| Fault { kind: FaultKind::Storage, text: format!("cannot start the syncing thread: {error}") },
+            )?;
         let worker = Some(worker);
-        Ok((Self { shared, jobs, worker, identity, path, found: records, reading: None, told, given: false, dirty: false }, result))
+        Ok((
+            Self {
+                shared,
+                jobs,
+                worker,
+                identity,
+                path,
+                found: records,
+                reading: None,
+                told,
+                given: false,
+                dirty: false,
+            },
+            result,
+        ))
     }
 
     /// Progress, or why there is none any more.
@@ -289,8 +303,7 @@ impl storage::Host for State {
         let opened = match durability {
             Durability::Sync => {
                 let cluster = ClusterId::from_name(&cluster);
-                let identity =
-                    paxos_storage::Identity { cluster, node: NodeId(node), role: convert::role(role) };
+                let identity = paxos_storage::Identity { cluster, node: NodeId(node), role: convert::role(role) };
                 Log::open(Path::new(&dir).join(convert::role_name(role)), identity)
                     .map(|(log, opened)| (Place::File(log), opened))
             }
@@ -394,9 +407,7 @@ impl storage::Host for State {
         let most = convert::size(max_bytes);
         Ok(self.place(role).and_then(|place| match place {
             Place::File(log) => log.part(offset, most),
-            Place::Memory(memory) => {
-                Ok(memory.snapshot.as_ref().map(|(slot, bytes)| cut(*slot, bytes, offset, most)))
-            }
+            Place::Memory(memory) => Ok(memory.snapshot.as_ref().map(|(slot, bytes)| cut(*slot, bytes, offset, most))),
         }))
     }
 

@@ -88,9 +88,7 @@ impl Process {
     #[must_use]
     pub fn of_node(config: &Config) -> Vec<Self> {
         match config.model {
-            paxos_config::Model::Standalone => {
-                [Role::Acceptor, Role::Learner, Role::Proposer].map(Self::Role).to_vec()
-            }
+            paxos_config::Model::Standalone => [Role::Acceptor, Role::Learner, Role::Proposer].map(Self::Role).to_vec(),
             paxos_config::Model::Combined => vec![Self::Combined],
         }
     }
@@ -154,9 +152,7 @@ pub fn provider(config: &Config, interface: &str) -> Option<Provider> {
 
 /// Whether the host provides this interface, given the configuration.
 fn by_host(config: &Config, interface: &str) -> bool {
-    interface == "host-control"
-        || WORDS.contains(&interface)
-        || provider(config, interface) == Some(Provider::Host)
+    interface == "host-control" || WORDS.contains(&interface) || provider(config, interface) == Some(Provider::Host)
 }
 
 /// Finds and reads everything that a process needs.
@@ -165,7 +161,9 @@ fn by_host(config: &Config, interface: &str) -> bool {
 /// The first file that cannot be used.
 pub fn plan(config: &Config, process: Process) -> Result<Plan, PlanError> {
     let parts = match (config.composition, process) {
-        (_, Process::Coordinator) => vec![load(config, part_file(config, "coordinator"), "coordinator", &["coordinator"], "")?],
+        (_, Process::Coordinator) => {
+            vec![load(config, part_file(config, "coordinator"), "coordinator", &["coordinator"], "")?]
+        }
         (Composition::Composed, _) => {
             let name = composed_name(config, process);
             let file = config.components.join(&name);
@@ -262,8 +260,7 @@ fn ours(facts: &Facts) -> impl Iterator<Item = &str> {
 
 fn read(file: &Path, hint: &'static str) -> Result<(Vec<u8>, Facts), PlanError> {
     let bytes = std::fs::read(file).map_err(|reason| PlanError::Read { file: file.to_owned(), reason, hint })?;
-    let facts =
-        inspect::inspect(&bytes).map_err(|refusal| PlanError::Refused { file: file.to_owned(), refusal })?;
+    let facts = inspect::inspect(&bytes).map_err(|refusal| PlanError::Refused { file: file.to_owned(), refusal })?;
     Ok((bytes, facts))
 }
 

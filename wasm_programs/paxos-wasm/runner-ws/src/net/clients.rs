@@ -182,7 +182,9 @@ impl Client {
         }
         while let Some(body) = self.line.reader.next_frame().map_err(|error| error.to_string())? {
             match ClientFrame::decode(body) {
-                Ok(ClientFrame::Request(commands)) => requests.push(Request { connection, commands: commands.to_vec() }),
+                Ok(ClientFrame::Request(commands)) => {
+                    requests.push(Request { connection, commands: commands.to_vec() })
+                }
                 Ok(_) => return Err("a client sends requests and nothing else".to_owned()),
                 Err(error) => return Err(error.to_string()),
             }

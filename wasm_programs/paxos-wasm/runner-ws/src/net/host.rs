@@ -176,7 +176,12 @@ impl network_client::Host for State {
 }
 
 impl client_server::Host for State {
-    fn listen(&mut self, address: String, cluster: String, limits: NetworkLimits) -> wasmtime::Result<Result<(), Fault>> {
+    fn listen(
+        &mut self,
+        address: String,
+        cluster: String,
+        limits: NetworkLimits,
+    ) -> wasmtime::Result<Result<(), Fault>> {
         if self.net.serving.is_some() {
             return Ok(Err(twice("client-server.listen")));
         }
@@ -186,12 +191,7 @@ impl client_server::Host for State {
     fn requests(&mut self, _now: u64, max_bytes: u32) -> wasmtime::Result<client_server::Intake> {
         Ok(match &self.net.serving {
             Some(end) => end.lock().requests(convert::size(max_bytes)),
-            None => client_server::Intake {
-                requests: Vec::new(),
-                closed: Vec::new(),
-                more: false,
-                notes: Vec::new(),
-            },
+            None => client_server::Intake { requests: Vec::new(), closed: Vec::new(), more: false, notes: Vec::new() },
         })
     }
 

@@ -195,17 +195,12 @@ impl Words for p::Message {
                 W::SnapshotChunk(m::SnapshotChunk { slot: slot.0, offset, total, digest, bytes: bytes.word() })
             }
             M::Trim { upto } => W::Trim(m::Trim { upto: upto.0 }),
-            M::Heartbeat { leading, follows, fit, applied } => W::Heartbeat(m::Heartbeat {
-                leading: leading.word(),
-                follows: follows.word(),
-                fit,
-                applied: applied.0,
-            }),
+            M::Heartbeat { leading, follows, fit, applied } => {
+                W::Heartbeat(m::Heartbeat { leading: leading.word(), follows: follows.word(), fit, applied: applied.0 })
+            }
             M::Register { incarnation } => W::Register(m::Register { incarnation: incarnation.0 }),
             M::Registered { incarnation } => W::Registered(m::Registered { incarnation: incarnation.0 }),
-            M::Refused { incarnation, known } => {
-                W::Refused(m::Refused { incarnation: incarnation.0, known: known.0 })
-            }
+            M::Refused { incarnation, known } => W::Refused(m::Refused { incarnation: incarnation.0, known: known.0 }),
         }
     }
 
@@ -255,9 +250,7 @@ impl Words for p::Message {
             },
             W::Register(w) => M::Register { incarnation: incarnation(w.incarnation) },
             W::Registered(w) => M::Registered { incarnation: incarnation(w.incarnation) },
-            W::Refused(w) => {
-                M::Refused { incarnation: incarnation(w.incarnation), known: incarnation(w.known) }
-            }
+            W::Refused(w) => M::Refused { incarnation: incarnation(w.incarnation), known: incarnation(w.known) },
         }
     }
 }
