@@ -36,7 +36,7 @@ const COMPONENTS: [&str; 17] = [
 
 /// Native programs: package, binary.
 const PROGRAMS: [(&str, &str); 3] =
-    [("paxos-host", "paxos-host"), ("paxos-client", "paxos-client"), ("paxos-client", "paxos-check")];
+    [("paxos-host", "paxos-host"), ("paxos-ws-client", "paxos-client"), ("paxos-ws-client", "paxos-check")];
 
 const WASM: &str = "wasm32-wasip2";
 
@@ -70,11 +70,14 @@ fn cargo(root: &Path) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
     let kept = ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_BUILD_JOBS", "CARGO_INCREMENTAL"];
-    let kept_prefixes = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_", "CARGO_TERM_"];
-    let dropped = ["RUSTC", "RUSTDOC", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG"];
+    let kept_prefixes =
+        ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_", "CARGO_TERM_"];
+    let dropped =
+        ["RUSTC", "RUSTDOC", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "TARGET", "HOST", "PROFILE", "OPT_LEVEL", "DEBUG"];
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        let ours = text.starts_with("CARGO") && !kept.contains(&&*text) && !kept_prefixes.iter().any(|p| text.starts_with(p));
+        let ours =
+            text.starts_with("CARGO") && !kept.contains(&&*text) && !kept_prefixes.iter().any(|p| text.starts_with(p));
         if ours || dropped.contains(&&*text) {
             command.env_remove(&name);
         }

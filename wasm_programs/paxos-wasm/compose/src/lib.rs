@@ -91,7 +91,8 @@ pub fn compose(text: &str, origin: &Path, parts: &Path) -> Result<Vec<u8>, Compo
             .map_err(|e| failed("cannot read the part", &path, format!("{e}; `cargo build` makes it")))?;
         packages.insert(BorrowedPackageKey::from_name_and_version(name, None), bytes);
     }
-    let resolution = document.resolve(packages).map_err(|e| failed("cannot join what is named in", origin, chain(&e)))?;
+    let resolution =
+        document.resolve(packages).map_err(|e| failed("cannot join what is named in", origin, chain(&e)))?;
     resolution.encode(EncodeOptions::default()).map_err(|e| failed("cannot encode", origin, chain(&e)))
 }
 

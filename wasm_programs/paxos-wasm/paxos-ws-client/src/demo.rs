@@ -23,6 +23,8 @@ pub struct Settings {
     pub requests: u64,
     /// The folder of the histories.
     pub folder: PathBuf,
+    /// Print one JSON object in the end, and nothing else.
+    pub json: bool,
 }
 
 /// A line that a process of load writes to its standard output.
@@ -145,12 +147,13 @@ pub fn run(settings: &Settings) -> Result<bool, String> {
         })
         .collect();
     let audit = load("audit".to_owned(), processes * u64::from(settings.clients), 50, 0, &["--audit"]);
-    println!(
-        "{} logical clients in {} processes, {} requests",
-        processes * u64::from(settings.clients),
-        processes,
-        settings.requests
-    );
+    let say = |text: String| {
+        if !settings.json {
+            println!("{text}");
+        }
+    };
+    let clients = processes * u64::from(settings.clients);
+    say(format!("{clients} logical clients in {processes} processes, {} requests", settings.requests));
     let began = Instant::now();
     let mut last = None;
     let sum =
@@ -158,10 +161,10 @@ pub fn run(settings: &Settings) -> Result<bool, String> {
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }
-    println!("{}", sum.text());
+    say(sum.text());
     // In the end every key is read, so that nothing that was lost or doubled stays unseen.
     let audited = wait(start(settings, vec![audit])?, |_| ())?;
-    println!("audit       {} keys read", audited.answered);
+    say(format!("audit       {} keys read", audited.answered));
     verdict(settings, &files, &sum, &audited)
 }
 
@@ -171,13 +174,25 @@ fn verdict(settings: &Settings, files: &[PathBuf], sum: &Report, audited: &Repor
         histories.add_file(file)?;
     }
     let verdict = judge(&histories, true);
-    let counts: Vec<String> = Kind::ALL.iter().map(|kind| format!("{} {kind}", verdict.count(*kind))).collect();
-    println!("histories   {} entries: {}", histories.requests.len(), counts.join(", "));
-    if let Some(fault) = verdict.first(&histories, false) {
-        println!("the first {} one: {}\n  {}", fault.kind, histories.describe(fault.request), fault.text);
-    }
     let all = sum.answered == settings.requests && sum.is_whole() && audited.is_whole();
     let good = verdict.is_good(false) && all;
+    let first = verdict.first(&histories, false);
+    if settings.json {
+        let mut json = sum.json();
+        json["good"] = good.into();
+        json["faults"] = Kind::ALL
+            .iter()
+            .map(|kind| (kind.name().to_owned(), serde_json::Value::from(verdict.count(*kind))))
+            .collect();
+        json["first"] = first.map(|fault| fault.text.clone()).into();
+        println!("{json}");
+        return Ok(good);
+    }
+    let counts: Vec<String> = Kind::ALL.iter().map(|kind| format!("{} {kind}", verdict.count(*kind))).collect();
+    println!("histories   {} entries: {}", histories.requests.len(), counts.join(", "));
+    if let Some(fault) = first {
+        println!("the first {} one: {}\n  {}", fault.kind, histories.describe(fault.request), fault.text);
+    }
     println!("verdict     {}", if good { "good: each request was answered and executed exactly once" } else { "BAD" });
     Ok(good)
 }

@@ -197,6 +197,10 @@ fn the_demo_tells_good_from_bad() {
         assert_eq!(told, code, "{out}{err}");
         assert!(out.contains("3001 answered, 0 unanswered, 0 refused"), "{out}");
         assert!(out.contains(if code == 0 { "verdict     good" } else { "verdict     BAD" }), "{out}");
+        arguments.extend(["--json", "--run", "again"]);
+        let (_, json, _) = commands.client(&arguments);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((json["good"].as_bool(), json["answered"].as_u64()), (Some(code == 0), Some(3001)));
         // The checker says the same of the same files.
         let check = |arguments: &[&str]| commands.run(env!("CARGO_BIN_EXE_paxos-check"), arguments);
         // A session is opened by each client, those of the audit included.

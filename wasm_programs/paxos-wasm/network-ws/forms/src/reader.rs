@@ -29,14 +29,6 @@ impl Value {
         T::try_from(value).map_err(|_| WireError::new(0, format!("{what} is {value}, which is too large")))
     }
 
-    /// The number of eight bytes.
-    pub fn fixed(&self, what: &'static str) -> Result<u64, WireError> {
-        match self {
-            Value::Fixed(value) => Ok(*value),
-            _ => Err(WireError::new(0, format!("{what} has not eight bytes"))),
-        }
-    }
-
     /// The bytes.
     pub fn bytes(self, what: &'static str) -> Result<Bytes, WireError> {
         match self {

@@ -1,8 +1,6 @@
 //! The hand-written protobuf against an implementation of others, driven by `shared/paxos.proto` itself.
 
-use paxos_types::{
-    AcceptedValue, Ballot, BatchId, Bytes, Incarnation, Message, NodeId, Serializer, Slot, SlotReplies,
-};
+use paxos_types::{AcceptedValue, Ballot, BatchId, Bytes, Incarnation, Message, NodeId, Serializer, Slot, SlotReplies};
 use proptest::prelude::*;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
@@ -31,8 +29,7 @@ fn batches() -> impl Strategy<Value = Vec<Bytes>> {
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let value =
-        (slot(), ballot(), bytes()).prop_map(|(slot, ballot, batch)| AcceptedValue { slot, ballot, batch });
+    let value = (slot(), ballot(), bytes()).prop_map(|(slot, ballot, batch)| AcceptedValue { slot, ballot, batch });
     let reply = (any::<u16>(), any::<u64>(), any::<u32>(), bytes()).prop_map(|(origin, round, number, replies)| {
         SlotReplies { batch: BatchId { origin: NodeId(origin), round, number }, replies }
     });
@@ -50,11 +47,13 @@ fn message() -> impl Strategy<Value = Message> {
         ),
         (ballot(), ballot()).prop_map(|(ballot, promised)| Message::Nack { ballot, promised }),
         (ballot(), slot(), bytes()).prop_map(|(ballot, slot, batch)| Message::Accept { ballot, slot, batch }),
-        (ballot(), incarnation(), slot(), batches(), any::<bool>()).prop_map(|(ballot, incarnation, first, batches, bare)| {
-            let count = batches.len() as u32;
-            let batches = if bare { Vec::new() } else { batches };
-            Message::Accepted { ballot, incarnation, first, count, batches }
-        }),
+        (ballot(), incarnation(), slot(), batches(), any::<bool>()).prop_map(
+            |(ballot, incarnation, first, batches, bare)| {
+                let count = batches.len() as u32;
+                let batches = if bare { Vec::new() } else { batches };
+                Message::Accepted { ballot, incarnation, first, count, batches }
+            }
+        ),
         (slot(), proptest::collection::vec(reply, 0..4))
             .prop_map(|(upto, replies)| Message::Executed { upto, replies }),
         (slot(), slot(), any::<bool>()).prop_map(|(from, to, values)| Message::Learn { from, to, values }),
@@ -65,9 +64,8 @@ fn message() -> impl Strategy<Value = Message> {
             Message::SnapshotChunk { slot, offset, total, digest, bytes }
         }),
         slot().prop_map(|upto| Message::Trim { upto }),
-        (proptest::option::of(ballot()), proptest::option::of(ballot()), any::<bool>(), slot()).prop_map(
-            |(leading, follows, fit, applied)| Message::Heartbeat { leading, follows, fit, applied }
-        ),
+        (proptest::option::of(ballot()), proptest::option::of(ballot()), any::<bool>(), slot())
+            .prop_map(|(leading, follows, fit, applied)| Message::Heartbeat { leading, follows, fit, applied }),
         incarnation().prop_map(|incarnation| Message::Register { incarnation }),
         incarnation().prop_map(|incarnation| Message::Registered { incarnation }),
         (incarnation(), incarnation()).prop_map(|(incarnation, known)| Message::Refused { incarnation, known }),

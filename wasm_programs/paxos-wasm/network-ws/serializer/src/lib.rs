@@ -44,10 +44,7 @@ impl Guest for Component {
         let Some(form) = FORM.get() else {
             return frames.iter().map(|_| Err("the serializer has not been configured".to_string())).collect();
         };
-        frames
-            .into_iter()
-            .map(|frame| paxos_forms::decode(form, &Bytes::from(frame)).map(Words::word))
-            .collect()
+        frames.into_iter().map(|frame| paxos_forms::decode(form, &Bytes::from(frame)).map(Words::word)).collect()
     }
 }
 

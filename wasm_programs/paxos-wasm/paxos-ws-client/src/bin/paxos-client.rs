@@ -297,8 +297,9 @@ fn demo(
     ];
     let arguments = pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
-    let result =
-        demo::run(&demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone() });
+    let settings =
+        demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone(), json: cluster.json };
+    let result = demo::run(&settings);
     if own && matches!(result, Ok(true)) {
         // Bad ones are kept, to be looked at.
         let _ = std::fs::remove_dir_all(&folder);
