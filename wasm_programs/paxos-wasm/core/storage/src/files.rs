@@ -109,3 +109,31 @@ impl<F: Files> Files for &mut F {
         (**self).truncate(name, len)
     }
 }
+
+/// A directory whose kind is chosen when it is opened.
+impl<F: Files + ?Sized> Files for Box<F> {
+    fn list(&mut self) -> Result<Vec<String>, StorageError> {
+        (**self).list()
+    }
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, StorageError> {
+        (**self).read(name)
+    }
+    fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        (**self).append(name, bytes)
+    }
+    fn sync(&mut self, name: &str) -> Result<(), StorageError> {
+        (**self).sync(name)
+    }
+    fn sync_dir(&mut self) -> Result<(), StorageError> {
+        (**self).sync_dir()
+    }
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        (**self).rename(from, to)
+    }
+    fn remove(&mut self, name: &str) -> Result<(), StorageError> {
+        (**self).remove(name)
+    }
+    fn truncate(&mut self, name: &str, len: u64) -> Result<(), StorageError> {
+        (**self).truncate(name, len)
+    }
+}

@@ -1,0 +1,203 @@
+//! Whom clients connect to.
+
+use super::line::Line;
+use crate::bindings::client_server::{Answer, Intake, Request};
+use crate::bindings::network_types::{NetworkCounters, NetworkLimits};
+use crate::bindings::types::Fault;
+use crate::convert;
+use bytes::Bytes;
+use paxos_frame::Greeting;
+use paxos_frame::greeting::HELLO_LIMIT;
+use paxos_types::ClientFrame;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Bound;
+use std::task::{Context, Poll, Waker};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The end that clients connect to.
+#[derive(Debug)]
+pub struct Clients {
+    listener: TcpListener,
+    greeting: Greeting,
+    limits: NetworkLimits,
+    waiting: Vec<(TcpStream, SocketAddr)>,
+    /// By connection number, which is never used twice.
+    lines: BTreeMap<u64, Client>,
+    last: u64,
+    /// Whose turn is after this one.
+    turn: u64,
+    /// Clients are not read from at present.
+    held: bool,
+    /// Counts since the start.
+    pub counts: NetworkCounters,
+}
+
+#[derive(Debug)]
+struct Client {
+    line: Line,
+    address: SocketAddr,
+    greeted: bool,
+    /// Refused: it goes when its last frame is out.
+    leaving: bool,
+}
+
+impl Clients {
+    /// Listens on an address.
+    pub fn listen(address: &str, cluster: &str, limits: NetworkLimits) -> Result<Self, Fault> {
+        Ok(Self {
+            listener: super::listen(address)?,
+            greeting: Greeting::of_client_server(cluster),
+            limits,
+            waiting: Vec::new(),
+            lines: BTreeMap::new(),
+            last: 0,
+            turn: 0,
+            held: false,
+            counts: super::no_counts(),
+        })
+    }
+
+    /// Accepts and reads; with `most` = 0 only accepts.
+    pub fn requests(&mut self, most: usize) -> Intake {
+        let mut intake = Intake { requests: Vec::new(), closed: Vec::new(), more: false, notes: Vec::new() };
+        self.held = most == 0;
+        self.accept(&mut intake.notes);
+        if !self.held {
+            let first = (Bound::Excluded(self.turn), Bound::Unbounded);
+            let order: Vec<u64> =
+                self.lines.range(first).chain(self.lines.range(..=self.turn)).map(|(id, _)| *id).collect();
+            let mut taken = 0;
+            for id in order {
+                if taken >= most {
+                    intake.more = true;
+                    break;
+                }
+                self.turn = id;
+                let Some(client) = self.lines.get_mut(&id) else { continue };
+                // Who does not read its replies is not read from.
+                if client.line.queue.is_full() {
+                    continue;
+                }
+                taken += client.line.fill(&mut self.counts);
+                if let Err(why) = client.take(id, &self.greeting, self.limits, &mut intake.requests) {
+                    self.counts.refused += 1;
+                    intake.notes.push(format!("closed the connection of the client {}: {why}", client.address));
+                    client.refuse(&why, &mut self.counts);
+                }
+            }
+        }
+        self.counts.frames_in += intake.requests.len() as u64;
+        self.sweep(&mut intake.closed);
+        intake
+    }
+
+    /// Queues answers and writes.
+    pub fn reply(&mut self, replies: Vec<Answer>) {
+        for Answer { connection, frame } in replies {
+            if let Some(client) = self.lines.get_mut(&connection) {
+                self.counts.frames_out += 1;
+                client.line.queue.push(Bytes::copy_from_slice(&paxos_frame::header(&frame)));
+                client.line.queue.push(Bytes::from(frame));
+            }
+        }
+        for client in self.lines.values_mut() {
+            client.line.flush(&mut self.counts);
+        }
+    }
+
+    /// Whether [`Clients::requests`] or [`Clients::reply`] would do something.
+    pub fn is_ready(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Poll::Ready(Ok(connection)) = self.listener.poll_accept(cx) {
+            self.waiting.push(connection);
+        }
+        let mut ready = !self.waiting.is_empty();
+        for client in self.lines.values() {
+            let reading = !self.held && !client.leaving && !client.line.queue.is_full();
+            ready |= client.line.is_ready(cx, reading);
+        }
+        ready
+    }
+
+    fn accept(&mut self, notes: &mut Vec<String>) {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            let (stream, address) = match self.waiting.pop() {
+                Some(connection) => connection,
+                None => match self.listener.poll_accept(&mut cx) {
+                    Poll::Ready(Ok(connection)) => connection,
+                    Poll::Ready(Err(error)) => {
+                        notes.push(format!("cannot accept a client: {error}"));
+                        return;
+                    }
+                    Poll::Pending => return,
+                },
+            };
+            let mut line = Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes));
+            line.queue.push(self.greeting.frame());
+            let mut client = Client { line, address, greeted: false, leaving: false };
+            if self.lines.len() >= convert::size(self.limits.connections) {
+                self.counts.refused += 1;
+                let why = format!("there are {} connections already (limits.connections)", self.limits.connections);
+                notes.push(format!("closed the connection of the client {address}: {why}"));
+                client.refuse(&why, &mut self.counts);
+                continue;
+            }
+            client.line.flush(&mut self.counts);
+            self.last += 1;
+            self.lines.insert(self.last, client);
+        }
+    }
+
+    /// Forgets who is gone.
+    fn sweep(&mut self, closed: &mut Vec<u64>) {
+        self.lines.retain(|id, client| {
+            let gone = client.line.closed().is_some() || (client.leaving && client.line.queue.is_empty());
+            if gone {
+                closed.push(*id);
+            }
+            !gone
+        });
+        self.counts.connections = self.lines.len() as u64;
+    }
+}
+
+impl Client {
+    /// Moves whole requests out, after the hello.
+    fn take(
+        &mut self,
+        connection: u64,
+        greeting: &Greeting,
+        limits: NetworkLimits,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), String> {
+        if self.leaving {
+            return Ok(());
+        }
+        if !self.greeted {
+            let Some(body) = self.line.reader.next_frame().map_err(|error| error.to_string())? else { return Ok(()) };
+            greeting.check_client(body).map_err(|refusal| refusal.to_string())?;
+            self.greeted = true;
+            self.line.reader.set_limit(convert::size(limits.frame_bytes));
+        }
+        while let Some(body) = self.line.reader.next_frame().map_err(|error| error.to_string())? {
+            match ClientFrame::decode(body) {
+                Ok(ClientFrame::Request(commands)) => {
+                    requests.push(Request { connection, commands: commands.to_vec() })
+                }
+                Ok(_) => return Err("a client sends requests and nothing else".to_owned()),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why, and lets it go when that is written.
+    fn refuse(&mut self, why: &str, counts: &mut NetworkCounters) {
+        let mut body = Vec::new();
+        ClientFrame::Refused(why).encode(&mut body);
+        self.line.queue.push(paxos_frame::frame(&body));
+        self.line.flush(counts);
+        self.leaving = true;
+    }
+}
