@@ -45,6 +45,12 @@ pub enum Command {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Lists the nodes, one a line, for scripts: id, folder, client address.
+    Nodes {
+        /// The configuration.
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// Shows the processes of this machine: nodes, roles, leader, slots, requests per second.
     Status {
         /// Again each second, until interrupted.

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Command::Check { config, .. } => with(config, show::check),
         Command::Components { config } => with(config, show::components),
         Command::Format { node, erase, config } => with(config, |config| show::format(config, node, erase)),
+        Command::Nodes { config } => with(config, show::nodes),
         Command::Status { watch, json, config } => with(config, |config| table::status(config, watch, json)),
     };
     match outcome {

@@ -71,6 +71,14 @@ pub fn components(config: &Config) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// One line per node, for scripts.
+pub fn nodes(config: &Config) -> Result<ExitCode, String> {
+    for node in &config.nodes {
+        println!("{} {} {}", node.id, process::node_folder(config, node.id).display(), node.client);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Makes a node's folder, or empties it when that is asked for by word.
 pub fn format(config: &Config, node: u16, erase: bool) -> Result<ExitCode, String> {
     if config.node(node).is_none() {

@@ -164,18 +164,18 @@ impl KvStore {
                 None => reply(0, Outcome::Absent),
             },
             Op::Put { key, value } => {
-                self.write(key, value);
-                reply(index, Outcome::Done);
+                let replaced = self.write(key, value);
+                reply(replaced, Outcome::Done);
             }
             Op::Delete { key } => match self.data.remove(key) {
-                Some(_) => reply(index, Outcome::Done),
+                Some(entry) => reply(entry.version, Outcome::Done),
                 None => reply(0, Outcome::Absent),
             },
             Op::Cas { key, expected, value } => {
                 let found = self.data.get(key);
                 if found.map(|entry| &entry.value[..]) == expected {
-                    self.write(key, value);
-                    return reply(index, Outcome::Done);
+                    let replaced = self.write(key, value);
+                    return reply(replaced, Outcome::Done);
                 }
                 match found {
                     Some(entry) => reply(entry.version, Outcome::Mismatch(&entry.value)),
@@ -185,21 +185,24 @@ impl KvStore {
         }
     }
 
-    fn write(&mut self, key: &[u8], value: &[u8]) {
+    /// Writes, and returns the version that was replaced: 0 if there was none.
+    fn write(&mut self, key: &[u8], value: &[u8]) -> u64 {
         let version = self.index;
         match self.data.get_mut(key) {
             // The old value's room is used again: no allocation for values that stay of one size.
             Some(entry) => {
-                entry.version = version;
+                let replaced = std::mem::replace(&mut entry.version, version);
                 entry.value.clear();
                 entry.value.extend_from_slice(value);
                 // A key that once had a huge value does not hold on to its room.
                 if entry.value.capacity() > 4 * value.len() + 64 {
                     entry.value.shrink_to_fit();
                 }
+                replaced
             }
             None => {
                 self.data.insert(key.into(), Entry { version, value: value.to_vec() });
+                0
             }
         }
     }

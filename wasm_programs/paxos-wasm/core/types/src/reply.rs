@@ -14,7 +14,8 @@ pub const REPLY_HEAD: usize = 16 + 8 + 8 + 8 + 1;
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome<'a> {
-    /// Opened, written, deleted or swapped. The reply's version is the one of the write.
+    /// Opened, written, deleted or swapped. The reply's version is the one that was **replaced**, 0 if there was none; the new one is
+    /// the reply's index.
     Done,
     /// Read: the value, the reply's version is the one of its write.
     Value(&'a [u8]),

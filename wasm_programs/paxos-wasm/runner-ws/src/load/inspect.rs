@@ -246,10 +246,14 @@ mod tests {
     #[test]
     fn cut_anywhere() {
         let whole = wat::parse_str(GOOD).expect("valid text");
+        let all = inspect(&whole).expect("good");
         for length in 4..whole.len() {
             // Between two sections the rest is a whole component again, which then lacks its export.
             match inspect(&whole[..length]) {
                 Err(Refusal::Cut(at)) => assert_eq!(at, length),
+                Ok(facts) if facts == all => {
+                    assert!(whole[length..].ends_with(b"\0\x01s"), "{length}: more than names")
+                }
                 Ok(facts) => assert!(fits(&facts, &["acceptor"], &|_| true).is_err(), "{length}"),
                 other => panic!("{length}: {other:?}"),
             }
