@@ -1,6 +1,7 @@
 //! The processes of a cluster on this machine.
 
 use crate::settings::{Settings, free_ports};
+use crate::wires::Wires;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use paxos_types::Op;
@@ -22,6 +23,8 @@ pub struct Cluster {
     /// Removed when the cluster goes.
     _temporary: Option<tempfile::TempDir>,
     config: PathBuf,
+    /// Configurations of single nodes, where they are not all the same.
+    own: [Option<PathBuf>; 3],
     ports: u16,
     nodes: [Option<Child>; 3],
     /// Variables for nodes that are started from now on.
@@ -53,6 +56,7 @@ impl Cluster {
             folder: folder.to_owned(),
             _temporary: None,
             config,
+            own: [None, None, None],
             ports,
             nodes: [None, None, None],
             environment: Vec::new(),
@@ -67,6 +71,22 @@ impl Cluster {
         let mut cluster = Self::prepare(settings);
         cluster.start_all();
         cluster
+    }
+
+    /// Starts three nodes whose connections to each other go through wires in the test's hands.
+    #[must_use]
+    pub fn start_wired(settings: &Settings) -> (Self, Wires) {
+        let mut cluster = Self::prepare(settings);
+        let wires = Wires::new(|node, role| cluster.address(node, role));
+        for node in 1..=3 {
+            let file = cluster.folder.join(format!("config-{node}.yaml"));
+            let data = cluster.folder.join("data");
+            let text = wires.yaml(settings, node, &data, |node, role| cluster.address(node, role));
+            std::fs::write(&file, text).expect("a configuration for a test");
+            cluster.own[usize::from(node) - 1] = Some(file);
+        }
+        cluster.start_all();
+        (cluster, wires)
     }
 
     /// Starts those that do not run, and waits until the cluster serves.
@@ -120,7 +140,7 @@ impl Cluster {
             .args(line)
             .args(["run", "--node", &node.to_string()])
             .args(&self.arguments)
-            .arg(&self.config)
+            .arg(self.own[usize::from(node) - 1].as_ref().unwrap_or(&self.config))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log)

@@ -5,12 +5,14 @@
 //! | [`settings`] | a configuration, and free ports for it |
 //! | [`cluster`] | its processes |
 //! | [`load`] | a load on it in the background, judged in the end |
+//! | [`wires`] | the connections between its nodes, to be delayed, held and cut |
 
 #![forbid(unsafe_code)]
 
 pub mod cluster;
 pub mod load;
 pub mod settings;
+pub mod wires;
 
 pub use cluster::Cluster;
 pub use load::Load;

@@ -26,7 +26,9 @@ fn every_command_works() {
         .flat_map(|block| block.lines())
         .filter(|line| !line.contains("paxos-demo.sh") && !line.starts_with("./test.sh"))
         .collect();
-    for wanted in ["cargo build", "run-local.sh", "run-demo-client.sh", "cas k v w", "components", "kill-leader.sh", "run.sh"] {
+    for wanted in
+        ["cargo build", "run-local.sh", "run-demo-client.sh", "cas k v w", "components", "kill-leader.sh", "run.sh"]
+    {
         assert!(script.iter().any(|line| line.contains(wanted)), "the README shows no {wanted}");
     }
     let text = format!(
