@@ -129,6 +129,8 @@ pub enum Output {
 pub struct Learner {
     config: Config,
     votes: Votes,
+    /// The last slot the kv-store has applied.
+    applied: Slot,
     /// Executed batches that are kept: the slots `tail_first..votes.next()`.
     tail: VecDeque<Bytes>,
     tail_first: Slot,
@@ -146,6 +148,7 @@ impl Learner {
         let next = snapshot.as_ref().map_or(Slot::FIRST, |(slot, _)| slot.next());
         Learner {
             votes: Votes::new(next, config.nodes.clone(), config.ahead),
+            applied: next.prev(),
             tail: VecDeque::new(),
             tail_first: next,
             tail_bytes: 0,
@@ -163,7 +166,10 @@ impl Learner {
         let was_behind = self.behind();
         match input {
             Input::Message { from, message } => self.message(now, from, message, out),
-            Input::Applied { upto, replies } => self.tell_proposer(upto, replies, out),
+            Input::Applied { upto, replies } => {
+                self.applied = self.applied.max(upto);
+                self.tell_proposer(upto, replies, out);
+            }
             Input::SnapshotSaved { slot, bytes } => self.saved(slot, bytes, out),
             Input::Tick => {}
         }

@@ -147,6 +147,7 @@ impl Learner {
         self.tail_first = slot.next();
         self.snapshots.making = true;
         self.catch_up.progress(now);
+        self.applied = slot;
         out.push(Output::Install { slot, bytes });
         self.tell_proposer(slot, Vec::new(), out);
         self.execute(now, out);
