@@ -159,8 +159,7 @@ pub fn run(settings: &Settings) -> Result<bool, String> {
     say(format!("{clients} logical clients in {processes} processes, {} requests", settings.requests));
     let began = Instant::now();
     let mut last = None;
-    let sum =
-        wait(start(settings, commands)?, |answered| show_progress(settings, began, answered, &mut last))?;
+    let sum = wait(start(settings, commands)?, |answered| show_progress(settings, began, answered, &mut last))?;
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }

@@ -345,10 +345,8 @@ fn main() -> ExitCode {
             )
         }
         Command::Bench(args) => bench(&cluster, args),
-        Command::Demo { processes, histories, load, clients, requests, progress } => {
-            seconds("progress", progress)
-                .and_then(|progress| demo(&cluster, processes, histories, load, clients, requests, progress))
-        }
+        Command::Demo { processes, histories, load, clients, requests, progress } => seconds("progress", progress)
+            .and_then(|progress| demo(&cluster, processes, histories, load, clients, requests, progress)),
         Command::Sum { reports } => sum(&cluster, &reports),
     };
     match result {
