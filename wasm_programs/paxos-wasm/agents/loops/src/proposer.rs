@@ -105,7 +105,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             if outputs.truncate > 0 {
                 self.ports.truncate(outputs.truncate)?;
             }
-            let leadership = outputs.own.and_then(|own| self.own(own));
+            let leadership = outputs.claim.and_then(|claim| self.own(claim));
             self.look()?;
             if leadership.is_none() && self.told == self.durable {
                 break;
