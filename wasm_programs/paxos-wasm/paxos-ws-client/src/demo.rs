@@ -25,6 +25,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// Print one JSON object in the end, and nothing else.
     pub json: bool,
+    /// Between two lines of progress, where standard error is no terminal.
+    pub progress: Duration,
 }
 
 /// A line that a process of load writes to its standard output.
@@ -105,9 +107,10 @@ fn wait(mut loads: Loads, mut show: impl FnMut(u64)) -> Result<Report, String> {
     Ok(sum)
 }
 
-fn show_progress(began: Instant, answered: u64, requests: u64, last: &mut Option<(Instant, u64)>) {
+fn show_progress(settings: &Settings, began: Instant, answered: u64, last: &mut Option<(Instant, u64)>) {
+    let requests = settings.requests;
     let terminal = std::io::stderr().is_terminal();
-    let pause = if terminal { Duration::from_millis(500) } else { Duration::from_secs(5) };
+    let pause = if terminal { Duration::from_millis(500) } else { settings.progress };
     let (then, before) = last.unwrap_or((began, 0));
     if last.is_some() && then.elapsed() < pause {
         return;
@@ -156,8 +159,7 @@ pub fn run(settings: &Settings) -> Result<bool, String> {
     say(format!("{clients} logical clients in {processes} processes, {} requests", settings.requests));
     let began = Instant::now();
     let mut last = None;
-    let sum =
-        wait(start(settings, commands)?, |answered| show_progress(began, answered, settings.requests, &mut last))?;
+    let sum = wait(start(settings, commands)?, |answered| show_progress(settings, began, answered, &mut last))?;
     if std::io::stderr().is_terminal() {
         let _ = writeln!(std::io::stderr());
     }

@@ -418,3 +418,88 @@ impl storage::Host for State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    const OWN: paxos_storage::Identity =
+        paxos_storage::Identity { cluster: ClusterId(5), node: NodeId(1), role: paxos_types::Role::Acceptor };
+
+    fn open(folder: &Path) -> (Log, Opened) {
+        Log::open(folder.to_owned(), OWN).unwrap_or_else(|fault| panic!("{}", fault.text))
+    }
+
+    /// Waits as a component would, for both parts of progress.
+    fn await_progress(log: &Log, position: u64, snapshot: u64) {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            let done = log.done().unwrap_or_else(|fault| panic!("{}", fault.text));
+            if done.position >= position && done.snapshot >= snapshot {
+                return;
+            }
+            assert!(Instant::now() < end, "at {} and {}", done.position, done.snapshot);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn append(log: &Log, records: &[&str]) -> u64 {
+        lock(&log.shared.storage).append(records).expect("appended")
+    }
+
+    #[test]
+    fn what_is_durable_is_there_at_the_next_start() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut log, opened) = open(folder.path());
+        assert!(opened.fresh && opened.next == 1 && opened.first == 1 && opened.incarnation != 0);
+        assert_eq!(append(&log, &["one", "two"]), 2);
+        log.give(Job::Sync).expect("a thread");
+        await_progress(&log, 2, 0);
+        log.give(Job::Snapshot(9, vec![7; 100])).expect("a thread");
+        await_progress(&log, 2, 9);
+        assert_eq!(append(&log, &["three"]), 3);
+        // Read while it works: also what came since the start.
+        assert_eq!(log.read(2, 1000).expect("records"), [b"two".to_vec(), b"three".to_vec()]);
+        let parts = [log.part(0, 60), log.part(60, 60)].map(|part| part.expect("read").expect("a snapshot"));
+        assert_eq!(parts.map(|part| (part.slot, part.total, part.bytes.len())), [(9, 100, 60), (9, 100, 40)]);
+        log.close().expect("closed");
+
+        let (mut log, again) = open(folder.path());
+        assert_eq!((again.fresh, again.incarnation, again.next, again.snapshot), (false, opened.incarnation, 4, 9));
+        assert_eq!(log.read(1, 4).expect("records"), [b"one".to_vec()]);
+        assert_eq!(log.read(2, 1000).expect("records").len(), 2);
+        assert!(log.read(4, 1000).expect("none").is_empty());
+    }
+
+    #[test]
+    fn what_belongs_to_another_node_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        open(folder.path()).0.close().expect("closed");
+        let other = paxos_storage::Identity { node: NodeId(2), ..OWN };
+        let fault = Log::open(folder.path().to_owned(), other).map(|_| ()).expect_err("another's");
+        assert!(matches!(fault.kind, FaultKind::Storage), "{}", fault.text);
+    }
+
+    #[test]
+    fn a_failed_sync_is_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (log, _) = open(folder.path());
+        append(&log, &["one"]);
+        // The thread cannot open the file that it is to sync.
+        let pending = lock(&log.shared.storage).pending().expect("something to sync");
+        std::fs::remove_file(folder.path().join(pending.file)).expect("removed");
+        log.give(Job::Sync).expect("a thread");
+        let end = Instant::now() + Duration::from_secs(20);
+        let fault = loop {
+            match log.done() {
+                Err(fault) => break fault,
+                Ok(done) => assert_eq!(done.position, 0),
+            }
+            assert!(Instant::now() < end, "no fault");
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert!(fault.text.contains("segment-"), "{}", fault.text);
+        assert!(log.shared.storage.lock().is_ok_and(|mut storage| storage.append(&["two"]).is_err()));
+    }
+}

@@ -209,12 +209,15 @@ impl<S: Sockets> ClientServer<S> {
         self.changed = true;
     }
 
-    /// Queues replies and writes what is taken.
+    /// Queues replies and writes what is taken. A refusal is the last that a client hears.
     pub fn reply(&mut self, replies: impl IntoIterator<Item = (u64, Vec<u8>)>) {
         for (id, body) in replies {
             let Some(client) = self.clients.get_mut(&id) else { continue };
             if client.stage == Stage::Open {
                 self.counters.frames_out += 1;
+                if matches!(ClientFrame::decode(&body), Ok(ClientFrame::Refused(_))) {
+                    client.stage = Stage::Leaving;
+                }
                 client.queue.push(Bytes::copy_from_slice(&paxos_frame::header(&body)));
                 client.queue.push(Bytes::from(body));
             }
@@ -224,11 +227,14 @@ impl<S: Sockets> ClientServer<S> {
                 continue;
             }
             match self.counters.write_all(&mut self.sockets, &mut client.stream, &mut client.queue) {
+                Ok(()) if client.stage == Stage::Leaving && client.queue.is_empty() => {
+                    self.lost.push((*id, "refused".into()));
+                }
                 Ok(()) => self.changed |= client.look(client.listening),
                 Err(why) => self.lost.push((*id, why)),
             }
         }
-        // Who is lost is told by the next `requests`; its socket wakes whoever waits.
+        // Who is lost is told by the next `requests`.
     }
 
     /// Whether what is to be waited for is other than at the last call.

@@ -95,6 +95,9 @@ enum Command {
         /// Requests of all of them together.
         #[arg(long, default_value_t = 1_000_000)]
         requests: u64,
+        /// Seconds between two lines of progress, where standard error is no terminal.
+        #[arg(long, default_value_t = 5.0)]
+        progress: f64,
     },
     /// Add up reports that `bench --report` wrote.
     Sum {
@@ -279,6 +282,7 @@ fn demo(
     asked: Asked,
     clients: u32,
     requests: u64,
+    progress: Duration,
 ) -> Result<u8, String> {
     let own = folder.is_none();
     let folder = folder.unwrap_or_else(|| std::env::temp_dir().join(format!("paxos-demo-{}", std::process::id())));
@@ -297,8 +301,9 @@ fn demo(
     ];
     let arguments = pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
+    let json = cluster.json;
     let settings =
-        demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone(), json: cluster.json };
+        demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone(), json, progress };
     let result = demo::run(&settings);
     if own && matches!(result, Ok(true)) {
         // Bad ones are kept, to be looked at.
@@ -340,9 +345,8 @@ fn main() -> ExitCode {
             )
         }
         Command::Bench(args) => bench(&cluster, args),
-        Command::Demo { processes, histories, load, clients, requests } => {
-            demo(&cluster, processes, histories, load, clients, requests)
-        }
+        Command::Demo { processes, histories, load, clients, requests, progress } => seconds("progress", progress)
+            .and_then(|progress| demo(&cluster, processes, histories, load, clients, requests, progress)),
         Command::Sum { reports } => sum(&cluster, &reports),
     };
     match result {

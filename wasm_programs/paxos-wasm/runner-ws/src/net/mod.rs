@@ -17,6 +17,8 @@ mod clients;
 mod host;
 mod line;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use host::Net;
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use exports::replicode::paxos::kv_store as w;
+use paxos_bindings::wit::core_types::Execution;
 use paxos_bindings::wit::messages::SlotReplies as SlotRepliesWord;
 use paxos_bindings::wit::types::{Fault, FaultKind};
 use paxos_bindings::{Words, fault};
@@ -17,6 +18,7 @@ mod generated {
         with: {
             "replicode:paxos/types@1.0.0": paxos_bindings::wit::types,
             "replicode:paxos/messages@1.0.0": paxos_bindings::wit::messages,
+            "replicode:paxos/core-types@1.0.0": paxos_bindings::wit::core_types,
         },
     });
 }
@@ -44,7 +46,7 @@ impl w::Guest for Component {
         Ok(())
     }
 
-    fn apply(slots: Vec<w::Execution>) -> Result<Vec<SlotRepliesWord>, Fault> {
+    fn apply(slots: Vec<Execution>) -> Result<Vec<SlotRepliesWord>, Fault> {
         with(|node, core| {
             let mut all = Vec::with_capacity(slots.len());
             for execution in slots {
