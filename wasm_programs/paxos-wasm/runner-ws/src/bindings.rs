@@ -17,6 +17,12 @@ wasmtime::component::bindgen!({
             import replicode:paxos/serializer@1.0.0;
             import replicode:paxos/storage@1.0.0;
             import replicode:paxos/agent@1.0.0;
+            import replicode:paxos/proposer@1.0.0;
+            import replicode:paxos/acceptor@1.0.0;
+            import replicode:paxos/learner@1.0.0;
+            import replicode:paxos/kv-store@1.0.0;
+            import replicode:paxos/failure-detector@1.0.0;
+            import replicode:paxos/leader-detector@1.0.0;
         }
     ",
     world: "replicode:paxos-host/everything",
@@ -26,6 +32,6 @@ wasmtime::component::bindgen!({
 });
 
 pub use replicode::paxos::{
-    agent_types, client_server, host_control, messages, network_client, network_server, network_types, serializer,
-    settings, storage, types,
+    acceptor, agent_types, client_server, core_types, failure_detector, host_control, kv_store, leader_detector,
+    learner, messages, network_client, network_server, network_types, proposer, serializer, settings, storage, types,
 };

@@ -5,10 +5,14 @@
 //! made per batch.
 
 use crate::bindings::agent_types::{Letter, Pollables, Turned};
+use crate::bindings::core_types::Execution;
 use crate::bindings::network_types::{HelloConfig, NetworkCounters, NetworkLimits};
 use crate::bindings::settings::Settings;
 use crate::bindings::types::{Durability, Fault, Role};
-use crate::bindings::{client_server, host_control, messages, network_client, network_server, serializer, storage};
+use crate::bindings::{
+    acceptor, client_server, failure_detector, host_control, kv_store, leader_detector, learner, messages,
+    network_client, network_server, proposer, serializer, storage,
+};
 use crate::load::inspect::PAXOS_VERSION;
 use crate::load::plan::{Part, Plan, Source, WORDS};
 use crate::state::State;
@@ -189,6 +193,38 @@ fn hand_on(
             "save-snapshot": (Role, u64, Vec<u8>) -> Result<(), Fault>;
             "load-snapshot": (Role, u64, u32) -> Result<Option<storage::SnapshotPart>, Fault>;
             "close": (Role) -> Result<(), Fault>;
+        ),
+        "acceptor" => functions!(there,
+            "configure": (acceptor::Config) -> Result<(), Fault>;
+            "recover": (u64, Vec<Vec<u8>>) -> Result<(), Fault>;
+            "step": (u64, acceptor::Inputs) -> Result<acceptor::Outputs, Fault>;
+            "stand": () -> acceptor::Standing;
+        ),
+        "proposer" => functions!(there,
+            "configure": (proposer::Config) -> Result<(), Fault>;
+            "recover": (u64, Vec<Vec<u8>>) -> Result<(), Fault>;
+            "step": (u64, proposer::Inputs) -> Result<proposer::Outputs, Fault>;
+            "stand": () -> proposer::Standing;
+        ),
+        "learner" => functions!(there,
+            "configure": (learner::Config, Vec<u8>) -> Result<(), Fault>;
+            "step": (u64, learner::Inputs) -> Result<learner::Outputs, Fault>;
+            "stand": () -> learner::Standing;
+        ),
+        "kv-store" => functions!(there,
+            "configure": (kv_store::Config) -> Result<(), Fault>;
+            "apply": (Vec<Execution>) -> Result<Vec<messages::SlotReplies>, Fault>;
+            "snapshot": () -> (u64, Vec<u8>);
+            "restore": (u64, Vec<u8>) -> Result<(), Fault>;
+            "stand": () -> kv_store::Standing;
+        ),
+        "failure-detector" => functions!(there,
+            "configure": (failure_detector::Config, u64) -> Result<(), Fault>;
+            "step": (u64, Vec<u16>) -> failure_detector::Outputs;
+        ),
+        "leader-detector" => functions!(there,
+            "configure": (leader_detector::Config) -> Result<(), Fault>;
+            "step": (Vec<leader_detector::Input>) -> leader_detector::Outputs;
         ),
         "agent" | "proposer-agent" | "acceptor-agent" | "learner-agent" => functions!(there,
             "start": (Settings, u64) -> Result<(), Fault>;

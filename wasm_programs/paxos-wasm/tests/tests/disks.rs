@@ -1,5 +1,7 @@
 //! What happens to a node whose disk is empty, torn, damaged, full or slow; and that the others go on.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use paxos_tests::{Cluster, Load, Settings};
 use paxos_types::Op;
 use paxos_ws_client::hand::End;

@@ -1,5 +1,7 @@
 //! `kill -9` of any node, several times, while clients ask: none of their requests is lost, doubled, stale or wrong.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use paxos_tests::{Cluster, Load, Settings};
 
 /// Kills `victim` of the leader's number whenever a sixth of the requests is answered, and starts it again.

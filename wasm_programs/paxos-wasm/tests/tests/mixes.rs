@@ -1,5 +1,7 @@
 //! The same scripted client against every way of putting the system together: the same answers.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use paxos_tests::{Cluster, Settings};
 use paxos_types::Op;
 use paxos_ws_client::hand::Answer;

@@ -1,5 +1,7 @@
 //! What pages say is what the code says.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 #[test]
 fn the_page_has_every_key_of_the_configuration() {
     let page = include_str!("../../../../docs/paxos.md");

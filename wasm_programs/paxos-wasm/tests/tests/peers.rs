@@ -1,5 +1,7 @@
 //! Whoever speaks to a node what no node or client of this cluster would say: it is refused and named, and the others are served.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use paxos_frame::{frame, header};
 use paxos_tests::cluster::PATIENCE;
 use paxos_tests::{Cluster, Settings};

@@ -1,5 +1,7 @@
 //! The README's commands, as they stand there, one block after the other, in a plain shell.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use std::process::{Command, Stdio};
 
 /// The blocks of shell commands, but for those after a remark that no test follows them.

@@ -1,5 +1,7 @@
 //! The scripts as users run them: in a plain shell, in tmux, in a terminal, without one; `cluster/` over network namespaces.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use paxos_tests::{Cluster, Settings};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -1,6 +1,8 @@
 //! Wires between nodes that are cut, held back or slow, while clients ask: whoever can talk to a majority goes on, and no
 //! request is lost, doubled, stale or wrong.
 
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
 use paxos_tests::{Cluster, Load, Settings};
 use std::time::Duration;
 

@@ -52,9 +52,9 @@ fn split(text: &str) -> (&str, &str) {
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
     let micros = duration.as_micros();
-    if micros % 1_000 != 0 {
+    if !micros.is_multiple_of(1_000) {
         format!("{micros}us")
-    } else if micros % 1_000_000 != 0 {
+    } else if !micros.is_multiple_of(1_000_000) {
         format!("{}ms", micros / 1_000)
     } else {
         format!("{}s", micros / 1_000_000)

@@ -25,7 +25,7 @@ pub const PROVIDED: [(&str, &[&str]); 3] = [
 ];
 
 /// Interfaces without functions: words that others use.
-pub const WORDS: [&str; 5] = ["types", "messages", "settings", "network-types", "agent-types"];
+pub const WORDS: [&str; 6] = ["types", "messages", "settings", "network-types", "agent-types", "core-types"];
 
 /// A component to load.
 #[derive(Debug, Clone)]

@@ -72,37 +72,7 @@ impl Shipped {
         let shipped = std::fs::read_to_string(workspace().join("runner-ws/config.yaml"))?;
         let ours = std::fs::read_to_string(cluster.config())?;
         let (_, nodes) = ours.split_once("\nnodes:\n").context("a configuration has nodes")?;
-        let mut text = String::new();
-        let mut section = String::new();
-        for line in shipped.lines() {
-            if !line.starts_with([' ', '#', '-']) && line.contains(':') {
-                section = line.split(':').next().unwrap_or_default().to_owned();
-            }
-            let key = line.trim().split(':').next().unwrap_or_default();
-            let path = if line.starts_with(' ') { format!("{section}.{key}") } else { key.to_owned() };
-            let skipped = ["nodes", "data-dir", "components", "cluster"].contains(&section.as_str());
-            if skipped || changes.iter().any(|(changed, _)| *changed == path) {
-                continue;
-            }
-            text += &format!("{line}\n");
-            for (changed, value) in changes {
-                if let Some((parent, name)) = changed.split_once('.')
-                    && parent == section
-                    && line.starts_with(parent)
-                {
-                    text += &format!("  {name}: {value}\n");
-                }
-            }
-        }
-        for (changed, value) in changes {
-            if let Some((parent, name)) = changed.split_once('.') {
-                if !text.contains(&format!("\n{parent}:")) {
-                    text += &format!("{parent}:\n  {name}: {value}\n");
-                }
-            } else {
-                text += &format!("{changed}: {value}\n");
-            }
-        }
+        let mut text = changed(&shipped, changes);
         let data = folder.path().join("data");
         let components = paxos_tests::target().join("components");
         text += &format!(
@@ -132,6 +102,42 @@ impl Shipped {
         let figure = |name: &str| json[name].as_f64().with_context(|| format!("no {name} in {json}"));
         Ok(Figures { rate: figure("rate")?, p50: figure("p50_ms")?, p99: figure("p99_ms")? })
     }
+}
+
+/// A configuration without what is ours to say (nodes, folders, the cluster's name), and with `changes`.
+fn changed(shipped: &str, changes: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    let mut section = String::new();
+    for line in shipped.lines() {
+        if !line.starts_with([' ', '#', '-']) && line.contains(':') {
+            section = line.split(':').next().unwrap_or_default().to_owned();
+        }
+        let key = line.trim().split(':').next().unwrap_or_default();
+        let path = if line.starts_with(' ') { format!("{section}.{key}") } else { key.to_owned() };
+        let skipped = ["nodes", "data-dir", "components", "cluster"].contains(&section.as_str());
+        if skipped || changes.iter().any(|(changed, _)| *changed == path) {
+            continue;
+        }
+        text += &format!("{line}\n");
+        for (changed, value) in changes {
+            if let Some((parent, name)) = changed.split_once('.')
+                && parent == section
+                && line.starts_with(parent)
+            {
+                text += &format!("  {name}: {value}\n");
+            }
+        }
+    }
+    for (changed, value) in changes {
+        if let Some((parent, name)) = changed.split_once('.') {
+            if !text.contains(&format!("\n{parent}:")) {
+                text += &format!("{parent}:\n  {name}: {value}\n");
+            }
+        } else {
+            text += &format!("{changed}: {value}\n");
+        }
+    }
+    text
 }
 
 /// Processor seconds of each process of the host.
@@ -441,4 +447,25 @@ fn main() -> Result<()> {
         bail!("some of what is wanted was missed");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_configuration_says_so_and_nothing_else() {
+        let shipped = std::fs::read_to_string(workspace().join("runner-ws/config.yaml")).unwrap();
+        let text = changed(&shipped, &[("durability", "memory"), ("providers.network", "component")]);
+        let nodes = Settings::default().yaml("test", Path::new("/data"), 20_000);
+        let (_, nodes) = nodes.split_once("\nnodes:\n").unwrap();
+        let text = format!("{text}\ncluster: test\ndata-dir: /d\nnodes:\n{nodes}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &text).unwrap();
+        let ours = paxos_config::Config::load(file.path()).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let theirs = paxos_config::Config::load(&workspace().join("runner-ws/config.yaml")).unwrap();
+        assert_eq!((ours.durability.word(), ours.providers.network.word()), ("memory", "component"));
+        assert_eq!((ours.timeouts, ours.batching, ours.limits), (theirs.timeouts, theirs.batching, theirs.limits));
+        assert_eq!((ours.providers.storage, ours.window), (theirs.providers.storage, theirs.window));
+    }
 }
