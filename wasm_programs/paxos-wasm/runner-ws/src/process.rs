@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use wasmtime::component::{Component, ResourceTable};
+use wasmtime::component::{Component, Instance, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
@@ -148,7 +148,8 @@ pub fn try_out(loaded: &Loaded, config: &Config, node: u16) -> Result<(), Proces
     let wasi = WasiCtx::builder().build();
     runtime()?.block_on(async {
         let mut store = Store::new(&loaded.engine, state(wasi, control));
-        link(loaded, &mut store).await.map(|_| ())
+        let instance = link(loaded, &mut store).await?;
+        entry(&mut store, instance, process).map(|_| ())
     })
 }
 
@@ -200,14 +201,7 @@ pub fn run(config: &Config, options: &Options) -> Result<(), ProcessError> {
     let ended = runtime()?.block_on(async {
         let mut store = Store::new(&loaded.engine, state(wasi, control));
         let instance = link(&loaded, &mut store).await?;
-        let entry = link::full(process.entry());
-        let run = instance
-            .get_export_index(&mut store, None, &entry)
-            .and_then(|interface| instance.get_export_index(&mut store, Some(&interface), "run"))
-            .ok_or_else(|| ProcessError::Trap(format!("{entry} has no function run")))?;
-        let run = instance
-            .get_typed_func::<(), (Result<(), Fault>,)>(&mut store, run)
-            .map_err(|error| ProcessError::Trap(format!("{entry}: run has another type: {error:#}")))?;
+        let run = entry(&mut store, instance, process)?;
         log.write(Level::Debug, &format!("runs as process {}", std::process::id()));
         match run.call_async(&mut store, ()).await {
             Ok((Ok(()),)) => Ok(()),
@@ -250,13 +244,30 @@ fn state(wasi: WasiCtx, control: Control) -> State {
     State { wasi, table: ResourceTable::new(), net: Net::default(), form: None, disk: Disk::default(), control }
 }
 
-async fn link(loaded: &Loaded, store: &mut Store<State>) -> Result<wasmtime::component::Instance, ProcessError> {
+async fn link(loaded: &Loaded, store: &mut Store<State>) -> Result<Instance, ProcessError> {
     link::instantiate(&loaded.engine, store, &loaded.plan, &loaded.components).await.map_err(|error| {
         ProcessError::Engine {
             what: format!("the components of the process {} do not fit together", loaded.plan.process),
             reason: format!("{error:#}"),
         }
     })
+}
+
+/// The function that is the process.
+fn entry(
+    store: &mut Store<State>,
+    instance: Instance,
+    process: Process,
+) -> Result<TypedFunc<(), (Result<(), Fault>,)>, ProcessError> {
+    let name = link::full(process.entry());
+    let failed = |reason: String| ProcessError::Engine { what: format!("{name} cannot be run"), reason };
+    let index = instance
+        .get_export_index(&mut *store, None, &name)
+        .and_then(|interface| instance.get_export_index(&mut *store, Some(&interface), "run"))
+        .ok_or_else(|| failed("it has no function `run`".to_owned()))?;
+    instance
+        .get_typed_func(store, index)
+        .map_err(|error| failed(format!("its function `run` is of another type than this host's: {error:#}")))
 }
 
 fn check_names(config: &Config, node: u16, process: Process) -> Result<(), ProcessError> {
@@ -305,7 +316,7 @@ fn wasi(folder: &Path, process: Process, config: &Config) -> wasmtime::Result<Wa
     builder.inherit_stderr();
     if process != Process::Coordinator {
         if config.providers.network == Provider::Component {
-            builder.inherit_network();
+            builder.inherit_network().allow_tcp(true);
         }
         if config.providers.storage == Provider::Component {
             // A component waits for its file calls in any case: handing them to a thread would only add to it.

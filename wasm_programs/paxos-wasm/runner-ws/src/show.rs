@@ -87,7 +87,8 @@ pub fn format(config: &Config, node: u16, erase: bool) -> Result<ExitCode, Strin
     let folder = process::node_folder(config, node);
     let failed = |what: &str, error: std::io::Error| format!("cannot {what} {}: {error}", folder.display());
     let used = match std::fs::read_dir(&folder) {
-        Ok(mut entries) => entries.next().is_some(),
+        // Directories are storages; process numbers, sockets and logs are nothing to lose.
+        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| entry.path().is_dir())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(failed("look into", error)),
     };

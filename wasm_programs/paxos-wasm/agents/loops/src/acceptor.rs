@@ -77,7 +77,11 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
         self.links.crash_point(&mut self.ports, "acceptor-before-send");
         self.links.dispatch(&mut self.ports, sends);
         let local = self.links.pump(&mut self.ports, now);
-        Ok(Turned { deadline: earlier(deadline, self.links.deadline()), more: more || self.told != self.durable, local })
+        Ok(Turned {
+            deadline: earlier(deadline, self.links.deadline()),
+            more: more || self.told != self.durable,
+            local,
+        })
     }
 
     /// Asks the storage how far it is, if it may be further.

@@ -8,9 +8,11 @@
 #![forbid(unsafe_code)]
 
 pub mod acceptor;
+mod imported;
 pub mod learner;
 mod links;
 pub mod ports;
 pub mod proposer;
 
+pub use imported::Imported;
 pub use links::Links;

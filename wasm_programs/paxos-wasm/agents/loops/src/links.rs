@@ -86,7 +86,8 @@ pub fn open_storage<P: Host + Storage>(
     while at < opened.next {
         let records = ports.read(at, RECOVERY)?;
         if records.is_empty() {
-            let text = format!("the storage says that it has records up to {}, and gives none from {at} on", opened.next);
+            let text =
+                format!("the storage says that it has records up to {}, and gives none from {at} on", opened.next);
             return Err(fault(FaultKind::Contract, text));
         }
         recover(ports, at, &records)?;
@@ -97,7 +98,12 @@ pub fn open_storage<P: Host + Storage>(
 
 impl Links {
     /// Configures the form of messages, listens, and says whom to connect to.
-    pub fn start<P: Host + Network>(ports: &mut P, settings: &Settings, role: Role, incarnation: u64) -> Outcome<Links> {
+    pub fn start<P: Host + Network>(
+        ports: &mut P,
+        settings: &Settings,
+        role: Role,
+        incarnation: u64,
+    ) -> Outcome<Links> {
         let own = endpoint(settings.node, role);
         let nodes: Vec<u16> = settings.nodes.iter().map(|node| node.node).collect();
         let hello = HelloConfig {

@@ -1,8 +1,8 @@
 //! What the loops ask of the rest of a process. One trait per interface of `shared/wit`, in its words.
 
+use paxos_bindings::wit::core_types::Execution;
 use paxos_bindings::wit::network_types::{HelloConfig, NetworkCounters, NetworkLimits};
 use paxos_bindings::wit::types::{Durability, Endpoint, Fault, Role};
-use paxos_bindings::wit::core_types::Execution;
 use paxos_bindings::wit::{messages::Message, types};
 use paxos_imports::call;
 

@@ -77,9 +77,8 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             self.ports.log(Level::Info, &note);
         }
         let submissions = asked.requests.into_iter();
-        let submissions: Vec<_> = submissions
-            .map(|r| proposer::Submission { connection: r.connection, commands: r.commands })
-            .collect();
+        let submissions: Vec<_> =
+            submissions.map(|r| proposer::Submission { connection: r.connection, commands: r.commands }).collect();
         self.look()?;
         let leadership = self.detect(now, &mail);
         let mut inputs =
