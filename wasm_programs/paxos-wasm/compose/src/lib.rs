@@ -7,6 +7,7 @@
 use indexmap::IndexMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use wac_graph::EncodeOptions;
 use wac_parser::Document;
 use wac_types::BorrowedPackageKey;
@@ -108,33 +109,55 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Writes a file unless it has these bytes already, so that nothing looks newer than it is. Readers never see half of one.
-fn write_if_other(path: &Path, bytes: &[u8]) -> Result<bool, ComposeError> {
-    if std::fs::read(path).is_ok_and(|old| old == bytes) {
-        return Ok(false);
-    }
+/// Writes a file as a whole: readers never see half of one.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ComposeError> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, bytes).map_err(|e| failed("cannot write", &partial, e))?;
-    std::fs::rename(&partial, path).map_err(|e| failed("cannot put in place", path, e))?;
-    Ok(true)
+    std::fs::rename(&partial, path).map_err(|e| failed("cannot put in place", path, e))
+}
+
+/// When a file was written; the epoch where there is none.
+fn written(path: &Path) -> SystemTime {
+    std::fs::metadata(path).and_then(|found| found.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Composes every process under every choice of providers, from the `.wac` files in `sources`, into `components`, where the parts
-/// lie in `paxos/`. Gives the paths, sorted.
-pub fn compose_all(sources: &Path, components: &Path) -> Result<Vec<PathBuf>, ComposeError> {
-    let mut made = Vec::new();
+/// lie in `paxos/`. What is younger than all that it is made of stays. Gives the paths, sorted, and how many were made.
+pub fn compose_all(sources: &Path, components: &Path) -> Result<(Vec<PathBuf>, usize), ComposeError> {
+    let mut all = Vec::new();
+    let mut made = 0;
+    let tool = std::env::current_exe().map_or(SystemTime::UNIX_EPOCH, |path| written(&path));
     for process in PROCESSES {
         let origin = sources.join(format!("{process}.wac"));
         let source = std::fs::read_to_string(&origin).map_err(|e| failed("cannot read", &origin, e))?;
         for providers in Providers::all() {
             let path = components.join(format!("{process}.{providers}.wasm"));
-            let bytes = compose(&variant(&source, providers), &origin, components)?;
-            write_if_other(&path, &bytes)?;
-            made.push(path);
+            let text = variant(&source, providers);
+            let parts = parts_of(&text).into_iter().map(|name| written(&components.join(format!("paxos/{name}.wasm"))));
+            let youngest = parts.chain([tool, written(&origin)]).max();
+            if youngest >= Some(written(&path)) {
+                write(&path, &compose(&text, &origin, components)?)?;
+                made += 1;
+            }
+            all.push(path);
         }
     }
-    made.sort();
-    Ok(made)
+    all.sort();
+    Ok((all, made))
+}
+
+/// What a component file asks for and offers: names of imports and exports, sorted.
+pub fn interfaces(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), ComposeError> {
+    let mut types = wac_types::Types::default();
+    let package = wac_types::Package::from_bytes("inspected", None, bytes, &mut types);
+    let package = package.map_err(|e| ComposeError(format!("not a component: {e:#}")))?;
+    let world = &types[package.ty()];
+    let sorted = |names: &mut dyn Iterator<Item = &String>| {
+        let mut names: Vec<String> = names.cloned().collect();
+        names.sort();
+        names
+    };
+    Ok((sorted(&mut world.imports.keys()), sorted(&mut world.exports.keys())))
 }
 
 #[cfg(test)]

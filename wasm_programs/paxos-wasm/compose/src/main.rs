@@ -11,8 +11,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match paxos_compose::compose_all(Path::new(sources), Path::new(components)) {
-        Ok(made) => {
-            println!("{} compositions in {components}", made.len());
+        Ok((all, made)) => {
+            println!("{} compositions in {components}, {made} of them made now", all.len());
             ExitCode::SUCCESS
         }
         Err(error) => {

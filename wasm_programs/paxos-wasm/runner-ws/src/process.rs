@@ -316,7 +316,7 @@ fn wasi(folder: &Path, process: Process, config: &Config) -> wasmtime::Result<Wa
     builder.inherit_stderr();
     if process != Process::Coordinator {
         if config.providers.network == Provider::Component {
-            builder.inherit_network();
+            builder.inherit_network().allow_tcp(true);
         }
         if config.providers.storage == Provider::Component {
             // A component waits for its file calls in any case: handing them to a thread would only add to it.

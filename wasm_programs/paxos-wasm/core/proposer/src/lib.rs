@@ -29,6 +29,7 @@ use paxos_types::{
 };
 use phase1::{Preparing, Survey};
 use replies::InFlight;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How a proposer is set up.
@@ -54,7 +55,7 @@ pub struct Config {
     pub pending_bytes: usize,
     /// Nanoseconds between heartbeats.
     pub heartbeat: u64,
-    /// Nanoseconds of silence of the own acceptor or learner after which this node is not fit to lead.
+    /// Nanoseconds of silence of the own acceptor or learner, or of a majority of nodes, after which this node is not fit to lead.
     pub silent: u64,
     /// Nanoseconds between two attempts to become the leader.
     pub phase: u64,
@@ -218,6 +219,8 @@ pub struct Proposer {
     in_flight: InFlight,
     acceptor_heard: Option<Instant>,
     learner_heard: Option<Instant>,
+    /// When the proposers of other nodes were heard last.
+    peers_heard: BTreeMap<NodeId, Instant>,
     told: Option<(Option<Ballot>, bool)>,
     next_heartbeat: Instant,
     attempts: u64,
@@ -251,6 +254,7 @@ impl Proposer {
             in_flight: InFlight::default(),
             acceptor_heard: None,
             learner_heard: None,
+            peers_heard: BTreeMap::new(),
             told: None,
             next_heartbeat: Instant::default(),
             attempts: 0,
@@ -298,10 +302,7 @@ impl Proposer {
                 [resend, delay.map(|since| since.plus(self.config.max_delay)), lost].into_iter().flatten().min()
             }
         };
-        let unfit = match (self.acceptor_heard, self.learner_heard) {
-            (Some(a), Some(l)) if self.told.is_some_and(|t| t.1) => Some(a.min(l).plus(self.config.silent)),
-            _ => None,
-        };
+        let unfit = self.hears_since().filter(|_| self.told.is_some_and(|t| t.1)).map(|at| at.plus(self.config.silent));
         [phase, unfit, Some(self.next_heartbeat)].into_iter().flatten().min()
     }
 
@@ -363,6 +364,9 @@ impl Proposer {
 
     fn message(&mut self, now: Instant, from: Endpoint, message: Message, out: &mut Vec<Output>) {
         let own = from.node == self.config.node;
+        if from.role == Role::Proposer && !own && self.config.nodes.contains(&from.node) {
+            self.peers_heard.insert(from.node, now);
+        }
         match (from.role, message) {
             (Role::Acceptor, Message::Promise { ballot, from: slot, first, accepted, more, .. }) => {
                 self.promise(now, from.node, ballot, slot, first, accepted, more, out);
@@ -412,9 +416,20 @@ impl Proposer {
         }
     }
 
+    /// Since when this node hears all that it needs to lead: its acceptor, its learner, and a majority of nodes, itself included (one
+    /// that is heard and does not hear would be kept by all and lead nowhere).
+    fn hears_since(&self) -> Option<Instant> {
+        let mut peers: Vec<Instant> = self.peers_heard.values().copied().collect();
+        peers.sort_unstable_by(|a, b| b.cmp(a));
+        let own = self.acceptor_heard?.min(self.learner_heard?);
+        match self.config.majority() - 1 {
+            0 => Some(own),
+            others => peers.get(others - 1).map(|at| own.min(*at)),
+        }
+    }
+
     fn fit(&self, now: Instant) -> bool {
-        let heard = |at: Option<Instant>| at.is_some_and(|at| now.since(at) < self.config.silent);
-        heard(self.acceptor_heard) && heard(self.learner_heard)
+        self.hears_since().is_some_and(|at| now.since(at) < self.config.silent)
     }
 
     fn tell_own(&mut self, now: Instant, out: &mut Vec<Output>) {

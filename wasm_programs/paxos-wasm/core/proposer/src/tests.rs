@@ -368,7 +368,7 @@ fn what_the_own_learner_has_lost_is_proposed_again_if_nobody_tells_it() {
 }
 
 #[test]
-fn it_is_fit_while_its_acceptor_and_its_learner_are_heard() {
+fn it_is_fit_while_it_hears_its_acceptor_its_learner_and_a_majority() {
     let mut p = Driven::new();
     let own = |p: &mut Driven, input| {
         let mut out = Vec::new();
@@ -382,7 +382,14 @@ fn it_is_fit_while_its_acceptor_and_its_learner_are_heard() {
     assert_eq!(own(&mut p, from(at(1, Role::Learner), beat(true))), Some(false));
     assert_eq!(own(&mut p, from(at(1, Role::Acceptor), beat(false))), None);
     assert_eq!(own(&mut p, from(at(2, Role::Acceptor), beat(true))), None);
-    assert_eq!(own(&mut p, from(at(1, Role::Acceptor), beat(true))), Some(true));
-    p.now += p.proposer.config.silent;
-    assert_eq!(own(&mut p, Input::Tick), Some(false));
+    assert_eq!(own(&mut p, from(at(1, Role::Acceptor), beat(true))), None);
+    assert_eq!(own(&mut p, from(at(9, Role::Proposer), beat(true))), None, "a stranger");
+    assert_eq!(own(&mut p, from(at(2, Role::Proposer), beat(true))), Some(true), "two of three");
+    p.now += p.proposer.config.silent / 2;
+    own(&mut p, from(at(1, Role::Acceptor), beat(true)));
+    own(&mut p, from(at(1, Role::Learner), beat(true)));
+    p.now += p.proposer.config.silent / 2;
+    assert!(p.proposer.deadline().is_some_and(|d| d.0 <= p.now));
+    assert_eq!(own(&mut p, Input::Tick), Some(false), "it hears only itself");
+    assert_eq!(own(&mut p, from(at(3, Role::Proposer), beat(true))), Some(true));
 }

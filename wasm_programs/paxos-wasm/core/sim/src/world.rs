@@ -5,7 +5,7 @@
 //! how hard all that is. In the last part nothing fails any more, and the cluster must come to rest in one state.
 
 use crate::Mutated;
-use crate::clients::{Asked, Client, Operation, Then, client_of, connection};
+use crate::clients::{Asked, Client, OUTSIDE, Operation, Then, client_of, connection};
 use crate::linear;
 use crate::oracle::Oracle;
 use crate::process::{Effect, Input, Process, Settings};
@@ -31,6 +31,8 @@ pub struct Faults {
     pub partitions: u64,
     /// Clock jumps to come.
     pub jumps: u64,
+    /// Crashes to come in the middle of what a process sends, of which the rest never leaves.
+    pub ambushes: u64,
     /// Whether one node loses its disk at a crash.
     pub wipe: bool,
     /// Whether roles crash one by one (else a node's together).
@@ -120,6 +122,16 @@ pub struct World {
     firsts: BTreeMap<NodeId, Slot>,
 }
 
+#[cfg(feature = "planted")]
+fn reads_outside_the_log(mutation: Mutated) -> bool {
+    mutation == Some(paxos_types::Mutation::ReadWithoutLease)
+}
+
+#[cfg(not(feature = "planted"))]
+fn reads_outside_the_log(_: Mutated) -> bool {
+    false
+}
+
 /// Runs one seed to its end. The error says what did not hold, and when.
 pub fn run(seed: u64, mutation: Mutated) -> Result<Report, String> {
     let mut world = World::new(seed, mutation);
@@ -144,6 +156,7 @@ impl World {
             crashes: random.below(12),
             partitions: random.below(6),
             jumps: random.below(3),
+            ambushes: random.below(8),
             wipe: random.below(4) == 0,
             apart: random.below(2) == 0,
         };
@@ -165,8 +178,9 @@ impl World {
         let keys = random.between(1, 4);
         let clients = random.between(2, 6);
         let each = random.between(5, 40);
-        let clients =
-            (0..clients as usize).map(|c| Client::new(c, nodes[c % nodes.len()], keys, each)).collect::<Vec<_>>();
+        let outside = reads_outside_the_log(mutation);
+        let client = |c| Client::new(c, nodes[c % nodes.len()], keys, each, outside);
+        let clients = (0..clients as usize).map(client).collect::<Vec<_>>();
         World {
             oracle: Oracle::new(nodes.len()),
             settings,
@@ -340,13 +354,16 @@ impl World {
 
     fn effects(&mut self, endpoint: Endpoint, effects: Vec<Effect>) -> Result<(), String> {
         let node = endpoint.node;
+        let ambush = self.ambush(&effects);
         for effect in effects {
             match effect {
                 Effect::Send(target, message) => {
                     self.oracle.sent(node, &message)?;
                     let nodes = self.settings.nodes.clone();
                     for to in target.endpoints(node, &nodes) {
-                        self.send(endpoint, to, message.clone());
+                        if !ambush || self.random.below(2) == 0 {
+                            self.send(endpoint, to, message.clone());
+                        }
                     }
                 }
                 Effect::Reply(connection, frame) => {
@@ -384,7 +401,23 @@ impl World {
                 }
             }
         }
+        if ambush && self.processes.contains_key(&endpoint) {
+            let role = self.faults.apart.then_some(endpoint.role);
+            self.crash(node, role);
+        }
         Ok(())
+    }
+
+    /// Whether the process dies in the middle of sending these, of all things: what the protocol turns on.
+    fn ambush(&mut self, effects: &[Effect]) -> bool {
+        let telling = effects.iter().any(|e| {
+            matches!(e, Effect::Send(_, Message::Prepare { .. } | Message::Promise { .. } | Message::Accept { .. }))
+        });
+        if self.calm || !telling || self.faults.ambushes == 0 || !self.random.permille(20) {
+            return false;
+        }
+        self.faults.ambushes -= 1;
+        true
     }
 
     /// What the oracle sees on an acceptor's disk: what a crash right now would leave.
@@ -450,7 +483,7 @@ impl World {
         let node = nodes[self.random.below(nodes.len() as u64) as usize];
         let kind = self.random.below(crashes + partitions + jumps);
         if kind < crashes {
-            self.crash(node);
+            self.crash(node, None);
         } else if kind < crashes + partitions {
             self.cut.insert(node);
             if self.random.below(3) == 0 && nodes.len() > 3 {
@@ -464,14 +497,16 @@ impl World {
         }
     }
 
-    fn crash(&mut self, node: NodeId) {
+    fn crash(&mut self, node: NodeId, only: Option<Role>) {
         self.report.crashes += 1;
         let loss = match self.random.below(3) {
             0 => Loss::Nothing,
             1 => Loss::Everything,
             _ => Loss::Some(self.random.draw()),
         };
-        let roles: Vec<Role> = if self.faults.apart && self.random.below(2) == 0 {
+        let roles: Vec<Role> = if let Some(role) = only {
+            vec![role]
+        } else if self.faults.apart && self.random.below(2) == 0 {
             vec![Role::OF_A_NODE[self.random.below(3) as usize]]
         } else {
             Role::OF_A_NODE.to_vec()
@@ -483,6 +518,7 @@ impl World {
         });
         let may_wipe = self.faults.wipe && self.wiped.map_or(all_registered, |w| w == node);
         let wipe = may_wipe && self.random.below(3) == 0;
+        let longest = if self.random.below(2) == 0 { 8 * MS } else { 150 * MS };
         for role in roles {
             let endpoint = Endpoint::new(node, role);
             self.end(endpoint, loss);
@@ -490,7 +526,7 @@ impl World {
                 self.wiped = Some(node);
                 self.disks.remove(&endpoint);
             }
-            let delay = self.random.between(MS, 150 * MS);
+            let delay = self.random.between(MS, longest);
             self.at(delay, Event::Start(endpoint));
         }
     }
@@ -535,11 +571,11 @@ impl World {
 
     fn request(&mut self, node: NodeId, connection: u64, bytes: Bytes) -> Result<(), String> {
         #[cfg(feature = "planted")]
-        if self.settings.mutation == Some(paxos_types::Mutation::ReadWithoutLease)
-            && let Some(frame) = self.read_here(node, &bytes)
-        {
-            let delay = self.delay();
-            self.at(delay, Event::Frame(connection | 1 << 63, frame));
+        if self.reads_outside(&bytes) {
+            if let Some(frame) = self.read_here(node, &bytes) {
+                let delay = self.delay();
+                self.at(delay, Event::Frame(connection, frame));
+            }
             return Ok(());
         }
         let endpoint = Endpoint::new(node, Role::Proposer);
@@ -547,11 +583,24 @@ impl World {
         self.step(endpoint, Input::Flush)
     }
 
+    /// Whether this is a read of the planted bug.
+    #[cfg(feature = "planted")]
+    fn reads_outside(&self, bytes: &Bytes) -> bool {
+        let first = paxos_types::Commands::new(bytes).next();
+        self.settings.mutation == Some(paxos_types::Mutation::ReadWithoutLease)
+            && matches!(first, Some(Ok(command)) if command.seq >= OUTSIDE)
+    }
+
     /// The planted bug: a node that believes to lead answers a get from what its learner has executed.
     #[cfg(feature = "planted")]
     fn read_here(&self, node: NodeId, bytes: &Bytes) -> Option<Bytes> {
         use paxos_types::{ClientFrame, Commands, Op, Outcome, Reply};
-        self.processes.get(&Endpoint::new(node, Role::Proposer))?.proposer()?.leading()?;
+        let proposer = self.processes.get(&Endpoint::new(node, Role::Proposer))?.proposer()?;
+        let mut frame = Vec::new();
+        if proposer.leading().is_none() {
+            ClientFrame::Redirect { leader: proposer.leader() }.encode(&mut frame);
+            return Some(Bytes::from(frame));
+        }
         let (_, kv) = self.processes.get(&Endpoint::new(node, Role::Learner))?.learner()?;
         let command = Commands::new(bytes).next()?.ok()?;
         let Op::Get { key } = command.op else { return None };
@@ -561,14 +610,12 @@ impl World {
         let reply = Reply { client: command.client, seq: command.seq, index: kv.index(), version, outcome };
         let mut replies = Vec::new();
         reply.encode(&mut replies);
-        let mut frame = Vec::new();
         ClientFrame::Replies(&replies).encode(&mut frame);
         Some(Bytes::from(frame))
     }
 
     fn frame(&mut self, connection: u64, frame: &[u8]) -> Result<(), String> {
-        let outside_the_log = connection >> 63 == 1;
-        let (client, generation) = client_of(connection & !(1 << 63));
+        let (client, generation) = client_of(connection);
         if self.clients[client].generation != generation {
             return Ok(());
         }
@@ -576,8 +623,8 @@ impl World {
             Then::Nothing => {}
             Then::Answered(at) => {
                 self.report.answered += 1;
-                if outside_the_log {
-                    self.read_outside(client, at)?;
+                if self.report.history[at].seq >= OUTSIDE {
+                    self.read_outside(at)?;
                 } else {
                     let id = self.clients[client].id();
                     self.oracle.answered(id, &self.report.history[at])?;
@@ -604,8 +651,7 @@ impl World {
     }
 
     /// A read that took no place in the log: it must have seen every write that ended before it began.
-    fn read_outside(&mut self, client: usize, at: usize) -> Result<(), String> {
-        self.clients[client].take_back();
+    fn read_outside(&mut self, at: usize) -> Result<(), String> {
         let operation = self.report.history[at].clone();
         let Some((_, index, _)) = operation.answer else { return Ok(()) };
         let missed = self.report.history.iter().find(|o| {
@@ -616,7 +662,8 @@ impl World {
         match missed {
             Some(missed) => Err(format!("not linearizable: {operation:?} was answered without {missed:?}")),
             None => {
-                self.report.history.truncate(at);
+                // It has no place in the order, so the check of the whole history leaves it out.
+                self.report.history[at].answer = None;
                 Ok(())
             }
         }

@@ -1,4 +1,4 @@
-//! The serializer as a component: [`paxos_forms`] behind its interface. It imports nothing.
+//! The serializer as a component: [`paxos_forms`] behind its interface. It calls nobody (what it imports is the stdio of the standard library).
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! The acceptor's core as a component. It imports nothing.
+//! The acceptor's core as a component. It calls nobody (what it imports is the stdio of the standard library).
 
 use std::cell::RefCell;
 

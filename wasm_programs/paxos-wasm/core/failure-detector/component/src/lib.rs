@@ -1,4 +1,4 @@
-//! The failure detector as a component. It imports nothing.
+//! The failure detector as a component. It calls nobody (what it imports is the stdio of the standard library).
 
 use std::cell::RefCell;
 
