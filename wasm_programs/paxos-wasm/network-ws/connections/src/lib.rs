@@ -9,7 +9,7 @@
 //! * What waits is bounded: for a peer the oldest frame goes, for a client reading stops.
 //! * A peer connection carries messages one way only. Its other direction carries a hello and nothing more: so the receiving system
 //!   acknowledges as soon as it has read, and Nagle's rule, which WASI 0.2 cannot switch off, waits for nothing
-//!   (docs/decisions/0013-paxos-network.md).
+//!   (docs/decisions/0018-paxos-connections.md).
 #![forbid(unsafe_code)]
 
 mod backoff;
