@@ -49,6 +49,13 @@ pub struct Stream {
     socket: TcpSocket,
 }
 
+impl Stream {
+    /// A write is under way.
+    fn is_writing(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| matches!(ends.output.check_write(), Ok(0)))
+    }
+}
+
 struct Ends {
     /// Our own, to ask whether there is something before asking for it: a read reserves its room first.
     readable: Pollable,
@@ -88,7 +95,8 @@ impl Default for WasiSockets {
 impl WasiSockets {
     /// To be called first in every call from outside: whoever got new pollables at the last one has dropped the old by now.
     pub fn begin(&mut self) {
-        self.replaced.clear();
+        // A stream that is dropped waits for its last write. One whose other end does not read stays, rather than that we wait.
+        self.replaced.retain(Stream::is_writing);
         self.replaced_listeners.clear();
     }
 
@@ -201,7 +209,7 @@ impl Sockets for WasiSockets {
         }
         match listener.socket.accept() {
             Ok((socket, input, output)) => {
-                let from = socket.remote_address().map_or_else(|e| say(e), |words| address(words).to_string());
+                let from = socket.remote_address().map_or_else(say, |words| address(words).to_string());
                 Ok(Some((Stream { ends: Some(Ends::new(input, output)), socket }, from)))
             }
             Err(ErrorCode::WouldBlock) => Ok(None),
