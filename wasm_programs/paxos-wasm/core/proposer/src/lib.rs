@@ -319,6 +319,14 @@ impl Proposer {
         }
     }
 
+    /// The leadership for which promises are being collected.
+    pub fn preparing(&self) -> Option<Ballot> {
+        match &self.phase {
+            Phase::Preparing(preparing) => Some(preparing.ballot),
+            _ => None,
+        }
+    }
+
     /// Who leads, as far as is known.
     pub fn leader(&self) -> Option<NodeId> {
         self.leader
@@ -335,6 +343,17 @@ impl Proposer {
             Phase::Leading(window) => window.len(),
             _ => 0,
         }
+    }
+
+    /// The same proposer with its acceptors renamed: what the explorer of core/sim needs to treat acceptors as alike.
+    #[doc(hidden)]
+    pub fn renamed(mut self, name: impl Fn(NodeId) -> NodeId) -> Proposer {
+        self.phase = match self.phase {
+            Phase::Surveying(survey) => Phase::Surveying(survey.renamed(name)),
+            Phase::Preparing(preparing) => Phase::Preparing(preparing.renamed(name)),
+            other => other,
+        };
+        self
     }
 
     fn submit(&mut self, now: Instant, connection: u64, commands: &[u8], out: &mut Vec<Output>) {

@@ -26,6 +26,18 @@ pub(crate) struct Preparing {
     pub(crate) sent: Instant,
 }
 
+impl Survey {
+    pub(crate) fn renamed(self, name: impl Fn(NodeId) -> NodeId) -> Self {
+        Survey { answered: self.answered.into_iter().map(name).collect(), ..self }
+    }
+}
+
+impl Preparing {
+    pub(crate) fn renamed(self, name: impl Fn(NodeId) -> NodeId) -> Self {
+        Preparing { promises: self.promises.into_iter().map(|(node, from)| (name(node), from)).collect(), ..self }
+    }
+}
+
 impl Proposer {
     /// Begins at the next [`Proposer::tick`].
     pub(crate) fn try_to_lead(&mut self, now: Instant) {
