@@ -171,7 +171,8 @@ impl<S: Sockets> ClientServer<S> {
                     return self.refuse(id, refusal.to_string(), intake);
                 }
                 client.stage = Stage::Open;
-                client.reader.set_limit(self.limits.frame);
+                // Longer ones make no batch.
+                client.reader.set_limit(self.limits.frame.min(paxos_types::Limits::MAX_BATCH_BYTES));
                 continue;
             }
             match ClientFrame::decode(body) {
