@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use paxos_bindings::poll::Pollable;
+use paxos_bindings::poll::{Pollable, poll};
 use paxos_bindings::wit::network_types as n;
 use paxos_bindings::wit::types::{Fault, FaultKind};
 use paxos_bindings::{Words, fault};
@@ -24,6 +24,7 @@ mod generated {
 }
 
 pub use generated::wasi;
+use wasi::clocks::monotonic_clock::subscribe_instant;
 use wasi::io::streams::{InputStream, OutputStream, StreamError};
 use wasi::sockets::instance_network::instance_network;
 use wasi::sockets::network::{
@@ -78,6 +79,8 @@ pub struct WasiSockets {
     /// Given up; what was waited for was replaced at the last call, so they go at this one.
     replaced: Vec<Stream>,
     replaced_listeners: Vec<Listener>,
+    /// Ready at any time, so that a poll gives who is ready and does not wait.
+    always: Pollable,
 }
 
 impl Default for WasiSockets {
@@ -88,6 +91,7 @@ impl Default for WasiSockets {
             ended_listeners: Vec::new(),
             replaced: Vec::new(),
             replaced_listeners: Vec::new(),
+            always: subscribe_instant(0),
         }
     }
 }
@@ -234,11 +238,27 @@ impl Sockets for WasiSockets {
         }
     }
 
+    fn ready(&mut self, listener: Option<&Listener>, streams: &[&Stream]) -> Option<(bool, Vec<bool>)> {
+        let mut asked: Vec<&Pollable> = Vec::with_capacity(streams.len() + 2);
+        asked.push(&self.always);
+        asked.extend(listener.map(|listener| &listener.waiting));
+        let first = asked.len();
+        asked.extend(streams.iter().filter_map(|stream| stream.ends.as_ref().map(|ends| &ends.readable)));
+        if asked.len() - first != streams.len() {
+            return None;
+        }
+        let mut ready = vec![false; asked.len()];
+        for index in poll(&asked) {
+            if let Some(ready) = ready.get_mut(index as usize) {
+                *ready = true;
+            }
+        }
+        let waits = listener.is_some() && ready.get(1) == Some(&true);
+        Some((waits, ready.split_off(first)))
+    }
+
     fn read(&mut self, stream: &mut Stream, into: &mut FrameReader) -> Result<Read, String> {
         let Some(ends) = &stream.ends else { return Ok(Read::All(0)) };
-        if !ends.readable.ready() {
-            return Ok(Read::All(0));
-        }
         match ends.input.read(READ) {
             Ok(bytes) => {
                 into.push(&bytes);
