@@ -256,7 +256,7 @@ impl Links {
 }
 
 /// About how many bytes a message takes.
-fn weight(message: &Message) -> usize {
+pub fn weight(message: &Message) -> usize {
     64 + match message {
         Message::Promise(m) => m.accepted.iter().map(|value| 32 + value.batch.len()).sum(),
         Message::Accept(m) => m.batch.len(),

@@ -41,6 +41,8 @@ struct Client<S: Sockets> {
     /// Something waits for room, and reading is on, as of the last look.
     blocked: bool,
     listening: bool,
+    /// There is more than was taken at the last call.
+    more: bool,
 }
 
 /// The end that clients connect to.
@@ -80,7 +82,16 @@ impl<S: Sockets> ClientServer<S> {
     /// Accepts, and reads about `max_bytes`; with 0 clients are held back.
     pub fn requests(&mut self, max_bytes: usize) -> ClientsIntake {
         let mut intake = ClientsIntake::default();
-        self.accept(&mut intake.notes);
+        let (ids, streams): (Vec<u64>, Vec<&S::Stream>) = self.clients.iter().map(|(id, c)| (*id, &c.stream)).unzip();
+        let ready = self.sockets.ready(self.listener.as_ref(), &streams);
+        if ready.as_ref().is_none_or(|(waits, _)| *waits) {
+            self.accept(&mut intake.notes);
+        }
+        // Who was accepted just now is not among those that were asked for, and may have said something already.
+        let quiet: Vec<u64> = match ready {
+            Some((_, ready)) => ids.into_iter().zip(ready).filter(|(_, ready)| !ready).map(|(id, _)| id).collect(),
+            None => Vec::new(),
+        };
         let mut room = max_bytes;
         let after = self.clients.range(self.last + 1..).map(|(id, _)| *id);
         let order: Vec<u64> = after.chain(self.clients.range(..=self.last).map(|(id, _)| *id)).collect();
@@ -89,7 +100,8 @@ impl<S: Sockets> ClientServer<S> {
                 intake.more = true;
                 break;
             }
-            match self.read(id, &mut room, &mut intake) {
+            let quiet = quiet.binary_search(&id).is_ok();
+            match self.read(id, quiet, &mut room, &mut intake) {
                 Ok(()) => {}
                 Err(why) => self.lost.push((id, why)),
             }
@@ -117,6 +129,7 @@ impl<S: Sockets> ClientServer<S> {
                         queue: OutQueue::new(self.limits.queue),
                         blocked: false,
                         listening: true,
+                        more: true,
                     };
                     client.queue.push(self.greeting.frame());
                     if self.clients.len() >= self.limits.connections {
@@ -140,7 +153,7 @@ impl<S: Sockets> ClientServer<S> {
     }
 
     /// Reads one client once and takes the frames that are whole.
-    fn read(&mut self, id: u64, room: &mut usize, intake: &mut ClientsIntake) -> Result<(), String> {
+    fn read(&mut self, id: u64, quiet: bool, room: &mut usize, intake: &mut ClientsIntake) -> Result<(), String> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         if !client.queue.is_empty() {
             self.counters.write_all(&mut self.sockets, &mut client.stream, &mut client.queue)?;
@@ -149,7 +162,7 @@ impl<S: Sockets> ClientServer<S> {
             return Err("refused".into());
         }
         self.changed |= client.look(*room > 0);
-        if !client.listening {
+        if !client.listening || quiet && !client.more {
             return Ok(());
         }
         let Some((_, more)) = self.counters.read_once(&mut self.sockets, &mut client.stream, &mut client.reader)?
@@ -157,6 +170,7 @@ impl<S: Sockets> ClientServer<S> {
             return Err("it has closed the connection".into());
         };
         self.last = id;
+        client.more = more;
         while *room > 0 {
             let body = match client.reader.next_frame() {
                 Ok(Some(body)) => body,
@@ -171,7 +185,8 @@ impl<S: Sockets> ClientServer<S> {
                     return self.refuse(id, refusal.to_string(), intake);
                 }
                 client.stage = Stage::Open;
-                client.reader.set_limit(self.limits.frame);
+                // Longer ones make no batch.
+                client.reader.set_limit(self.limits.frame.min(paxos_types::Limits::MAX_BATCH_BYTES));
                 continue;
             }
             match ClientFrame::decode(body) {
@@ -184,6 +199,7 @@ impl<S: Sockets> ClientServer<S> {
                 Err(error) => return self.refuse(id, error.to_string(), intake),
             }
         }
+        client.more = true;
         intake.more = true;
         Ok(())
     }

@@ -8,6 +8,9 @@ use paxos_frame::{FrameReader, Greeting, OutQueue};
 use paxos_types::{Endpoint, Instant};
 use std::net::SocketAddr;
 
+/// Nanoseconds between two looks whether a peer has closed: it sends nothing, so it is not waited for; what is written tells as well.
+const LOOK: u64 = 20_000_000;
+
 /// What [`PeerClient::pump`] did.
 #[derive(Debug, Default)]
 pub struct Pumped {
@@ -39,6 +42,8 @@ struct Peer<S: Sockets> {
     blocked: bool,
     reader: FrameReader,
     back_off: BackOff,
+    /// When it is looked at next.
+    look: Instant,
     /// What was said last about it: the same is not said again at every attempt.
     said: String,
 }
@@ -72,6 +77,7 @@ impl<S: Sockets> PeerClient<S> {
                 blocked: false,
                 reader: FrameReader::new(HELLO_LIMIT),
                 back_off: back_off(endpoint),
+                look: Instant(0),
                 said: String::new(),
             })
             .collect();
@@ -142,6 +148,10 @@ impl<S: Sockets> PeerClient<S> {
         let State::Open { stream, greeted } = &mut peer.state else { return Ok(()) };
         self.counters.write_all(&mut self.sockets, stream, &mut peer.queue)?;
         self.changed |= std::mem::replace(&mut peer.blocked, !peer.queue.is_empty()) == peer.queue.is_empty();
+        if *greeted && now < peer.look {
+            return Ok(());
+        }
+        peer.look = now.plus(LOOK);
         let Some((count, _)) = self.counters.read_once(&mut self.sockets, stream, &mut peer.reader)? else {
             return Err(
                 if *greeted { "it has closed the connection" } else { "it has refused us; its log says why" }.into()
@@ -157,6 +167,7 @@ impl<S: Sockets> PeerClient<S> {
             let checked = self.greeting.check_called(body, peer.endpoint).map_err(|refusal| refusal.to_string());
             checked.inspect_err(|_| self.counters.refused += 1)?;
             *greeted = true;
+            self.changed = true;
             peer.back_off.reset();
             peer.said.clear();
         }
@@ -192,8 +203,8 @@ impl<S: Sockets> PeerClient<S> {
             let (first, second) = match &peer.state {
                 State::Waiting(_) => (None, None),
                 State::Connecting(stream) => (Some(Interest::Connect(stream)), None),
-                State::Open { stream, .. } => {
-                    (Some(Interest::Read(stream)), peer.blocked.then_some(Interest::Write(stream)))
+                State::Open { stream, greeted } => {
+                    ((!greeted).then_some(Interest::Read(stream)), peer.blocked.then_some(Interest::Write(stream)))
                 }
             };
             first.into_iter().chain(second)

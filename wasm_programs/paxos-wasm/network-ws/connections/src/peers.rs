@@ -25,6 +25,8 @@ struct Peer<S: Sockets> {
     reader: FrameReader,
     /// Our hello and nothing else.
     queue: OutQueue,
+    /// There is more than was taken at the last call.
+    more: bool,
 }
 
 /// The server end of one role.
@@ -59,13 +61,23 @@ impl<S: Sockets> PeerServer<S> {
     /// Accepts, reads, gives whole frames, about `max_bytes` of them.
     pub fn receive(&mut self, max_bytes: usize) -> PeersIntake {
         let mut intake = PeersIntake::default();
-        self.accept(&mut intake.notes);
+        let streams: Vec<&S::Stream> = self.peers.iter().map(|peer| &peer.stream).collect();
+        let ready = self.sockets.ready(self.listener.as_ref(), &streams);
+        if ready.as_ref().is_none_or(|(waits, _)| *waits) {
+            self.accept(&mut intake.notes);
+        }
         let mut room = max_bytes;
         let count = self.peers.len();
         self.turn = self.turn.wrapping_add(1);
         let mut ended: Vec<(usize, String)> = Vec::new();
         for step in 0..count {
             let at = (self.turn + step) % count;
+            // Who was accepted just now is not among those that were asked for, and may have said something already.
+            let quiet = ready.as_ref().is_some_and(|(_, ready)| ready.get(at) == Some(&false));
+            let peer = &self.peers[at];
+            if quiet && !peer.more && peer.queue.is_empty() {
+                continue;
+            }
             if room == 0 {
                 intake.more = true;
                 break;
@@ -101,6 +113,7 @@ impl<S: Sockets> PeerServer<S> {
                         endpoint: None,
                         reader: FrameReader::new(HELLO_LIMIT),
                         queue: OutQueue::new(HELLO_LIMIT),
+                        more: true,
                     };
                     peer.queue.push(self.greeting.frame());
                     // An error shows again when the connection is read.
@@ -126,6 +139,7 @@ impl<S: Sockets> PeerServer<S> {
         let Some((_, more)) = self.counters.read_once(&mut self.sockets, &mut peer.stream, &mut peer.reader)? else {
             return Err("it has closed the connection".into());
         };
+        peer.more = more;
         intake.more |= more;
         while *room > 0 {
             let Some(body) = peer.reader.next_frame().map_err(frame_error)? else { return Ok(()) };
@@ -140,6 +154,7 @@ impl<S: Sockets> PeerServer<S> {
             *room = room.saturating_sub(body.len());
             intake.frames.push((endpoint, body.to_vec()));
         }
+        peer.more = true;
         intake.more = true;
         Ok(())
     }
