@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use wasmtime::component::{Component, Instance, ResourceTable, TypedFunc};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx};
@@ -302,11 +303,25 @@ pub fn claim(node: u16, process: Process, folder: &Path) -> Result<Flock<File>, 
     let unusable = |error: std::io::Error| failed(format!("cannot make {}: {error}", path.display()));
     // Not truncated before it is ours: it may tell the number of a process that runs.
     let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(unusable)?;
-    let mut file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, _)| {
+    let mut file = lock(file).ok_or_else(|| {
         failed(format!("the {process} of node {node} runs already over this data: stop that process first"))
     })?;
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unusable)?;
     Ok(file)
+}
+
+/// Locks a file. One that was killed a moment ago may still be on its way out: on a busy machine that takes a while.
+fn lock(mut file: File) -> Option<Flock<File>> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(locked) => return Some(locked),
+            Err((_, _)) if Instant::now() > until => return None,
+            Err((same, _)) => file = same,
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// What components get of the system: sockets if they bring their network, the node's folder if they bring their storage.

@@ -1,15 +1,22 @@
 //! The learner's loop, with the kv-store.
 
-use crate::links::{INTAKE, Links, earlier, network_figures, open_storage};
+use std::collections::VecDeque;
+
+use crate::links::{INTAKE, Links, earlier, network_figures, open_storage, weight};
 use crate::ports::{Host, Kv, LearnerCore, Level, Network, Outcome, Storage, kv_store, learner};
 use paxos_bindings::fault;
 use paxos_bindings::wit::agent_types::{Letter, Turned};
-use paxos_bindings::wit::core_types::Sending;
+use paxos_bindings::wit::core_types::{Execution, Sending};
 use paxos_bindings::wit::settings::Settings;
 use paxos_bindings::wit::types::{FaultKind, Role};
 
 /// Bytes of a snapshot that are read at once.
 const PART: u32 = 4 << 20;
+
+/// Bytes of batches that are applied at once, as long as it is more than one batch.
+const PIECE: usize = 64 << 10;
+/// Bytes of messages that are held back to share frames.
+const HELD: usize = 1 << 20;
 
 /// A learner at work.
 pub struct LearnerAgent<P> {
@@ -48,15 +55,21 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
         Ok(LearnerAgent { ports, links, saving: Vec::new() })
     }
 
-    /// One turn: messages in, what is chosen to the kv-store, its answers to the proposer.
+    /// One turn: messages in, what is chosen to the kv-store, its answers to the proposer, a piece at a time: a short batch may have
+    /// long answers, and they are handed on before there are more.
     pub fn turn(&mut self, now: u64, letters: Vec<Letter>) -> Outcome<Turned> {
         let (mail, more) = self.links.intake(&mut self.ports, now, letters, INTAKE);
         let mut inputs = learner::Inputs { mail, applied: None, saved: self.saved()? };
+        let mut actions: VecDeque<learner::Action> = VecDeque::new();
         let mut sends: Vec<Sending> = Vec::new();
         let deadline = loop {
             let outputs = LearnerCore::step(&mut self.ports, now, &inputs)?;
+            actions.extend(outputs.actions);
             sends.extend(outputs.send);
-            inputs = learner::Inputs { mail: Vec::new(), applied: self.act(outputs.actions)?, saved: self.saved()? };
+            if sends.iter().map(|sending| weight(&sending.message)).sum::<usize>() > HELD {
+                self.links.dispatch(&mut self.ports, std::mem::take(&mut sends));
+            }
+            inputs = learner::Inputs { mail: Vec::new(), applied: self.act(&mut actions)?, saved: self.saved()? };
             if inputs.applied.is_none() && inputs.saved.is_none() {
                 break outputs.deadline;
             }
@@ -67,17 +80,18 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
         Ok(Turned { deadline: earlier(deadline, self.links.deadline()), more, local })
     }
 
-    /// Does what the core wants done, in its order; answers what the kv-store has applied.
-    fn act(&mut self, actions: Vec<learner::Action>) -> Outcome<Option<learner::Applied>> {
-        let mut applied: Option<learner::Applied> = None;
-        for action in actions {
+    /// Does what the core wants done, in its order, up to and including one piece for the kv-store; answers what that has applied.
+    fn act(&mut self, actions: &mut VecDeque<learner::Action>) -> Outcome<Option<learner::Applied>> {
+        while let Some(action) = actions.pop_front() {
             match action {
-                learner::Action::Execute(slots) => {
-                    let Some(last) = slots.last().map(|slot| slot.slot) else { continue };
+                learner::Action::Execute(mut slots) => {
+                    let rest = slots.split_off(piece(&slots));
+                    if !rest.is_empty() {
+                        actions.push_front(learner::Action::Execute(rest));
+                    }
+                    let Some(upto) = slots.last().map(|slot| slot.slot) else { continue };
                     let replies = self.ports.apply(&slots)?;
-                    let all = applied.get_or_insert(learner::Applied { upto: last, replies: Vec::new() });
-                    all.upto = last;
-                    all.replies.extend(replies);
+                    return Ok(Some(learner::Applied { upto, replies }));
                 }
                 learner::Action::TakeSnapshot(slot) => {
                     let (found, bytes) = self.ports.snapshot();
@@ -95,7 +109,7 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
                 }
             }
         }
-        Ok(applied)
+        Ok(None)
     }
 
     fn save(&mut self, slot: u64, bytes: Vec<u8>) -> Outcome<()> {
@@ -138,6 +152,16 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
         self.ports.close_network();
         self.ports.close()
     }
+}
+
+/// How many of the slots make a piece.
+fn piece(slots: &[Execution]) -> usize {
+    let mut bytes = 0;
+    let fits = slots.iter().take_while(|slot| {
+        bytes += slot.batch.len();
+        bytes <= PIECE
+    });
+    fits.count().max(1).min(slots.len())
 }
 
 /// The whole snapshot.

@@ -175,15 +175,28 @@ fn a_learner_acts_in_order_and_reports_a_snapshot_when_it_is_durable() {
     assert_eq!(fake.calls(), ["apply [4, 5]", "snapshot", "save-snapshot 5 50", "flush", "apply [6]"]);
     {
         let outside = fake.0.borrow();
-        let inputs = &outside.learner_inputs;
-        assert_eq!(inputs.len(), 2);
-        assert_eq!(inputs[1].applied.as_ref().map(|applied| applied.upto), Some(6));
-        assert_eq!(inputs[1].saved, None);
+        let uptos: Vec<_> = outside.learner_inputs.iter().map(|i| i.applied.as_ref().map(|a| a.upto)).collect();
+        assert_eq!(uptos, [None, Some(5), Some(6)]);
+        assert!(outside.learner_inputs.iter().all(|inputs| inputs.saved.is_none()));
     }
     fake.0.borrow_mut().durable_snapshot = 5;
     agent.turn(2, Vec::new()).expect("a turn");
     let outside = fake.0.borrow();
-    assert_eq!(outside.learner_inputs[2].saved, Some(learner::Snapshot { slot: 5, bytes: vec![5; 50] }));
+    assert_eq!(outside.learner_inputs[3].saved, Some(learner::Snapshot { slot: 5, bytes: vec![5; 50] }));
+}
+
+#[test]
+fn what_is_chosen_is_applied_a_piece_at_a_time() {
+    let fake = Fake::default();
+    let mut agent = LearnerAgent::start(fake.clone(), &settings(&[Role::Learner])).expect("it starts");
+    fake.calls();
+    let slot = |slot, bytes| Execution { slot, batch: vec![0; bytes] };
+    let slots = vec![slot(1, 40_000), slot(2, 40_000), slot(3, 200_000), slot(4, 10), slot(5, 0)];
+    let actions = vec![learner::Action::Execute(slots)];
+    fake.0.borrow_mut().learner.push_back(learner::Outputs { actions, send: Vec::new(), deadline: None });
+    agent.turn(1, Vec::new()).expect("a turn");
+    assert_eq!(fake.calls(), ["apply [1]", "apply [2]", "apply [3]", "apply [4, 5]"]);
+    assert_eq!(fake.0.borrow().learner_inputs.len(), 5);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What clients connect to.
 
-use crate::sockets::{Counters, Interest, Limits, Sockets, frame_error};
+use crate::sockets::{Counters, Interest, Limits, PATIENCE, Sockets, frame_error};
 use bytes::Bytes;
 use paxos_frame::greeting::HELLO_LIMIT;
 use paxos_frame::{FrameReader, Greeting, OutQueue};
-use paxos_types::ClientFrame;
+use paxos_types::{ClientFrame, Instant};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -41,6 +41,10 @@ struct Client<S: Sockets> {
     /// Something waits for room, and reading is on, as of the last look.
     blocked: bool,
     listening: bool,
+    /// There is more than was taken at the last call.
+    more: bool,
+    /// When it connected.
+    since: Instant,
 }
 
 /// The end that clients connect to.
@@ -56,6 +60,8 @@ pub struct ClientServer<S: Sockets> {
     /// Connections that ended while something was written to them.
     lost: Vec<(u64, String)>,
     changed: bool,
+    /// What was said last about accepting: the same is not said again.
+    said: String,
     counters: Counters,
 }
 
@@ -73,14 +79,24 @@ impl<S: Sockets> ClientServer<S> {
             last: 0,
             lost: Vec::new(),
             changed: true,
+            said: String::new(),
             counters: Counters::default(),
         })
     }
 
     /// Accepts, and reads about `max_bytes`; with 0 clients are held back.
-    pub fn requests(&mut self, max_bytes: usize) -> ClientsIntake {
+    pub fn requests(&mut self, now: Instant, max_bytes: usize) -> ClientsIntake {
         let mut intake = ClientsIntake::default();
-        self.accept(&mut intake.notes);
+        let (ids, streams): (Vec<u64>, Vec<&S::Stream>) = self.clients.iter().map(|(id, c)| (*id, &c.stream)).unzip();
+        let ready = self.sockets.ready(self.listener.as_ref(), &streams);
+        if ready.as_ref().is_none_or(|(waits, _)| *waits) {
+            self.accept(now, &mut intake.notes);
+        }
+        // Who was accepted just now is not among those that were asked for, and may have said something already.
+        let quiet: Vec<u64> = match ready {
+            Some((_, ready)) => ids.into_iter().zip(ready).filter(|(_, ready)| !ready).map(|(id, _)| id).collect(),
+            None => Vec::new(),
+        };
         let mut room = max_bytes;
         let after = self.clients.range(self.last + 1..).map(|(id, _)| *id);
         let order: Vec<u64> = after.chain(self.clients.range(..=self.last).map(|(id, _)| *id)).collect();
@@ -89,7 +105,12 @@ impl<S: Sockets> ClientServer<S> {
                 intake.more = true;
                 break;
             }
-            match self.read(id, &mut room, &mut intake) {
+            let quiet = quiet.binary_search(&id).is_ok();
+            if self.clients.get(&id).is_some_and(|c| c.stage == Stage::New && now.since(c.since) > PATIENCE) {
+                self.lost.push((id, "it has not said who it is".into()));
+                continue;
+            }
+            match self.read(id, quiet, &mut room, &mut intake) {
                 Ok(()) => {}
                 Err(why) => self.lost.push((id, why)),
             }
@@ -100,7 +121,7 @@ impl<S: Sockets> ClientServer<S> {
         intake
     }
 
-    fn accept(&mut self, notes: &mut Vec<String>) {
+    fn accept(&mut self, now: Instant, notes: &mut Vec<String>) {
         let Some(listener) = &mut self.listener else { return };
         loop {
             match self.sockets.accept(listener) {
@@ -117,6 +138,8 @@ impl<S: Sockets> ClientServer<S> {
                         queue: OutQueue::new(self.limits.queue),
                         blocked: false,
                         listening: true,
+                        more: true,
+                        since: now,
                     };
                     client.queue.push(self.greeting.frame());
                     if self.clients.len() >= self.limits.connections {
@@ -132,7 +155,11 @@ impl<S: Sockets> ClientServer<S> {
                 }
                 Ok(None) => return,
                 Err(why) => {
-                    notes.push(format!("cannot accept a connection: {why}"));
+                    let note = format!("cannot accept a connection: {why}");
+                    if note != self.said {
+                        notes.push(note.clone());
+                        self.said = note;
+                    }
                     return;
                 }
             }
@@ -140,7 +167,7 @@ impl<S: Sockets> ClientServer<S> {
     }
 
     /// Reads one client once and takes the frames that are whole.
-    fn read(&mut self, id: u64, room: &mut usize, intake: &mut ClientsIntake) -> Result<(), String> {
+    fn read(&mut self, id: u64, quiet: bool, room: &mut usize, intake: &mut ClientsIntake) -> Result<(), String> {
         let Some(client) = self.clients.get_mut(&id) else { return Ok(()) };
         if !client.queue.is_empty() {
             self.counters.write_all(&mut self.sockets, &mut client.stream, &mut client.queue)?;
@@ -149,7 +176,7 @@ impl<S: Sockets> ClientServer<S> {
             return Err("refused".into());
         }
         self.changed |= client.look(*room > 0);
-        if !client.listening {
+        if !client.listening || quiet && !client.more {
             return Ok(());
         }
         let Some((_, more)) = self.counters.read_once(&mut self.sockets, &mut client.stream, &mut client.reader)?
@@ -157,6 +184,7 @@ impl<S: Sockets> ClientServer<S> {
             return Err("it has closed the connection".into());
         };
         self.last = id;
+        client.more = more;
         while *room > 0 {
             let body = match client.reader.next_frame() {
                 Ok(Some(body)) => body,
@@ -171,7 +199,8 @@ impl<S: Sockets> ClientServer<S> {
                     return self.refuse(id, refusal.to_string(), intake);
                 }
                 client.stage = Stage::Open;
-                client.reader.set_limit(self.limits.frame);
+                // Longer ones make no batch.
+                client.reader.set_limit(self.limits.frame.min(paxos_types::Limits::MAX_BATCH_BYTES));
                 continue;
             }
             match ClientFrame::decode(body) {
@@ -184,6 +213,7 @@ impl<S: Sockets> ClientServer<S> {
                 Err(error) => return self.refuse(id, error.to_string(), intake),
             }
         }
+        client.more = true;
         intake.more = true;
         Ok(())
     }

@@ -1,12 +1,17 @@
 //! What connects to peers.
 
 use crate::backoff::BackOff;
-use crate::sockets::{Counters, Interest, Limits, Sockets, frame_error};
+use crate::sockets::{Counters, Interest, Limits, PATIENCE, Sockets, frame_error};
 use bytes::Bytes;
 use paxos_frame::greeting::HELLO_LIMIT;
 use paxos_frame::{FrameReader, Greeting, OutQueue};
 use paxos_types::{Endpoint, Instant};
 use std::net::SocketAddr;
+
+/// Nanoseconds between two looks whether a peer has closed: it sends nothing, so it is not waited for; what is written tells as well.
+const LOOK: u64 = 20_000_000;
+/// Nanoseconds after which an attempt to connect is given up.
+const CONNECT: u64 = 1_000_000_000;
 
 /// What [`PeerClient::pump`] did.
 #[derive(Debug, Default)]
@@ -39,6 +44,8 @@ struct Peer<S: Sockets> {
     blocked: bool,
     reader: FrameReader,
     back_off: BackOff,
+    /// When it is looked at next; before its hello, when the attempt began.
+    look: Instant,
     /// What was said last about it: the same is not said again at every attempt.
     said: String,
 }
@@ -72,6 +79,7 @@ impl<S: Sockets> PeerClient<S> {
                 blocked: false,
                 reader: FrameReader::new(HELLO_LIMIT),
                 back_off: back_off(endpoint),
+                look: Instant(0),
                 said: String::new(),
             })
             .collect();
@@ -111,7 +119,10 @@ impl<S: Sockets> PeerClient<S> {
                     pumped.deadline = Some(pumped.deadline.map_or(then, |d: Instant| d.min(then)));
                 }
                 State::Open { greeted: true, .. } => pumped.up.push(peer.endpoint),
-                _ => {}
+                _ => {
+                    let then = peer.look.plus(CONNECT);
+                    pumped.deadline = Some(pumped.deadline.map_or(then, |d: Instant| d.min(then)));
+                }
             }
         }
         pumped
@@ -125,11 +136,14 @@ impl<S: Sockets> PeerClient<S> {
             }
             let stream = self.sockets.connect(peer.address)?;
             peer.state = State::Connecting(stream);
+            peer.look = now;
             self.changed = true;
         }
         if let State::Connecting(stream) = &mut peer.state {
             if !self.sockets.connected(stream)? {
-                return Ok(());
+                // The system would try for minutes, at ever longer distances.
+                let late = now.since(peer.look) > CONNECT;
+                return if late { Err("it does not answer".into()) } else { Ok(()) };
             }
             self.changed = true;
             self.counters.connections += 1;
@@ -142,6 +156,15 @@ impl<S: Sockets> PeerClient<S> {
         let State::Open { stream, greeted } = &mut peer.state else { return Ok(()) };
         self.counters.write_all(&mut self.sockets, stream, &mut peer.queue)?;
         self.changed |= std::mem::replace(&mut peer.blocked, !peer.queue.is_empty()) == peer.queue.is_empty();
+        if !*greeted && now.since(peer.look) > PATIENCE {
+            return Err("it does not say who it is".into());
+        }
+        if *greeted && now < peer.look {
+            return Ok(());
+        }
+        if *greeted {
+            peer.look = now.plus(LOOK);
+        }
         let Some((count, _)) = self.counters.read_once(&mut self.sockets, stream, &mut peer.reader)? else {
             return Err(
                 if *greeted { "it has closed the connection" } else { "it has refused us; its log says why" }.into()
@@ -157,6 +180,7 @@ impl<S: Sockets> PeerClient<S> {
             let checked = self.greeting.check_called(body, peer.endpoint).map_err(|refusal| refusal.to_string());
             checked.inspect_err(|_| self.counters.refused += 1)?;
             *greeted = true;
+            self.changed = true;
             peer.back_off.reset();
             peer.said.clear();
         }
@@ -192,8 +216,8 @@ impl<S: Sockets> PeerClient<S> {
             let (first, second) = match &peer.state {
                 State::Waiting(_) => (None, None),
                 State::Connecting(stream) => (Some(Interest::Connect(stream)), None),
-                State::Open { stream, .. } => {
-                    (Some(Interest::Read(stream)), peer.blocked.then_some(Interest::Write(stream)))
+                State::Open { stream, greeted } => {
+                    ((!greeted).then_some(Interest::Read(stream)), peer.blocked.then_some(Interest::Write(stream)))
                 }
             };
             first.into_iter().chain(second)

@@ -1,9 +1,9 @@
 //! What peers connect to.
 
-use crate::sockets::{Counters, Interest, Limits, Sockets, frame_error};
+use crate::sockets::{Counters, Interest, Limits, PATIENCE, Sockets, frame_error};
 use paxos_frame::greeting::HELLO_LIMIT;
 use paxos_frame::{FrameReader, Greeting, OutQueue};
-use paxos_types::Endpoint;
+use paxos_types::{Endpoint, Instant};
 use std::net::SocketAddr;
 
 /// What [`PeerServer::receive`] gives.
@@ -25,6 +25,10 @@ struct Peer<S: Sockets> {
     reader: FrameReader,
     /// Our hello and nothing else.
     queue: OutQueue,
+    /// There is more than was taken at the last call.
+    more: bool,
+    /// When it connected.
+    since: Instant,
 }
 
 /// The server end of one role.
@@ -37,6 +41,8 @@ pub struct PeerServer<S: Sockets> {
     /// Whom to read first, so that nobody who talks much keeps others from being heard.
     turn: usize,
     changed: bool,
+    /// What was said last about accepting: the same is not said again.
+    said: String,
     counters: Counters,
 }
 
@@ -52,20 +58,35 @@ impl<S: Sockets> PeerServer<S> {
             peers: Vec::new(),
             turn: 0,
             changed: true,
+            said: String::new(),
             counters: Counters::default(),
         })
     }
 
     /// Accepts, reads, gives whole frames, about `max_bytes` of them.
-    pub fn receive(&mut self, max_bytes: usize) -> PeersIntake {
+    pub fn receive(&mut self, now: Instant, max_bytes: usize) -> PeersIntake {
         let mut intake = PeersIntake::default();
-        self.accept(&mut intake.notes);
+        let streams: Vec<&S::Stream> = self.peers.iter().map(|peer| &peer.stream).collect();
+        let ready = self.sockets.ready(self.listener.as_ref(), &streams);
+        if ready.as_ref().is_none_or(|(waits, _)| *waits) {
+            self.accept(now, &mut intake.notes);
+        }
         let mut room = max_bytes;
         let count = self.peers.len();
         self.turn = self.turn.wrapping_add(1);
         let mut ended: Vec<(usize, String)> = Vec::new();
         for step in 0..count {
             let at = (self.turn + step) % count;
+            // Who was accepted just now is not among those that were asked for, and may have said something already.
+            let quiet = ready.as_ref().is_some_and(|(_, ready)| ready.get(at) == Some(&false));
+            let peer = &self.peers[at];
+            if peer.endpoint.is_none() && now.since(peer.since) > PATIENCE {
+                ended.push((at, "it has not said who it is".into()));
+                continue;
+            }
+            if quiet && !peer.more && peer.queue.is_empty() {
+                continue;
+            }
             if room == 0 {
                 intake.more = true;
                 break;
@@ -82,7 +103,7 @@ impl<S: Sockets> PeerServer<S> {
         intake
     }
 
-    fn accept(&mut self, notes: &mut Vec<String>) {
+    fn accept(&mut self, now: Instant, notes: &mut Vec<String>) {
         let Some(listener) = &mut self.listener else { return };
         loop {
             match self.sockets.accept(listener) {
@@ -101,6 +122,8 @@ impl<S: Sockets> PeerServer<S> {
                         endpoint: None,
                         reader: FrameReader::new(HELLO_LIMIT),
                         queue: OutQueue::new(HELLO_LIMIT),
+                        more: true,
+                        since: now,
                     };
                     peer.queue.push(self.greeting.frame());
                     // An error shows again when the connection is read.
@@ -109,7 +132,11 @@ impl<S: Sockets> PeerServer<S> {
                 }
                 Ok(None) => return,
                 Err(why) => {
-                    notes.push(format!("cannot accept a connection: {why}"));
+                    let note = format!("cannot accept a connection: {why}");
+                    if note != self.said {
+                        notes.push(note.clone());
+                        self.said = note;
+                    }
                     return;
                 }
             }
@@ -126,6 +153,7 @@ impl<S: Sockets> PeerServer<S> {
         let Some((_, more)) = self.counters.read_once(&mut self.sockets, &mut peer.stream, &mut peer.reader)? else {
             return Err("it has closed the connection".into());
         };
+        peer.more = more;
         intake.more |= more;
         while *room > 0 {
             let Some(body) = peer.reader.next_frame().map_err(frame_error)? else { return Ok(()) };
@@ -140,6 +168,7 @@ impl<S: Sockets> PeerServer<S> {
             *room = room.saturating_sub(body.len());
             intake.frames.push((endpoint, body.to_vec()));
         }
+        peer.more = true;
         intake.more = true;
         Ok(())
     }

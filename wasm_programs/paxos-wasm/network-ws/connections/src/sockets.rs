@@ -18,6 +18,11 @@ pub trait Sockets {
     fn connect(&mut self, address: SocketAddr) -> Result<Self::Stream, String>;
     /// Whether the connection is there.
     fn connected(&mut self, stream: &mut Self::Stream) -> Result<bool, String>;
+    /// Whether a connection waits at the listener, and which streams have bytes or have ended; `None` where asking costs as much as
+    /// trying.
+    fn ready(&mut self, _listener: Option<&Self::Listener>, _streams: &[&Self::Stream]) -> Option<(bool, Vec<bool>)> {
+        None
+    }
     /// Reads once what is there.
     fn read(&mut self, stream: &mut Self::Stream, into: &mut FrameReader) -> Result<Read, String>;
     /// Writes once what waits, as much as is taken, and tells the queue; answers how much. 0: no more now.
@@ -27,6 +32,10 @@ pub trait Sockets {
     /// Gives a listener up.
     fn close_listener(&mut self, listener: Self::Listener);
 }
+
+/// Nanoseconds in which who connects must say who it is, and in which who is called must answer: connections that say nothing do not keep
+/// others out.
+pub(crate) const PATIENCE: u64 = 5_000_000_000;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

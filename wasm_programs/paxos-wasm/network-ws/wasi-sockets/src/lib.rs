@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use paxos_bindings::poll::Pollable;
+use paxos_bindings::poll::{Pollable, poll};
 use paxos_bindings::wit::network_types as n;
 use paxos_bindings::wit::types::{Fault, FaultKind};
 use paxos_bindings::{Words, fault};
@@ -24,6 +24,7 @@ mod generated {
 }
 
 pub use generated::wasi;
+use wasi::clocks::monotonic_clock::subscribe_instant;
 use wasi::io::streams::{InputStream, OutputStream, StreamError};
 use wasi::sockets::instance_network::instance_network;
 use wasi::sockets::network::{
@@ -49,11 +50,29 @@ pub struct Stream {
     socket: TcpSocket,
 }
 
+impl Stream {
+    /// A write is under way.
+    fn is_writing(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| matches!(ends.output.check_write(), Ok(0)))
+    }
+}
+
 struct Ends {
     /// Our own, to ask whether there is something before asking for it: a read reserves its room first.
     readable: Pollable,
     input: InputStream,
     output: OutputStream,
+}
+
+/// Idle connections are probed, so that one whose other end has vanished ends in seconds and not never. What is written and not
+/// acknowledged is the system's business: WASI 0.2 has no time for that.
+fn keep_alive(socket: &TcpSocket) {
+    const SECOND: u64 = 1_000_000_000;
+    // Where a system has not all of these, its own times hold.
+    let _ = socket.set_keep_alive_enabled(true);
+    let _ = socket.set_keep_alive_idle_time(2 * SECOND);
+    let _ = socket.set_keep_alive_interval(SECOND);
+    let _ = socket.set_keep_alive_count(4);
 }
 
 impl Ends {
@@ -71,6 +90,8 @@ pub struct WasiSockets {
     /// Given up; what was waited for was replaced at the last call, so they go at this one.
     replaced: Vec<Stream>,
     replaced_listeners: Vec<Listener>,
+    /// Ready at any time, so that a poll gives who is ready and does not wait.
+    always: Pollable,
 }
 
 impl Default for WasiSockets {
@@ -81,6 +102,7 @@ impl Default for WasiSockets {
             ended_listeners: Vec::new(),
             replaced: Vec::new(),
             replaced_listeners: Vec::new(),
+            always: subscribe_instant(0),
         }
     }
 }
@@ -88,7 +110,8 @@ impl Default for WasiSockets {
 impl WasiSockets {
     /// To be called first in every call from outside: whoever got new pollables at the last one has dropped the old by now.
     pub fn begin(&mut self) {
-        self.replaced.clear();
+        // A stream that is dropped waits for its last write. One whose other end does not read stays, rather than that we wait.
+        self.replaced.retain(Stream::is_writing);
         self.replaced_listeners.clear();
     }
 
@@ -201,7 +224,8 @@ impl Sockets for WasiSockets {
         }
         match listener.socket.accept() {
             Ok((socket, input, output)) => {
-                let from = socket.remote_address().map_or_else(|e| say(e), |words| address(words).to_string());
+                keep_alive(&socket);
+                let from = socket.remote_address().map_or_else(say, |words| address(words).to_string());
                 Ok(Some((Stream { ends: Some(Ends::new(input, output)), socket }, from)))
             }
             Err(ErrorCode::WouldBlock) => Ok(None),
@@ -211,6 +235,7 @@ impl Sockets for WasiSockets {
 
     fn connect(&mut self, address: SocketAddr) -> Result<Stream, String> {
         let socket = create_tcp_socket(family(address)).map_err(say)?;
+        keep_alive(&socket);
         socket.start_connect(&self.network, words(address)).map_err(say)?;
         Ok(Stream { ends: None, socket })
     }
@@ -226,11 +251,27 @@ impl Sockets for WasiSockets {
         }
     }
 
+    fn ready(&mut self, listener: Option<&Listener>, streams: &[&Stream]) -> Option<(bool, Vec<bool>)> {
+        let mut asked: Vec<&Pollable> = Vec::with_capacity(streams.len() + 2);
+        asked.push(&self.always);
+        asked.extend(listener.map(|listener| &listener.waiting));
+        let first = asked.len();
+        asked.extend(streams.iter().filter_map(|stream| stream.ends.as_ref().map(|ends| &ends.readable)));
+        if asked.len() - first != streams.len() {
+            return None;
+        }
+        let mut ready = vec![false; asked.len()];
+        for index in poll(&asked) {
+            if let Some(ready) = ready.get_mut(index as usize) {
+                *ready = true;
+            }
+        }
+        let waits = listener.is_some() && ready.get(1) == Some(&true);
+        Some((waits, ready.split_off(first)))
+    }
+
     fn read(&mut self, stream: &mut Stream, into: &mut FrameReader) -> Result<Read, String> {
         let Some(ends) = &stream.ends else { return Ok(Read::All(0)) };
-        if !ends.readable.ready() {
-            return Ok(Read::All(0));
-        }
         match ends.input.read(READ) {
             Ok(bytes) => {
                 into.push(&bytes);

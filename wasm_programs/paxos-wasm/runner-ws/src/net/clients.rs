@@ -92,11 +92,13 @@ impl Clients {
         intake
     }
 
-    /// Queues answers and writes.
+    /// Queues answers and writes. Who leaves is swept out by the next [`Clients::requests`].
     pub fn reply(&mut self, replies: Vec<Answer>) {
         for Answer { connection, frame } in replies {
             if let Some(client) = self.lines.get_mut(&connection) {
                 self.counts.frames_out += 1;
+                // A refusal is the last frame of its connection.
+                client.leaving |= matches!(ClientFrame::decode(&frame), Ok(ClientFrame::Refused(_)));
                 client.line.queue.push(Bytes::copy_from_slice(&paxos_frame::header(&frame)));
                 client.line.queue.push(Bytes::from(frame));
             }
@@ -114,7 +116,7 @@ impl Clients {
         let mut ready = !self.waiting.is_empty();
         for client in self.lines.values() {
             let reading = !self.held && !client.leaving && !client.line.queue.is_full();
-            ready |= client.line.is_ready(cx, reading);
+            ready |= client.line.is_ready(cx, reading) || (client.leaving && client.line.queue.is_empty());
         }
         ready
     }

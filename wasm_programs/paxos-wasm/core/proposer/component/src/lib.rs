@@ -26,7 +26,7 @@ use generated::exports;
 /// Before the first step records are collected, then there is a core.
 enum State {
     Recovering(Config, Vec<(u64, Bytes)>),
-    Running { core: Proposer, durable: u64 },
+    Running { core: Box<Proposer>, durable: u64 },
 }
 
 thread_local! {
@@ -74,7 +74,7 @@ impl w::Guest for Component {
             {
                 let core = Proposer::open(config, records);
                 let core = core.map_err(|e| fault(FaultKind::Storage, e.to_string()))?;
-                *state = Some(State::Running { core, durable: 0 });
+                *state = Some(State::Running { core: Box::new(core), durable: 0 });
             }
             match state {
                 Some(State::Running { core, durable }) => Ok(step(core, durable, Instant(now), inputs)),
