@@ -28,6 +28,8 @@ pub struct Links {
     up: Vec<Endpoint>,
     /// Letters for the roles of this process.
     local: Vec<Letter>,
+    /// What was said last about a frame: the same is not said again.
+    said: String,
     /// Crash points that are set; usually none, and then nobody is asked.
     crash_points: Vec<String>,
 }
@@ -136,7 +138,16 @@ impl Links {
         ports.connect_to(&peers, &hello, limits, waits)?;
         let crash_points = ports.crash_points();
         let together = settings.roles.clone();
-        Ok(Links { own, nodes, together, deadline: None, up: Vec::new(), local: Vec::new(), crash_points })
+        Ok(Links {
+            own,
+            nodes,
+            together,
+            deadline: None,
+            up: Vec::new(),
+            local: Vec::new(),
+            said: String::new(),
+            crash_points,
+        })
     }
 
     /// Who this is.
@@ -190,7 +201,10 @@ impl Links {
                 Ok(messages) => mail.push(Mail { sender, messages }),
                 Err(why) => {
                     let text = format!("a frame of {:?} {} is dropped: {why}", sender.role, sender.node);
-                    ports.log(Level::Warn, &text);
+                    if text != self.said {
+                        ports.log(Level::Warn, &text);
+                        self.said = text;
+                    }
                 }
             }
         }
