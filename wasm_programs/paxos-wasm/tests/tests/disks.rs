@@ -73,6 +73,17 @@ fn an_empty_disk_is_refused_standalone_with_components() {
 }
 
 #[test]
+fn a_log_that_is_gone_while_its_identity_is_there_is_damage() {
+    for storage in ["host", "component"] {
+        let (cluster, node) = with_a_dead_follower(&Settings { storage, ..Settings::default() });
+        for segment in segments(&cluster, node) {
+            std::fs::remove_file(segment).unwrap();
+        }
+        refused(cluster, node, &["segment"]);
+    }
+}
+
+#[test]
 fn a_torn_record_at_the_end_is_cut_off() {
     for storage in ["host", "component"] {
         let (mut cluster, node) = with_a_dead_follower(&Settings { storage, ..Settings::default() });

@@ -133,9 +133,11 @@ impl Acceptor {
             stopped: false,
             config,
         };
+        let mut recovered = recovery::Recovered::new();
         for (position, bytes) in records {
-            acceptor.recover(position, &bytes)?;
+            acceptor.recover(position, &bytes, &mut recovered)?;
         }
+        acceptor.remember(recovered)?;
         acceptor.answers.durable(acceptor.appended);
         Ok(acceptor)
     }
