@@ -414,7 +414,11 @@ fn learn(
                 learner::Output::Execute { slot, batch } => {
                     scratch.clear();
                     if let Some(header) = kv.apply(slot, &batch, node, scratch).map_err(|e| e.to_string())? {
-                        replies.push(SlotReplies { batch: header.id, replies: Bytes::copy_from_slice(scratch) });
+                        replies.push(SlotReplies {
+                            batch: header.id,
+                            first: 0,
+                            replies: Bytes::copy_from_slice(scratch),
+                        });
                     }
                     executed = Some(slot);
                     effects.push(Effect::Executed(slot, batch));
