@@ -71,6 +71,8 @@ struct Client {
     expected: String,
     command: Vec<u8>,
     sent: u64,
+    /// When it was sent for the last time.
+    resent: u64,
     tries: u32,
 }
 
@@ -136,6 +138,7 @@ impl Load {
                 expected: String::new(),
                 command: Vec::new(),
                 sent: 0,
+                resent: 0,
                 tries: 0,
             })
             .collect::<Vec<_>>();
@@ -236,7 +239,16 @@ impl Load {
         }
         self.report.reconnects = link.connections().saturating_sub(1);
         let deadline = self.settings.deadline.as_nanos() as u64;
+        let patience = self.settings.patience.as_nanos() as u64;
         for at in 0..self.clients.len() {
+            // One answer may be lost where others come: then it is asked for again, less and less often.
+            let client = &mut self.clients[at];
+            let owed = now.saturating_sub(client.resent);
+            if client.state == State::Waiting && owed > patience.saturating_mul(u64::from(client.tries.min(8))) {
+                client.state = State::Ready;
+                self.report.retries += 1;
+                self.ready.push(at as u32);
+            }
             let client = &self.clients[at];
             if client.state != State::Over && client.sent > 0 && now.saturating_sub(client.sent) > deadline {
                 self.report.unanswered += 1;
@@ -326,6 +338,7 @@ impl Load {
             }
             client.state = State::Waiting;
             client.tries += 1;
+            client.resent = now;
             if client.sent == 0 {
                 client.sent = now;
             }

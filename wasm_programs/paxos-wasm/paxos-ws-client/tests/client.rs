@@ -94,6 +94,17 @@ fn what_the_cluster_does_wrong_is_found_in_what_the_load_wrote_down() {
 }
 
 #[test]
+fn a_lost_answer_is_asked_for_again_while_others_come() {
+    let cluster = Cluster::start(Some(Bug::Mute(700)), 0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(cluster.nodes(), &folder.path().join("h"));
+    settings.patience = Duration::from_millis(100);
+    let report = Load::new(settings).unwrap().run(|_| ()).unwrap();
+    assert_eq!((report.answered, report.is_whole()), (5000, true), "{}", report.text());
+    assert!(report.retries > 20, "{}", report.text());
+}
+
+#[test]
 fn a_silent_node_and_one_that_is_away_are_passed_by() {
     let cluster = Cluster::start(None, 0);
     let mut nodes = cluster.nodes();

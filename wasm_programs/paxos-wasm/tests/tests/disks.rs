@@ -61,7 +61,7 @@ fn refused(mut cluster: Cluster, node: u16, words: &[&str]) {
 fn an_empty_disk_is_refused_combined() {
     let (cluster, node) = with_a_dead_follower(&Settings::default());
     std::fs::remove_dir_all(cluster.data(node)).unwrap();
-    refused(cluster, node, &["incarnation"]);
+    refused(cluster, node, &["came back with the new storage", "refused"]);
 }
 
 #[test]
@@ -69,7 +69,18 @@ fn an_empty_disk_is_refused_standalone_with_components() {
     let settings = Settings { model: "standalone", network: "component", storage: "component", ..Settings::default() };
     let (cluster, node) = with_a_dead_follower(&settings);
     std::fs::remove_dir_all(cluster.data(node)).unwrap();
-    refused(cluster, node, &["incarnation"]);
+    refused(cluster, node, &["came back with the new storage", "refused"]);
+}
+
+#[test]
+fn a_log_that_is_gone_while_its_identity_is_there_is_damage() {
+    for storage in ["host", "component"] {
+        let (cluster, node) = with_a_dead_follower(&Settings { storage, ..Settings::default() });
+        for segment in segments(&cluster, node) {
+            std::fs::remove_file(segment).unwrap();
+        }
+        refused(cluster, node, &["segment"]);
+    }
 }
 
 #[test]
@@ -102,7 +113,7 @@ fn a_flipped_bit_is_named_by_file_and_offset() {
         bytes[middle] ^= 0x10;
         std::fs::write(file, bytes).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        refused(cluster, node, &[&name, "offset"]);
+        refused(cluster, node, &[&name, "at byte "]);
     }
 }
 

@@ -81,6 +81,15 @@ fn standalone_linked() {
 }
 
 #[test]
+fn in_memory() {
+    let expected = answers(&Settings::default());
+    for storage in PARTS {
+        let settings = Settings { durability: "memory", storage, ..Settings::default() };
+        assert!(answers(&settings) == expected, "other answers than by default: in memory, {}", settings.name());
+    }
+}
+
+#[test]
 fn nodes_of_different_make_form_one_cluster() {
     let expected = answers(&Settings::default());
     let base = Settings::default();

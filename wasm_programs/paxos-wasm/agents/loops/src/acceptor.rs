@@ -21,6 +21,11 @@ pub struct AcceptorAgent<P> {
     durable: u64,
     /// The core has seen `durable`.
     told: u64,
+    /// When something was appended last, and whether the storage was told since that it is quiet.
+    wrote: u64,
+    quiet: bool,
+    /// How long it takes to be quiet.
+    pause: u64,
 }
 
 impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
@@ -40,7 +45,8 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
         })?;
         let links = Links::start(&mut ports, settings, Role::Acceptor, opened.incarnation)?;
         let appended = opened.next - 1;
-        Ok(AcceptorAgent { ports, links, appended, durable: appended, told: 0 })
+        let pause = settings.timeouts.heartbeat;
+        Ok(AcceptorAgent { ports, links, appended, durable: appended, told: 0, wrote: 0, quiet: true, pause })
     }
 
     /// One turn: messages in, one step, records out, answers out.
@@ -62,6 +68,7 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
             if !outputs.append.is_empty() {
                 self.links.crash_point(&mut self.ports, "acceptor-before-append");
                 self.appended = self.ports.append(&outputs.append)?;
+                (self.wrote, self.quiet) = (now, false);
                 self.links.crash_point(&mut self.ports, "acceptor-before-flush");
                 self.ports.flush()?;
                 self.links.crash_point(&mut self.ports, "acceptor-after-flush");
@@ -73,6 +80,10 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
             if self.told == self.durable {
                 break;
             }
+        }
+        if !self.quiet && self.durable == self.appended && now.saturating_sub(self.wrote) >= self.pause {
+            self.quiet = true;
+            self.ports.flush()?;
         }
         self.links.crash_point(&mut self.ports, "acceptor-before-send");
         self.links.dispatch(&mut self.ports, sends);
@@ -96,10 +107,10 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
     pub fn metrics(&mut self) -> Vec<(String, u64)> {
         let standing = self.ports.stand();
         let mut figures = vec![
-            ("promised-round".into(), standing.promised.round),
             ("promised-node".into(), standing.promised.node.into()),
             ("first-slot".into(), standing.first),
             ("slot".into(), standing.end.saturating_sub(1)),
+            ("ballot".into(), standing.promised.round),
             ("registered".into(), standing.registered.into()),
             ("appended".into(), self.appended),
             ("durable".into(), self.durable),

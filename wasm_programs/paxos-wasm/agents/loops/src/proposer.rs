@@ -21,9 +21,16 @@ pub struct ProposerAgent<P> {
     accepting: bool,
     /// What the leader detector said last.
     leadership: proposer::Leadership,
+    /// What the core has not been told yet.
+    untold: Option<proposer::Leadership>,
     /// When the failure detector wants to be asked again.
     suspicion: Option<u64>,
     fit: bool,
+    /// When something was appended last, and whether the storage was told since that it is quiet.
+    wrote: u64,
+    quiet: bool,
+    /// How long it takes to be quiet.
+    pause: u64,
 }
 
 impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerAgent<P> {
@@ -64,8 +71,12 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             told: 0,
             accepting: true,
             leadership: proposer::Leadership { leader: None, follows: None },
+            untold: None,
             suspicion: Some(now),
             fit: false,
+            wrote: 0,
+            quiet: true,
+            pause: timeouts.heartbeat,
         })
     }
 
@@ -80,7 +91,8 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
         let submissions: Vec<_> =
             submissions.map(|r| proposer::Submission { connection: r.connection, commands: r.commands }).collect();
         self.look()?;
-        let leadership = self.detect(now, &mail);
+        let untold = self.untold.take();
+        let leadership = self.detect(now, &mail).or(untold);
         let mut inputs =
             proposer::Inputs { mail, submissions, all_read: !asked.more, leadership, durable: self.durable };
         let mut sends: Vec<Sending> = Vec::new();
@@ -89,6 +101,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
         // Further steps: for a leadership that follows from the step itself, and for what was synced at once.
         for _ in 0..4 {
             self.told = self.durable;
+            self.untold = None;
             let outputs = ProposerCore::step(&mut self.ports, now, &inputs)?;
             deadline = outputs.deadline;
             self.accepting = outputs.accepting;
@@ -98,6 +111,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             if !outputs.append.is_empty() {
                 self.links.crash_point(&mut self.ports, "proposer-before-append");
                 self.appended = self.ports.append(&outputs.append)?;
+                (self.wrote, self.quiet) = (now, false);
                 self.ports.flush()?;
                 self.links.crash_point(&mut self.ports, "proposer-after-flush");
             }
@@ -116,6 +130,12 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
                 leadership,
                 durable: self.durable,
             };
+            self.untold = leadership;
+        }
+        // After a round there is often nothing more to write for long: that it is durable is to be written down too.
+        if !self.quiet && self.durable == self.appended && now.saturating_sub(self.wrote) >= self.pause {
+            self.quiet = true;
+            self.ports.flush()?;
         }
         self.links.crash_point(&mut self.ports, "proposer-before-send");
         self.links.dispatch(&mut self.ports, sends);
@@ -123,7 +143,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
         // Also without answers: what could not be written before may be now.
         self.ports.reply(&answers);
         let deadline = earlier(earlier(deadline, self.suspicion), self.links.deadline());
-        let more = more_mail || asked.more && self.accepting || self.told != self.durable;
+        let more = more_mail || asked.more && self.accepting || self.told != self.durable || self.untold.is_some();
         Ok(Turned { deadline, more, local })
     }
 
@@ -208,7 +228,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
         let clients = self.ports.client_counters();
         let mut figures = vec![
             ("leading".into(), standing.leading.is_some().into()),
-            ("round".into(), standing.leading.map_or(0, |ballot| ballot.round)),
+            ("ballot".into(), standing.leading.map_or(0, |ballot| ballot.round)),
             ("leader".into(), standing.leader.unwrap_or(0).into()),
             ("fit".into(), self.fit.into()),
             ("slot".into(), standing.executed),

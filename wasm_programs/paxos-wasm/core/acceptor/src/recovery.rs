@@ -1,7 +1,9 @@
 //! From records back to an acceptor.
 
 use crate::Acceptor;
-use paxos_types::{Bytes, Record, WireError};
+use crate::log::Entry;
+use paxos_types::{Bytes, Record, Slot, WireError};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Why the records of a storage make no acceptor.
@@ -21,8 +23,17 @@ impl fmt::Display for RecoveryError {
 
 impl std::error::Error for RecoveryError {}
 
+/// Accepted values on the way from the storage into the log. They need not be near each other: storages let go whole segments, so
+/// values that a checkpoint made superfluous long ago may come before it.
+pub(crate) type Recovered = BTreeMap<Slot, Entry>;
+
 impl Acceptor {
-    pub(crate) fn recover(&mut self, position: u64, bytes: &Bytes) -> Result<(), RecoveryError> {
+    pub(crate) fn recover(
+        &mut self,
+        position: u64,
+        bytes: &Bytes,
+        recovered: &mut Recovered,
+    ) -> Result<(), RecoveryError> {
         let error = |reason: String| RecoveryError { position, reason };
         if position <= self.appended {
             return Err(error(format!("it comes after record {}", self.appended)));
@@ -32,13 +43,8 @@ impl Acceptor {
             Record::Promise(ballot) => self.promised = self.promised.max(ballot),
             Record::Accept { ballot, slot, batch } => {
                 self.promised = self.promised.max(ballot);
-                // Records that a checkpoint made superfluous may still be there.
                 if slot >= self.log.first() {
-                    if !self.log.has_room(slot, batch.len(), &self.config) {
-                        let reason = format!("slot {slot} is beyond the {} that fit", self.config.log_slots);
-                        return Err(error(reason));
-                    }
-                    self.log.insert(slot, ballot, batch, position);
+                    recovered.insert(slot, Entry { ballot, batch, position });
                 }
             }
             Record::Known(node, incarnation) => self.registration.learn(node, incarnation),
@@ -46,6 +52,7 @@ impl Acceptor {
             Record::Checkpoint { promised, first, registered, known } => {
                 self.promised = self.promised.max(promised);
                 self.log.trim(first);
+                *recovered = recovered.split_off(&first);
                 if registered {
                     self.registration.activate();
                 }
@@ -54,6 +61,20 @@ impl Acceptor {
                 }
             }
             Record::Round(_) => return Err(error("it is a proposer's".into())),
+        }
+        Ok(())
+    }
+
+    /// Puts the values that are left after the last record into the log.
+    pub(crate) fn remember(&mut self, recovered: Recovered) -> Result<(), RecoveryError> {
+        for (slot, Entry { ballot, batch, position }) in recovered {
+            if !self.log.has_room(slot, batch.len(), &self.config) {
+                let (first, slots, bytes) = (self.log.first(), self.config.log_slots, self.config.log_bytes);
+                let reason =
+                    format!("slot {slot} is beyond the {slots} slots from {first} on and the {bytes} bytes that fit");
+                return Err(RecoveryError { position, reason });
+            }
+            self.log.insert(slot, ballot, batch, position);
         }
         Ok(())
     }

@@ -232,6 +232,31 @@ fn trimming_forgets_and_lets_old_records_go_once_that_is_durable() {
     assert_eq!(b.accepted(Slot(2)), None, "what is trimmed does not come back");
 }
 
+/// Storages let go whole segments: the first record that is left may be of a slot far ahead, and its checkpoint comes later.
+#[test]
+fn old_values_in_front_of_their_checkpoint_need_no_room() {
+    let record = |position: u64, record: Record| (position, Bytes::from(record.encode()));
+    let value = |slot| Record::Accept { ballot: ballot(4), slot: Slot(slot), batch: Bytes::from_static(b"x") };
+    let checkpoint =
+        Record::Checkpoint { promised: ballot(4), first: Slot(3_000_001), registered: true, known: Vec::new() };
+    let mut records = vec![
+        record(7, value(3_000_000)),
+        record(8, value(3_000_001)),
+        record(9, checkpoint),
+        record(10, value(3_000_003)),
+        record(11, value(2_999_999)),
+    ];
+    let config = Config::new(NodeId(1), nodes(), Incarnation(11));
+    let a = Acceptor::open(config.clone(), records.clone()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((a.first(), a.end(), a.promised()), (Slot(3_000_001), Slot(3_000_004), ballot(4)));
+    let values = [2_999_999, 3_000_000, 3_000_001, 3_000_002, 3_000_003].map(|s| a.accepted(Slot(s)).is_some());
+    assert_eq!(values, [false, false, true, false, true]);
+    // What no checkpoint made superfluous has to fit.
+    records.push(record(12, value(3_000_001 + (1 << 20))));
+    let Err(error) = Acceptor::open(config, records) else { panic!("there is no room for it") };
+    assert_eq!(error.position, 12);
+}
+
 #[test]
 fn a_learner_is_told_durable_values_only() {
     let (mut a, mut disk) = registered();
@@ -248,6 +273,14 @@ fn a_learner_is_told_durable_values_only() {
         batches: vec![Bytes::from_static(b"x")],
     };
     assert_eq!(out, vec![Output::Send { to: Target::One(learner), message }]);
+}
+
+#[test]
+fn a_round_that_could_never_be_surpassed_is_not_promised() {
+    let (mut a, mut disk) = registered();
+    step(&mut a, &mut disk, from(LEADER, Message::Prepare { ballot: ballot(u64::MAX), from: Slot(1) }));
+    step(&mut a, &mut disk, accept(u64::MAX, 1, b"x"));
+    assert_eq!(a.promised(), Ballot::ZERO);
 }
 
 #[test]

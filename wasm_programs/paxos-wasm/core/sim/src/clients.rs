@@ -5,7 +5,7 @@ use paxos_types::reply::Replies;
 use paxos_types::{Bytes, ClientFrame, ClientId, Command, NodeId, Op, Outcome, Reply};
 
 /// What a client asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Asked {
     /// Opens the session.
     Open,

@@ -20,7 +20,7 @@ const BY_SEEDS: [Mutation; 6] = [
 const SEEDS: u64 = 3000;
 
 #[test]
-fn every_planted_bug_is_found() {
+fn planted_bugs_are_found() {
     let mut missed = Vec::new();
     for mutation in BY_SEEDS {
         // A cluster that does not come to rest is not what is looked for: a rule that keeps data safe was broken.

@@ -7,6 +7,7 @@ use paxos_bindings::poll::Pollable;
 use paxos_bindings::wit::network_types::{NetworkCounters, NetworkLimits};
 use paxos_bindings::wit::types::Fault;
 use paxos_connections::ClientServer;
+use paxos_types::Instant;
 use paxos_wasi_sockets::{WasiSockets, counters, limits, network_fault, numeric};
 
 #[allow(missing_docs, clippy::all)]
@@ -53,8 +54,8 @@ impl Guest for Component {
         Ok(())
     }
 
-    fn requests(_now: u64, max_bytes: u32) -> Intake {
-        let intake = with(|server| server.requests(max_bytes as usize)).unwrap_or_default();
+    fn requests(now: u64, max_bytes: u32) -> Intake {
+        let intake = with(|server| server.requests(Instant(now), max_bytes as usize)).unwrap_or_default();
         let requests = intake.requests.into_iter();
         Intake {
             requests: requests.map(|(connection, commands)| Request { connection, commands }).collect(),

@@ -1,10 +1,10 @@
 //! What clients connect to.
 
-use crate::sockets::{Counters, Interest, Limits, Sockets, frame_error};
+use crate::sockets::{Counters, Interest, Limits, PATIENCE, Sockets, frame_error};
 use bytes::Bytes;
 use paxos_frame::greeting::HELLO_LIMIT;
 use paxos_frame::{FrameReader, Greeting, OutQueue};
-use paxos_types::ClientFrame;
+use paxos_types::{ClientFrame, Instant};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -43,6 +43,8 @@ struct Client<S: Sockets> {
     listening: bool,
     /// There is more than was taken at the last call.
     more: bool,
+    /// When it connected.
+    since: Instant,
 }
 
 /// The end that clients connect to.
@@ -58,6 +60,8 @@ pub struct ClientServer<S: Sockets> {
     /// Connections that ended while something was written to them.
     lost: Vec<(u64, String)>,
     changed: bool,
+    /// What was said last about accepting: the same is not said again.
+    said: String,
     counters: Counters,
 }
 
@@ -75,17 +79,18 @@ impl<S: Sockets> ClientServer<S> {
             last: 0,
             lost: Vec::new(),
             changed: true,
+            said: String::new(),
             counters: Counters::default(),
         })
     }
 
     /// Accepts, and reads about `max_bytes`; with 0 clients are held back.
-    pub fn requests(&mut self, max_bytes: usize) -> ClientsIntake {
+    pub fn requests(&mut self, now: Instant, max_bytes: usize) -> ClientsIntake {
         let mut intake = ClientsIntake::default();
         let (ids, streams): (Vec<u64>, Vec<&S::Stream>) = self.clients.iter().map(|(id, c)| (*id, &c.stream)).unzip();
         let ready = self.sockets.ready(self.listener.as_ref(), &streams);
         if ready.as_ref().is_none_or(|(waits, _)| *waits) {
-            self.accept(&mut intake.notes);
+            self.accept(now, &mut intake.notes);
         }
         // Who was accepted just now is not among those that were asked for, and may have said something already.
         let quiet: Vec<u64> = match ready {
@@ -101,6 +106,10 @@ impl<S: Sockets> ClientServer<S> {
                 break;
             }
             let quiet = quiet.binary_search(&id).is_ok();
+            if self.clients.get(&id).is_some_and(|c| c.stage == Stage::New && now.since(c.since) > PATIENCE) {
+                self.lost.push((id, "it has not said who it is".into()));
+                continue;
+            }
             match self.read(id, quiet, &mut room, &mut intake) {
                 Ok(()) => {}
                 Err(why) => self.lost.push((id, why)),
@@ -112,7 +121,7 @@ impl<S: Sockets> ClientServer<S> {
         intake
     }
 
-    fn accept(&mut self, notes: &mut Vec<String>) {
+    fn accept(&mut self, now: Instant, notes: &mut Vec<String>) {
         let Some(listener) = &mut self.listener else { return };
         loop {
             match self.sockets.accept(listener) {
@@ -130,6 +139,7 @@ impl<S: Sockets> ClientServer<S> {
                         blocked: false,
                         listening: true,
                         more: true,
+                        since: now,
                     };
                     client.queue.push(self.greeting.frame());
                     if self.clients.len() >= self.limits.connections {
@@ -145,7 +155,11 @@ impl<S: Sockets> ClientServer<S> {
                 }
                 Ok(None) => return,
                 Err(why) => {
-                    notes.push(format!("cannot accept a connection: {why}"));
+                    let note = format!("cannot accept a connection: {why}");
+                    if note != self.said {
+                        notes.push(note.clone());
+                        self.said = note;
+                    }
                     return;
                 }
             }

@@ -1,7 +1,7 @@
 //! What connects to peers.
 
 use crate::backoff::BackOff;
-use crate::sockets::{Counters, Interest, Limits, Sockets, frame_error};
+use crate::sockets::{Counters, Interest, Limits, PATIENCE, Sockets, frame_error};
 use bytes::Bytes;
 use paxos_frame::greeting::HELLO_LIMIT;
 use paxos_frame::{FrameReader, Greeting, OutQueue};
@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 
 /// Nanoseconds between two looks whether a peer has closed: it sends nothing, so it is not waited for; what is written tells as well.
 const LOOK: u64 = 20_000_000;
+/// Nanoseconds after which an attempt to connect is given up.
+const CONNECT: u64 = 1_000_000_000;
 
 /// What [`PeerClient::pump`] did.
 #[derive(Debug, Default)]
@@ -42,7 +44,7 @@ struct Peer<S: Sockets> {
     blocked: bool,
     reader: FrameReader,
     back_off: BackOff,
-    /// When it is looked at next.
+    /// When it is looked at next; before its hello, when the attempt began.
     look: Instant,
     /// What was said last about it: the same is not said again at every attempt.
     said: String,
@@ -117,7 +119,10 @@ impl<S: Sockets> PeerClient<S> {
                     pumped.deadline = Some(pumped.deadline.map_or(then, |d: Instant| d.min(then)));
                 }
                 State::Open { greeted: true, .. } => pumped.up.push(peer.endpoint),
-                _ => {}
+                _ => {
+                    let then = peer.look.plus(CONNECT);
+                    pumped.deadline = Some(pumped.deadline.map_or(then, |d: Instant| d.min(then)));
+                }
             }
         }
         pumped
@@ -131,11 +136,14 @@ impl<S: Sockets> PeerClient<S> {
             }
             let stream = self.sockets.connect(peer.address)?;
             peer.state = State::Connecting(stream);
+            peer.look = now;
             self.changed = true;
         }
         if let State::Connecting(stream) = &mut peer.state {
             if !self.sockets.connected(stream)? {
-                return Ok(());
+                // The system would try for minutes, at ever longer distances.
+                let late = now.since(peer.look) > CONNECT;
+                return if late { Err("it does not answer".into()) } else { Ok(()) };
             }
             self.changed = true;
             self.counters.connections += 1;
@@ -148,10 +156,15 @@ impl<S: Sockets> PeerClient<S> {
         let State::Open { stream, greeted } = &mut peer.state else { return Ok(()) };
         self.counters.write_all(&mut self.sockets, stream, &mut peer.queue)?;
         self.changed |= std::mem::replace(&mut peer.blocked, !peer.queue.is_empty()) == peer.queue.is_empty();
+        if !*greeted && now.since(peer.look) > PATIENCE {
+            return Err("it does not say who it is".into());
+        }
         if *greeted && now < peer.look {
             return Ok(());
         }
-        peer.look = now.plus(LOOK);
+        if *greeted {
+            peer.look = now.plus(LOOK);
+        }
         let Some((count, _)) = self.counters.read_once(&mut self.sockets, stream, &mut peer.reader)? else {
             return Err(
                 if *greeted { "it has closed the connection" } else { "it has refused us; its log says why" }.into()

@@ -1,9 +1,9 @@
 //! What peers connect to.
 
-use crate::sockets::{Counters, Interest, Limits, Sockets, frame_error};
+use crate::sockets::{Counters, Interest, Limits, PATIENCE, Sockets, frame_error};
 use paxos_frame::greeting::HELLO_LIMIT;
 use paxos_frame::{FrameReader, Greeting, OutQueue};
-use paxos_types::Endpoint;
+use paxos_types::{Endpoint, Instant};
 use std::net::SocketAddr;
 
 /// What [`PeerServer::receive`] gives.
@@ -27,6 +27,8 @@ struct Peer<S: Sockets> {
     queue: OutQueue,
     /// There is more than was taken at the last call.
     more: bool,
+    /// When it connected.
+    since: Instant,
 }
 
 /// The server end of one role.
@@ -39,6 +41,8 @@ pub struct PeerServer<S: Sockets> {
     /// Whom to read first, so that nobody who talks much keeps others from being heard.
     turn: usize,
     changed: bool,
+    /// What was said last about accepting: the same is not said again.
+    said: String,
     counters: Counters,
 }
 
@@ -54,17 +58,18 @@ impl<S: Sockets> PeerServer<S> {
             peers: Vec::new(),
             turn: 0,
             changed: true,
+            said: String::new(),
             counters: Counters::default(),
         })
     }
 
     /// Accepts, reads, gives whole frames, about `max_bytes` of them.
-    pub fn receive(&mut self, max_bytes: usize) -> PeersIntake {
+    pub fn receive(&mut self, now: Instant, max_bytes: usize) -> PeersIntake {
         let mut intake = PeersIntake::default();
         let streams: Vec<&S::Stream> = self.peers.iter().map(|peer| &peer.stream).collect();
         let ready = self.sockets.ready(self.listener.as_ref(), &streams);
         if ready.as_ref().is_none_or(|(waits, _)| *waits) {
-            self.accept(&mut intake.notes);
+            self.accept(now, &mut intake.notes);
         }
         let mut room = max_bytes;
         let count = self.peers.len();
@@ -75,6 +80,10 @@ impl<S: Sockets> PeerServer<S> {
             // Who was accepted just now is not among those that were asked for, and may have said something already.
             let quiet = ready.as_ref().is_some_and(|(_, ready)| ready.get(at) == Some(&false));
             let peer = &self.peers[at];
+            if peer.endpoint.is_none() && now.since(peer.since) > PATIENCE {
+                ended.push((at, "it has not said who it is".into()));
+                continue;
+            }
             if quiet && !peer.more && peer.queue.is_empty() {
                 continue;
             }
@@ -94,7 +103,7 @@ impl<S: Sockets> PeerServer<S> {
         intake
     }
 
-    fn accept(&mut self, notes: &mut Vec<String>) {
+    fn accept(&mut self, now: Instant, notes: &mut Vec<String>) {
         let Some(listener) = &mut self.listener else { return };
         loop {
             match self.sockets.accept(listener) {
@@ -114,6 +123,7 @@ impl<S: Sockets> PeerServer<S> {
                         reader: FrameReader::new(HELLO_LIMIT),
                         queue: OutQueue::new(HELLO_LIMIT),
                         more: true,
+                        since: now,
                     };
                     peer.queue.push(self.greeting.frame());
                     // An error shows again when the connection is read.
@@ -122,7 +132,11 @@ impl<S: Sockets> PeerServer<S> {
                 }
                 Ok(None) => return,
                 Err(why) => {
-                    notes.push(format!("cannot accept a connection: {why}"));
+                    let note = format!("cannot accept a connection: {why}");
+                    if note != self.said {
+                        notes.push(note.clone());
+                        self.said = note;
+                    }
                     return;
                 }
             }

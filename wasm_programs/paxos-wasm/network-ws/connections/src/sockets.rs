@@ -33,6 +33,10 @@ pub trait Sockets {
     fn close_listener(&mut self, listener: Self::Listener);
 }
 
+/// Nanoseconds in which who connects must say who it is, and in which who is called must answer: connections that say nothing do not keep
+/// others out.
+pub(crate) const PATIENCE: u64 = 5_000_000_000;
+
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {

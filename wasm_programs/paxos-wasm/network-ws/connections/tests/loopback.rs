@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 const LIMITS: Limits = Limits { frame: 1 << 20, queue: 4 << 20, connections: 8 };
+const T0: Instant = Instant(0);
 const A: Endpoint = Endpoint { node: NodeId(1), role: Role::Proposer };
 const B: Endpoint = Endpoint { node: NodeId(2), role: Role::Acceptor };
 
@@ -54,7 +55,7 @@ fn frames_of_all_sizes_arrive_in_order() {
             client.send(&[B], &body(sent, (sent as usize * 7919) % 200_000));
             sent += 1;
         }
-        let intake = server.receive(100_000);
+        let intake = server.receive(T0, 100_000);
         assert_eq!(intake.notes, Vec::<String>::new());
         for (from, frame) in intake.frames {
             assert_eq!(from, A);
@@ -76,7 +77,7 @@ fn a_server_that_comes_back_is_found_again() {
     let mut notes = Vec::new();
     while client.pump(Instant(now)).up.is_empty() {
         now += 1_000;
-        first.receive(1000);
+        first.receive(T0, 1000);
     }
     first.close();
     drop(first);
@@ -99,7 +100,7 @@ fn a_server_that_comes_back_is_found_again() {
         if client.pump(Instant(now)).up == [B] {
             client.send(&[B], b"again");
         }
-        frames.extend(second.receive(1000).frames);
+        frames.extend(second.receive(T0, 1000).frames);
     }
     assert_eq!(frames[0], (A, b"again".to_vec()));
     assert!(notes.iter().any(|note| note.contains("acceptor of node 2")), "{notes:?}");
@@ -111,7 +112,7 @@ fn notes_about(bytes: &[u8]) -> String {
     let mut caller = TcpStream::connect(address).expect("it connects");
     caller.write_all(bytes).expect("it writes");
     loop {
-        let intake = server.receive(1 << 20);
+        let intake = server.receive(T0, 1 << 20);
         assert!(intake.frames.is_empty());
         if let Some(note) = intake.notes.first() {
             // The others go on: a good peer is served after that.
@@ -120,7 +121,7 @@ fn notes_about(bytes: &[u8]) -> String {
                 if client.pump(Instant(now * 1000)).up == [B] {
                     return note.clone();
                 }
-                server.receive(1000);
+                server.receive(T0, 1000);
             }
         }
     }
@@ -153,7 +154,7 @@ fn a_peer_that_does_not_read_costs_no_more_than_its_queue() {
     let mut now = 0;
     while client.pump(Instant(now)).up.is_empty() {
         now += 1_000;
-        server.receive(1000);
+        server.receive(T0, 1000);
     }
     for n in 0..400u32 {
         client.send(&[B], &body(n, 100_000));
@@ -164,7 +165,7 @@ fn a_peer_that_does_not_read_costs_no_more_than_its_queue() {
     let mut seen = Vec::new();
     while seen.last() != Some(&399) {
         client.pump(Instant(now));
-        for (_, frame) in server.receive(10 << 20).frames {
+        for (_, frame) in server.receive(T0, 10 << 20).frames {
             seen.push(u32::from_le_bytes(*frame.first_chunk().expect("four bytes")));
         }
     }
@@ -207,8 +208,8 @@ fn clients_ask_and_are_answered_held_back_and_refused() {
     good.write_all(&request(b"first")).expect("it writes");
     let requests = loop {
         // Held back: the connection is taken, nothing is read.
-        assert!(server.requests(0).requests.is_empty());
-        let intake = server.requests(1000);
+        assert!(server.requests(T0, 0).requests.is_empty());
+        let intake = server.requests(T0, 1000);
         if !intake.requests.is_empty() {
             break intake.requests;
         }
@@ -227,7 +228,7 @@ fn clients_ask_and_are_answered_held_back_and_refused() {
     bad.write_all(&Greeting::of_client("other").frame()).expect("it writes");
     let mut closed = Vec::new();
     while closed.is_empty() {
-        closed = server.requests(1000).closed;
+        closed = server.requests(T0, 1000).closed;
     }
     let mut reader = FrameReader::new(1 << 20);
     assert!(next_body(&mut bad, &mut reader).is_some());
@@ -237,7 +238,7 @@ fn clients_ask_and_are_answered_held_back_and_refused() {
 
     drop(good);
     while !closed.contains(&id) {
-        closed = server.requests(1000).closed;
+        closed = server.requests(T0, 1000).closed;
     }
 }
 
@@ -248,7 +249,7 @@ fn a_client_that_does_not_read_is_not_read_from() {
     client.write_all(&Greeting::of_client("demo").frame()).expect("it writes");
     client.write_all(&request(b"x")).expect("it writes");
     let id = loop {
-        if let Some((id, _)) = server.requests(1000).requests.first() {
+        if let Some((id, _)) = server.requests(T0, 1000).requests.first() {
             break *id;
         }
     };
@@ -258,7 +259,7 @@ fn a_client_that_does_not_read_is_not_read_from() {
     }
     client.write_all(&request(b"y")).expect("it writes");
     for _ in 0..100 {
-        assert!(server.requests(1000).requests.is_empty());
+        assert!(server.requests(T0, 1000).requests.is_empty());
     }
     let reading = |i: Interest<'_, NativeSockets>| matches!(i, Interest::Read(_));
     assert!(!server.interests().any(reading));
@@ -271,9 +272,34 @@ fn a_client_that_does_not_read_is_not_read_from() {
         while reader.next_frame().expect("frames").is_some() {
             bodies += 1;
         }
-        if !server.requests(1000).requests.is_empty() {
+        if !server.requests(T0, 1000).requests.is_empty() {
             break;
         }
     }
     assert!(bodies > 100);
+}
+
+#[test]
+fn who_says_nothing_is_let_go_and_keeps_nobody_out() {
+    let late = Instant(6_000_000_000);
+    let (mut server, address) = server("demo");
+    let silent: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(address).expect("it connects")).collect();
+    while server.counters().connections < 8 {
+        server.receive(T0, 1000);
+    }
+    let notes = server.receive(late, 1000).notes;
+    assert_eq!(notes.iter().filter(|note| note.contains("not said who it is")).count(), 8, "{notes:?}");
+    let mut client = client("demo", address);
+    while client.pump(late).up.is_empty() {
+        server.receive(late, 1000);
+    }
+    drop(silent);
+
+    let (mut server, address) = clients(1000);
+    let silent = TcpStream::connect(address).expect("it connects");
+    while server.counters().connections < 1 {
+        server.requests(T0, 1000);
+    }
+    assert_eq!(server.requests(late, 0).closed.len(), 1);
+    drop(silent);
 }

@@ -9,6 +9,7 @@ use paxos_bindings::poll::Pollable;
 use paxos_bindings::wit::network_types::{HelloConfig, NetworkCounters, NetworkLimits};
 use paxos_bindings::wit::types::{Fault, Role};
 use paxos_connections::PeerServer;
+use paxos_types::Instant;
 use paxos_wasi_sockets::{WasiSockets, counters, greeting, limits, network_fault, numeric};
 
 #[allow(missing_docs, clippy::all)]
@@ -56,8 +57,8 @@ impl Guest for Component {
         Ok(())
     }
 
-    fn receive(role: Role, _now: u64, max_bytes: u32) -> Intake {
-        let intake = with(role, |server| server.receive(max_bytes as usize)).unwrap_or_default();
+    fn receive(role: Role, now: u64, max_bytes: u32) -> Intake {
+        let intake = with(role, |server| server.receive(Instant(now), max_bytes as usize)).unwrap_or_default();
         let frames = intake.frames.into_iter();
         Intake {
             frames: frames.map(|(sender, frame)| Received { sender: sender.word(), frame }).collect(),

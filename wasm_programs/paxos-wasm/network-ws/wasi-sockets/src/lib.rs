@@ -64,6 +64,17 @@ struct Ends {
     output: OutputStream,
 }
 
+/// Idle connections are probed, so that one whose other end has vanished ends in seconds and not never. What is written and not
+/// acknowledged is the system's business: WASI 0.2 has no time for that.
+fn keep_alive(socket: &TcpSocket) {
+    const SECOND: u64 = 1_000_000_000;
+    // Where a system has not all of these, its own times hold.
+    let _ = socket.set_keep_alive_enabled(true);
+    let _ = socket.set_keep_alive_idle_time(2 * SECOND);
+    let _ = socket.set_keep_alive_interval(SECOND);
+    let _ = socket.set_keep_alive_count(4);
+}
+
 impl Ends {
     fn new(input: InputStream, output: OutputStream) -> Ends {
         Ends { readable: input.subscribe(), input, output }
@@ -213,6 +224,7 @@ impl Sockets for WasiSockets {
         }
         match listener.socket.accept() {
             Ok((socket, input, output)) => {
+                keep_alive(&socket);
                 let from = socket.remote_address().map_or_else(say, |words| address(words).to_string());
                 Ok(Some((Stream { ends: Some(Ends::new(input, output)), socket }, from)))
             }
@@ -223,6 +235,7 @@ impl Sockets for WasiSockets {
 
     fn connect(&mut self, address: SocketAddr) -> Result<Stream, String> {
         let socket = create_tcp_socket(family(address)).map_err(say)?;
+        keep_alive(&socket);
         socket.start_connect(&self.network, words(address)).map_err(say)?;
         Ok(Stream { ends: None, socket })
     }

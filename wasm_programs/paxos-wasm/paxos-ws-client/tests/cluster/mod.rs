@@ -17,6 +17,8 @@ pub enum Bug {
     Forget(u64),
     Twice(u64),
     Damage(u64),
+    /// It executes and does not answer.
+    Mute(u64),
 }
 
 #[derive(Default)]
@@ -44,7 +46,9 @@ impl Store {
         if matches!(self.bug, Some(Bug::Twice(n)) if self.index.is_multiple_of(n)) {
             self.execute(client, seq, op, &mut Vec::new());
         }
-        out.extend_from_slice(&reply);
+        if !matches!(self.bug, Some(Bug::Mute(n)) if self.index.is_multiple_of(n)) {
+            out.extend_from_slice(&reply);
+        }
         self.sessions.insert(client, (seq, reply));
     }
 

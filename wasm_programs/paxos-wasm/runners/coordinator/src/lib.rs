@@ -32,6 +32,8 @@ struct Child {
     wait: u64,
     /// It is to be started then.
     due: Option<u64>,
+    /// Faults in a row that may pass: what held the address or the folder may be gone in a moment.
+    faults: u32,
 }
 
 struct Coordinator {
@@ -42,12 +44,16 @@ struct Coordinator {
     fatal: Option<Fault>,
 }
 
-/// Whether the same would happen again.
-fn fatal(fault: &Fault) -> bool {
-    matches!(
-        fault.kind,
-        FaultKind::Refused | FaultKind::Storage | FaultKind::Configuration | FaultKind::Contract | FaultKind::Network
-    )
+/// Starts after which a fault of the storage or the network is believed to stay.
+const TRIES: u32 = 4;
+
+/// Whether the same would happen again. A process that was killed may hold its address and its folder a moment longer, so storage and
+/// network are tried again.
+fn fatal(fault: &Fault, faults: u32) -> bool {
+    match fault.kind {
+        FaultKind::Refused | FaultKind::Configuration | FaultKind::Contract => true,
+        FaultKind::Storage | FaultKind::Network => faults >= TRIES,
+    }
 }
 
 impl Coordinator {
@@ -80,12 +86,18 @@ impl Coordinator {
         let stopping = self.stopping;
         let Some(child) = self.children.get_mut(name) else { return };
         child.running = false;
+        // Who lived long begins with a short wait again.
+        if now.saturating_sub(child.started) > most.saturating_mul(2) {
+            child.wait = first;
+            child.faults = 0;
+        }
         match ending {
             Ending::Stopped if stopping => return,
             Ending::Stopped => host_control::log(Level::Warn, &format!("the {name} stopped, and was not asked to")),
             Ending::Faulted(fault) => {
                 host_control::log(Level::Error, &format!("the {name} ended: {}", fault.text));
-                if fatal(&fault) {
+                child.faults += 1;
+                if fatal(&fault, child.faults) {
                     self.fatal.get_or_insert(fault);
                     return;
                 }
@@ -94,10 +106,6 @@ impl Coordinator {
         }
         if stopping {
             return;
-        }
-        // Who lived long begins with a short wait again.
-        if now.saturating_sub(child.started) > most.saturating_mul(2) {
-            child.wait = first;
         }
         host_control::log(Level::Info, &format!("the {name} is started again in {} ms", child.wait / 1_000_000));
         child.due = Some(now.saturating_add(child.wait));
@@ -111,7 +119,7 @@ impl Guest for Component {
     fn run() -> Result<(), Fault> {
         let waits = host_control::restart_waits();
         let now = monotonic_clock::now();
-        let child = || Child { running: false, started: now, wait: waits.0, due: Some(now) };
+        let child = || Child { running: false, started: now, wait: waits.0, due: Some(now), faults: 0 };
         let children = host_control::processes().into_iter().map(|process| (process.name, child())).collect();
         let mut coordinator = Coordinator { children, waits, stopping: false, fatal: None };
         let stop = host_control::stop_pollable();
