@@ -409,7 +409,7 @@ impl Proposer {
             }
             // A leader that is ahead: the next round has to be above its.
             (Role::Proposer, Message::Heartbeat { leading: Some(ballot), .. }) if ballot.node == from.node => {
-                self.round = self.round.max(ballot.round);
+                self.hear_of(ballot);
             }
             _ => {}
         }
@@ -429,6 +429,13 @@ impl Proposer {
         }
         if let Phase::Leading(window) = &mut self.phase {
             window.executed(upto);
+        }
+    }
+
+    /// The next round has to be above this one.
+    fn hear_of(&mut self, ballot: Ballot) {
+        if ballot.round <= Ballot::MAX_ROUND {
+            self.round = self.round.max(ballot.round);
         }
     }
 

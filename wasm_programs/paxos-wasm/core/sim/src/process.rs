@@ -171,6 +171,7 @@ impl Process {
                     seed: incarnation.0,
                     #[cfg(feature = "planted")]
                     mutation: settings.mutation,
+                    ..kv::Config::default()
                 });
                 if let Some((_, bytes)) = &snapshot {
                     kv.restore(bytes).map_err(|e| e.to_string())?;

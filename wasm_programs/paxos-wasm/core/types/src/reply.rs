@@ -31,7 +31,7 @@ pub enum Outcome<'a> {
     Gap,
     /// No session of that client: it was never opened, or forgotten because others were newer. Nothing was done.
     UnknownSession,
-    /// The command is above a limit or malformed. Nothing was done.
+    /// The store is full (see `Limits::MAX_STATE`). Nothing was done, and the number is used up.
     Refused,
 }
 
