@@ -174,7 +174,7 @@ impl Learner {
                 self.applied = self.applied.max(upto);
                 self.tell_proposer(upto, replies, out);
             }
-            Input::SnapshotSaved { slot, bytes } => self.saved(slot, bytes, out),
+            Input::SnapshotSaved { slot, bytes } => self.saved(now, slot, bytes, out),
             Input::Tick => {}
         }
         if !was_behind && self.behind() {
@@ -223,7 +223,7 @@ impl Learner {
                 self.fetch_from(now, from.node, out);
             }
             (Role::Learner, Message::SnapshotRequest { slot, offset }) => {
-                if let Some(message) = self.snapshots.part(slot, offset, self.config.chunk) {
+                if let Some(message) = self.snapshots.part(now, slot, offset, self.config.chunk) {
                     out.push(Output::Send { to: Target::One(from), message });
                 }
             }
@@ -268,8 +268,8 @@ impl Learner {
         }
     }
 
-    fn saved(&mut self, slot: Slot, bytes: Bytes, out: &mut Vec<Output>) {
-        self.snapshots.saved(slot, bytes);
+    fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, out: &mut Vec<Output>) {
+        self.snapshots.saved(now, slot, bytes, self.patience());
         self.shorten_tail();
         self.tell_acceptor(self.snapshots.slot(), out);
     }

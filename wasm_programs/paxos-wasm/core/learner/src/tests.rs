@@ -192,6 +192,29 @@ fn messages(out: Vec<Output>) -> Vec<Message> {
 }
 
 #[test]
+fn a_snapshot_that_is_being_fetched_outlives_the_next_one() {
+    let config = Config { chunk: 2, ..Config::new(NodeId(1), nodes()) };
+    let mut l = Learner::new(config, Some((Slot(8), Bytes::from_static(b"abcd"))));
+    let peer = at(2, Role::Learner);
+    let ask = |slot, offset| from(peer, Message::SnapshotRequest { slot: Slot(slot), offset });
+    let got = |out: Vec<Output>| {
+        messages(out).into_iter().find_map(|m| match m {
+            Message::SnapshotChunk { slot, offset, bytes, .. } => Some((slot.0, offset, bytes)),
+            _ => None,
+        })
+    };
+    let part = |slot, offset, bytes| Some((slot, offset, Bytes::from_static(bytes)));
+    assert_eq!(got(step_at(&mut l, 1, ask(0, 0))), part(8, 0, b"ab"));
+    let saved = |slot, bytes| Input::SnapshotSaved { slot: Slot(slot), bytes: Bytes::from_static(bytes) };
+    step_at(&mut l, 2, saved(9, b"efgh"));
+    assert_eq!(got(step_at(&mut l, 3, ask(8, 2))), part(8, 2, b"cd"));
+    assert_eq!(got(step_at(&mut l, 3, ask(0, 0))), part(9, 0, b"ef"), "whoever begins gets the newest");
+    let later = 4 + 10 * l.config.retransmit;
+    step_at(&mut l, later, Input::Tick);
+    assert_eq!(got(step_at(&mut l, later, ask(8, 2))), part(9, 0, b"ef"), "nobody asked for long");
+}
+
+#[test]
 fn a_snapshot_with_a_wrong_digest_is_not_installed() {
     let mut l = learner();
     let peer = at(2, Role::Learner);
