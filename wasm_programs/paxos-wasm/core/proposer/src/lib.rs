@@ -21,7 +21,7 @@ mod leading;
 mod phase1;
 mod replies;
 
-use batching::Queue;
+use batching::{Queue, most_in_a_request};
 use leading::Window;
 use paxos_types::batch::BATCH_HEAD;
 use paxos_types::{
@@ -364,6 +364,11 @@ impl Proposer {
             Ok(_) if commands.len() > Limits::MAX_BATCH_BYTES - BATCH_HEAD => {
                 let most = Limits::MAX_BATCH_BYTES - BATCH_HEAD;
                 let what = format!("it has {} bytes of commands, and {most} is the most", commands.len());
+                self.refuse(connection, &WireError::new(0, what), out);
+            }
+            Ok(count) if count > most_in_a_request(&self.config) => {
+                let most = most_in_a_request(&self.config);
+                let what = format!("it has {count} commands, and with values of this length {most} is the most");
                 self.refuse(connection, &WireError::new(0, what), out);
             }
             Ok(0) => {}

@@ -304,6 +304,35 @@ fn the_window_holds_back_and_then_takes_all_that_waits() {
 }
 
 #[test]
+fn batches_and_requests_are_bounded_by_their_longest_answers() {
+    let mut p = Driven::leading();
+    // Eight answers of 8 MiB are more than a batch may have, seven are not.
+    p.proposer.config.max_value = 8 << 20;
+    let mut out = Vec::new();
+    for client in 1..=8 {
+        let commands = Bytes::from(command(client, 1));
+        out.extend(p.step(Input::Submit { connection: 1, commands }));
+    }
+    out.extend(p.step(Input::Flush));
+    let sent = accepts(&out);
+    let counts: Vec<u32> = sent
+        .iter()
+        .filter_map(|(_, _, bytes)| batch::split(bytes).ok().flatten())
+        .map(|(head, _)| head.count)
+        .collect();
+    assert_eq!(counts, [7, 1]);
+    let many: Vec<u8> = (0..128).flat_map(|client| command(client, 1)).collect();
+    let out = p.step(Input::Submit { connection: 1, commands: Bytes::from(many) });
+    let refused = |o: &Output| match o {
+        Output::Reply { frame, .. } => {
+            matches!(ClientFrame::decode(frame), Ok(ClientFrame::Refused(why)) if why.contains("it has 128 commands"))
+        }
+        _ => false,
+    };
+    assert!(out.iter().any(refused), "{out:?}");
+}
+
+#[test]
 fn a_delay_waits_for_company_but_not_when_nothing_is_open() {
     let mut p = Driven::leading();
     p.proposer.config.max_delay = 100;
