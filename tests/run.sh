@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Passes all tests: builds the guests and the binaries, runs the tests of every crate and those of the whole, then the models of
-# the transactional memory.
+# the transactional memory, then Paxos made of components.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh test
@@ -28,3 +28,6 @@ models() { cargo test --release --locked --package replicode-stm "$@" 2>&1 | tee
 CARGO_TARGET_DIR=target/mutants models --features mutants --test mutants -- --nocapture
 RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom models --lib models
 RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle models --test shuttle
+
+# Paxos made of components: a workspace of its own.
+wasm_programs/paxos-wasm/test.sh 2>&1 | tee -a target/tests.log

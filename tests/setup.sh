@@ -2,7 +2,7 @@
 # Makes sure that everything which the build and the tests use is there: sourced or run by tests/demo.sh, tests/run.sh,
 # tests/bench.sh and .ci/run. Installs Debian packages only when one is missing, and only as root or through sudo.
 #
-#   tests/setup.sh [build|test|bench]      default: test
+#   tests/setup.sh [build|test|bench|paxos]      default: test; paxos: only what wasm_programs/paxos-wasm needs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,9 +11,10 @@ want=${1:-test}
 needs="cc:gcc python3:python3 pip:python3-pip"
 case $want in
 build) ;;
+paxos) needs="cc:gcc" ;;
 test) needs+=" cmake:cmake meson:meson ninja:ninja-build make:make c++:g++ xz:xz-utils redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl" ;;
 bench) needs+=" redis-cli:redis-tools redis-benchmark:redis-tools redis-server:redis-server curl:curl etcd:etcd-server" ;;
-*) echo "usage: tests/setup.sh [build|test|bench]" >&2; exit 2 ;;
+*) echo "usage: tests/setup.sh [build|test|bench|paxos]" >&2; exit 2 ;;
 esac
 
 have() { # pip may be a module without a command
@@ -38,6 +39,18 @@ if [ -n "$missing" ]; then
         apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
 command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust first, with rustup (https://rustup.rs)" >&2; exit 1; }
+
+case $want in
+test | paxos)
+    # For the components of wasm_programs/paxos-wasm, which have a workspace and a build of their own.
+    target=wasm32-wasip2
+    if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
+        command -v rustup >/dev/null || { echo "setup: Rust's target $target is missing and there is no rustup to add it" >&2; exit 1; }
+        rustup target add "$target"
+    fi
+    ;;
+esac
+if [ "$want" = paxos ]; then exit 0; fi
 
 wasm_programs/build.sh
 if [ "$want" = test ]; then wasm_programs/build.sh --sdk; fi

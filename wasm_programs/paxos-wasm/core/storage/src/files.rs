@@ -1,0 +1,139 @@
+//! The directory that a storage lives in: a few verbs, and what each promises.
+
+use std::fmt;
+
+/// What went wrong, with which file, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageError {
+    /// What was tried.
+    pub tried: String,
+    /// The file's name.
+    pub file: String,
+    /// The byte at which something is wrong, if it is about contents.
+    pub offset: Option<u64>,
+    /// The reason.
+    pub reason: String,
+    /// The way out.
+    pub cure: &'static str,
+}
+
+impl StorageError {
+    /// An error of the directory: what was tried with which file, and the system's reason.
+    pub fn io(tried: &str, file: &str, reason: impl fmt::Display) -> Self {
+        let reason = reason.to_string();
+        let full = reason.contains("No space") || reason.contains("storage full") || reason.contains("insufficient");
+        let cure = if full {
+            "the disk is full: make room and start the node again; nothing that was acknowledged is lost"
+        } else {
+            "check the disk and the rights of the data directory, then start the node again"
+        };
+        StorageError { tried: tried.into(), file: file.into(), offset: None, reason, cure }
+    }
+
+    /// Contents that are wrong.
+    pub fn damaged(file: &str, offset: u64, reason: impl Into<String>) -> Self {
+        StorageError {
+            tried: "read".into(),
+            file: file.into(),
+            offset: Some(offset),
+            reason: reason.into(),
+            cure: "this node's disk has lost what was durable: restore the data directory from before the damage, or replace the node \
+                   by one with a new id",
+        }
+    }
+}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}", self.tried, self.file)?;
+        if let Some(offset) = self.offset {
+            write!(f, " at byte {offset}")?;
+        }
+        write!(f, ": {}; {}", self.reason, self.cure)
+    }
+}
+
+impl std::error::Error for StorageError {}
+
+/// A directory of plain files.
+pub trait Files {
+    /// The names of all files, in no particular order.
+    fn list(&mut self) -> Result<Vec<String>, StorageError>;
+
+    /// A file's whole contents.
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, StorageError>;
+
+    /// Appends to a file, which is created if it is not there. Not durable yet; after a crash any part of it may be there or not.
+    fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Makes a file's contents durable.
+    fn sync(&mut self, name: &str) -> Result<(), StorageError>;
+
+    /// Makes creations, renamings and removals durable.
+    fn sync_dir(&mut self) -> Result<(), StorageError>;
+
+    /// Renames a file, replacing another of that name.
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError>;
+
+    /// Removes a file.
+    fn remove(&mut self, name: &str) -> Result<(), StorageError>;
+
+    /// Cuts a file to `len` bytes.
+    fn truncate(&mut self, name: &str, len: u64) -> Result<(), StorageError>;
+}
+
+/// A directory that somebody else keeps.
+impl<F: Files> Files for &mut F {
+    fn list(&mut self) -> Result<Vec<String>, StorageError> {
+        (**self).list()
+    }
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, StorageError> {
+        (**self).read(name)
+    }
+    fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        (**self).append(name, bytes)
+    }
+    fn sync(&mut self, name: &str) -> Result<(), StorageError> {
+        (**self).sync(name)
+    }
+    fn sync_dir(&mut self) -> Result<(), StorageError> {
+        (**self).sync_dir()
+    }
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        (**self).rename(from, to)
+    }
+    fn remove(&mut self, name: &str) -> Result<(), StorageError> {
+        (**self).remove(name)
+    }
+    fn truncate(&mut self, name: &str, len: u64) -> Result<(), StorageError> {
+        (**self).truncate(name, len)
+    }
+}
+
+/// A directory whose kind is chosen when it is opened.
+impl<F: Files + ?Sized> Files for Box<F> {
+    fn list(&mut self) -> Result<Vec<String>, StorageError> {
+        (**self).list()
+    }
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, StorageError> {
+        (**self).read(name)
+    }
+    fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
+        (**self).append(name, bytes)
+    }
+    fn sync(&mut self, name: &str) -> Result<(), StorageError> {
+        (**self).sync(name)
+    }
+    fn sync_dir(&mut self) -> Result<(), StorageError> {
+        (**self).sync_dir()
+    }
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
+        (**self).rename(from, to)
+    }
+    fn remove(&mut self, name: &str) -> Result<(), StorageError> {
+        (**self).remove(name)
+    }
+    fn truncate(&mut self, name: &str, len: u64) -> Result<(), StorageError> {
+        (**self).truncate(name, len)
+    }
+}
