@@ -45,6 +45,8 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             pending_bytes: settings.limits.queue_bytes.into(),
             heartbeat: timeouts.heartbeat,
             silent: timeouts.suspect,
+            suspect: timeouts.suspect,
+            life: settings.seed,
             phase: timeouts.phase,
             retransmit: timeouts.retransmit,
         };
@@ -137,7 +139,13 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
     fn detect(&mut self, now: u64, mail: &[Mail]) -> Option<proposer::Leadership> {
         let own = self.node;
         let peers = mail.iter().filter(|mail| mail.sender.role == Role::Proposer && mail.sender.node != own);
-        let mut heard: Vec<u16> = peers.clone().map(|mail| mail.sender.node).collect();
+        let beats = peers.flat_map(|mail| mail.messages.iter().map(|message| (mail.sender.node, message)));
+        let beats = beats.filter_map(|(node, message)| match message {
+            Message::Heartbeat(beat) => Some((node, beat)),
+            _ => None,
+        });
+        let mut heard: Vec<failure_detector::Sign> =
+            beats.clone().map(|(node, beat)| failure_detector::Sign { node, life: beat.life }).collect();
         heard.dedup();
         let mut inputs: Vec<leader_detector::Input> = Vec::new();
         if !heard.is_empty() || self.suspicion.is_some_and(|then| then <= now) {
@@ -156,15 +164,13 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
                 });
             }
         }
-        for (node, message) in peers.flat_map(|mail| mail.messages.iter().map(|message| (mail.sender.node, message))) {
-            if let Message::Heartbeat(beat) = message {
-                inputs.push(leader_detector::Input::Claim(leader_detector::Claim {
-                    node,
-                    leading: beat.leading,
-                    follows: beat.follows,
-                    fit: beat.fit,
-                }));
-            }
+        for (node, beat) in beats {
+            inputs.push(leader_detector::Input::Claim(leader_detector::Claim {
+                node,
+                leading: beat.leading,
+                follows: beat.follows,
+                fit: beat.fit,
+            }));
         }
         self.name(&inputs)
     }

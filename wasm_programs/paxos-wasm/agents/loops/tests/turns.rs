@@ -242,7 +242,7 @@ fn a_proposer_reads_clients_only_while_commands_are_wanted() {
 fn what_the_detectors_name_reaches_the_core_once_and_what_the_core_claims_reaches_them() {
     let fake = Fake::default();
     let mut agent = ProposerAgent::start(fake.clone(), &settings(&[Role::Proposer]), 0).expect("it starts");
-    let beat = Message::Heartbeat(Heartbeat { leading: Some(BALLOT), follows: None, fit: true, applied: 3 });
+    let beat = Message::Heartbeat(Heartbeat { leading: Some(BALLOT), follows: None, fit: true, applied: 3, life: 8 });
     let named = leader_detector::Outputs { leader: Some(2), follows: None };
     let mut claims = no_proposer_outputs();
     claims.claim = Some(proposer::OwnClaim { leading: None, fit: true });
@@ -256,7 +256,7 @@ fn what_the_detectors_name_reaches_the_core_once_and_what_the_core_claims_reache
     fake.calls();
     let turned = agent.turn(1, Vec::new()).expect("a turn");
     let calls = fake.calls();
-    assert!(calls.contains(&"heard [2]".to_string()), "{calls:?}");
+    assert!(calls.contains(&"heard [(2, 8)]".to_string()), "{calls:?}");
     assert_eq!(calls.iter().filter(|call| call.starts_with("leader?")).count(), 2);
     let outside = fake.0.borrow();
     let leaders: Vec<_> =

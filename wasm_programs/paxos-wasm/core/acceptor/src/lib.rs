@@ -213,6 +213,7 @@ impl Acceptor {
                 follows: None,
                 fit: self.registered(),
                 applied: self.log.first().prev(),
+                life: 0,
             };
             let to = Target::One(Endpoint::new(self.config.node, Role::Proposer));
             out.push(Output::Send { to, message });

@@ -292,7 +292,8 @@ impl Learner {
         }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now.plus(self.config.heartbeat);
-            let message = Message::Heartbeat { leading: None, follows: None, fit: true, applied: self.next().prev() };
+            let applied = self.next().prev();
+            let message = Message::Heartbeat { leading: None, follows: None, fit: true, applied, life: 0 };
             out.push(Output::Send { to: Target::Others(Role::Learner), message: message.clone() });
             let own = Target::One(Endpoint::new(self.config.node, Role::Proposer));
             out.push(Output::Send { to: own, message });

@@ -99,7 +99,7 @@ fn strangers_other_storages_and_far_slots_count_for_nothing() {
 fn who_is_behind_asks_a_learner_that_knows_and_goes_on_until_it_has_all() {
     let mut l = learner();
     let peer = at(3, Role::Learner);
-    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(5) };
+    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(5), life: 0 };
     assert_eq!(step(&mut l, from(peer, beat)), vec![]);
     let due = l.config.retransmit;
     assert_eq!(l.deadline(), Some(Instant(l.config.heartbeat)));
@@ -163,7 +163,7 @@ fn a_snapshot_is_durable_before_anything_is_forgotten_and_carries_a_late_one() {
     // Another one, which has missed everything, gets it in parts. Node 1 is its peer.
     let mut late = Learner::new(Config { node: NodeId(2), ..config }, None);
     let peer = at(1, Role::Learner);
-    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(2) };
+    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(2), life: 0 };
     step(&mut late, from(peer, beat));
     let mut now = late.config.retransmit;
     let mut to_first: Vec<Message> = messages(step_at(&mut late, now, Input::Tick));

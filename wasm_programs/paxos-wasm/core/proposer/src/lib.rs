@@ -57,6 +57,11 @@ pub struct Config {
     pub heartbeat: u64,
     /// Nanoseconds of silence of the own acceptor or learner, or of a majority of nodes, after which this node is not fit to lead.
     pub silent: u64,
+    /// Nanoseconds of silence after which this node vouches for a leader no longer, whatever patience its failure detector has learned:
+    /// else everybody would wait for the most patient one.
+    pub suspect: u64,
+    /// A random number, another one at each start.
+    pub life: u64,
     /// Nanoseconds between two attempts to become the leader.
     pub phase: u64,
     /// Nanoseconds after which an unanswered prepare or accept is sent again.
@@ -82,6 +87,8 @@ impl Config {
             pending_bytes: 16 * 1024 * 1024,
             heartbeat: 100_000_000,
             silent: 500_000_000,
+            suspect: 500_000_000,
+            life: 0,
             phase: 500_000_000,
             retransmit: 200_000_000,
             #[cfg(feature = "planted")]
@@ -451,6 +458,12 @@ impl Proposer {
         self.hears_since().is_some_and(|at| now.since(at) < self.config.silent)
     }
 
+    /// The leadership whose holder was heard of late.
+    fn vouched_for(&self, now: Instant) -> Option<Ballot> {
+        let heard = |node| self.peers_heard.get(&node).is_some_and(|at| now.since(*at) < self.config.suspect);
+        self.follows.filter(|ballot| heard(ballot.node))
+    }
+
     fn tell_own(&mut self, now: Instant, out: &mut Vec<Output>) {
         let own = (self.leading(), self.fit(now));
         let changed = self.told != Some(own);
@@ -462,9 +475,10 @@ impl Proposer {
             self.next_heartbeat = now.plus(self.config.heartbeat);
             let message = Message::Heartbeat {
                 leading: own.0,
-                follows: own.0.or(self.follows),
+                follows: own.0.or(self.vouched_for(now)),
                 fit: own.1,
                 applied: self.executed(),
+                life: self.config.life,
             };
             out.push(Output::Send { to: Target::Others(Role::Proposer), message });
         }

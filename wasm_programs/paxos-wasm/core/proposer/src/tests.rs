@@ -378,7 +378,7 @@ fn it_is_fit_while_it_hears_its_acceptor_its_learner_and_a_majority() {
             _ => None,
         })
     };
-    let beat = |fit| Message::Heartbeat { leading: None, follows: None, fit, applied: Slot(0) };
+    let beat = |fit| Message::Heartbeat { leading: None, follows: None, fit, applied: Slot(0), life: 0 };
     assert_eq!(own(&mut p, from(at(1, Role::Learner), beat(true))), Some(false));
     assert_eq!(own(&mut p, from(at(1, Role::Acceptor), beat(false))), None);
     assert_eq!(own(&mut p, from(at(2, Role::Acceptor), beat(true))), None);
@@ -392,4 +392,28 @@ fn it_is_fit_while_it_hears_its_acceptor_its_learner_and_a_majority() {
     assert!(p.proposer.deadline().is_some_and(|d| d.0 <= p.now));
     assert_eq!(own(&mut p, Input::Tick), Some(false), "it hears only itself");
     assert_eq!(own(&mut p, from(at(3, Role::Proposer), beat(true))), Some(true));
+}
+
+/// Patience that the own failure detector has learned must not keep others, who hear a dead leader no more than this node does.
+#[test]
+fn it_vouches_for_a_leader_that_was_heard_of_late_only() {
+    let mut p = Driven::new();
+    p.proposer.config.life = 44;
+    let beats = |p: &mut Driven, input| {
+        let mut out = Vec::new();
+        p.proposer.step(Instant(p.now), input, &mut out);
+        let beats = out.into_iter().filter_map(|o| match o {
+            Output::Send { message: Message::Heartbeat { follows, life, .. }, .. } => Some((follows, life)),
+            _ => None,
+        });
+        beats.last()
+    };
+    let theirs = Ballot::new(3, NodeId(2));
+    let beat = Message::Heartbeat { leading: Some(theirs), follows: None, fit: true, applied: Slot(0), life: 5 };
+    beats(&mut p, from(at(2, Role::Proposer), beat));
+    beats(&mut p, Input::Leader { leader: Some(NodeId(2)), follows: Some(theirs) });
+    p.now += p.proposer.config.suspect - 1;
+    assert_eq!(beats(&mut p, Input::Tick), Some((Some(theirs), 44)));
+    p.now += p.proposer.config.heartbeat;
+    assert_eq!(beats(&mut p, Input::Tick), Some((None, 44)), "though its own detectors still follow");
 }

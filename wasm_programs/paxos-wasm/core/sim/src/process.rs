@@ -138,6 +138,8 @@ impl Process {
                 let config = proposer::Config {
                     heartbeat: settings.heartbeat,
                     silent: settings.suspect,
+                    suspect: settings.suspect,
+                    life: fresh.0,
                     phase: settings.phase,
                     retransmit: settings.retransmit,
                     window: settings.window,
@@ -202,12 +204,12 @@ impl Process {
             Kind::Proposer { core, fd, ld, told } => {
                 let mut found = Vec::new();
                 match &input {
-                    Input::Message(from, message) if from.role == Role::Proposer => {
-                        fd.step(now, fd::Input::Heard(from.node), &mut found);
-                        if let Message::Heartbeat { leading, follows, fit, .. } = message {
-                            let (leading, follows, fit, node) = (*leading, *follows, *fit, from.node);
-                            ld.step(ld::Input::Heartbeat { node, leading, follows, fit }, &mut Vec::new());
-                        }
+                    Input::Message(from, Message::Heartbeat { leading, follows, fit, life, .. })
+                        if from.role == Role::Proposer =>
+                    {
+                        let (leading, follows, fit, node) = (*leading, *follows, *fit, from.node);
+                        fd.step(now, fd::Input::Heard { node, life: *life }, &mut found);
+                        ld.step(ld::Input::Heartbeat { node, leading, follows, fit }, &mut Vec::new());
                     }
                     Input::Tick => fd.step(now, fd::Input::Tick, &mut found),
                     _ => {}

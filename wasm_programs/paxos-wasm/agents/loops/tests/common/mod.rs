@@ -336,7 +336,8 @@ impl Detectors for Fake {
     fn configure_failures(&mut self, _: &failure_detector::Config, _: u64) -> Outcome<()> {
         Ok(())
     }
-    fn step_failures(&mut self, now: u64, heard: &[u16]) -> failure_detector::Outputs {
+    fn step_failures(&mut self, now: u64, heard: &[failure_detector::Sign]) -> failure_detector::Outputs {
+        let heard: Vec<(u16, u64)> = heard.iter().map(|sign| (sign.node, sign.life)).collect();
         self.note(format!("heard {heard:?}"));
         let changes = self.0.borrow_mut().suspicions.pop_front().unwrap_or_default();
         failure_detector::Outputs { changes, deadline: Some(now + 100) }

@@ -51,6 +51,8 @@ impl w::Guest for Component {
         config.pending_bytes = usize::try_from(c.pending_bytes).unwrap_or(usize::MAX);
         config.heartbeat = c.heartbeat;
         config.silent = c.silent;
+        config.suspect = c.suspect;
+        config.life = c.life;
         config.phase = c.phase;
         config.retransmit = c.retransmit;
         STATE.set(Some(State::Recovering(config, Vec::new())));

@@ -147,6 +147,7 @@ impl World {
             window: SLOTS,
             heartbeat: u64::MAX,
             silent: u64::MAX,
+            suspect: u64::MAX,
             phase: u64::MAX,
             retransmit: u64::MAX,
             #[cfg(feature = "planted")]
