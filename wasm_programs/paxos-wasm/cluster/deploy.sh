@@ -22,6 +22,7 @@ trap 'rm -rf "$made"' EXIT
             "${address[$id]}" $port "${address[$id]}" $((port + 1)) "${address[$id]}" $((port + 2)) "${address[$id]}" $((port + 3))
     done
 } >"$made/config.yaml"
+ln -s "$(cd "$components" && pwd)" "$made/components"
 "$programs/paxos-host" check "$made/config.yaml" >/dev/null || die "the configuration for these machines is refused; see above"
 
 copy() { # HOST FOLDER

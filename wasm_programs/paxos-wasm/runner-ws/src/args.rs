@@ -38,7 +38,7 @@ pub enum Command {
         /// Which node.
         #[arg(long)]
         node: u16,
-        /// Erase what is there. The others remember this node: under the same id it will be refused.
+        /// Erase what is there, for a new cluster of all nodes: the others remember this node and refuse it without its state.
         #[arg(long)]
         erase: bool,
         /// The configuration.

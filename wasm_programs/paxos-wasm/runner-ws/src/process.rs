@@ -25,6 +25,10 @@ use wasmtime_wasi::{FsPerms, WasiCtx};
 /// The node's folder, as a storage component sees it.
 const GUEST_DATA: &str = "/data";
 
+/// How long the last run of a process may take to end when the next one has begun: after a `kill -9` of a coordinator its
+/// children end by themselves, a moment later.
+const ENDING: Duration = Duration::from_secs(5);
+
 /// What the command line says about a process.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -173,7 +177,7 @@ pub fn run(config: &Config, options: &Options) -> Result<(), ProcessError> {
         stopping.on_lifeline(&log).map_err(|error| ProcessError::System("watch the coordinator", error))?;
     }
     let folder = node_folder(config, node);
-    let _lock = claim(node, process, &folder)?;
+    let _lock = claim(node, process, &folder, ENDING)?;
     let loaded = load(config, process)?;
     let board = Board::new(config.cluster.clone(), node, process);
     let socket = board::socket(&config.data_dir, node, process);
@@ -294,34 +298,30 @@ fn family(config: &Config, node: u16, crash: Vec<String>) -> Result<Family, Proc
     Ok(Family { program, config: config.file.clone(), node, processes: Process::of_node(config), crash })
 }
 
-/// Makes the node's folder and claims it for this process, so that the same one never runs twice over the same data.
-pub fn claim(node: u16, process: Process, folder: &Path) -> Result<Flock<File>, ProcessError> {
+/// Makes the node's folder and claims it for this process, so that the same one never runs twice over the same data. Waits
+/// for `ending` while somebody has it.
+pub fn claim(node: u16, process: Process, folder: &Path, ending: Duration) -> Result<Flock<File>, ProcessError> {
     let failed = |reason: String| ProcessError::Folder { node, folder: folder.to_owned(), reason };
     std::fs::create_dir_all(folder)
         .map_err(|error| failed(format!("cannot make it: {error}; see `data-dir` in config.yaml")))?;
     let path = folder.join(format!("{process}.pid"));
     let unusable = |error: std::io::Error| failed(format!("cannot make {}: {error}", path.display()));
     // Not truncated before it is ours: it may tell the number of a process that runs.
-    let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(unusable)?;
-    let mut file = lock(file).ok_or_else(|| {
-        failed(format!("the {process} of node {node} runs already over this data: stop that process first"))
-    })?;
+    let mut file = File::options().create(true).write(true).truncate(false).open(&path).map_err(unusable)?;
+    let until = Instant::now() + ending;
+    let mut file = loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(claimed) => break claimed,
+            Err((unclaimed, _)) if Instant::now() < until => file = unclaimed,
+            Err(_) => {
+                let text = format!("the {process} of node {node} runs already over this data: stop that process first");
+                return Err(failed(text));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
     file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(unusable)?;
     Ok(file)
-}
-
-/// Locks a file. One that was killed a moment ago may still be on its way out: on a busy machine that takes a while.
-fn lock(mut file: File) -> Option<Flock<File>> {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(locked) => return Some(locked),
-            Err((_, _)) if Instant::now() > until => return None,
-            Err((same, _)) => file = same,
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// What components get of the system: sockets if they bring their network, the node's folder if they bring their storage.

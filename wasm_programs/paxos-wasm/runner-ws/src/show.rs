@@ -6,6 +6,7 @@ use crate::process;
 use paxos_config::{Config, keys};
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// The engine's version; a test compares it with the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";
@@ -95,12 +96,12 @@ pub fn format(config: &Config, node: u16, erase: bool) -> Result<ExitCode, Strin
     // Claimed as a running node claims it: what runs is not erased under its feet.
     let claims = processes(config)
         .into_iter()
-        .map(|process| process::claim(node, process, &folder).map_err(|error| error.to_string()))
+        .map(|process| process::claim(node, process, &folder, Duration::ZERO).map_err(|error| error.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
     if used && !erase {
         return Err(format!(
-            "{} is in use: node {node} has promises in it. Start the node as it is; or, to give the state up for ever, \
-             `format --erase`, and the node another id, since the others refuse this one without its promises",
+            "{} is in use: node {node} has promises in it. Start the node as it is. `format --erase` gives its state up \
+             for ever: the others will refuse it without its promises, so do that to all nodes, for a new cluster",
             folder.display()
         ));
     }

@@ -15,11 +15,16 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
+use std::time::Duration;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;
+
+/// After so long without anything to sync the log notes how far it is durable: so that damage to its last records is told
+/// from a torn end.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// All storages of a process, by role.
 #[derive(Default)]
@@ -104,7 +109,7 @@ impl Log {
             snapshot: slot,
             torn: cut.map_or_else(String::new, |cut| {
                 format!(
-                    "cut {} bytes off {} at byte {}, torn before they were durable: {}",
+                    "cut {} bytes off {} at byte {}, torn at the end, not known to have been durable: {}",
                     cut.bytes,
                     path.join(cut.file).display(),
                     cut.offset,
@@ -220,7 +225,28 @@ fn cut(slot: u64, bytes: &Bytes, offset: u64, most: usize) -> SnapshotPart {
 /// Syncs and saves, until nobody can ask for it any more.
 fn work(shared: &Shared, folder: &Path, queue: &Receiver<Job>) {
     let mut open: BTreeMap<String, File> = BTreeMap::new();
-    while let Ok(first) = queue.recv() {
+    // Whether what is durable may be more than the last frame in the file tells.
+    let mut untold = false;
+    loop {
+        let first = match untold {
+            false => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            true => queue.recv_timeout(QUIET),
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                untold = false;
+                let written = lock(&shared.storage).idle();
+                if let Err(error) = written {
+                    let mut progress = lock(&shared.progress);
+                    progress.failed = progress.failed.take().or(Some(error));
+                    drop(progress);
+                    shared.bell.ring();
+                }
+                continue;
+            }
+        };
         let mut sync = false;
         for job in std::iter::once(first).chain(queue.try_iter().collect::<Vec<_>>()) {
             match job {
@@ -239,6 +265,7 @@ fn work(shared: &Shared, folder: &Path, queue: &Receiver<Job>) {
         }
         if sync {
             synchronise(shared, folder, &mut open);
+            untold = true;
             shared.bell.ring();
         }
     }
@@ -422,7 +449,7 @@ impl storage::Host for State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     const OWN: paxos_storage::Identity =
         paxos_storage::Identity { cluster: ClusterId(5), node: NodeId(1), role: paxos_types::Role::Acceptor };

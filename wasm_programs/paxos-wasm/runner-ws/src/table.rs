@@ -68,13 +68,14 @@ fn as_json(answers: &Answers) -> String {
     Value::from(list).to_string()
 }
 
-/// The columns of figures: heading, name of the figure, whether its growth per second is shown.
-const COLUMNS: [(&str, &str, bool); 5] = [
-    ("leader", "leader", false),
-    ("ballot", "ballot", false),
-    ("slot", "slot", false),
-    ("req/s", "commands", true),
-    ("queue", "queued", false),
+/// The columns of figures: heading, the names under which roles report the figure, whether its growth per second is shown.
+const COLUMNS: [(&str, &[&str], bool); 6] = [
+    ("leader", &["leader"], false),
+    ("round", &["promised-round", "round"], false),
+    ("slot", &["slot"], false),
+    ("durable", &["durable", "snapshot-slot"], false),
+    ("req/s", &["commands"], true),
+    ("peers", &["peers-up"], false),
 ];
 
 fn as_table(config: &Config, answers: &Answers) -> String {
@@ -95,9 +96,10 @@ fn as_table(config: &Config, answers: &Answers) -> String {
         for (role, board) in answer["roles"].as_object().into_iter().flatten() {
             let state = if board["ready"] == true { "ready" } else { "starting" };
             let _ = write!(text, "\n{node:<5} {role:<12} {state:<8} {pid:>7}");
-            for (_, figure, rate) in COLUMNS {
-                let value = &board[if rate { "per_second" } else { "figures" }][figure];
-                let shown = value.as_f64().map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+            for (_, names, rate) in COLUMNS {
+                let figures = &board[if rate { "per_second" } else { "figures" }];
+                let shown = names.iter().find_map(|name| figures[*name].as_f64());
+                let shown = shown.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
                 let _ = write!(text, " {shown:>12}");
             }
         }

@@ -6,7 +6,7 @@ use paxos_frame::{frame, header};
 use paxos_tests::cluster::PATIENCE;
 use paxos_tests::{Cluster, Settings};
 use paxos_types::{
-    ClientFrame, ClientId, ClusterId, Command, Hello, Incarnation, NodeId, Op, PROTOCOL, Role, Serializer,
+    ClientFrame, ClientId, ClusterId, Command, Hello, Incarnation, NodeId, Op, PROTOCOL, Role, Serializer, agreed_name,
 };
 use paxos_ws_client::hand::End;
 use std::io::{Read, Write};
@@ -16,7 +16,11 @@ use std::time::Instant;
 fn hello(role: Role) -> Hello {
     Hello {
         protocol: PROTOCOL,
-        cluster: ClusterId::from_name("test"),
+        cluster: if role == Role::Client {
+            ClusterId::from_name("test")
+        } else {
+            ClusterId::from_name(&agreed_name("test", [1, 2, 3].map(NodeId), 10_000))
+        },
         node: NodeId(if role == Role::Client { 0 } else { 2 }),
         role,
         serializer: Serializer::Compact,

@@ -114,7 +114,7 @@ fn scripts_say_what_is_missing() {
 
 /// Three nodes and a client, each in a network namespace, joined by a bridge; a millisecond between them where the kernel can delay.
 const NAMESPACES: &str = "
-    clean() { for n in 1 2 3 4; do ip netns del px$n 2>/dev/null || true; done; ip link del pxbr 2>/dev/null || true; }
+    clean() { for n in 1 2 3 4; do ip link del pxv$n 2>/dev/null || true; ip netns del px$n 2>/dev/null || true; done; ip link del pxbr 2>/dev/null || true; }
     clean
     trap clean EXIT
     ip link add pxbr type bridge && ip link set pxbr up
@@ -126,7 +126,6 @@ const NAMESPACES: &str = "
         ip -n px$n link set eth0 up; ip -n px$n link set lo up
         ip netns exec px$n tc qdisc add dev eth0 root netem delay 1ms 2>/dev/null || echo 'no delays on this kernel'
     done
-    ip netns exec px4 ping -c 1 -W 5 10.77.0.1 >/dev/null
     cd \"$FOLDER\"
     export VIA='ip netns exec {} sh -c'
     printf 'node %s px%s 10.77.0.%s '\"$FOLDER\"'/n%s\\n' 1 1 1 1 2 2 2 2 3 3 3 3 >hosts.txt

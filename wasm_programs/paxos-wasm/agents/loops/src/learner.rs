@@ -13,8 +13,8 @@ use paxos_bindings::wit::types::{FaultKind, Role};
 /// Bytes of a snapshot that are read at once.
 const PART: u32 = 4 << 20;
 
-/// Bytes of batches that are applied at once, as long as it is more than one batch.
-const PIECE: usize = 64 << 10;
+/// Bytes of batches that are applied at once, as long as it is more than one batch: few, since short commands may have long answers.
+const PIECE: usize = 4 << 10;
 /// Bytes of messages that are held back to share frames.
 const HELD: usize = 1 << 20;
 

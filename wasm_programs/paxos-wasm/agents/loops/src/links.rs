@@ -8,6 +8,7 @@ use paxos_bindings::wit::messages::{Message, Target};
 use paxos_bindings::wit::network_types::{HelloConfig, NetworkLimits};
 use paxos_bindings::wit::settings::{NodeAddresses, Settings};
 use paxos_bindings::wit::types::{Endpoint, FaultKind, Role};
+use paxos_types::{NodeId, agreed_name};
 
 /// Bytes that are taken from peers in one turn, about.
 pub const INTAKE: u32 = 1 << 20;
@@ -70,6 +71,12 @@ fn talks_to(own: Endpoint, to: Endpoint) -> bool {
     }
 }
 
+/// The cluster as its members call it.
+fn agreed(settings: &Settings) -> String {
+    let nodes = settings.nodes.iter().map(|node| NodeId(node.node));
+    agreed_name(&settings.cluster, nodes, settings.limits.sessions.into())
+}
+
 /// Opens the storage of a role and hands its records to `recover` by parts.
 pub fn open_storage<P: Host + Storage>(
     ports: &mut P,
@@ -78,10 +85,13 @@ pub fn open_storage<P: Host + Storage>(
     mut recover: impl FnMut(&mut P, u64, &[Vec<u8>]) -> Outcome<()>,
     configure: impl FnOnce(&mut P, &storage::Opened) -> Outcome<()>,
 ) -> Outcome<storage::Opened> {
-    let identity = storage::Identity { cluster: settings.cluster.clone(), node: settings.node, role };
+    let identity = storage::Identity { cluster: agreed(settings), node: settings.node, role };
     let opened = ports.open(&settings.data_dir, &identity, settings.durability)?;
     if !opened.torn.is_empty() {
-        ports.log(Level::Warn, &format!("cut off a torn end, which was never durable: {}", opened.torn));
+        ports.log(
+            Level::Warn,
+            &format!("cut off a torn end, of which nothing says that it was ever durable: {}", opened.torn),
+        );
     }
     configure(ports, &opened)?;
     let mut at = opened.first;
@@ -109,7 +119,7 @@ impl Links {
         let own = endpoint(settings.node, role);
         let nodes: Vec<u16> = settings.nodes.iter().map(|node| node.node).collect();
         let hello = HelloConfig {
-            cluster: settings.cluster.clone(),
+            cluster: agreed(settings),
             self_endpoint: own,
             serializer: settings.serializer.clone(),
             incarnation,

@@ -26,6 +26,11 @@ pub struct ProposerAgent<P> {
     /// When the failure detector wants to be asked again.
     suspicion: Option<u64>,
     fit: bool,
+    /// When something was appended last, and whether the storage was told since that it is quiet.
+    wrote: u64,
+    quiet: bool,
+    /// How long it takes to be quiet.
+    pause: u64,
 }
 
 impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerAgent<P> {
@@ -71,6 +76,9 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             untold: None,
             suspicion: Some(now),
             fit: false,
+            wrote: 0,
+            quiet: true,
+            pause: timeouts.heartbeat,
         })
     }
 
@@ -105,6 +113,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             if !outputs.append.is_empty() {
                 self.links.crash_point(&mut self.ports, "proposer-before-append");
                 self.appended = self.ports.append(&outputs.append)?;
+                (self.wrote, self.quiet) = (now, false);
                 self.ports.flush()?;
                 self.links.crash_point(&mut self.ports, "proposer-after-flush");
             }
@@ -124,6 +133,11 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
                 durable: self.durable,
             };
             self.untold = leadership;
+        }
+        // After a round there is often nothing more to write for long: that it is durable is to be written down too.
+        if !self.quiet && self.durable == self.appended && now.saturating_sub(self.wrote) >= self.pause {
+            self.quiet = true;
+            self.ports.flush()?;
         }
         self.links.crash_point(&mut self.ports, "proposer-before-send");
         self.links.dispatch(&mut self.ports, sends);

@@ -241,10 +241,14 @@ impl Acceptor {
             }
             // All that follows is about promises, which a storage that may have lost some must not give.
             _ if !self.registered() => {}
-            (Role::Proposer, Message::Prepare { ballot, from: slot }) if ballot.node == from.node => {
+            (Role::Proposer, Message::Prepare { ballot, from: slot })
+                if ballot.node == from.node && ballot.round <= Ballot::MAX_ROUND =>
+            {
                 self.prepare(from, ballot, slot, out);
             }
-            (Role::Proposer, Message::Accept { ballot, slot, batch }) if ballot.node == from.node => {
+            (Role::Proposer, Message::Accept { ballot, slot, batch })
+                if ballot.node == from.node && ballot.is_possible() =>
+            {
                 self.accept(from, ballot, slot, batch, out);
             }
             (Role::Learner, Message::Learn { from: first, to, values }) => self.learn(from, first, to, values, out),
@@ -297,7 +301,7 @@ impl Acceptor {
     }
 
     fn accept(&mut self, from: Endpoint, ballot: Ballot, slot: Slot, batch: Bytes, out: &mut Vec<Output>) {
-        if ballot < self.promised || ballot.round == 0 {
+        if ballot < self.promised {
             let message = Message::Nack { ballot, promised: self.promised };
             self.answers.hold(self.appended, Held::Send { to: Target::One(from), message });
             return;

@@ -276,6 +276,14 @@ fn a_learner_is_told_durable_values_only() {
 }
 
 #[test]
+fn a_round_that_could_never_be_surpassed_is_not_promised() {
+    let (mut a, mut disk) = registered();
+    step(&mut a, &mut disk, from(LEADER, Message::Prepare { ballot: ballot(u64::MAX), from: Slot(1) }));
+    step(&mut a, &mut disk, accept(u64::MAX, 1, b"x"));
+    assert_eq!(a.promised(), Ballot::ZERO);
+}
+
+#[test]
 fn a_slot_far_ahead_costs_nothing() {
     let (mut a, mut disk) = registered();
     assert_eq!(step(&mut a, &mut disk, accept(1, u64::MAX, b"x")), vec![]);

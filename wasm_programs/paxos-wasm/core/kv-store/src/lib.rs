@@ -8,6 +8,8 @@
 //! * **A session's commands are applied once and in order.** The command after the last is applied, the last is answered again with its
 //!   first answer, everything else is refused. Only [`Op::Open`] begins a session, and it has no other effect: so a session that was
 //!   forgotten and comes back cannot have anything applied twice.
+//! * **The state is bounded.** A command that would take it beyond [`Config::max_bytes`] is refused, alike on all nodes, and counts as its
+//!   session's last.
 //! * **The table of sessions is bounded.** The one whose last command is oldest in the log goes first; all nodes forget the same one.
 //! * **A key's version is the index of its last write**, and indices count applied commands without gaps.
 #![forbid(unsafe_code)]
@@ -28,6 +30,8 @@ use std::fmt;
 pub struct Config {
     /// Sessions that are kept. The same on all nodes; a snapshot made with another number is refused.
     pub sessions: usize,
+    /// Bytes of keys, values and answers that are kept. The same on all nodes.
+    pub max_bytes: usize,
     /// Any number that clients do not know, so that they cannot choose keys that fall into one bucket. It shows in nothing.
     pub seed: u64,
     /// The rule that is broken on purpose.
@@ -39,6 +43,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             sessions: paxos_types::Limits::default().sessions,
+            max_bytes: paxos_types::Limits::MAX_STATE,
             seed: 0,
             #[cfg(feature = "planted")]
             mutation: None,
@@ -58,6 +63,9 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// What an entry costs besides the bytes of key and value, in round numbers.
+const ENTRY: usize = 64;
+
 #[derive(Clone, Debug)]
 struct Entry {
     version: u64,
@@ -71,6 +79,8 @@ pub struct KvStore {
     applied: Slot,
     index: u64,
     data: HashMap<Box<[u8]>, Entry, Hash64>,
+    /// Bytes of `data`, with what each entry costs.
+    data_bytes: usize,
     sessions: Sessions,
 }
 
@@ -82,6 +92,7 @@ impl KvStore {
             applied: Slot::ZERO,
             index: 0,
             data: HashMap::with_hasher(hash.clone()),
+            data_bytes: 0,
             sessions: Sessions::new(config.sessions, hash),
             config,
         }
@@ -95,6 +106,11 @@ impl KvStore {
     /// How many commands were applied since the cluster's first.
     pub fn index(&self) -> u64 {
         self.index
+    }
+
+    /// Bytes that count against [`Config::max_bytes`].
+    pub fn bytes(&self) -> usize {
+        self.data_bytes + self.sessions.bytes()
     }
 
     /// How many keys and how many sessions there are.
@@ -157,6 +173,16 @@ impl KvStore {
         let mut reply = |version: u64, outcome: Outcome<'_>| {
             Reply { client: command.client, seq: command.seq, index, version, outcome }.encode(replies);
         };
+        let found = |key: &[u8]| self.data.get(key).map_or(0, |e| e.value.len());
+        let grows = match command.op {
+            Op::Open | Op::Delete { .. } => 0,
+            Op::Get { key } => found(key),
+            Op::Put { key, value } => ENTRY + key.len() + value.len(),
+            Op::Cas { key, value, .. } => ENTRY + key.len() + value.len() + found(key),
+        };
+        if self.data_bytes + self.sessions.bytes() + grows > self.config.max_bytes {
+            return reply(0, Outcome::Refused);
+        }
         match command.op {
             Op::Open => reply(0, Outcome::Done),
             Op::Get { key } => match self.data.get(key) {
@@ -168,7 +194,10 @@ impl KvStore {
                 reply(replaced, Outcome::Done);
             }
             Op::Delete { key } => match self.data.remove(key) {
-                Some(entry) => reply(entry.version, Outcome::Done),
+                Some(entry) => {
+                    self.data_bytes -= ENTRY + key.len() + entry.value.len();
+                    reply(entry.version, Outcome::Done);
+                }
                 None => reply(0, Outcome::Absent),
             },
             Op::Cas { key, expected, value } => {
@@ -192,6 +221,7 @@ impl KvStore {
             // The old value's room is used again: no allocation for values that stay of one size.
             Some(entry) => {
                 let replaced = std::mem::replace(&mut entry.version, version);
+                self.data_bytes = self.data_bytes - entry.value.len() + value.len();
                 entry.value.clear();
                 entry.value.extend_from_slice(value);
                 // A key that once had a huge value does not hold on to its room.
@@ -201,6 +231,7 @@ impl KvStore {
                 replaced
             }
             None => {
+                self.data_bytes += ENTRY + key.len() + value.len();
                 self.data.insert(key.into(), Entry { version, value: value.to_vec() });
                 0
             }

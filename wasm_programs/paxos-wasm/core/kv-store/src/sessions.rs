@@ -8,6 +8,8 @@ use paxos_types::ClientId;
 use std::collections::HashMap;
 
 const NONE: u32 = u32::MAX;
+/// What a session costs besides its last answer, in round numbers.
+const SESSION: usize = 128;
 
 #[derive(Clone, Debug)]
 struct Session {
@@ -43,13 +45,14 @@ pub(crate) struct Sessions {
     list: Vec<Session>,
     oldest: u32,
     newest: u32,
+    bytes: usize,
 }
 
 impl Sessions {
     pub(crate) fn new(limit: usize, hash: Hash64) -> Self {
         // One is the least with which a command can be applied at all; places are 32-bit.
         let limit = limit.clamp(1, NONE as usize - 1);
-        Sessions { limit, places: HashMap::with_hasher(hash), list: Vec::new(), oldest: NONE, newest: NONE }
+        Sessions { limit, places: HashMap::with_hasher(hash), list: Vec::new(), oldest: NONE, newest: NONE, bytes: 0 }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -58,6 +61,11 @@ impl Sessions {
 
     pub(crate) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// Bytes of all sessions.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     #[inline]
@@ -87,11 +95,13 @@ impl Sessions {
             self.unchain(place);
             let old = std::mem::replace(&mut self.list[place as usize], session);
             self.places.remove(&old.client);
+            self.bytes -= SESSION + old.reply.len();
             place
         } else {
             self.list.push(session);
             (self.list.len() - 1) as u32
         };
+        self.bytes += SESSION;
         self.places.insert(client, place);
         self.chain(place);
         place
@@ -103,6 +113,7 @@ impl Sessions {
         let session = &mut self.list[place as usize];
         session.seq = seq;
         session.index = index;
+        self.bytes = self.bytes - session.reply.len() + reply.len();
         session.reply.clear();
         session.reply.extend_from_slice(reply);
         if session.reply.capacity() > 4 * reply.len() + 256 {

@@ -8,7 +8,7 @@
 //! ```
 //! A block is `len u32 | bytes`.
 
-use crate::{Entry, Fault, KvStore};
+use crate::{ENTRY, Entry, Fault, KvStore};
 use paxos_types::wire::{Put, Reader, WireError};
 use paxos_types::{ClientId, Slot};
 use xxhash_rust::xxh3::xxh3_64;
@@ -88,6 +88,7 @@ impl KvStore {
             let key = r.block("a key")?;
             let version = r.u64("a version")?;
             let value = r.block("a value")?.to_vec();
+            self.data_bytes += ENTRY + key.len() + value.len();
             self.data.insert(key.into(), Entry { version, value });
         }
         for _ in 0..r.u64("the number of sessions")? {

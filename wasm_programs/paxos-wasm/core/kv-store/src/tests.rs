@@ -88,6 +88,26 @@ fn the_session_idle_for_longest_is_forgotten_and_cannot_do_anything_twice() {
 }
 
 #[test]
+fn a_state_that_is_full_refuses_what_would_make_it_grow_and_goes_on() {
+    let s = &mut KvStore::new(Config { max_bytes: 1000, ..Config::default() });
+    one(s, 1, 1, Op::Open);
+    let value = [7; 300];
+    assert_eq!(one(s, 1, 2, Op::Put { key: b"a", value: &value }), answer(2, 0, "Done"));
+    assert_eq!(one(s, 1, 3, Op::Put { key: b"b", value: &value }), answer(3, 0, "Done"));
+    assert_eq!(one(s, 1, 4, Op::Put { key: b"c", value: &value }), answer(4, 0, "Refused"));
+    assert_eq!(one(s, 1, 4, Op::Put { key: b"c", value: &value }), answer(4, 0, "Refused"), "a retry");
+    assert_eq!(one(s, 1, 5, Op::Get { key: b"a" }), answer(5, 0, "Refused"), "its answer would have to be kept");
+    assert_eq!(one(s, 1, 6, Op::Delete { key: b"b" }), answer(6, 3, "Done"));
+    assert_eq!(one(s, 1, 7, Op::Put { key: b"c", value: b"" }), answer(7, 0, "Done"));
+    let mut copy = KvStore::new(s.config.clone());
+    assert_eq!(copy.restore(&s.snapshot()), Ok(()));
+    assert_eq!(copy.bytes(), s.bytes());
+    assert_eq!(one(s, 1, 8, Op::Delete { key: b"a" }).2, "Done");
+    assert_eq!(one(s, 1, 9, Op::Delete { key: b"c" }).2, "Done");
+    assert_eq!(s.bytes(), 128 + 45, "the session and its last answer");
+}
+
+#[test]
 fn slots_are_applied_once_and_in_order() {
     let mut s = KvStore::new(Config::default());
     let mut replies = Vec::new();

@@ -15,6 +15,7 @@ mod snapshots;
 mod votes;
 
 use catch_up::CatchUp;
+use paxos_types::reply::prefix;
 use paxos_types::{Bytes, Endpoint, Incarnation, Instant, Message, NodeId, Role, Slot, SlotReplies, Target};
 use snapshots::{Fetch, Snapshots};
 use std::collections::{BTreeMap, VecDeque};
@@ -139,6 +140,8 @@ pub struct Learner {
     catch_up: CatchUp,
     incarnations: BTreeMap<NodeId, Incarnation>,
     next_heartbeat: Instant,
+    /// The last slot that the proposer was told is executed.
+    told: Slot,
     started: bool,
 }
 
@@ -156,6 +159,7 @@ impl Learner {
             catch_up: CatchUp::default(),
             incarnations: BTreeMap::new(),
             next_heartbeat: Instant::default(),
+            told: next.prev(),
             started: false,
             config,
         }
@@ -170,7 +174,7 @@ impl Learner {
                 self.applied = self.applied.max(upto);
                 self.tell_proposer(upto, replies, out);
             }
-            Input::SnapshotSaved { slot, bytes } => self.saved(slot, bytes, out),
+            Input::SnapshotSaved { slot, bytes } => self.saved(now, slot, bytes, out),
             Input::Tick => {}
         }
         if !was_behind && self.behind() {
@@ -219,7 +223,7 @@ impl Learner {
                 self.fetch_from(now, from.node, out);
             }
             (Role::Learner, Message::SnapshotRequest { slot, offset }) => {
-                if let Some(message) = self.snapshots.part(slot, offset, self.config.chunk) {
+                if let Some(message) = self.snapshots.part(now, slot, offset, self.config.chunk) {
                     out.push(Output::Send { to: Target::One(from), message });
                 }
             }
@@ -264,8 +268,8 @@ impl Learner {
         }
     }
 
-    fn saved(&mut self, slot: Slot, bytes: Bytes, out: &mut Vec<Output>) {
-        self.snapshots.saved(slot, bytes);
+    fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, out: &mut Vec<Output>) {
+        self.snapshots.saved(now, slot, bytes, self.patience());
         self.shorten_tail();
         self.tell_acceptor(self.snapshots.slot(), out);
     }
@@ -275,9 +279,34 @@ impl Learner {
         out.push(Output::Send { to, message: Message::Trim { upto } });
     }
 
-    fn tell_proposer(&self, upto: Slot, replies: Vec<SlotReplies>, out: &mut Vec<Output>) {
+    /// Says what is executed, and the answers, in messages of a bearable size. Only the last of them says how far it is: whoever misses
+    /// an answer then knows that it will not come.
+    fn tell_proposer(&mut self, upto: Slot, replies: Vec<SlotReplies>, out: &mut Vec<Output>) {
         let to = Target::One(Endpoint::new(self.config.node, Role::Proposer));
-        out.push(Output::Send { to, message: Message::Executed { upto, replies } });
+        let before = self.told;
+        let mut held: Vec<SlotReplies> = Vec::new();
+        let mut bytes = 0;
+        for mut item in replies {
+            while !item.replies.is_empty() {
+                let room = self.config.chunk.saturating_sub(bytes);
+                if bytes > 0 && prefix(&item.replies, 1, 0).1 > room {
+                    let replies = std::mem::take(&mut held);
+                    out.push(Output::Send { to, message: Message::Executed { upto: before, replies } });
+                    bytes = 0;
+                    continue;
+                }
+                let (count, len) = prefix(&item.replies, u32::MAX, room);
+                if count == 0 {
+                    break;
+                }
+                bytes += len;
+                held.push(SlotReplies { batch: item.batch, first: item.first, replies: item.replies.split_to(len) });
+                item.first += count;
+            }
+        }
+        // A snapshot that was installed may have gone ahead of what was being applied.
+        self.told = upto.max(before);
+        out.push(Output::Send { to, message: Message::Executed { upto: self.told, replies: held } });
     }
 
     fn tick(&mut self, now: Instant, out: &mut Vec<Output>) {
@@ -292,8 +321,7 @@ impl Learner {
         }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now.plus(self.config.heartbeat);
-            let applied = self.next().prev();
-            let message = Message::Heartbeat { leading: None, follows: None, fit: true, applied, life: 0 };
+            let message = Message::Heartbeat { leading: None, follows: None, fit: true, applied: self.told, life: 0 };
             out.push(Output::Send { to: Target::Others(Role::Learner), message: message.clone() });
             let own = Target::One(Endpoint::new(self.config.node, Role::Proposer));
             out.push(Output::Send { to: own, message });

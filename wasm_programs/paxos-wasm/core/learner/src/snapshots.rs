@@ -29,10 +29,33 @@ pub(crate) struct Fetch {
     tries: u32,
 }
 
+/// One that others may fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Offered {
+    slot: Slot,
+    bytes: Bytes,
+    digest: u64,
+    /// When a part of it was asked for last.
+    asked: Option<Instant>,
+}
+
+impl Offered {
+    fn new(slot: Slot, bytes: Bytes) -> Self {
+        let digest = xxh3_64(&bytes);
+        Offered { slot, bytes, digest, asked: None }
+    }
+
+    fn is_wanted(&self, now: Instant, patience: u64) -> bool {
+        self.asked.is_some_and(|asked| now.since(asked) < patience)
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Snapshots {
-    /// The durable one, and its digest.
-    newest: Option<(Slot, Bytes, u64)>,
+    /// The durable one.
+    newest: Option<Offered>,
+    /// An older one that somebody is fetching: who needs longer for that than there is between two snapshots would never get one whole.
+    older: Option<Offered>,
     /// One is being made or written.
     pub(crate) making: bool,
     pub(crate) fetch: Option<Fetch>,
@@ -40,38 +63,49 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     pub(crate) fn new(snapshot: Option<(Slot, Bytes)>) -> Self {
-        let newest = snapshot.map(|(slot, bytes)| (slot, bytes.clone(), xxh3_64(&bytes)));
-        Snapshots { newest, making: false, fetch: None }
+        let newest = snapshot.map(|(slot, bytes)| Offered::new(slot, bytes));
+        Snapshots { newest, ..Snapshots::default() }
     }
 
     /// The last slot that the durable one contains.
     pub(crate) fn slot(&self) -> Slot {
-        self.newest.as_ref().map_or(Slot::ZERO, |n| n.0)
+        self.newest.as_ref().map_or(Slot::ZERO, |n| n.slot)
     }
 
     pub(crate) fn is_due(&self, last: Slot, every: u64) -> bool {
         !self.making && last.0 - self.slot().0.min(last.0) >= every
     }
 
-    pub(crate) fn saved(&mut self, slot: Slot, bytes: Bytes) {
+    pub(crate) fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, patience: u64) {
         self.making = false;
+        self.drop_unwanted(now, patience);
         if slot > self.slot() {
-            let digest = xxh3_64(&bytes);
-            self.newest = Some((slot, bytes, digest));
+            let old = self.newest.replace(Offered::new(slot, bytes));
+            if self.older.is_none() {
+                self.older = old.filter(|o| o.is_wanted(now, patience));
+            }
         }
     }
 
-    /// The part that is asked for. A request for a snapshot that was replaced gets the first part of the newest.
-    pub(crate) fn part(&self, slot: Slot, offset: u64, chunk: usize) -> Option<Message> {
-        let (newest, bytes, digest) = self.newest.as_ref()?;
-        let offset = if slot == *newest { usize::try_from(offset).ok()?.min(bytes.len()) } else { 0 };
-        let end = bytes.len().min(offset.saturating_add(chunk));
+    /// Forgets an older snapshot that nobody fetches any more.
+    pub(crate) fn drop_unwanted(&mut self, now: Instant, patience: u64) {
+        self.older.take_if(|o| !o.is_wanted(now, patience));
+    }
+
+    /// The part that is asked for. A request for a snapshot that is no longer here gets the first part of the newest.
+    pub(crate) fn part(&mut self, now: Instant, slot: Slot, offset: u64, chunk: usize) -> Option<Message> {
+        let older = self.older.as_mut().filter(|o| o.slot == slot);
+        let offered = older.or(self.newest.as_mut())?;
+        offered.asked = Some(now);
+        let len = offered.bytes.len();
+        let offset = if slot == offered.slot { usize::try_from(offset).ok()?.min(len) } else { 0 };
+        let end = len.min(offset.saturating_add(chunk));
         Some(Message::SnapshotChunk {
-            slot: *newest,
+            slot: offered.slot,
             offset: offset as u64,
-            total: bytes.len() as u64,
-            digest: *digest,
-            bytes: bytes.slice(offset..end),
+            total: len as u64,
+            digest: offered.digest,
+            bytes: offered.bytes.slice(offset..end),
         })
     }
 }
@@ -93,8 +127,14 @@ impl Learner {
         out.push(Output::Send { to: Target::One(Endpoint::new(fetch.from, Role::Learner)), message });
     }
 
+    /// How long somebody may be silent who fetches a snapshot.
+    pub(crate) fn patience(&self) -> u64 {
+        self.config.retransmit.saturating_mul(10)
+    }
+
     pub(crate) fn tick_fetch(&mut self, now: Instant, out: &mut Vec<Output>) {
         let retransmit = self.config.retransmit;
+        self.snapshots.drop_unwanted(now, self.patience());
         let Some(fetch) = self.snapshots.fetch.as_mut() else { return };
         if now < fetch.asked.plus(retransmit) {
             return;

@@ -192,6 +192,29 @@ fn messages(out: Vec<Output>) -> Vec<Message> {
 }
 
 #[test]
+fn a_snapshot_that_is_being_fetched_outlives_the_next_one() {
+    let config = Config { chunk: 2, ..Config::new(NodeId(1), nodes()) };
+    let mut l = Learner::new(config, Some((Slot(8), Bytes::from_static(b"abcd"))));
+    let peer = at(2, Role::Learner);
+    let ask = |slot, offset| from(peer, Message::SnapshotRequest { slot: Slot(slot), offset });
+    let got = |out: Vec<Output>| {
+        messages(out).into_iter().find_map(|m| match m {
+            Message::SnapshotChunk { slot, offset, bytes, .. } => Some((slot.0, offset, bytes)),
+            _ => None,
+        })
+    };
+    let part = |slot, offset, bytes| Some((slot, offset, Bytes::from_static(bytes)));
+    assert_eq!(got(step_at(&mut l, 1, ask(0, 0))), part(8, 0, b"ab"));
+    let saved = |slot, bytes| Input::SnapshotSaved { slot: Slot(slot), bytes: Bytes::from_static(bytes) };
+    step_at(&mut l, 2, saved(9, b"efgh"));
+    assert_eq!(got(step_at(&mut l, 3, ask(8, 2))), part(8, 2, b"cd"));
+    assert_eq!(got(step_at(&mut l, 3, ask(0, 0))), part(9, 0, b"ef"), "whoever begins gets the newest");
+    let later = 4 + 10 * l.config.retransmit;
+    step_at(&mut l, later, Input::Tick);
+    assert_eq!(got(step_at(&mut l, later, ask(8, 2))), part(9, 0, b"ef"), "nobody asked for long");
+}
+
+#[test]
 fn a_snapshot_with_a_wrong_digest_is_not_installed() {
     let mut l = learner();
     let peer = at(2, Role::Learner);
@@ -221,4 +244,58 @@ fn it_begins_after_its_snapshot_and_says_so() {
             send(at(1, Role::Acceptor), Message::Trim { upto: Slot(8) }),
         ]
     );
+}
+
+#[test]
+fn answers_go_in_messages_of_a_bearable_size_and_only_the_last_says_how_far_it_is() {
+    use paxos_types::{BatchId, ClientId, Outcome, Reply, SlotReplies};
+    let nodes = vec![NodeId(1), NodeId(2), NodeId(3)];
+    let mut config = Config::new(NodeId(1), nodes);
+    config.chunk = 300;
+    let mut learner = Learner::new(config, None);
+    learner.step(Instant(1), Input::Tick, &mut Vec::new());
+    let reply = |client: u128, len: usize| {
+        let mut bytes = Vec::new();
+        let value = vec![7; len];
+        let outcome = Outcome::Value(&value);
+        Reply { client: ClientId(client), seq: 1, index: 1, version: 0, outcome }.encode(&mut bytes);
+        bytes
+    };
+    let batch = |number| BatchId { origin: NodeId(1), round: 1, number };
+    let replies = vec![
+        SlotReplies {
+            batch: batch(1),
+            first: 0,
+            replies: (0..10).flat_map(|c| reply(c, 50)).collect::<Vec<u8>>().into(),
+        },
+        SlotReplies { batch: batch(2), first: 0, replies: reply(10, 1000).into() },
+        SlotReplies { batch: batch(3), first: 0, replies: reply(11, 0).into() },
+    ];
+    let mut out = Vec::new();
+    learner.step(Instant(1), Input::Applied { upto: Slot(3), replies }, &mut out);
+    let parts: Vec<(Slot, Vec<SlotReplies>)> = out
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Send { message: Message::Executed { upto, replies }, .. } => Some((upto, replies)),
+            _ => None,
+        })
+        .collect();
+    let uptos: Vec<u64> = parts.iter().map(|(upto, _)| upto.0).collect();
+    assert_eq!(uptos, [0, 0, 0, 0, 0, 3]);
+    // All replies are there, in order, each part says where it begins, and no message is larger than it must be.
+    let mut next = std::collections::BTreeMap::new();
+    for (_, replies) in &parts {
+        let bytes: usize = replies.iter().map(|item| item.replies.len()).sum();
+        assert!(bytes <= 300 || replies.len() == 1 && bytes == reply(10, 1000).len(), "{bytes}");
+        for item in replies {
+            let at = next.entry(item.batch.number).or_insert(0u32);
+            assert_eq!(item.first, *at);
+            *at += paxos_types::reply::Replies::new(&item.replies).count() as u32;
+        }
+    }
+    assert_eq!(next.into_iter().collect::<Vec<_>>(), [(1, 10), (2, 1), (3, 1)]);
+    // What was told never goes back.
+    let mut out = Vec::new();
+    learner.step(Instant(1), Input::Applied { upto: Slot(2), replies: Vec::new() }, &mut out);
+    assert!(out.iter().any(|o| matches!(o, Output::Send { message: Message::Executed { upto: Slot(3), .. }, .. })));
 }

@@ -1,8 +1,33 @@
 //! Commands on their way into a batch: joined as they are, with a note of whose they are.
 
 use crate::Config;
+use paxos_types::reply::REPLY_HEAD;
 use paxos_types::{BatchBuilder, BatchId, Bytes, Instant};
 use std::collections::{BTreeSet, VecDeque};
+
+/// Bytes that the answers to a batch may take, where it is joined of several requests, and those to a single request: a short command may
+/// have a long answer, and whoever executes a batch holds all answers to it.
+const ANSWERS_OF_A_BATCH: usize = 64 << 20;
+const ANSWERS_OF_A_REQUEST: usize = 1 << 30;
+
+/// The longest answer to a command. Also a command that writes can have it: sent again under the number of one that reads.
+fn longest_answer(config: &Config) -> usize {
+    4 + REPLY_HEAD + config.max_value
+}
+
+fn at_most(answers: usize, config: &Config) -> u32 {
+    u32::try_from(answers / longest_answer(config)).unwrap_or(u32::MAX).max(1)
+}
+
+/// Commands that are joined to a batch at most.
+fn most_commands(config: &Config) -> u32 {
+    config.max_commands.min(at_most(ANSWERS_OF_A_BATCH, config))
+}
+
+/// Commands that a request may have.
+pub(crate) fn most_in_a_request(config: &Config) -> u32 {
+    at_most(ANSWERS_OF_A_REQUEST, config)
+}
 
 /// Neighbouring commands of one batch that came on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +65,7 @@ impl Queue {
     pub(crate) fn push(&mut self, now: Instant, connection: u64, commands: &[u8], count: u32, config: &Config) {
         self.bytes += commands.len();
         let fits = self.batches.back().is_some_and(|b| {
-            b.builder.count().saturating_add(count) <= config.max_commands
+            b.builder.count().saturating_add(count) <= most_commands(config)
                 && b.builder.len() + commands.len() <= config.max_bytes
         });
         if !fits {
@@ -60,7 +85,7 @@ impl Queue {
         let Some(first) = self.batches.front() else { return false };
         // Another one behind it: it is full.
         self.batches.len() > 1
-            || first.builder.count() >= config.max_commands
+            || first.builder.count() >= most_commands(config)
             || first.builder.len() >= config.max_bytes
             || (!collecting && (idle || now.since(first.since) >= config.max_delay))
     }

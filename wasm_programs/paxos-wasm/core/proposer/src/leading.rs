@@ -105,7 +105,7 @@ impl Proposer {
                 let id = BatchId { origin: self.config.node, round: window.ballot.round, number: window.made };
                 let Some((batch, segments)) = self.queue.pop(id) else { return };
                 window.made += 1;
-                self.in_flight.push(id, segments);
+                self.in_flight.push(id, window.next(), segments);
                 batch
             } else {
                 return;

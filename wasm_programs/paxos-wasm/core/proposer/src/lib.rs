@@ -21,8 +21,9 @@ mod leading;
 mod phase1;
 mod replies;
 
-use batching::Queue;
+use batching::{Queue, most_in_a_request};
 use leading::Window;
+use paxos_types::batch::BATCH_HEAD;
 use paxos_types::{
     Ballot, Bytes, ClientFrame, Endpoint, Instant, Limits, Message, NodeId, Record, Role, Slot, Target, WireError,
     command,
@@ -367,6 +368,16 @@ impl Proposer {
         let limits = Limits { key: self.config.max_key, value: self.config.max_value, ..Limits::default() };
         match command::check(commands, &limits) {
             Err(error) => self.refuse(connection, &error, out),
+            Ok(_) if commands.len() > Limits::MAX_BATCH_BYTES - BATCH_HEAD => {
+                let most = Limits::MAX_BATCH_BYTES - BATCH_HEAD;
+                let what = format!("it has {} bytes of commands, and {most} is the most", commands.len());
+                self.refuse(connection, &WireError::new(0, what), out);
+            }
+            Ok(count) if count > most_in_a_request(&self.config) => {
+                let most = most_in_a_request(&self.config);
+                let what = format!("it has {count} commands, and with values of this length {most} is the most");
+                self.refuse(connection, &WireError::new(0, what), out);
+            }
             Ok(0) => {}
             Ok(_) if self.leader != Some(self.config.node) => self.redirect(connection, out),
             Ok(count) => {
@@ -404,11 +415,13 @@ impl Proposer {
             (Role::Learner, Message::Heartbeat { applied, .. }) if own => self.note_executed(now, applied),
             (Role::Learner, Message::Executed { upto, replies }) if own => {
                 self.note_executed(now, upto);
-                self.in_flight.answer(&replies, out);
+                for connection in self.in_flight.answer(upto, &replies, out) {
+                    self.redirect(connection, out);
+                }
             }
             // A leader that is ahead: the next round has to be above its.
             (Role::Proposer, Message::Heartbeat { leading: Some(ballot), .. }) if ballot.node == from.node => {
-                self.round = self.round.max(ballot.round);
+                self.hear_of(ballot);
             }
             _ => {}
         }
@@ -428,6 +441,13 @@ impl Proposer {
         }
         if let Phase::Leading(window) = &mut self.phase {
             window.executed(upto);
+        }
+    }
+
+    /// The next round has to be above this one.
+    fn hear_of(&mut self, ballot: Ballot) {
+        if ballot.round <= Ballot::MAX_ROUND {
+            self.round = self.round.max(ballot.round);
         }
     }
 

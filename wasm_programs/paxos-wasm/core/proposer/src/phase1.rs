@@ -128,7 +128,7 @@ impl Proposer {
     }
 
     pub(crate) fn nack(&mut self, now: Instant, node: NodeId, ballot: Ballot, promised: Ballot, out: &mut Vec<Output>) {
-        self.round = self.round.max(promised.round);
+        self.hear_of(promised);
         match &mut self.phase {
             Phase::Surveying(survey) if ballot.round == 0 && self.config.nodes.contains(&node) => {
                 survey.answered.insert(node);

@@ -236,12 +236,13 @@ fn commands_are_joined_and_answers_cut_again() {
         bytes
     };
     let replies: Vec<u8> = [10, 20, 11, 12].into_iter().flat_map(reply).collect();
-    let executed = |batch| {
-        let replies = vec![SlotReplies { batch, replies: Bytes::from(replies.clone()) }];
-        from(at(1, Role::Learner), Message::Executed { upto: Slot(1), replies })
+    let executed_upto = |batch, upto| {
+        let replies = vec![SlotReplies { batch, first: 0, replies: Bytes::from(replies.clone()) }];
+        from(at(1, Role::Learner), Message::Executed { upto: Slot(upto), replies })
     };
+    let executed = |batch| executed_upto(batch, 1);
     let other = BatchId { round: 9, ..header.id };
-    assert_eq!(p.step(executed(other)), vec![], "a batch that is not owed");
+    assert_eq!(p.step(executed_upto(other, 0)), vec![], "a batch that is not owed");
     let frame = |clients: &[u128]| {
         let mut frame = vec![2];
         frame.extend(clients.iter().flat_map(|c| reply(*c)));
@@ -256,6 +257,39 @@ fn commands_are_joined_and_answers_cut_again() {
 }
 
 #[test]
+fn answers_come_in_parts_and_whose_answer_is_lost_is_told_to_ask_again() {
+    let mut p = Driven::leading();
+    p.submit(1, 10, 1);
+    p.submit(2, 20, 1);
+    p.submit(3, 30, 1);
+    let out = p.step(Input::Flush);
+    let Ok(Some((header, _))) = batch::split(&accepts(&out)[0].2) else { panic!() };
+    let reply = |client| {
+        let mut bytes = Vec::new();
+        Reply { client: ClientId(client), seq: 1, index: 1, version: 0, outcome: Outcome::Done }.encode(&mut bytes);
+        bytes
+    };
+    let part = |upto, first, clients: &[u128]| {
+        let replies = clients.iter().flat_map(|c| reply(*c)).collect::<Vec<u8>>().into();
+        let replies = vec![SlotReplies { batch: header.id, first, replies }];
+        from(at(1, Role::Learner), Message::Executed { upto: Slot(upto), replies })
+    };
+    let answer = |connection, client| {
+        let mut frame = vec![2];
+        frame.extend(reply(client));
+        Output::Reply { connection, frame: Bytes::from(frame) }
+    };
+    assert_eq!(p.step(part(0, 1, &[20])), vec![], "behind a gap nothing is taken");
+    assert_eq!(p.step(part(0, 0, &[10])), vec![answer(1, 10)]);
+    assert_eq!(p.step(part(0, 0, &[10, 20])), vec![answer(2, 20)], "what is answered is passed over");
+    let mut redirect = Vec::new();
+    ClientFrame::Redirect { leader: Some(NodeId(1)) }.encode(&mut redirect);
+    let told = Output::Reply { connection: 3, frame: Bytes::from(redirect) };
+    assert!(p.step(part(1, 9, &[])).contains(&told), "the third answer is lost");
+    assert_eq!(p.step(part(1, 2, &[30])), vec![], "it is owed no longer");
+}
+
+#[test]
 fn the_window_holds_back_and_then_takes_all_that_waits() {
     let mut p = Driven::leading();
     for client in 1..=5 {
@@ -267,6 +301,35 @@ fn the_window_holds_back_and_then_takes_all_that_waits() {
     let sent = accepts(&out);
     assert_eq!(sent.len(), 1);
     assert!(matches!(batch::split(&sent[0].2), Ok(Some((header, _))) if header.count == 3));
+}
+
+#[test]
+fn batches_and_requests_are_bounded_by_their_longest_answers() {
+    let mut p = Driven::leading();
+    // Eight answers of 8 MiB are more than a batch may have, seven are not.
+    p.proposer.config.max_value = 8 << 20;
+    let mut out = Vec::new();
+    for client in 1..=8 {
+        let commands = Bytes::from(command(client, 1));
+        out.extend(p.step(Input::Submit { connection: 1, commands }));
+    }
+    out.extend(p.step(Input::Flush));
+    let sent = accepts(&out);
+    let counts: Vec<u32> = sent
+        .iter()
+        .filter_map(|(_, _, bytes)| batch::split(bytes).ok().flatten())
+        .map(|(head, _)| head.count)
+        .collect();
+    assert_eq!(counts, [7, 1]);
+    let many: Vec<u8> = (0..128).flat_map(|client| command(client, 1)).collect();
+    let out = p.step(Input::Submit { connection: 1, commands: Bytes::from(many) });
+    let refused = |o: &Output| match o {
+        Output::Reply { frame, .. } => {
+            matches!(ClientFrame::decode(frame), Ok(ClientFrame::Refused(why)) if why.contains("it has 128 commands"))
+        }
+        _ => false,
+    };
+    assert!(out.iter().any(refused), "{out:?}");
 }
 
 #[test]

@@ -173,6 +173,7 @@ impl Process {
                     seed: incarnation.0,
                     #[cfg(feature = "planted")]
                     mutation: settings.mutation,
+                    ..kv::Config::default()
                 });
                 if let Some((_, bytes)) = &snapshot {
                     kv.restore(bytes).map_err(|e| e.to_string())?;
@@ -415,7 +416,11 @@ fn learn(
                 learner::Output::Execute { slot, batch } => {
                     scratch.clear();
                     if let Some(header) = kv.apply(slot, &batch, node, scratch).map_err(|e| e.to_string())? {
-                        replies.push(SlotReplies { batch: header.id, replies: Bytes::copy_from_slice(scratch) });
+                        replies.push(SlotReplies {
+                            batch: header.id,
+                            first: 0,
+                            replies: Bytes::copy_from_slice(scratch),
+                        });
                     }
                     executed = Some(slot);
                     effects.push(Effect::Executed(slot, batch));

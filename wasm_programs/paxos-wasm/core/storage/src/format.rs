@@ -188,7 +188,8 @@ pub(crate) fn check_identity(bytes: &[u8], expected: &Identity) -> Result<Incarn
                 expected.node,
                 expected.cluster
             ),
-            cure: "give every role of every node a data directory of its own",
+            cure: "give every role of every node a data directory of its own; with another list of nodes or other limits.sessions it is \
+                   another cluster, which cannot go on from this state: restore the configuration",
         });
     }
     Ok(Incarnation(incarnation))

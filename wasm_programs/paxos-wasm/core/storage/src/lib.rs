@@ -182,15 +182,10 @@ impl<F: Files> Storage<F> {
     /// Lets records before this position go: whole segments, and never the last one.
     pub fn truncate(&mut self, before: u64) -> Result<(), StorageError> {
         self.check()?;
-        let mut removed = false;
         while self.segments.get(1).is_some_and(|next| next.first <= before) {
             let segment = self.segments.remove(0);
-            let result = self.files.remove(&segment.name);
-            self.keep(result)?;
-            removed = true;
-        }
-        if removed {
-            let result = self.files.sync_dir();
+            // One after the other for certain: a gap would look like damage.
+            let result = self.files.remove(&segment.name).and_then(|()| self.files.sync_dir());
             self.keep(result)?;
         }
         Ok(())

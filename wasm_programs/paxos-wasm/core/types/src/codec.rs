@@ -37,7 +37,7 @@ pub fn size_of(message: &Message) -> usize {
         Message::Accepted { batches, .. } | Message::Chosen { batches, .. } => {
             batches.iter().map(|b| 4 + b.len()).sum()
         }
-        Message::Executed { replies, .. } => replies.iter().map(|r| 18 + r.replies.len()).sum(),
+        Message::Executed { replies, .. } => replies.iter().map(|r| 22 + r.replies.len()).sum(),
         Message::SnapshotChunk { bytes, .. } => bytes.len(),
         _ => 0,
     }
@@ -108,6 +108,7 @@ fn encode_one(message: &Message, out: &mut Vec<u8>) {
                 out.put_u16(r.batch.origin.0);
                 out.put_u64(r.batch.round);
                 out.put_u32(r.batch.number);
+                out.put_u32(r.first);
                 out.put_block(&r.replies);
             }
         }
@@ -252,7 +253,7 @@ fn decode_one(frame: &Bytes, r: &mut Reader<'_>) -> Result<Message, WireError> {
         }
         6 => {
             let upto = Slot(r.u64("an executed's slot")?);
-            let count = r.count(18, "an executed's number of replies")?;
+            let count = r.count(22, "an executed's number of replies")?;
             let mut replies = Vec::with_capacity(count);
             for _ in 0..count {
                 let batch = BatchId {
@@ -260,7 +261,8 @@ fn decode_one(frame: &Bytes, r: &mut Reader<'_>) -> Result<Message, WireError> {
                     round: r.u64("a reply's round")?,
                     number: r.u32("a reply's number")?,
                 };
-                replies.push(SlotReplies { batch, replies: shared_block(frame, r, "a batch's replies")? });
+                let first = r.u32("a reply's place")?;
+                replies.push(SlotReplies { batch, first, replies: shared_block(frame, r, "a batch's replies")? });
             }
             Message::Executed { upto, replies }
         }
@@ -326,7 +328,7 @@ mod tests {
         let value =
             (slot(), any_ballot(), bytes()).prop_map(|(slot, ballot, batch)| AcceptedValue { slot, ballot, batch });
         let reply = (any::<u16>(), any::<u64>(), any::<u32>(), bytes()).prop_map(|(o, round, number, replies)| {
-            SlotReplies { batch: BatchId { origin: NodeId(o), round, number }, replies }
+            SlotReplies { batch: BatchId { origin: NodeId(o), round, number }, first: number / 2, replies }
         });
         prop_oneof![
             (any_ballot(), slot()).prop_map(|(ballot, from)| Message::Prepare { ballot, from }),

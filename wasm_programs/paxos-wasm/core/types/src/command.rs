@@ -17,7 +17,8 @@ const NONE: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op<'a> {
     /// Begins the session, with sequence number 1. It has no other effect, so it may be repeated even when the session was forgotten:
-    /// that is why nothing else can begin one.
+    /// that is why nothing else can begin one. A client has to wait for its answer before it sends the second command: both sent again
+    /// together, after the session was forgotten, would be applied together again.
     Open,
     /// Reads a key.
     Get {

@@ -100,7 +100,8 @@ impl Hello {
     pub fn check(&self, cluster: ClusterId, serializer: Serializer) -> Result<(), String> {
         if self.cluster != cluster {
             return Err(format!(
-                "the peer belongs to cluster {}, this node to {cluster}: an address in one of the configurations is wrong",
+                "the peer belongs to cluster {}, this node to {cluster}: an address is wrong, or they differ in the cluster's name, its nodes \
+                 or limits.sessions; give all nodes the same config.yaml",
                 self.cluster
             ));
         }

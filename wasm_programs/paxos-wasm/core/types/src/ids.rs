@@ -96,6 +96,14 @@ impl Ballot {
     /// Below every ballot of a leadership: what an acceptor has promised before it has promised anything.
     pub const ZERO: Ballot = Ballot { round: 0, node: NodeId(0) };
 
+    /// Higher rounds are nobody's: counting up from 1 does not get there, and one that did could never be surpassed.
+    pub const MAX_ROUND: u64 = u64::MAX / 2;
+
+    /// Whether it can be the ballot of a leadership.
+    pub fn is_possible(self) -> bool {
+        (1..=Ballot::MAX_ROUND).contains(&self.round)
+    }
+
     /// The ballot of `node` in `round`.
     pub fn new(round: u64, node: NodeId) -> Self {
         Ballot { round, node }
@@ -191,8 +199,34 @@ impl ClusterId {
     }
 }
 
+/// What the members of a cluster have to agree on besides its name: who they are, since majorities are counted, and how many sessions are
+/// kept, since that shows in what is answered. As one word: members call their cluster by it, to each other and on their disks, so that
+/// one with another list is a stranger. (Clients use the plain name.)
+pub fn agreed_name(name: &str, nodes: impl IntoIterator<Item = NodeId>, sessions: u64) -> String {
+    let mut nodes: Vec<u16> = nodes.into_iter().map(|n| n.0).collect();
+    nodes.sort_unstable();
+    format!("{name}, nodes {nodes:?}, {sessions} sessions")
+}
+
 impl fmt::Display for ClusterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_that_do_not_agree_are_strangers() {
+        let of = |nodes: &[u16], sessions| agreed_name("demo", nodes.iter().copied().map(NodeId), sessions);
+        assert_eq!(of(&[3, 1, 2], 10), of(&[1, 2, 3], 10));
+        let ids = [of(&[1, 2, 3], 10), of(&[1, 2, 3, 4, 5], 10), of(&[1, 2, 3], 20), "demo".to_string()];
+        for (i, a) in ids.iter().enumerate() {
+            for b in &ids[i + 1..] {
+                assert_ne!(ClusterId::from_name(a), ClusterId::from_name(b));
+            }
+        }
     }
 }

@@ -24,7 +24,7 @@ pub use bytes::Bytes;
 pub use client::ClientFrame;
 pub use command::{Command, Commands, Op};
 pub use hello::{Hello, PROTOCOL, Serializer};
-pub use ids::{Ballot, ClientId, ClusterId, Endpoint, Incarnation, Instant, NodeId, Role, Slot};
+pub use ids::{Ballot, ClientId, ClusterId, Endpoint, Incarnation, Instant, NodeId, Role, Slot, agreed_name};
 pub use limits::Limits;
 pub use message::{AcceptedValue, Message, SlotReplies, Target};
 #[cfg(feature = "planted")]

@@ -28,6 +28,9 @@ impl Limits {
     pub const MAX_MESSAGES: u32 = 1 << 16;
     /// Bytes of accepted values in one promise or one answer to a learner that asks: well below a frame.
     pub const CHUNK: usize = 1024 * 1024;
+    /// Bytes of the kv-store: keys, values, last answers of sessions, and what keeping them costs. It and a snapshot of it have to fit into
+    /// the memory of a component. Part of the protocol: all nodes refuse the same writes.
+    pub const MAX_STATE: usize = 512 * 1024 * 1024;
     /// Nodes of a cluster: the bits of a set of them.
     pub const MAX_NODES: usize = 63;
 }

@@ -20,7 +20,9 @@ pub struct AcceptedValue {
 pub struct SlotReplies {
     /// The batch.
     pub batch: BatchId,
-    /// One encoded reply per command, in the batch's order.
+    /// The place in the batch of the first command that is answered: the answers to one batch may come in parts.
+    pub first: u32,
+    /// One encoded reply per command from there on, in the batch's order.
     pub replies: Bytes,
 }
 

@@ -31,7 +31,7 @@ pub enum Outcome<'a> {
     Gap,
     /// No session of that client: it was never opened, or forgotten because others were newer. Nothing was done.
     UnknownSession,
-    /// The command is above a limit or malformed. Nothing was done.
+    /// The store is full (see `Limits::MAX_STATE`). Nothing was done, and the number is used up.
     Refused,
 }
 
@@ -145,6 +145,18 @@ impl<'a> Iterator for Replies<'a> {
     }
 }
 
+/// How many whole replies there are at the beginning of `bytes`, at most `most`, and how many bytes they take, at most `room` unless it
+/// is a single one. Reads nothing but their lengths.
+pub fn prefix(bytes: &[u8], most: u32, room: usize) -> (u32, usize) {
+    let mut r = Reader::new(bytes);
+    let (mut count, mut end) = (0, 0);
+    while count < most && r.left() > 0 && r.block("a reply").is_ok() && (count == 0 || r.at() <= room) {
+        count += 1;
+        end = r.at();
+    }
+    (count, end)
+}
+
 /// How many bytes the first `count` replies of `bytes` take, reading nothing but their lengths.
 pub fn bytes_of(bytes: &[u8], count: u32) -> Result<usize, WireError> {
     let mut r = Reader::new(bytes);
@@ -177,6 +189,11 @@ mod tests {
             reply.encode(&mut out);
             reply.encode(&mut out);
             assert_eq!(bytes_of(&out, 1), Ok(out.len() / 2));
+            let one = out.len() / 2;
+            assert_eq!(prefix(&out, 5, usize::MAX), (2, out.len()));
+            assert_eq!(prefix(&out, 1, usize::MAX), (1, one));
+            assert_eq!(prefix(&out, 5, 0), (1, one), "one goes whatever the room");
+            assert_eq!(prefix(&out[..out.len() - 1], 5, usize::MAX), (1, one), "the second one is cut");
             let all: Result<Vec<_>, _> = Replies::new(&out).collect();
             assert_eq!(all, Ok(vec![reply, reply]));
         }

@@ -90,6 +90,7 @@ fn body(w: &mut Writer, message: &Message) {
         Message::Executed { upto, replies } => {
             for item in replies.iter().rev() {
                 w.message(2, |w| {
+                    w.number(3, item.first.into());
                     w.bytes(2, &item.replies, false);
                     w.message(1, |w| {
                         w.number(3, item.batch.number.into());
@@ -215,7 +216,7 @@ fn accepted(value: Value) -> Result<AcceptedValue, WireError> {
 }
 
 fn replies(value: Value) -> Result<SlotReplies, WireError> {
-    let mut out = SlotReplies { batch: BatchId::default(), replies: Bytes::new() };
+    let mut out = SlotReplies { batch: BatchId::default(), first: 0, replies: Bytes::new() };
     let mut fields = Fields::new(value.bytes("replies")?);
     while let Some((field, value)) = fields.next()? {
         match field {
@@ -231,6 +232,7 @@ fn replies(value: Value) -> Result<SlotReplies, WireError> {
                 }
             }
             2 => out.replies = value.bytes("replies")?,
+            3 => out.first = value.small("a reply's place")?,
             _ => {}
         }
     }

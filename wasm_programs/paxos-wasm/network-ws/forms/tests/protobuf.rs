@@ -31,7 +31,7 @@ fn batches() -> impl Strategy<Value = Vec<Bytes>> {
 fn message() -> impl Strategy<Value = Message> {
     let value = (slot(), ballot(), bytes()).prop_map(|(slot, ballot, batch)| AcceptedValue { slot, ballot, batch });
     let reply = (any::<u16>(), any::<u64>(), any::<u32>(), bytes()).prop_map(|(origin, round, number, replies)| {
-        SlotReplies { batch: BatchId { origin: NodeId(origin), round, number }, replies }
+        SlotReplies { batch: BatchId { origin: NodeId(origin), round, number }, first: number >> 1, replies }
     });
     prop_oneof![
         (ballot(), slot()).prop_map(|(ballot, from)| Message::Prepare { ballot, from }),

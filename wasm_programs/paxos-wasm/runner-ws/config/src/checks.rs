@@ -134,13 +134,14 @@ fn sizes(config: &Config, root: &Tree, problems: &mut Vec<Problem>) {
         );
         note(problems, line(root, "batching", "max-bytes"), "batching.max-bytes", text);
     }
-    let least = config.batching.max_bytes.saturating_mul(4);
-    if limits.queue < least {
+    let open = config.batching.max_bytes.saturating_mul(config.window.into());
+    if limits.queue < open {
         let text = format!(
-            "{} does not hold 4 batches of {}: at least {}",
+            "{} does not hold a window of {} batches of {}, which is {}: raise it, or lower window or batching.max-bytes",
             show_bytes(limits.queue),
+            config.window,
             show_bytes(config.batching.max_bytes),
-            show_bytes(least)
+            show_bytes(open)
         );
         note(problems, line(root, "limits", "queue"), "limits.queue", text);
     }

@@ -132,7 +132,7 @@ pub const KEYS: &[Key] = &[
         "timeouts.phase",
         Kind::Time(ms(4), ms(240_000)),
         Some("1s"),
-        "until an unfinished phase 1 is tried again with a higher ballot",
+        "after a refusal, until phase 1 is begun again with a higher ballot; and the time that a learner gets to catch up",
     ),
     key("limits", Kind::Section, Some(""), "upper bounds; what is beyond is refused, not queued"),
     key("limits.key", Kind::Bytes(1, 64 * KIB), Some("1KiB"), "bytes of a key"),
@@ -143,12 +143,18 @@ pub const KEYS: &[Key] = &[
         Some("10000"),
         "client sessions that are remembered; beyond it the one that wrote longest ago is forgotten",
     ),
-    key("limits.connections", Kind::Count(1, 60_000), Some("1000"), "client connections of one node"),
+    key(
+        "limits.connections",
+        Kind::Count(1, 60_000),
+        Some("1000"),
+        "connections of clients to one node, and of peers to each of its roles",
+    ),
     key(
         "limits.queue",
         Kind::Bytes(MIB, 1024 * MIB),
         Some("32MiB"),
-        "bytes that may wait for one peer; beyond it the oldest droppable message is dropped, and sent again later",
+        "bytes that may wait for one peer (beyond it the oldest message is dropped, and sent again later), for one client, or \
+         in the proposer before clients are held back; at least a whole window of batches",
     ),
     key("providers", Kind::Section, Some(""), "who provides each exchangeable part: a component or the host"),
     key(

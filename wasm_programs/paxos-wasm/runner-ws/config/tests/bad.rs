@@ -150,8 +150,8 @@ fn words_and_numbers() {
 fn sizes_that_do_not_fit() {
     let text = problems(&format!("{GOOD}limits: {{value: 1MiB}}\n"));
     assert!(text.contains("batching.max-bytes: 256KiB is less than the largest command"), "{text}");
-    let text = problems(&format!("{GOOD}batching: {{max-bytes: 8MiB}}\nlimits: {{queue: 16MiB}}\n"));
-    assert!(text.contains("limits.queue: 16MiB does not hold 4 batches of 8MiB: at least 32MiB"), "{text}");
+    let text = problems(&format!("{GOOD}batching: {{max-bytes: 8MiB}}\nwindow: 8\n"));
+    assert!(text.contains("limits.queue: 32MiB does not hold a window of 8 batches of 8MiB, which is 64MiB"), "{text}");
 }
 
 #[test]

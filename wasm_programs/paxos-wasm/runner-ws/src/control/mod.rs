@@ -115,6 +115,11 @@ impl Control {
         let Setup { crash, reporting, family, log, board, stopping, .. } = setup;
         Self { settings, log, board, stopping, crash, children: Children::default(), family, reporting }
     }
+
+    /// How long another node's system may be silent before a connection to it is given up: its node is suspected then.
+    pub fn patience(&self) -> Duration {
+        Duration::from_nanos(self.settings.timeouts.suspect.saturating_mul(2)).max(Duration::from_secs(1))
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -22,6 +22,10 @@ pub fn new(cache: Option<&Path>) -> wasmtime::Result<Engine> {
     config.cranelift_opt_level(OptLevel::Speed);
     config.wasm_component_model(true);
     config.max_wasm_stack(WASM_STACK).async_stack_size(NATIVE_STACK);
+    #[cfg(feature = "profile")]
+    if std::env::var_os("PAXOS_PERF_MAP").is_some() {
+        config.profiler(wasmtime::ProfilingStrategy::PerfMap);
+    }
     if let Some(folder) = cache {
         let mut settings = CacheConfig::new();
         settings.with_directory(folder);

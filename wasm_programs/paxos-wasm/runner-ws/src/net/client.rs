@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::net::TcpStream;
 
 /// A connection that is being made.
@@ -24,7 +25,8 @@ pub struct Client {
     /// State of the generator that spreads attempts.
     random: u64,
     peers: Vec<Peer>,
-    notes: Vec<String>,
+    /// How long an end may be silent, also while it is being connected to.
+    patience: Duration,
     /// Counts since the start.
     pub counts: NetworkCounters,
 }
@@ -42,8 +44,8 @@ struct Peer {
 enum State {
     /// Nothing until then.
     Waiting(u64),
-    /// Under way.
-    Connecting(Attempt),
+    /// Under way, until then.
+    Connecting(Attempt, u64),
     /// Connected; `true` when the peer's hello was taken.
     Open(Box<Line>, bool),
 }
@@ -55,6 +57,7 @@ impl Client {
         greeting: Greeting,
         limits: NetworkLimits,
         back_off: BackOff,
+        patience: Duration,
     ) -> Result<Self, Fault> {
         let mut list = Vec::with_capacity(peers.len());
         for Address { endpoint, address } in peers {
@@ -67,7 +70,7 @@ impl Client {
         }
         let random = back_off.seed | 1;
         let counts = super::no_counts();
-        Ok(Self { greeting, limits, back_off, random, peers: list, notes: Vec::new(), counts })
+        Ok(Self { greeting, limits, back_off, random, peers: list, patience, counts })
     }
 
     /// Queues frames for those that are connected. For the others they are lost, as the protocol sends again: a node that
@@ -82,7 +85,7 @@ impl Client {
                         self.counts.frames_out += 1;
                         line.send_shedding(frame.clone(), &mut self.counts);
                     }
-                    State::Waiting(_) | State::Connecting(_) => self.counts.shed += 1,
+                    State::Waiting(_) | State::Connecting(..) => self.counts.shed += 1,
                 }
             }
         }
@@ -91,22 +94,29 @@ impl Client {
     /// Connects and writes.
     pub fn pump(&mut self, now: u64) -> Pumped {
         let mut cx = Context::from_waker(Waker::noop());
-        let mut pumped = Pumped { deadline: None, up: Vec::new(), notes: std::mem::take(&mut self.notes) };
+        let mut pumped = Pumped { deadline: None, up: Vec::new(), notes: Vec::new() };
         for peer in &mut self.peers {
             if let State::Waiting(until) = peer.state
                 && until <= now
             {
-                peer.state = State::Connecting(Box::pin(TcpStream::connect(peer.address)));
+                let patience = u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX);
+                let attempt = Box::pin(TcpStream::connect(peer.address));
+                peer.state = State::Connecting(attempt, now.saturating_add(patience));
             }
-            if let State::Connecting(attempt) = &mut peer.state {
+            if let State::Connecting(attempt, until) = &mut peer.state {
                 match attempt.as_mut().poll(&mut cx) {
                     Poll::Ready(Ok(stream)) => {
-                        let mut line = Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes));
+                        let mut line =
+                            Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes), self.patience);
                         line.queue.push(self.greeting.frame());
                         peer.state = State::Open(Box::new(line), false);
                     }
                     Poll::Ready(Err(error)) => {
                         let why = format!("cannot connect to it: {error}");
+                        peer.failed(now, why, self.back_off, &mut self.random, &mut pumped.notes);
+                    }
+                    Poll::Pending if *until <= now => {
+                        let why = "cannot connect to it: it does not answer".to_owned();
                         peer.failed(now, why, self.back_off, &mut self.random, &mut pumped.notes);
                     }
                     Poll::Pending => {}
@@ -132,7 +142,7 @@ impl Client {
                     }
                 }
             }
-            if let State::Waiting(until) = peer.state {
+            if let State::Waiting(until) | State::Connecting(_, until) = peer.state {
                 pumped.deadline = Some(pumped.deadline.map_or(until, |earliest| earliest.min(until)));
             }
         }
@@ -142,14 +152,14 @@ impl Client {
 
     /// Whether [`Client::pump`] would do something.
     pub fn is_ready(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut ready = !self.notes.is_empty();
+        let mut ready = false;
         for peer in &mut self.peers {
             match &mut peer.state {
                 State::Waiting(_) => {}
-                State::Connecting(attempt) => {
+                State::Connecting(attempt, until) => {
                     if let Poll::Ready(outcome) = attempt.as_mut().poll(cx) {
                         // Handed over to `pump` as it is.
-                        peer.state = State::Connecting(Box::pin(std::future::ready(outcome)));
+                        peer.state = State::Connecting(Box::pin(std::future::ready(outcome)), *until);
                         ready = true;
                     }
                 }

@@ -8,12 +8,19 @@ use crate::convert;
 use bytes::Bytes;
 use paxos_frame::Greeting;
 use paxos_frame::greeting::HELLO_LIMIT;
-use paxos_types::ClientFrame;
+use paxos_types::{ClientFrame, Limits};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Bound;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+
+/// How long a client may stay without a hello, in nanoseconds.
+const HELLO_TIME: u64 = 5_000_000_000;
+
+/// How long the system of a client may be silent: longer than that of a node, as it may be far away.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The end that clients connect to.
 #[derive(Debug)]
@@ -29,6 +36,8 @@ pub struct Clients {
     turn: u64,
     /// Clients are not read from at present.
     held: bool,
+    /// The last failure to accept that was noted: the same one is not noted again.
+    noted: String,
     /// Counts since the start.
     pub counts: NetworkCounters,
 }
@@ -38,15 +47,17 @@ struct Client {
     line: Line,
     address: SocketAddr,
     greeted: bool,
+    /// When it connected.
+    since: u64,
     /// Refused: it goes when its last frame is out.
     leaving: bool,
 }
 
 impl Clients {
     /// Listens on an address.
-    pub fn listen(address: &str, cluster: &str, limits: NetworkLimits) -> Result<Self, Fault> {
+    pub fn listen(address: &str, cluster: &str, limits: NetworkLimits, ending: Duration) -> Result<Self, Fault> {
         Ok(Self {
-            listener: super::listen(address)?,
+            listener: super::listen(address, ending)?,
             greeting: Greeting::of_client_server(cluster),
             limits,
             waiting: Vec::new(),
@@ -54,15 +65,16 @@ impl Clients {
             last: 0,
             turn: 0,
             held: false,
+            noted: String::new(),
             counts: super::no_counts(),
         })
     }
 
     /// Accepts and reads; with `most` = 0 only accepts.
-    pub fn requests(&mut self, most: usize) -> Intake {
+    pub fn requests(&mut self, now: u64, most: usize) -> Intake {
         let mut intake = Intake { requests: Vec::new(), closed: Vec::new(), more: false, notes: Vec::new() };
         self.held = most == 0;
-        self.accept(&mut intake.notes);
+        self.accept(now, &mut intake.notes);
         if !self.held {
             let first = (Bound::Excluded(self.turn), Bound::Unbounded);
             let order: Vec<u64> =
@@ -85,6 +97,14 @@ impl Clients {
                     intake.notes.push(format!("closed the connection of the client {}: {why}", client.address));
                     client.refuse(&why, &mut self.counts);
                 }
+            }
+        }
+        for client in self.lines.values_mut().filter(|client| !client.greeted && !client.leaving) {
+            if now.saturating_sub(client.since) > HELLO_TIME {
+                let why = "it said no hello in 5 s";
+                self.counts.refused += 1;
+                intake.notes.push(format!("closed the connection of the client {}: {why}", client.address));
+                client.refuse(why, &mut self.counts);
             }
         }
         self.counts.frames_in += intake.requests.len() as u64;
@@ -121,7 +141,7 @@ impl Clients {
         ready
     }
 
-    fn accept(&mut self, notes: &mut Vec<String>) {
+    fn accept(&mut self, now: u64, notes: &mut Vec<String>) {
         let mut cx = Context::from_waker(Waker::noop());
         loop {
             let (stream, address) = match self.waiting.pop() {
@@ -129,15 +149,20 @@ impl Clients {
                 None => match self.listener.poll_accept(&mut cx) {
                     Poll::Ready(Ok(connection)) => connection,
                     Poll::Ready(Err(error)) => {
-                        notes.push(format!("cannot accept a client: {error}"));
+                        let why = format!("cannot accept a client: {error}");
+                        if self.noted != why {
+                            notes.push(why.clone());
+                            self.noted = why;
+                        }
                         return;
                     }
                     Poll::Pending => return,
                 },
             };
-            let mut line = Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes));
+            self.noted.clear();
+            let mut line = Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes), PATIENCE);
             line.queue.push(self.greeting.frame());
-            let mut client = Client { line, address, greeted: false, leaving: false };
+            let mut client = Client { line, address, greeted: false, since: now, leaving: false };
             if self.lines.len() >= convert::size(self.limits.connections) {
                 self.counts.refused += 1;
                 let why = format!("there are {} connections already (limits.connections)", self.limits.connections);
@@ -180,7 +205,8 @@ impl Client {
             let Some(body) = self.line.reader.next_frame().map_err(|error| error.to_string())? else { return Ok(()) };
             greeting.check_client(body).map_err(|refusal| refusal.to_string())?;
             self.greeted = true;
-            self.line.reader.set_limit(convert::size(limits.frame_bytes));
+            // One request becomes one batch, and a batch has to fit into a message.
+            self.line.reader.set_limit(convert::size(limits.frame_bytes).min(Limits::MAX_BATCH_BYTES));
         }
         while let Some(body) = self.line.reader.next_frame().map_err(|error| error.to_string())? {
             match ClientFrame::decode(body) {

@@ -88,13 +88,12 @@ impl network_server::Host for State {
         hello: HelloConfig,
         limits: NetworkLimits,
     ) -> wasmtime::Result<Result<(), Fault>> {
-        let role = hello.self_endpoint.role;
+        let (role, patience) = (hello.self_endpoint.role, self.control.patience());
         let Some(place) = self.net.server(role).filter(|place| place.is_none()) else {
             return Ok(Err(twice("network-server.listen")));
         };
-        Ok(greeting(&hello).and_then(|greeting| Server::listen(&address, greeting, limits)).map(|server| {
-            *place = Some(End::new(server));
-        }))
+        let listen = |greeting| Server::listen(&address, greeting, limits, patience, super::ENDING);
+        Ok(greeting(&hello).and_then(listen).map(|server| *place = Some(End::new(server))))
     }
 
     fn receive(&mut self, role: Role, now: u64, max_bytes: u32) -> wasmtime::Result<network_server::Intake> {
@@ -132,13 +131,12 @@ impl network_client::Host for State {
         limits: NetworkLimits,
         back_off: BackOff,
     ) -> wasmtime::Result<Result<(), Fault>> {
-        let role = hello.self_endpoint.role;
+        let (role, patience) = (hello.self_endpoint.role, self.control.patience());
         let Some(place) = self.net.client(role).filter(|place| place.is_none()) else {
             return Ok(Err(twice("network-client.connect-to")));
         };
-        Ok(greeting(&hello).and_then(|greeting| Client::new(peers, greeting, limits, back_off)).map(|client| {
-            *place = Some(End::new(client));
-        }))
+        let connect = |greeting| Client::new(peers, greeting, limits, back_off, patience);
+        Ok(greeting(&hello).and_then(connect).map(|client| *place = Some(End::new(client))))
     }
 
     fn send(&mut self, role: Role, parcels: Vec<Parcel>) -> wasmtime::Result<()> {
@@ -185,12 +183,13 @@ impl client_server::Host for State {
         if self.net.serving.is_some() {
             return Ok(Err(twice("client-server.listen")));
         }
-        Ok(Clients::listen(&address, &cluster, limits).map(|clients| self.net.serving = Some(End::new(clients))))
+        Ok(Clients::listen(&address, &cluster, limits, super::ENDING)
+            .map(|clients| self.net.serving = Some(End::new(clients))))
     }
 
-    fn requests(&mut self, _now: u64, max_bytes: u32) -> wasmtime::Result<client_server::Intake> {
+    fn requests(&mut self, now: u64, max_bytes: u32) -> wasmtime::Result<client_server::Intake> {
         Ok(match &self.net.serving {
-            Some(end) => end.lock().requests(convert::size(max_bytes)),
+            Some(end) => end.lock().requests(now, convert::size(max_bytes)),
             None => client_server::Intake { requests: Vec::new(), closed: Vec::new(), more: false, notes: Vec::new() },
         })
     }

@@ -6,6 +6,7 @@ use paxos_frame::{FrameReader, OutQueue};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -28,10 +29,17 @@ pub struct Line {
 }
 
 impl Line {
-    /// Over a connected stream. Frames of at most `frame` bytes, a queue of about `queue` bytes.
-    pub fn new(stream: TcpStream, frame: usize, queue: usize) -> Self {
-        // A frame is a whole turn's work: waiting for more would only delay it. Without it things still work.
+    /// Over a connected stream. Frames of at most `frame` bytes, a queue of about `queue` bytes. After `patience` without an
+    /// answer of the other end's system it is over: a partition that has healed is found healed at the next attempt, not
+    /// when the system sends again for the last time, and an end that is gone without a word does not stay for ever.
+    pub fn new(stream: TcpStream, frame: usize, queue: usize, patience: Duration) -> Self {
+        // A frame is a whole turn's work: waiting for more would only delay it. Without these options things still work.
         let _ = stream.set_nodelay(true);
+        let socket = socket2::SockRef::from(&stream);
+        let probes = socket2::TcpKeepalive::new().with_time(patience).with_interval(Duration::from_secs(1));
+        let _ = socket.set_tcp_keepalive(&probes);
+        #[cfg(target_os = "linux")]
+        let _ = socket.set_tcp_user_timeout(Some(patience));
         Self { stream, reader: FrameReader::new(frame), queue: OutQueue::new(queue), closed: None }
     }
 

@@ -25,6 +25,7 @@ pub use host::Net;
 use crate::bindings::network_types::NetworkCounters;
 use crate::bindings::types::{Fault, FaultKind};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 /// Connections that may wait to be accepted.
@@ -45,8 +46,12 @@ const fn no_counts() -> NetworkCounters {
     }
 }
 
-/// Binds an address.
-fn listen(address: &str) -> Result<TcpListener, Fault> {
+/// How long an address may be in use before that counts: a node that starts again at once may meet its last run, which is
+/// about to end.
+const ENDING: Duration = Duration::from_secs(3);
+
+/// Binds an address; tries again for `patience` while somebody has it.
+fn listen(address: &str, patience: Duration) -> Result<TcpListener, Fault> {
     let fault = |kind, text: String| Fault { kind, text };
     let parsed: SocketAddr = address.parse().map_err(|_| {
         fault(FaultKind::Configuration, format!("cannot listen on `{address}`: no numeric address with a port"))
@@ -58,7 +63,17 @@ fn listen(address: &str) -> Result<TcpListener, Fault> {
         socket.bind(parsed)?;
         socket.listen(BACKLOG)
     };
-    bind().map_err(|error| {
+    let until = Instant::now() + patience;
+    let bound = loop {
+        match bind() {
+            // Before it listens a process has nothing else to do.
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => break other,
+        }
+    };
+    bound.map_err(|error| {
         let way_out = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "another process has it, perhaps this node's last run: stop that one, or give another port in config.yaml"

@@ -9,6 +9,7 @@ use paxos_frame::Greeting;
 use paxos_frame::greeting::HELLO_LIMIT;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long a connection may stay without a hello, in nanoseconds.
@@ -25,6 +26,10 @@ pub struct Server {
     peers: Vec<Peer>,
     /// Whose turn is first.
     first: usize,
+    /// How long an end may be silent.
+    patience: Duration,
+    /// The last failure to accept that was noted: the same one is not noted again.
+    noted: String,
     /// Counts since the start.
     pub counts: NetworkCounters,
 }
@@ -41,10 +46,26 @@ struct Peer {
 
 impl Server {
     /// Listens on an address.
-    pub fn listen(address: &str, greeting: Greeting, limits: NetworkLimits) -> Result<Self, Fault> {
-        let listener = super::listen(address)?;
-        let counts = super::no_counts();
-        Ok(Self { listener, greeting, limits, waiting: Vec::new(), peers: Vec::new(), first: 0, counts })
+    pub fn listen(
+        address: &str,
+        greeting: Greeting,
+        limits: NetworkLimits,
+        patience: Duration,
+        ending: Duration,
+    ) -> Result<Self, Fault> {
+        let listener = super::listen(address, ending)?;
+        let (counts, noted) = (super::no_counts(), String::new());
+        Ok(Self {
+            listener,
+            greeting,
+            limits,
+            waiting: Vec::new(),
+            peers: Vec::new(),
+            first: 0,
+            patience,
+            noted,
+            counts,
+        })
     }
 
     /// Accepts who waits and reads what is there.
@@ -96,7 +117,11 @@ impl Server {
                 None => match self.listener.poll_accept(&mut cx) {
                     Poll::Ready(Ok(connection)) => connection,
                     Poll::Ready(Err(error)) => {
-                        notes.push(format!("cannot accept a connection: {error}"));
+                        let why = format!("cannot accept a connection: {error}");
+                        if self.noted != why {
+                            notes.push(why.clone());
+                            self.noted = why;
+                        }
                         return;
                     }
                     Poll::Pending => return,
@@ -110,7 +135,8 @@ impl Server {
                 ));
                 continue;
             }
-            let mut line = Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes));
+            self.noted.clear();
+            let mut line = Line::new(stream, HELLO_LIMIT, convert::size(self.limits.queue_bytes), self.patience);
             line.queue.push(self.greeting.frame());
             line.flush(&mut self.counts);
             self.peers.push(Peer { line, address, who: None, since: now });

@@ -17,6 +17,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 const LIMITS: NetworkLimits = NetworkLimits { frame_bytes: 1 << 16, queue_bytes: 1 << 20, connections: 3 };
+const LONG: Duration = Duration::from_secs(20);
 const ACCEPTOR: Endpoint = Endpoint { node: 2, role: Role::Acceptor };
 
 fn greeting(cluster: &str, node: u16, role: Role) -> Greeting {
@@ -61,7 +62,8 @@ fn bad_peers_are_closed_with_one_line_and_a_good_one_goes_on() {
     run(async {
         let address = free();
         let mut server =
-            Server::listen(&address.to_string(), greeting("demo", 2, Role::Acceptor), LIMITS).expect("listens");
+            Server::listen(&address.to_string(), greeting("demo", 2, Role::Acceptor), LIMITS, LONG, Duration::ZERO)
+                .expect("listens");
         let mut good = connect(address);
         good.write_all(&greeting("demo", 1, Role::Proposer).frame()).expect("sent");
         good.write_all(&frame(b"first")).expect("sent");
@@ -108,10 +110,12 @@ fn an_address_in_use_is_named() {
     run(async {
         let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = holder.local_addr().expect("an address").to_string();
-        let fault = Server::listen(&address, greeting("demo", 2, Role::Acceptor), LIMITS).expect_err("in use");
+        let fault = Server::listen(&address, greeting("demo", 2, Role::Acceptor), LIMITS, LONG, Duration::ZERO)
+            .expect_err("in use");
         assert!(matches!(fault.kind, FaultKind::Network));
         assert!(fault.text.contains(&address) && fault.text.contains("another process has it"), "{}", fault.text);
-        let fault = Server::listen("host:1", greeting("demo", 2, Role::Acceptor), LIMITS).expect_err("no address");
+        let fault = Server::listen("host:1", greeting("demo", 2, Role::Acceptor), LIMITS, LONG, Duration::ZERO)
+            .expect_err("no address");
         assert!(matches!(fault.kind, FaultKind::Configuration), "{}", fault.text);
     });
 }
@@ -123,7 +127,7 @@ fn a_peer_that_was_away_is_found_again() {
         let own = greeting("demo", 1, Role::Proposer);
         let back_off = BackOff { first: 1_000_000, most: 20_000_000, seed: 7 };
         let peers = vec![Peer { endpoint: ACCEPTOR, address: address.to_string() }];
-        let mut client = Client::new(peers, own, LIMITS, back_off).expect("configured");
+        let mut client = Client::new(peers, own, LIMITS, back_off, LONG).expect("configured");
         let started = std::time::Instant::now();
         let now = || u64::try_from(started.elapsed().as_nanos()).expect("short");
         let mut notes = Vec::new();
@@ -136,7 +140,8 @@ fn a_peer_that_was_away_is_found_again() {
         assert!(notes[0].contains("acceptor of node 2") && notes[0].contains("refused"), "{notes:?}");
         for round in 0..2u8 {
             let mut server =
-                Server::listen(&address.to_string(), greeting("demo", 2, Role::Acceptor), LIMITS).expect("listens");
+                Server::listen(&address.to_string(), greeting("demo", 2, Role::Acceptor), LIMITS, LONG, Duration::ZERO)
+                    .expect("listens");
             let mut frames = Vec::new();
             while frames.is_empty() {
                 let pumped = client.pump(now());
@@ -159,7 +164,7 @@ fn a_peer_that_was_away_is_found_again() {
 fn clients_are_held_back_and_limited_and_told_why() {
     run(async {
         let address = free();
-        let mut clients = Clients::listen(&address.to_string(), "demo", LIMITS).expect("listens");
+        let mut clients = Clients::listen(&address.to_string(), "demo", LIMITS, Duration::ZERO).expect("listens");
         let mut one = connect(address);
         let mut body = Vec::new();
         ClientFrame::Request(b"commands").encode(&mut body);
@@ -167,10 +172,10 @@ fn clients_are_held_back_and_limited_and_told_why() {
         one.write_all(&frame(&body)).expect("sent");
         // Held back: accepted, not read.
         ready(|cx| clients.is_ready(cx)).await;
-        assert!(clients.requests(0).requests.is_empty());
+        assert!(clients.requests(0, 0).requests.is_empty());
         let mut requests = Vec::new();
         while requests.is_empty() {
-            requests.extend(clients.requests(1 << 20).requests);
+            requests.extend(clients.requests(0, 1 << 20).requests);
             ready(|cx| clients.is_ready(cx) || !requests.is_empty()).await;
         }
         assert_eq!((requests[0].connection, requests[0].commands.as_slice()), (1, b"commands".as_slice()));
@@ -186,7 +191,7 @@ fn clients_are_held_back_and_limited_and_told_why() {
         let mut notes = Vec::new();
         while notes.is_empty() {
             ready(|cx| clients.is_ready(cx)).await;
-            notes.extend(clients.requests(1 << 20).notes);
+            notes.extend(clients.requests(0, 1 << 20).notes);
         }
         assert_eq!(notes.len(), 1, "{notes:?}");
         let told = frames_of(&mut other, 2);
@@ -195,7 +200,7 @@ fn clients_are_held_back_and_limited_and_told_why() {
         let mut requests = Vec::new();
         while requests.is_empty() {
             ready(|cx| clients.is_ready(cx)).await;
-            requests.extend(clients.requests(1 << 20).requests);
+            requests.extend(clients.requests(0, 1 << 20).requests);
         }
 
         // The fourth one of three is told.
@@ -203,7 +208,7 @@ fn clients_are_held_back_and_limited_and_told_why() {
         let mut notes = Vec::new();
         while notes.is_empty() {
             ready(|cx| clients.is_ready(cx)).await;
-            notes.extend(clients.requests(1 << 20).notes);
+            notes.extend(clients.requests(0, 1 << 20).notes);
         }
         assert!(notes[0].contains("limits.connections"), "{notes:?}");
         let told = frames_of(more.last_mut().expect("three"), 2);
@@ -225,4 +230,48 @@ fn frames_of(stream: &mut TcpStream, count: usize) -> Vec<Vec<u8>> {
         }
     }
     frames
+}
+
+#[test]
+fn who_says_nothing_goes_and_the_last_run_may_take_a_moment_to_end() {
+    run(async {
+        let address = free();
+        let mut clients = Clients::listen(&address.to_string(), "demo", LIMITS, Duration::ZERO).expect("listens");
+        let mut silent = connect(address);
+        ready(|cx| clients.is_ready(cx)).await;
+        assert!(clients.requests(0, 1 << 20).notes.is_empty());
+        let notes = clients.requests(6_000_000_000, 1 << 20).notes;
+        assert!(notes.len() == 1 && notes[0].contains("no hello"), "{notes:?}");
+        let told = frames_of(&mut silent, 2);
+        assert!(matches!(ClientFrame::decode(&told[1]), Ok(ClientFrame::Refused(why)) if why.contains("hello")));
+
+        let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = holder.local_addr().expect("an address").to_string();
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(holder);
+        });
+        Server::listen(&address, greeting("demo", 2, Role::Acceptor), LIMITS, LONG, LONG).expect("in the end");
+        ending.join().expect("ended");
+    });
+}
+
+#[test]
+fn a_connect_that_is_not_answered_is_given_up() {
+    run(async {
+        // Nobody answers there: the range is for documentation. Where the machine has no way to it, that is said at once.
+        let peers = vec![Peer { endpoint: ACCEPTOR, address: "192.0.2.1:9".to_owned() }];
+        let back_off = BackOff { first: 1, most: 1, seed: 7 };
+        let own = greeting("demo", 1, Role::Proposer);
+        let mut client = Client::new(peers, own, LIMITS, back_off, Duration::from_secs(1)).expect("configured");
+        let first = client.pump(0);
+        let notes = match first.deadline {
+            Some(deadline) if first.notes.is_empty() => {
+                assert_eq!(deadline, 1_000_000_000);
+                client.pump(deadline).notes
+            }
+            _ => first.notes,
+        };
+        assert!(notes.len() == 1 && notes[0].contains("cannot connect to it"), "{notes:?}");
+    });
 }

@@ -138,10 +138,10 @@ impl Words for p::BatchId {
 impl Words for p::SlotReplies {
     type Word = m::SlotReplies;
     fn word(self) -> m::SlotReplies {
-        m::SlotReplies { batch: self.batch.word(), replies: self.replies.word() }
+        m::SlotReplies { batch: self.batch.word(), first: self.first, replies: self.replies.word() }
     }
     fn from_word(word: m::SlotReplies) -> Self {
-        p::SlotReplies { batch: p::BatchId::from_word(word.batch), replies: word.replies.into() }
+        p::SlotReplies { batch: p::BatchId::from_word(word.batch), first: word.first, replies: word.replies.into() }
     }
 }
 

@@ -53,7 +53,7 @@ impl w::Guest for Component {
             for execution in slots {
                 let mut replies = Vec::new();
                 if let Some(batch) = core.apply(Slot(execution.slot), &execution.batch, node, &mut replies)? {
-                    all.push(SlotReplies { batch: batch.id, replies: replies.into() }.word());
+                    all.push(SlotReplies { batch: batch.id, first: 0, replies: replies.into() }.word());
                 }
             }
             Ok(all)
