@@ -72,7 +72,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             durable: appended,
             told: 0,
             accepting: true,
-            leadership: proposer::Leadership { leader: None, follows: None },
+            leadership: proposer::Leadership { leader: None, follows: None, majority: false },
             untold: None,
             suspicion: Some(now),
             fit: false,
@@ -208,7 +208,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             return None;
         }
         let found = self.ports.step_leader(inputs);
-        let found = proposer::Leadership { leader: found.leader, follows: found.follows };
+        let found = proposer::Leadership { leader: found.leader, follows: found.follows, majority: found.majority };
         if found == self.leadership {
             return None;
         }

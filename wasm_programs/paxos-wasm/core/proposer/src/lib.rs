@@ -56,7 +56,7 @@ pub struct Config {
     pub pending_bytes: usize,
     /// Nanoseconds between heartbeats.
     pub heartbeat: u64,
-    /// Nanoseconds of silence of the own acceptor or learner, or of a majority of nodes, after which this node is not fit to lead.
+    /// Nanoseconds of silence of the own acceptor or learner after which this node is not fit to lead.
     pub silent: u64,
     /// Nanoseconds of silence after which this node vouches for a leader no longer, whatever patience its failure detector has learned:
     /// else everybody would wait for the most patient one.
@@ -127,6 +127,8 @@ pub enum Input {
         leader: Option<NodeId>,
         /// The leadership whose holder is heard here.
         follows: Option<Ballot>,
+        /// Whether a majority of nodes is heard, as far as the failure detector's patience goes.
+        majority: bool,
     },
     /// Everything up to this position of the storage will survive a crash.
     Durable {
@@ -217,6 +219,8 @@ pub struct Proposer {
     durable: u64,
     leader: Option<NodeId>,
     follows: Option<Ballot>,
+    /// Whether a majority of nodes, this one included, is heard.
+    majority: bool,
     /// The last slot the own learner has executed; `None` before it has said so.
     executed: Option<Slot>,
     /// The own learner has lost what it had executed up to there, and must have it again by then.
@@ -255,6 +259,7 @@ impl Proposer {
             durable: appended,
             leader: None,
             follows: None,
+            majority: false,
             executed: None,
             lost: None,
             queue: Queue::default(),
@@ -275,8 +280,9 @@ impl Proposer {
             Input::Submit { connection, commands } => self.submit(now, connection, &commands, out),
             Input::Flush => self.collecting = false,
             Input::Message { from, message } => self.message(now, from, message, out),
-            Input::Leader { leader, follows } => {
+            Input::Leader { leader, follows, majority } => {
                 self.follows = follows;
+                self.majority = majority;
                 if leader != self.leader {
                     self.leader = leader;
                     if leader == Some(self.config.node) {
@@ -310,7 +316,7 @@ impl Proposer {
                 [resend, delay.map(|since| since.plus(self.config.max_delay)), lost].into_iter().flatten().min()
             }
         };
-        let unfit = self.hears_since().filter(|_| self.told.is_some_and(|t| t.1)).map(|at| at.plus(self.config.silent));
+        let unfit = self.own_heard().filter(|_| self.told.is_some_and(|t| t.1)).map(|at| at.plus(self.config.silent));
         [phase, unfit, Some(self.next_heartbeat)].into_iter().flatten().min()
     }
 
@@ -462,20 +468,14 @@ impl Proposer {
         }
     }
 
-    /// Since when this node hears all that it needs to lead: its acceptor, its learner, and a majority of nodes, itself included (one
-    /// that is heard and does not hear would be kept by all and lead nowhere).
-    fn hears_since(&self) -> Option<Instant> {
-        let mut peers: Vec<Instant> = self.peers_heard.values().copied().collect();
-        peers.sort_unstable_by(|a, b| b.cmp(a));
-        let own = self.acceptor_heard?.min(self.learner_heard?);
-        match self.config.majority() - 1 {
-            0 => Some(own),
-            others => peers.get(others - 1).map(|at| own.min(*at)),
-        }
+    /// When the own acceptor and learner were both heard last.
+    fn own_heard(&self) -> Option<Instant> {
+        Some(self.acceptor_heard?.min(self.learner_heard?))
     }
 
+    /// Whether this node hears all that it needs to lead: a majority of nodes, its own acceptor and its own learner.
     fn fit(&self, now: Instant) -> bool {
-        self.hears_since().is_some_and(|at| now.since(at) < self.config.silent)
+        self.majority && self.own_heard().is_some_and(|at| now.since(at) < self.config.silent)
     }
 
     /// The leadership whose holder was heard of late.

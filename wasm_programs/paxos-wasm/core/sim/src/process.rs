@@ -73,19 +73,13 @@ pub struct Process {
 
 #[derive(Debug)]
 enum Kind {
-    Proposer {
-        core: Box<proposer::Proposer>,
-        fd: fd::FailureDetector,
-        ld: ld::LeaderDetector,
-        told: (Option<NodeId>, Option<paxos_types::Ballot>),
-    },
+    Proposer { core: Box<proposer::Proposer>, fd: fd::FailureDetector, ld: ld::LeaderDetector, told: Told },
     Acceptor(Box<acceptor::Acceptor>),
-    Learner {
-        core: Box<learner::Learner>,
-        kv: Box<kv::KvStore>,
-        scratch: Vec<u8>,
-    },
+    Learner { core: Box<learner::Learner>, kv: Box<kv::KvStore>, scratch: Vec<u8> },
 }
+
+/// What the leader detector has told the proposer: who leads, whom it hears leading, whether it hears a majority.
+type Told = (Option<NodeId>, Option<paxos_types::Ballot>, bool);
 
 /// What is handed to a process.
 #[derive(Clone, Debug)]
@@ -154,7 +148,7 @@ impl Process {
                     core: Box::new(core),
                     fd: fd::FailureDetector::new(fd::Config::new(peers, settings.suspect), now),
                     ld: ld::LeaderDetector::new(ld::Config { node, nodes }),
-                    told: (None, None),
+                    told: (None, None, false),
                 }
             }
             Role::Learner => {
@@ -324,7 +318,7 @@ impl Process {
 fn propose(
     core: &mut proposer::Proposer,
     ld: &mut ld::LeaderDetector,
-    told: &mut (Option<NodeId>, Option<paxos_types::Ballot>),
+    told: &mut Told,
     storage: &mut Option<Storage<Memory>>,
     now: Instant,
     mut out: Vec<proposer::Output>,
@@ -341,12 +335,12 @@ fn propose(
                 proposer::Output::Own { leading, fit } => ld.step(ld::Input::Own { leading, fit }, &mut Vec::new()),
             }
         }
-        let new = (ld.leader(), ld.follows());
+        let new = (ld.leader(), ld.follows(), ld.majority());
         if let Some(position) = position.flatten() {
             core.step(now, proposer::Input::Durable { position }, &mut out);
         } else if *told != new {
             *told = new;
-            core.step(now, proposer::Input::Leader { leader: new.0, follows: new.1 }, &mut out);
+            core.step(now, proposer::Input::Leader { leader: new.0, follows: new.1, majority: new.2 }, &mut out);
         } else {
             return Ok(());
         }

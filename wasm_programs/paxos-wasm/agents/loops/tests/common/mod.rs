@@ -347,7 +347,7 @@ impl Detectors for Fake {
     }
     fn step_leader(&mut self, inputs: &[leader_detector::Input]) -> leader_detector::Outputs {
         self.note(format!("leader? {}", inputs.len()));
-        let nobody = leader_detector::Outputs { leader: None, follows: None };
+        let nobody = leader_detector::Outputs { leader: None, follows: None, majority: false };
         self.0.borrow_mut().leaders.pop_front().unwrap_or(nobody)
     }
 }

@@ -107,7 +107,11 @@ fn step(core: &mut Proposer, durable: &mut u64, now: Instant, inputs: w::Inputs)
         }
     }
     if let Some(news) = inputs.leadership {
-        let input = Input::Leader { leader: Words::from_word(news.leader), follows: Words::from_word(news.follows) };
+        let input = Input::Leader {
+            leader: Words::from_word(news.leader),
+            follows: Words::from_word(news.follows),
+            majority: news.majority,
+        };
         core.step(now, input, &mut out);
     }
     if inputs.durable > *durable {

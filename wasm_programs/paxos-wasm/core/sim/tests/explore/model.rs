@@ -355,8 +355,16 @@ impl Model for World {
                     let from = Endpoint::new(name(a), Role::Acceptor);
                     self.step_proposer(&mut state, p, proposer::Input::Message { from, message });
                 }
-                self.step_proposer(&mut state, p, proposer::Input::Leader { leader: None, follows: None });
-                self.step_proposer(&mut state, p, proposer::Input::Leader { leader: Some(own), follows: None });
+                self.step_proposer(
+                    &mut state,
+                    p,
+                    proposer::Input::Leader { leader: None, follows: None, majority: true },
+                );
+                self.step_proposer(
+                    &mut state,
+                    p,
+                    proposer::Input::Leader { leader: Some(own), follows: None, majority: true },
+                );
                 for value in VALUES[p] {
                     let mut commands = Vec::new();
                     let client = ClientId(u128::from(*value));
