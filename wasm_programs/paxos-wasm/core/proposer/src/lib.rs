@@ -223,7 +223,7 @@ pub struct Proposer {
     majority: bool,
     /// The last slot the own learner has executed; `None` before it has said so.
     executed: Option<Slot>,
-    /// The own learner has lost what it had executed up to there, and must have it again by then.
+    /// The own learner has lost, or lacks, what is chosen up to there, and must have come further by then.
     lost: Option<(Slot, Instant)>,
     queue: Queue,
     /// Requests are being handed in, and more may follow before [`Input::Flush`].
@@ -441,6 +441,12 @@ impl Proposer {
             // It was restarted. Others will tell it again what was chosen; if nobody can, phase 1 makes sure of it.
             let until = now.plus(self.config.phase);
             self.lost = Some(self.lost.map_or((before, until), |(slot, at)| (slot.max(before), at)));
+        }
+        if upto > before
+            && let Some((_, until)) = &mut self.lost
+        {
+            // It is being told: long catching up is not to be disturbed.
+            *until = now.plus(self.config.phase);
         }
         if self.lost.is_some_and(|(slot, _)| upto >= slot) {
             self.lost = None;

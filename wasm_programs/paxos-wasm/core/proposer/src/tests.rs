@@ -430,6 +430,39 @@ fn what_the_own_learner_has_lost_is_proposed_again_if_nobody_tells_it() {
     assert!(out.contains(&to_acceptors(Message::Prepare { ballot: ballot(2), from: Slot(4) })), "{out:?}");
 }
 
+/// What is below the floor is chosen, but the only node that knows it may die before the own learner was told.
+#[test]
+fn what_only_a_dead_node_knew_is_looked_for_at_the_others() {
+    let mut p = Driven::new();
+    p.executed(50);
+    p.be_leader(Some(1));
+    p.nack(2, ballot(0), Ballot::ZERO);
+    p.nack(3, ballot(0), Ballot::ZERO);
+    p.sync();
+    p.promise(1, 1, 51, 51, &[]);
+    p.promise(2, 1, 51, 101, &[]);
+    assert_eq!(p.proposer.leading(), Some(ballot(1)), "node 2 has trimmed 51 to 100, and then it dies");
+    p.now += p.proposer.config.phase - 1;
+    p.executed(60);
+    p.now += 1;
+    p.step(Input::Tick);
+    assert_eq!(p.proposer.leading(), Some(ballot(1)), "the learner comes further");
+    p.now += p.proposer.config.phase - 1;
+    assert!(p.proposer.deadline().is_some_and(|d| d.0 <= p.now));
+    p.step(Input::Tick);
+    p.step(Input::Tick);
+    let out = p.sync();
+    assert!(out.contains(&to_acceptors(Message::Prepare { ballot: ballot(2), from: Slot(61) })), "{out:?}");
+    p.promise(1, 2, 61, 51, &[]);
+    let out = p.promise(3, 2, 61, 1, &[(61, 1, b"chosen")]);
+    assert_eq!(accepts(&out), vec![(2, 61, Bytes::from_static(b"chosen"))]);
+    // With all of it told, nothing is looked for.
+    p.executed(61);
+    p.now += 10 * p.proposer.config.phase;
+    p.step(Input::Tick);
+    assert_eq!(p.proposer.leading(), Some(ballot(2)));
+}
+
 #[test]
 fn it_is_fit_while_it_hears_its_acceptor_its_learner_and_a_majority() {
     let mut p = Driven::new();
