@@ -47,15 +47,17 @@ expect() { # WHAT WANTED GOT
     printf '%-34s → %s\n' "$1" "$3"
 }
 client() { "$programs/paxos-client" "$@"; }
-# Which node leads: the one that answers.
+status() { "$programs/paxos-host" status --json "$PAXOS_CONFIG" || true; }
+# Which node leads, as the proposers say. (Nobody but the demo asks while it runs: then each place in the order is one of its requests.)
 leader() {
-    local node code until=$((SECONDS + 30))
+    local node until=$((SECONDS + 30))
     while [ $SECONDS -lt $until ]; do
-        for node in 1 2 3; do
-            code=0
-            client get leader? --node $node --deadline 0.3 >/dev/null 2>&1 || code=$?
-            if [ $code -le 1 ]; then echo $node; return; fi
-        done
+        node=$(status | python3 -c '
+import json, sys
+roles = [(process["node"], process.get("roles", {}).get("proposer", {}).get("figures", {})) for process in json.load(sys.stdin)]
+print(*[node for node, figures in roles if figures.get("leader") == node][:1])')
+        if [ -n "$node" ]; then echo "$node"; return; fi
+        sleep 0.1
     done
     fail "nobody leads"
 }
@@ -103,7 +105,7 @@ expect "get greeting, after two kills" agreed "$(client get greeting)"
 
 say "\$ runner-ws/run-local.sh status"
 # Whoever still has something to catch up does so within a moment; then the three stand still, at the same slot.
-slots() { "$programs/paxos-host" status --json "$PAXOS_CONFIG" | python3 -c '
+slots() { status | python3 -c '
 import json, sys
 for process in json.load(sys.stdin):
     learner = process.get("roles", {}).get("learner")

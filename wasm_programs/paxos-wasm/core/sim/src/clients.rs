@@ -33,6 +33,8 @@ pub enum Answer {
 pub struct Operation {
     /// The client.
     pub client: usize,
+    /// Its session.
+    pub id: ClientId,
     /// Its number in the session.
     pub seq: u64,
     /// What was asked.
@@ -71,6 +73,10 @@ pub struct Client {
     pub patience_until: u64,
     /// How many operations it still wants.
     pub left: u64,
+    /// Its session was forgotten: it opens a new one.
+    forgotten: bool,
+    /// It has asked again since nothing fails any more.
+    pub asked_since_calm: bool,
 }
 
 /// The connection of a client's `generation`.
@@ -93,6 +99,8 @@ impl Client {
         Client {
             number,
             id: ClientId(number as u128 + 1),
+            forgotten: false,
+            asked_since_calm: false,
             seq: 0,
             keys,
             outside: reads_outside.then_some(OUTSIDE),
@@ -108,9 +116,14 @@ impl Client {
 
     /// The next operation, put into the history.
     pub fn next(&mut self, now: u64, random: &mut Random, history: &mut Vec<Operation>) {
+        if std::mem::take(&mut self.forgotten) {
+            self.id = ClientId(self.id.0 + (1 << 64));
+            self.seq = 0;
+        }
         self.seq += 1;
         let key = random.below(self.keys) as u8;
-        let unique = (self.number as u64 + 1) << 32 | self.seq;
+        // No value is ever written twice.
+        let unique = history.len() as u64 + 1;
         let asked = match random.below(10) {
             _ if self.seq == 1 => Asked::Open,
             0..4 => Asked::Put(key, unique),
@@ -129,22 +142,38 @@ impl Client {
         }
         self.request = Bytes::from(encode(self.id, seq, &asked));
         self.waits_for = Some(history.len());
-        history.push(Operation { client: self.number, seq, asked, begin: now, end: None, answer: None });
+        history.push(Operation { client: self.number, id: self.id, seq, asked, begin: now, end: None, answer: None });
     }
 
     /// Takes a frame; says what is to be done now.
-    pub fn receive(&mut self, now: u64, frame: &[u8], history: &mut [Operation]) -> Result<Then, String> {
+    pub fn receive(
+        &mut self,
+        now: u64,
+        frame: &[u8],
+        history: &mut [Operation],
+        may_forget: bool,
+    ) -> Result<Then, String> {
         match ClientFrame::decode(frame).map_err(|e| e.to_string())? {
             ClientFrame::Redirect { leader } => Ok(Then::Redirected(leader)),
             ClientFrame::Replies(replies) => {
                 let mut then = Then::Nothing;
                 for reply in Replies::new(replies) {
                     let reply = reply.map_err(|e| e.to_string())?;
-                    if reply.client != self.id {
+                    if reply.client.0 as u64 != self.id.0 as u64 {
                         return Err(format!("client {} got the reply of {}", self.id, reply.client));
                     }
                     let Some(at) = self.waits_for else { continue };
-                    let Some(operation) = history.get_mut(at).filter(|o| o.seq == reply.seq) else { continue };
+                    let Some(operation) = history.get_mut(at).filter(|o| (o.id, o.seq) == (reply.client, reply.seq))
+                    else {
+                        continue;
+                    };
+                    if reply.outcome == Outcome::UnknownSession && may_forget {
+                        // It may have taken effect before, so there is no answer; the session is gone for good.
+                        self.forgotten = true;
+                        self.waits_for = None;
+                        then = Then::Forgotten;
+                        continue;
+                    }
                     operation.answer = Some((answer(&reply)?, reply.index, reply.version));
                     operation.end = Some(now);
                     if let (Asked::Get(key), Some((Answer::Value(Some(value)), ..))) =
@@ -175,6 +204,8 @@ pub enum Then {
     Nothing,
     /// It goes on with the next one; that one of the history was answered.
     Answered(usize),
+    /// Its session is no longer known: it goes on with another one.
+    Forgotten,
     /// It asks there.
     Redirected(Option<NodeId>),
 }

@@ -87,7 +87,15 @@ mod tests {
     use super::*;
 
     fn op(begin: u64, end: u64, asked: Asked, answer: Answer, index: u64, version: u64) -> Operation {
-        Operation { client: 0, seq: 1, asked, begin, end: Some(end), answer: Some((answer, index, version)) }
+        Operation {
+            client: 0,
+            id: Default::default(),
+            seq: 1,
+            asked,
+            begin,
+            end: Some(end),
+            answer: Some((answer, index, version)),
+        }
     }
 
     #[test]

@@ -25,7 +25,10 @@ pub struct Oracle {
     applied: Slot,
     index: u64,
     keys: BTreeMap<u8, (u64, u64)>,
-    sessions: BTreeMap<ClientId, u64>,
+    /// For each session its last number and the index of that command.
+    sessions: BTreeMap<ClientId, (u64, u64)>,
+    /// How many sessions are kept.
+    session_limit: usize,
     /// For each command that took effect: its place in the order, its slot, what it must be answered.
     effects: BTreeMap<(ClientId, u64), (u64, Slot, Answer, u64)>,
     /// The highest slot of which a client was told.
@@ -35,9 +38,9 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// An oracle for a cluster of so many nodes.
-    pub fn new(nodes: usize) -> Oracle {
-        Oracle { majority: nodes / 2 + 1, ..Oracle::default() }
+    /// An oracle for a cluster of so many nodes that keeps so many sessions.
+    pub fn new(nodes: usize, session_limit: usize) -> Oracle {
+        Oracle { majority: nodes / 2 + 1, session_limit, ..Oracle::default() }
     }
 
     /// The last slot up to which all are chosen.
@@ -120,10 +123,18 @@ impl Oracle {
             if issued != bytes {
                 return Err(format!("slot {slot} holds another command than was issued: {command:?}"));
             }
-            let last = self.sessions.entry(command.client).or_default();
-            if command.seq == *last + 1 {
-                *last += 1;
+            let known = self.sessions.get(&command.client).map(|s| s.0);
+            let next = match known {
+                Some(last) => command.seq == last + 1,
+                None => *asked == Asked::Open,
+            };
+            if next {
+                if known.is_none() && self.sessions.len() >= self.session_limit {
+                    let oldest = self.sessions.iter().min_by_key(|(_, (_, index))| *index).map(|(client, _)| *client);
+                    oldest.and_then(|client| self.sessions.remove(&client));
+                }
                 self.index += 1;
+                self.sessions.insert(command.client, (command.seq, self.index));
                 let (answer, version) = linear::apply(&mut self.keys, self.index, asked);
                 self.effects.insert((command.client, command.seq), (self.index, slot, answer, version));
             }
@@ -167,10 +178,10 @@ impl Oracle {
     }
 
     /// A client was answered: the answer is the one that the order gives, and a majority of disks holds the command.
-    pub fn answered(&mut self, client: ClientId, operation: &Operation) -> Result<(), String> {
+    pub fn answered(&mut self, operation: &Operation) -> Result<(), String> {
         self.answers += 1;
         let Some((answer, index, version)) = &operation.answer else { return Ok(()) };
-        let Some((place, slot, expected, expected_version)) = self.effects.get(&(client, operation.seq)) else {
+        let Some((place, slot, expected, expected_version)) = self.effects.get(&(operation.id, operation.seq)) else {
             return Err(format!("{operation:?} was answered, and is in no slot that is chosen"));
         };
         if (index, answer, version) != (place, expected, expected_version) {
@@ -188,11 +199,11 @@ impl Oracle {
     }
 
     /// Index and operation of those of a history that took effect without an answer.
-    pub fn unanswered(&self, history: &[Operation], id: impl Fn(usize) -> ClientId) -> Vec<(u64, Operation)> {
+    pub fn unanswered(&self, history: &[Operation]) -> Vec<(u64, Operation)> {
         history
             .iter()
             .filter(|o| o.answer.is_none())
-            .filter_map(|o| self.effects.get(&(id(o.client), o.seq)).map(|e| (e.0, o.clone())))
+            .filter_map(|o| self.effects.get(&(o.id, o.seq)).map(|e| (e.0, o.clone())))
             .collect()
     }
 }

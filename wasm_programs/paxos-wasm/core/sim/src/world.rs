@@ -35,6 +35,8 @@ pub struct Faults {
     pub ambushes: u64,
     /// Whether one node loses its disk at a crash.
     pub wipe: bool,
+    /// Whether (if no disk is wiped) one node dies for good, right after it has promised or accepted something.
+    pub dies: bool,
     /// Whether roles crash one by one (else a node's together).
     pub apart: bool,
 }
@@ -56,6 +58,8 @@ pub struct Report {
     pub installed: u64,
     /// Nodes that were refused since their disk was new.
     pub refused: u64,
+    /// Nodes that died for good.
+    pub died: u64,
     /// Messages lost.
     pub lost: u64,
     /// What the clients saw.
@@ -74,6 +78,7 @@ enum Event {
     Fault,
     Heal,
     Patience(usize),
+    Doom,
     Calm,
 }
 
@@ -109,7 +114,10 @@ pub struct World {
     lives: BTreeMap<Endpoint, u64>,
     disks: BTreeMap<Endpoint, Memory>,
     syncing: BTreeSet<Endpoint>,
-    refused: BTreeSet<NodeId>,
+    /// Nodes that do not come back: refused, or dead.
+    gone: BTreeSet<NodeId>,
+    /// The next one that promises or accepts dies.
+    doom: bool,
     wiped: Option<NodeId>,
     /// Nodes that cannot talk to the others.
     cut: BTreeSet<NodeId>,
@@ -137,8 +145,7 @@ pub fn run(seed: u64, mutation: Mutated) -> Result<Report, String> {
     let mut world = World::new(seed, mutation);
     let result = world.run();
     let mut report = std::mem::take(&mut world.report);
-    let ids: Vec<_> = world.clients.iter().map(Client::id).collect();
-    report.unanswered = world.oracle.unanswered(&report.history, |c| ids[c]);
+    report.unanswered = world.oracle.unanswered(&report.history);
     result.map_err(|e| format!("seed {seed}, after {} ms and {} steps: {e}", world.now / MS, report.steps))?;
     linear::check(&report.history, &report.unanswered).map_err(|e| format!("seed {seed}: not linearizable: {e}"))?;
     Ok(report)
@@ -158,8 +165,13 @@ impl World {
             jumps: random.below(3),
             ambushes: random.below(8),
             wipe: random.below(4) == 0,
+            dies: random.below(2) == 0,
             apart: random.below(2) == 0,
         };
+        let clients = random.between(2, 6);
+        // In a third of the runs sessions are forgotten while they are in use.
+        let sessions =
+            if random.below(3) == 0 { (clients + random.below(2)).saturating_sub(1).max(2) } else { 100 } as usize;
         let settings = Settings {
             nodes: nodes.clone(),
             heartbeat: 5 * MS,
@@ -171,18 +183,17 @@ impl World {
             max_commands: random.between(1, 8) as u32,
             chunk: random.between(50, 4000) as usize,
             tail_bytes: random.below(3000) as usize,
-            sessions: 100,
+            sessions,
             segment_bytes: random.between(200, 4000),
             mutation,
         };
         let keys = random.between(1, 4);
-        let clients = random.between(2, 6);
         let each = random.between(5, 40);
         let outside = reads_outside_the_log(mutation);
         let client = |c| Client::new(c, nodes[c % nodes.len()], keys, each, outside);
         let clients = (0..clients as usize).map(client).collect::<Vec<_>>();
         World {
-            oracle: Oracle::new(nodes.len()),
+            oracle: Oracle::new(nodes.len(), settings.sessions),
             settings,
             faults,
             random,
@@ -193,7 +204,8 @@ impl World {
             lives: BTreeMap::new(),
             disks: BTreeMap::new(),
             syncing: BTreeSet::new(),
-            refused: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            doom: false,
             wiped: None,
             cut: BTreeSet::new(),
             clocks: BTreeMap::new(),
@@ -220,6 +232,10 @@ impl World {
         for _ in 0..self.faults.crashes + self.faults.partitions + self.faults.jumps {
             let at = self.random.between(20 * MS, horizon);
             self.at(at, Event::Fault);
+        }
+        if self.faults.dies && !self.faults.wipe {
+            let at = self.random.between(100 * MS, horizon);
+            self.at(at, Event::Doom);
         }
         self.at(horizon, Event::Calm);
         let end = horizon + 20_000 * MS;
@@ -307,7 +323,10 @@ impl World {
                 Ok(())
             }
             Event::Patience(client) => {
-                if self.clients[client].waits_for.is_some() && self.now >= self.clients[client].patience_until {
+                let c = &mut self.clients[client];
+                let impatient = c.waits_for.is_some() && self.now >= c.patience_until;
+                // Once nothing fails any more, one more question must do: nobody's answer may depend on asking again and again.
+                if impatient && !std::mem::replace(&mut c.asked_since_calm, self.calm) {
                     let nodes = &self.settings.nodes;
                     let other = nodes[self.random.below(nodes.len() as u64) as usize];
                     self.clients[client].node = other;
@@ -316,8 +335,13 @@ impl World {
                 }
                 Ok(())
             }
+            Event::Doom => {
+                self.doom = true;
+                Ok(())
+            }
             Event::Calm => {
                 self.calm = true;
+                self.doom = false;
                 self.cut.clear();
                 Ok(())
             }
@@ -325,7 +349,7 @@ impl World {
     }
 
     fn start(&mut self, endpoint: Endpoint) -> Result<(), String> {
-        if self.processes.contains_key(&endpoint) || self.refused.contains(&endpoint.node) {
+        if self.processes.contains_key(&endpoint) || self.gone.contains(&endpoint.node) {
             return Ok(());
         }
         let disk = self.disks.remove(&endpoint).unwrap_or_default();
@@ -394,18 +418,42 @@ impl World {
                         return Err(format!("node {node} stops: {reason}"));
                     }
                     self.report.refused += 1;
-                    self.refused.insert(node);
+                    self.gone.insert(node);
                     for role in Role::OF_A_NODE {
                         self.end(Endpoint::new(node, role), Loss::Nothing);
                     }
                 }
             }
         }
+        if self.doom && self.dies_now(endpoint) {
+            return Ok(());
+        }
         if ambush && self.processes.contains_key(&endpoint) {
             let role = self.faults.apart.then_some(endpoint.role);
             self.crash(node, role);
         }
         Ok(())
+    }
+
+    /// The doomed node is this one: an acceptor that has just done something, when all are registered.
+    fn dies_now(&mut self, endpoint: Endpoint) -> bool {
+        if endpoint.role != Role::Acceptor || !self.all_registered() || !self.random.permille(100) {
+            return false;
+        }
+        self.doom = false;
+        self.report.died += 1;
+        self.gone.insert(endpoint.node);
+        for role in Role::OF_A_NODE {
+            self.end(Endpoint::new(endpoint.node, role), Loss::Nothing);
+        }
+        true
+    }
+
+    fn all_registered(&self) -> bool {
+        self.settings.nodes.iter().all(|n| {
+            let acceptor = self.processes.get(&Endpoint::new(*n, Role::Acceptor)).and_then(Process::acceptor);
+            acceptor.is_some_and(paxos_acceptor::Acceptor::registered)
+        })
     }
 
     /// Whether the process dies in the middle of sending these, of all things: what the protocol turns on.
@@ -512,10 +560,7 @@ impl World {
             Role::OF_A_NODE.to_vec()
         };
         // A cluster's first start needs all that are needed to register; what is lost before is lost for good.
-        let all_registered = self.settings.nodes.iter().all(|n| {
-            let acceptor = self.processes.get(&Endpoint::new(*n, Role::Acceptor)).and_then(Process::acceptor);
-            acceptor.is_some_and(paxos_acceptor::Acceptor::registered)
-        });
+        let all_registered = self.all_registered();
         let may_wipe = self.faults.wipe && self.wiped.map_or(all_registered, |w| w == node);
         let wipe = may_wipe && self.random.below(3) == 0;
         let longest = if self.random.below(2) == 0 { 8 * MS } else { 150 * MS };
@@ -550,7 +595,7 @@ impl World {
         let c = &mut self.clients[client];
         c.next(self.now, &mut self.random, &mut self.report.history);
         if let Some(operation) = self.report.history.last() {
-            self.oracle.issued(c.id(), operation.seq, c.request.clone(), operation.asked.clone());
+            self.oracle.issued(operation.id, operation.seq, c.request.clone(), operation.asked.clone());
         }
         self.send_request(client);
     }
@@ -579,6 +624,14 @@ impl World {
             return Ok(());
         }
         let endpoint = Endpoint::new(node, Role::Proposer);
+        if !self.processes.contains_key(&endpoint) {
+            // Nobody listens there: the client is told so, and asks somebody else.
+            let (client, generation) = client_of(connection);
+            if self.clients[client].generation == generation && self.clients[client].waits_for.is_some() {
+                self.elsewhere(client, None);
+            }
+            return Ok(());
+        }
         self.step(endpoint, Input::Submit(connection, bytes))?;
         self.step(endpoint, Input::Flush)
     }
@@ -619,35 +672,37 @@ impl World {
         if self.clients[client].generation != generation {
             return Ok(());
         }
-        match self.clients[client].receive(self.now, frame, &mut self.report.history)? {
+        let may_forget = self.settings.sessions < 100;
+        match self.clients[client].receive(self.now, frame, &mut self.report.history, may_forget)? {
             Then::Nothing => {}
             Then::Answered(at) => {
                 self.report.answered += 1;
                 if self.report.history[at].seq >= OUTSIDE {
                     self.read_outside(at)?;
                 } else {
-                    let id = self.clients[client].id();
-                    self.oracle.answered(id, &self.report.history[at])?;
+                    self.oracle.answered(&self.report.history[at])?;
                 }
                 self.ask(client);
             }
+            Then::Forgotten => self.ask(client),
             Then::Redirected(leader) => {
-                let nodes = &self.settings.nodes;
-                let other = nodes[self.random.below(nodes.len() as u64) as usize];
-                let c = &mut self.clients[client];
-                if c.waits_for.is_none() {
-                    return Ok(());
+                if self.clients[client].waits_for.is_some() {
+                    self.elsewhere(client, leader);
                 }
-                c.node = leader.unwrap_or(other);
-                c.generation += 1;
-                c.patience_until = self.now + 3 * MS;
-                let wait = if leader.is_some() { 0 } else { 3 * MS };
-                // Not at once: nodes that send each other's clients around in a circle would keep them from waiting.
-                self.clients[client].patience_until = self.now + wait;
-                self.send_request(client);
             }
         }
         Ok(())
+    }
+
+    /// A client asks the leader that it was told of, or anybody.
+    fn elsewhere(&mut self, client: usize, leader: Option<NodeId>) {
+        let nodes = &self.settings.nodes;
+        let other = nodes[self.random.below(nodes.len() as u64) as usize];
+        let c = &mut self.clients[client];
+        c.node = leader.unwrap_or(other);
+        c.generation += 1;
+        // Not at once: nodes that send each other's clients around in a circle would keep them from waiting.
+        self.send_request(client);
     }
 
     /// A read that took no place in the log: it must have seen every write that ended before it began.
@@ -670,7 +725,7 @@ impl World {
     }
 
     fn alive(&self) -> Vec<NodeId> {
-        self.settings.nodes.iter().copied().filter(|n| !self.refused.contains(n)).collect()
+        self.settings.nodes.iter().copied().filter(|n| !self.gone.contains(n)).collect()
     }
 
     /// All clients have what they wanted, and all learners have executed the same slots.

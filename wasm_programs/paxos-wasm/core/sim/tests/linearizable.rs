@@ -73,13 +73,13 @@ fn judge_key(history: &[&Operation]) -> bool {
     let mut tester = LinearizabilityTester::new(Register::default());
     for (_, question, operation) in events {
         let result = if question {
-            tester.on_invoke(operation.client, operation.asked.clone()).map(|_| ())
+            tester.on_invoke(operation.id, operation.asked.clone()).map(|_| ())
         } else {
             let got = match &operation.answer {
                 Some((Answer::Value(value), ..)) => Got::Value(*value),
                 _ => Got::Done,
             };
-            tester.on_return(operation.client, got).map(|_| ())
+            tester.on_return(operation.id, got).map(|_| ())
         };
         if let Err(e) = result {
             panic!("the history cannot be told: {e}");

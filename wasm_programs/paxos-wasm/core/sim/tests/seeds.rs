@@ -23,13 +23,14 @@ fn nothing_is_lost_doubled_or_stale_whatever_fails() {
                 sum.leaderships += report.leaderships;
                 sum.installed += report.installed;
                 sum.refused += report.refused;
+                sum.died += report.died;
                 sum.lost += report.lost;
             }
             Err(e) => panic!("{e}"),
         }
     }
     println!(
-        "{} seeds: {} steps, {} answers, {} slots, {} crashes, {} leaderships, {} snapshots fetched, {} wiped nodes refused, {} messages lost",
+        "{} seeds: {} steps, {} answers, {} slots, {} crashes, {} leaderships, {} snapshots fetched, {} wiped nodes refused, {} nodes died for good, {} messages lost",
         range.count(),
         sum.steps,
         sum.answered,
@@ -38,6 +39,7 @@ fn nothing_is_lost_doubled_or_stale_whatever_fails() {
         sum.leaderships,
         sum.installed,
         sum.refused,
+        sum.died,
         sum.lost
     );
 }

@@ -97,7 +97,8 @@ pub struct Storage<F: Files> {
 impl<F: Files> Storage<F> {
     /// Opens the storage in `files`, or creates one with `fresh` as its incarnation if there is nothing. See [`Opened`].
     pub fn open(files: F, identity: Identity, fresh: Incarnation, options: Options) -> Result<Opened<F>, StorageError> {
-        recover::open(files, identity, fresh, options)
+        let place = files.place();
+        recover::open(files, identity, fresh, options).map_err(|error| error.within(&place))
     }
 
     /// The number that the storage got when it was created.
@@ -206,7 +207,11 @@ impl<F: Files> Storage<F> {
     pub fn load_snapshot(&mut self) -> Result<Option<(Slot, Bytes)>, StorageError> {
         self.check()?;
         match self.snapshot {
-            Some(slot) => snapshot::load(&mut self.files, self.incarnation, slot).map(Some),
+            Some(slot) => {
+                let place = self.files.place();
+                let loaded = snapshot::load(&mut self.files, self.incarnation, slot);
+                loaded.map(Some).map_err(|error| error.within(&place))
+            }
             None => Ok(None),
         }
     }

@@ -292,4 +292,11 @@ fn a_real_directory_does_the_same() {
     let cut = open().unwrap_or_else(|e| panic!("{e}")).cut;
     assert_eq!(cut.as_ref().map(|c| (c.file.as_str(), c.bytes)), Some((name.as_str(), 5)));
     assert_eq!(std::fs::read(&path).map_err(|e| e.to_string()), Ok(whole));
+    // A flipped bit in what was durable: the whole way to the file is told.
+    let path = dir.path().join("a/b/identity");
+    let mut flipped = std::fs::read(&path).unwrap_or_default();
+    flipped[9] ^= 1;
+    assert!(std::fs::write(&path, &flipped).is_ok());
+    let error = open().err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains(&format!("{} at byte", path.display())), "{error}");
 }

@@ -95,6 +95,9 @@ enum Command {
         /// Requests of all of them together.
         #[arg(long, default_value_t = 1_000_000)]
         requests: u64,
+        /// Other clients ask meanwhile: a place in the order that none of these clients was told is no fault then.
+        #[arg(long)]
+        others: bool,
         /// Seconds between two lines of progress, where standard error is no terminal.
         #[arg(long, default_value_t = 5.0)]
         progress: f64,
@@ -280,8 +283,7 @@ fn demo(
     processes: u32,
     folder: Option<PathBuf>,
     asked: Asked,
-    clients: u32,
-    requests: u64,
+    (clients, requests, others): (u32, u64, bool),
     progress: Duration,
 ) -> Result<u8, String> {
     let own = folder.is_none();
@@ -302,8 +304,17 @@ fn demo(
     let arguments = pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect();
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let json = cluster.json;
-    let settings =
-        demo::Settings { program, arguments, processes, clients, requests, folder: folder.clone(), json, progress };
+    let settings = demo::Settings {
+        program,
+        arguments,
+        processes,
+        clients,
+        requests,
+        folder: folder.clone(),
+        others,
+        json,
+        progress,
+    };
     let result = demo::run(&settings);
     if own && matches!(result, Ok(true)) {
         // Bad ones are kept, to be looked at.
@@ -345,8 +356,10 @@ fn main() -> ExitCode {
             )
         }
         Command::Bench(args) => bench(&cluster, args),
-        Command::Demo { processes, histories, load, clients, requests, progress } => seconds("progress", progress)
-            .and_then(|progress| demo(&cluster, processes, histories, load, clients, requests, progress)),
+        Command::Demo { processes, histories, load, clients, requests, others, progress } => {
+            seconds("progress", progress)
+                .and_then(|progress| demo(&cluster, processes, histories, load, (clients, requests, others), progress))
+        }
         Command::Sum { reports } => sum(&cluster, &reports),
     };
     match result {

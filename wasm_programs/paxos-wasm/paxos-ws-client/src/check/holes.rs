@@ -17,7 +17,7 @@ pub(super) fn check(histories: &Histories, order: &[u32], verdict: &mut Verdict)
             verdict.add(Kind::Doubled, at, &mut first, || {
                 format!(
                     "the place {} before it was told to no client: some request was executed there although it has another place, \
-                     or a client's history is missing",
+                     or a client asked whose history is not here",
                     place - 1 - n
                 )
             });
