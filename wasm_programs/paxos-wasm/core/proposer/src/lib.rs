@@ -33,6 +33,9 @@ use replies::InFlight;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Windows by which a node may lag behind others and still be fit to lead.
+const FAR: u64 = 4;
+
 /// How a proposer is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
@@ -206,6 +209,14 @@ enum Phase {
     Leading(Window),
 }
 
+/// What another node's proposer said last, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    heard: Instant,
+    fit: bool,
+    applied: Slot,
+}
+
 /// The proposer of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposer {
@@ -231,8 +242,8 @@ pub struct Proposer {
     in_flight: InFlight,
     acceptor_heard: Option<Instant>,
     learner_heard: Option<Instant>,
-    /// When the proposers of other nodes were heard last.
-    peers_heard: BTreeMap<NodeId, Instant>,
+    /// What the proposers of other nodes said last.
+    peers: BTreeMap<NodeId, Peer>,
     told: Option<(Option<Ballot>, bool)>,
     next_heartbeat: Instant,
     attempts: u64,
@@ -267,7 +278,7 @@ impl Proposer {
             in_flight: InFlight::default(),
             acceptor_heard: None,
             learner_heard: None,
-            peers_heard: BTreeMap::new(),
+            peers: BTreeMap::new(),
             told: None,
             next_heartbeat: Instant::default(),
             attempts: 0,
@@ -407,8 +418,11 @@ impl Proposer {
 
     fn message(&mut self, now: Instant, from: Endpoint, message: Message, out: &mut Vec<Output>) {
         let own = from.node == self.config.node;
-        if from.role == Role::Proposer && !own && self.config.nodes.contains(&from.node) {
-            self.peers_heard.insert(from.node, now);
+        if let (Role::Proposer, Message::Heartbeat { fit, applied, .. }) = (from.role, &message)
+            && !own
+            && self.config.nodes.contains(&from.node)
+        {
+            self.peers.insert(from.node, Peer { heard: now, fit: *fit, applied: *applied });
         }
         match (from.role, message) {
             (Role::Acceptor, Message::Promise { ballot, from: slot, first, accepted, more, .. }) => {
@@ -479,15 +493,29 @@ impl Proposer {
         Some(self.acceptor_heard?.min(self.learner_heard?))
     }
 
-    /// Whether this node hears all that it needs to lead: a majority of nodes, its own acceptor and its own learner.
+    /// Whether this node hears all that it needs to lead: a majority of nodes, its own acceptor and its own learner; and is not the wrong
+    /// one to do so.
     fn fit(&self, now: Instant) -> bool {
-        self.majority && self.own_heard().is_some_and(|at| now.since(at) < self.config.silent)
+        let hears = self.majority && self.own_heard().is_some_and(|at| now.since(at) < self.config.silent);
+        hears && !self.far_behind(now)
+    }
+
+    /// Whether another node was heard of late.
+    fn heard_of_late(&self, now: Instant, peer: &Peer) -> bool {
+        now.since(peer.heard) < self.config.suspect
     }
 
     /// The leadership whose holder was heard of late.
     fn vouched_for(&self, now: Instant) -> Option<Ballot> {
-        let heard = |node| self.peers_heard.get(&node).is_some_and(|at| now.since(*at) < self.config.suspect);
-        self.follows.filter(|ballot| heard(ballot.node))
+        self.follows.filter(|ballot| self.peers.get(&ballot.node).is_some_and(|peer| self.heard_of_late(now, peer)))
+    }
+
+    /// Whether somebody who could lead has executed much more: clients would wait until this node has it all. Who lags behind nodes that
+    /// could not lead either may lead. Being fit (again) takes being closer than staying fit does, so it does not flicker.
+    fn far_behind(&self, now: Instant) -> bool {
+        let windows = if self.told.is_some_and(|(_, fit)| fit) { FAR } else { FAR / 2 };
+        let enough = self.executed().plus(windows.saturating_mul(self.config.window as u64));
+        self.peers.values().any(|peer| peer.fit && peer.applied > enough && self.heard_of_late(now, peer))
     }
 
     fn tell_own(&mut self, now: Instant, out: &mut Vec<Output>) {

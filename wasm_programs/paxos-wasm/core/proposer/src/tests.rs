@@ -518,3 +518,32 @@ fn it_vouches_for_a_leader_that_was_heard_of_late_only() {
     p.now += p.proposer.config.heartbeat;
     assert_eq!(beats(&mut p, Input::Tick), Some((None, 44)), "though its own detectors still follow");
 }
+
+/// A node that was away and is catching up is not the one to lead, unless those who are further cannot.
+#[test]
+fn a_node_that_is_far_behind_one_that_could_lead_is_not_fit() {
+    let mut p = Driven::new();
+    let own = |p: &mut Driven, input| {
+        let mut out = Vec::new();
+        p.proposer.step(Instant(p.now), input, &mut out);
+        p.proposer.told.map(|told| told.1)
+    };
+    let beat = |fit, applied| Message::Heartbeat { leading: None, follows: None, fit, applied: Slot(applied), life: 0 };
+    let [acceptor, learner] = [Role::Acceptor, Role::Learner].map(|role| at(1, role));
+    let other = |fit, applied| from(at(2, Role::Proposer), beat(fit, applied));
+    own(&mut p, from(acceptor, beat(true, 0)));
+    own(&mut p, from(learner, beat(true, 10)));
+    own(&mut p, Input::Leader { leader: None, follows: None, majority: true });
+    // The window has 2 slots: 4 windows are 8 slots, 2 windows 4.
+    assert_eq!(own(&mut p, other(true, 18)), Some(true));
+    assert_eq!(own(&mut p, other(true, 19)), Some(false));
+    assert_eq!(own(&mut p, other(false, 19)), Some(true), "it could not lead either");
+    assert_eq!(own(&mut p, other(true, 19)), Some(false));
+    assert_eq!(own(&mut p, from(learner, beat(true, 14))), Some(false), "not close enough to be fit again");
+    assert_eq!(own(&mut p, from(learner, beat(true, 15))), Some(true));
+    assert_eq!(own(&mut p, other(true, 24)), Some(false));
+    p.now += p.proposer.config.suspect;
+    own(&mut p, from(acceptor, beat(true, 0)));
+    assert_eq!(own(&mut p, from(learner, beat(true, 15))), Some(true), "the other one is dead");
+    assert_eq!(own(&mut p, from(at(9, Role::Proposer), beat(true, 99))), Some(true), "a stranger");
+}
