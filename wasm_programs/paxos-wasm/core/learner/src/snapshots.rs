@@ -1,8 +1,11 @@
 //! Snapshots: when one is due, giving parts of it away, and fetching one from another learner.
 
-use crate::{Learner, Output};
+use crate::{Config, Learner, Output};
 use paxos_types::{Bytes, Endpoint, Instant, Message, NodeId, Role, Slot, Target};
 use xxhash_rust::xxh3::xxh3_64;
+
+/// However large the state is: after this many times [`Config::snapshot_bytes`] a snapshot is due.
+const MOST: usize = 8;
 
 /// Parts that may be asked for in vain before another learner is tried.
 const TRIES: u32 = 5;
@@ -72,8 +75,12 @@ impl Snapshots {
         self.newest.as_ref().map_or(Slot::ZERO, |n| n.slot)
     }
 
-    pub(crate) fn is_due(&self, last: Slot, every: u64) -> bool {
-        !self.making && last.0 - self.slot().0.min(last.0) >= every
+    /// Whether one is to be made after `last`, when `bytes` of batches were executed since the last one: after some slots, or after so
+    /// many bytes that acceptors, who remember all since then, do not run full. Large states are not written for little.
+    pub(crate) fn is_due(&self, last: Slot, bytes: usize, config: &Config) -> bool {
+        let size = self.newest.as_ref().map_or(0, |newest| newest.bytes.len());
+        let enough = config.snapshot_bytes.max(size).min(config.snapshot_bytes.saturating_mul(MOST));
+        !self.making && (last.0 - self.slot().0.min(last.0) >= config.snapshot_every || bytes >= enough)
     }
 
     pub(crate) fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, patience: u64) {
@@ -185,6 +192,7 @@ impl Learner {
         self.tail.clear();
         self.tail_bytes = 0;
         self.tail_first = slot.next();
+        self.since_snapshot = 0;
         self.snapshots.making = true;
         self.catch_up.progress(now);
         self.applied = slot;

@@ -191,6 +191,32 @@ fn messages(out: Vec<Output>) -> Vec<Message> {
         .collect()
 }
 
+/// Acceptors remember all since the last snapshot, so large batches make one due as well as many do; also those that a restarted learner
+/// hears of again.
+#[test]
+fn a_snapshot_is_due_after_bytes_as_well() {
+    let config = Config { snapshot_bytes: 10, ..Config::new(NodeId(1), nodes()) };
+    let taken = |l: &mut Learner, slot| {
+        step(l, voted(2, 1, slot, 1, &[]));
+        let out = step(l, voted(1, 1, slot, 1, &[b"12345"]));
+        out.contains(&Output::TakeSnapshot { slot: Slot(slot) })
+    };
+    let saved = |slot, len| Input::SnapshotSaved { slot: Slot(slot), bytes: Bytes::from(vec![7; len]) };
+    let mut l = Learner::new(config.clone(), None);
+    assert_eq!([1, 2, 3].map(|slot| taken(&mut l, slot)), [false, true, false]);
+    step(&mut l, saved(2, 20));
+    assert_eq!(
+        [4, 5, 6].map(|slot| taken(&mut l, slot)),
+        [false, false, true],
+        "20 bytes, as many as the last one has"
+    );
+    step(&mut l, saved(6, 1000));
+    assert_eq!((7..=22).position(|slot| taken(&mut l, slot)), Some(15), "80 bytes, but not 1000");
+    // What comes again after a restart counts.
+    let mut l = Learner::new(config, Some((Slot(6), Bytes::from_static(b"state"))));
+    assert_eq!([7, 8].map(|slot| taken(&mut l, slot)), [false, true]);
+}
+
 #[test]
 fn a_snapshot_that_is_being_fetched_outlives_the_next_one() {
     let config = Config { chunk: 2, ..Config::new(NodeId(1), nodes()) };

@@ -26,6 +26,12 @@ pub struct Settings {
     pub retransmit: u64,
     /// Slots between snapshots.
     pub snapshot_every: u64,
+    /// Bytes of batches between snapshots.
+    pub snapshot_bytes: usize,
+    /// Slots that an acceptor remembers.
+    pub log_slots: usize,
+    /// Bytes of batches that an acceptor remembers.
+    pub log_bytes: usize,
     /// Slots that may be open.
     pub window: usize,
     /// Commands of a batch.
@@ -121,6 +127,8 @@ impl Process {
                 let config = acceptor::Config {
                     heartbeat: settings.heartbeat,
                     register_every: settings.retransmit,
+                    log_slots: settings.log_slots,
+                    log_bytes: settings.log_bytes,
                     chunk: settings.chunk,
                     #[cfg(feature = "planted")]
                     mutation: settings.mutation,
@@ -154,6 +162,7 @@ impl Process {
             Role::Learner => {
                 let config = learner::Config {
                     snapshot_every: settings.snapshot_every,
+                    snapshot_bytes: settings.snapshot_bytes,
                     tail_bytes: settings.tail_bytes,
                     heartbeat: settings.heartbeat,
                     retransmit: settings.retransmit,

@@ -353,7 +353,7 @@ impl Detectors for Fake {
 }
 
 pub fn no_acceptor_outputs() -> acceptor::Outputs {
-    acceptor::Outputs { stop: None, append: Vec::new(), send: Vec::new(), truncate: 0, deadline: Some(77) }
+    acceptor::Outputs { stop: None, append: Vec::new(), send: Vec::new(), truncate: 0, full: false, deadline: Some(77) }
 }
 
 pub fn no_proposer_outputs() -> proposer::Outputs {
