@@ -26,6 +26,10 @@ pub struct Settings {
     pub retransmit: u64,
     /// Slots between snapshots.
     pub snapshot_every: u64,
+    /// Bytes of batches between snapshots.
+    pub snapshot_bytes: usize,
+    /// Bytes that an acceptor's log may hold.
+    pub log_bytes: usize,
     /// Slots that may be open.
     pub window: usize,
     /// Commands of a batch.
@@ -127,6 +131,7 @@ impl Process {
                 let config = acceptor::Config {
                     heartbeat: settings.heartbeat,
                     register_every: settings.retransmit,
+                    log_bytes: settings.log_bytes,
                     chunk: settings.chunk,
                     #[cfg(feature = "planted")]
                     mutation: settings.mutation,
@@ -158,6 +163,7 @@ impl Process {
             Role::Learner => {
                 let config = learner::Config {
                     snapshot_every: settings.snapshot_every,
+                    snapshot_bytes: settings.snapshot_bytes,
                     tail_bytes: settings.tail_bytes,
                     heartbeat: settings.heartbeat,
                     retransmit: settings.retransmit,

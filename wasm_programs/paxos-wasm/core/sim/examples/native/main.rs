@@ -74,6 +74,8 @@ fn settings(nodes: u16) -> Settings {
         phase: 500 * ms,
         retransmit: 500 * ms,
         snapshot_every: 20_000,
+        snapshot_bytes: 64 << 20,
+        log_bytes: 1 << 30,
         window: 64,
         max_commands: 1024,
         chunk: 1 << 20,
