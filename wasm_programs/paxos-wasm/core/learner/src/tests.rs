@@ -218,6 +218,29 @@ fn a_snapshot_is_due_after_bytes_as_well() {
 }
 
 #[test]
+fn a_snapshot_is_due_by_bytes_too_and_not_at_the_same_slot_everywhere() {
+    let config = Config { snapshot_bytes: 3, ..Config::new(NodeId(1), nodes()) };
+    let mut l = Learner::new(config, None);
+    let mut both = |first, batches: &[&'static [u8]]| {
+        step(&mut l, voted(1, 1, first, batches.len() as u32, batches));
+        step(&mut l, voted(2, 1, first, batches.len() as u32, &[])).pop()
+    };
+    assert_eq!(both(1, &[b"ab"]), Some(execute(1, b"ab")));
+    assert_eq!(both(2, &[b"c"]), Some(Output::TakeSnapshot { slot: Slot(2) }));
+    assert_eq!(both(3, &[b"defg"]), Some(execute(3, b"defg")), "one at a time");
+    for (node, first) in [(1, 9), (2, 6), (3, 3)] {
+        let config = Config { snapshot_every: 9, ..Config::new(NodeId(node), nodes()) };
+        let mut l = Learner::new(config, None);
+        let due = (1..=9u64).find(|slot| {
+            step(&mut l, voted(1, 1, *slot, 1, &[b""]));
+            let out = step(&mut l, voted(2, 1, *slot, 1, &[]));
+            out.iter().any(|o| matches!(o, Output::TakeSnapshot { .. }))
+        });
+        assert_eq!(due, Some(first));
+    }
+}
+
+#[test]
 fn a_snapshot_that_is_being_fetched_outlives_the_next_one() {
     let config = Config { chunk: 2, ..Config::new(NodeId(1), nodes()) };
     let mut l = Learner::new(config, Some((Slot(8), Bytes::from_static(b"abcd"))));
