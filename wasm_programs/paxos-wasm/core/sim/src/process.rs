@@ -28,7 +28,9 @@ pub struct Settings {
     pub snapshot_every: u64,
     /// Bytes of batches between snapshots.
     pub snapshot_bytes: usize,
-    /// Bytes that an acceptor's log may hold.
+    /// Slots that an acceptor remembers.
+    pub log_slots: usize,
+    /// Bytes of batches that an acceptor remembers.
     pub log_bytes: usize,
     /// Slots that may be open.
     pub window: usize,
@@ -77,19 +79,13 @@ pub struct Process {
 
 #[derive(Debug)]
 enum Kind {
-    Proposer {
-        core: Box<proposer::Proposer>,
-        fd: fd::FailureDetector,
-        ld: ld::LeaderDetector,
-        told: (Option<NodeId>, Option<paxos_types::Ballot>),
-    },
+    Proposer { core: Box<proposer::Proposer>, fd: fd::FailureDetector, ld: ld::LeaderDetector, told: Told },
     Acceptor(Box<acceptor::Acceptor>),
-    Learner {
-        core: Box<learner::Learner>,
-        kv: Box<kv::KvStore>,
-        scratch: Vec<u8>,
-    },
+    Learner { core: Box<learner::Learner>, kv: Box<kv::KvStore>, scratch: Vec<u8> },
 }
+
+/// What the leader detector has told the proposer: who leads, whom it hears leading, whether it hears a majority.
+type Told = (Option<NodeId>, Option<paxos_types::Ballot>, bool);
 
 /// What is handed to a process.
 #[derive(Clone, Debug)]
@@ -131,6 +127,7 @@ impl Process {
                 let config = acceptor::Config {
                     heartbeat: settings.heartbeat,
                     register_every: settings.retransmit,
+                    log_slots: settings.log_slots,
                     log_bytes: settings.log_bytes,
                     chunk: settings.chunk,
                     #[cfg(feature = "planted")]
@@ -143,6 +140,8 @@ impl Process {
                 let config = proposer::Config {
                     heartbeat: settings.heartbeat,
                     silent: settings.suspect,
+                    suspect: settings.suspect,
+                    life: fresh.0,
                     phase: settings.phase,
                     retransmit: settings.retransmit,
                     window: settings.window,
@@ -157,7 +156,7 @@ impl Process {
                     core: Box::new(core),
                     fd: fd::FailureDetector::new(fd::Config::new(peers, settings.suspect), now),
                     ld: ld::LeaderDetector::new(ld::Config { node, nodes }),
-                    told: (None, None),
+                    told: (None, None, false),
                 }
             }
             Role::Learner => {
@@ -209,12 +208,12 @@ impl Process {
             Kind::Proposer { core, fd, ld, told } => {
                 let mut found = Vec::new();
                 match &input {
-                    Input::Message(from, message) if from.role == Role::Proposer => {
-                        fd.step(now, fd::Input::Heard(from.node), &mut found);
-                        if let Message::Heartbeat { leading, follows, fit, .. } = message {
-                            let (leading, follows, fit, node) = (*leading, *follows, *fit, from.node);
-                            ld.step(ld::Input::Heartbeat { node, leading, follows, fit }, &mut Vec::new());
-                        }
+                    Input::Message(from, Message::Heartbeat { leading, follows, fit, life, .. })
+                        if from.role == Role::Proposer =>
+                    {
+                        let (leading, follows, fit, node) = (*leading, *follows, *fit, from.node);
+                        fd.step(now, fd::Input::Heard { node, life: *life }, &mut found);
+                        ld.step(ld::Input::Heartbeat { node, leading, follows, fit }, &mut Vec::new());
                     }
                     Input::Tick => fd.step(now, fd::Input::Tick, &mut found),
                     _ => {}
@@ -328,7 +327,7 @@ impl Process {
 fn propose(
     core: &mut proposer::Proposer,
     ld: &mut ld::LeaderDetector,
-    told: &mut (Option<NodeId>, Option<paxos_types::Ballot>),
+    told: &mut Told,
     storage: &mut Option<Storage<Memory>>,
     now: Instant,
     mut out: Vec<proposer::Output>,
@@ -345,12 +344,12 @@ fn propose(
                 proposer::Output::Own { leading, fit } => ld.step(ld::Input::Own { leading, fit }, &mut Vec::new()),
             }
         }
-        let new = (ld.leader(), ld.follows());
+        let new = (ld.leader(), ld.follows(), ld.majority());
         if let Some(position) = position.flatten() {
             core.step(now, proposer::Input::Durable { position }, &mut out);
         } else if *told != new {
             *told = new;
-            core.step(now, proposer::Input::Leader { leader: new.0, follows: new.1 }, &mut out);
+            core.step(now, proposer::Input::Leader { leader: new.0, follows: new.1, majority: new.2 }, &mut out);
         } else {
             return Ok(());
         }

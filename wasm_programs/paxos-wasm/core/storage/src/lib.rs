@@ -16,6 +16,8 @@
 //! * **A record that was durable is never lost silently.** Each frame says which position was known to be durable when it was written.
 //!   A frame that cannot be read is a torn tail, and cut off, only if nothing that can be read says that its position was durable;
 //!   otherwise it is damage, and reported by file and offset.
+//! * **The identity is written last, and a storage always has a segment.** So a directory with an identity and no segment has lost its
+//!   log, and is refused instead of passing as the storage that it was.
 //! * **A segment begins when all before it is durable**, so only the last one can have a torn tail.
 //! * Identity, segments' heads and snapshots appear whole or not at all: written beside, synced, renamed, directory synced.
 //! * After a failed write or sync nothing is believed any more: every later call gives the same error.
