@@ -14,8 +14,9 @@ use paxos_storage::memory::{Loss, Memory};
 use paxos_types::{Bytes, Endpoint, Incarnation, Instant, Message, NodeId, Role, Slot};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-/// About as many bytes as a batch of the simulated clients has at most.
-const BATCH: usize = 1000;
+/// About as many bytes as a batch of the simulated clients has at most, and as a snapshot has (between two of which as many are executed).
+const BATCH: usize = 450;
+const STATE: usize = 2500;
 
 const MS: u64 = 1_000_000;
 
@@ -178,7 +179,7 @@ impl World {
         // Numbers of their own, so that older seeds stay what they were: in a third of the runs only bytes make snapshots due, and in all of
         // them acceptors remember little more than what lies between two.
         let mut sizes = Random::new(!seed);
-        let snapshot_bytes = sizes.between(300, 4000) as usize;
+        let snapshot_bytes = sizes.between(300, 1500) as usize;
         let bytes_only = sizes.below(3) == 0;
         let (snapshot_every, window) = (random.between(3, 60), random.between(1, 8) as usize);
         let snapshot_every = if bytes_only { 1 << 20 } else { snapshot_every };
@@ -192,7 +193,7 @@ impl World {
             snapshot_bytes,
             // A learner may take a snapshot late, by what is open and by what one turn tells it.
             log_slots: if bytes_only { 1 << 20 } else { 2 * snapshot_every as usize + 4 * window + 20 },
-            log_bytes: 8 * snapshot_bytes + (2 * window + 10) * BATCH,
+            log_bytes: STATE + (window + 5) * BATCH,
             window,
             max_commands: random.between(1, 8) as u32,
             chunk: random.between(50, 4000) as usize,
