@@ -4,9 +4,6 @@ use crate::{Config, Learner, Output};
 use paxos_types::{Bytes, Endpoint, Instant, Message, NodeId, Role, Slot, Target};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// However large the state is: after this many times [`Config::snapshot_bytes`] a snapshot is due.
-const MOST: usize = 8;
-
 /// Parts that may be asked for in vain before another learner is tried.
 const TRIES: u32 = 5;
 
@@ -75,19 +72,19 @@ impl Snapshots {
         self.newest.as_ref().map_or(Slot::ZERO, |n| n.slot)
     }
 
-    /// Whether one is to be made after `last`, when `bytes` of batches were executed since the last one: after some slots, or after so
-    /// many bytes that acceptors, who remember all since then, do not run full. Large states are not written for little.
+    /// Whether one is to be made after `last`. `bytes`: of the batches since the one before. By bytes as well as by slots, since acceptors
+    /// and learners keep all batches after it in memory.
     pub(crate) fn is_due(&self, last: Slot, bytes: usize, config: &Config) -> bool {
-        let size = self.newest.as_ref().map_or(0, |newest| newest.bytes.len());
-        let enough = config.snapshot_bytes.max(size).min(config.snapshot_bytes.saturating_mul(MOST));
         let mut every = config.snapshot_every;
         if self.newest.is_none() {
             // Not all nodes at the same slot: each is busy with it for a while.
             let place = config.nodes.iter().position(|n| *n == config.node).unwrap_or(0) as u64;
             every -= every / config.nodes.len() as u64 * place;
         }
-        let new = last.0.saturating_sub(self.slot().0);
-        !self.making && new > 0 && (new >= every || bytes >= enough)
+        // A large state is not written over and over for few new bytes; but acceptors' logs are bounded.
+        let large = self.newest.as_ref().map_or(0, |n| n.bytes.len()).min(config.snapshot_bytes.saturating_mul(8));
+        let new = last.0 > self.slot().0;
+        !self.making && new && (last.0 - self.slot().0 >= every || bytes >= config.snapshot_bytes.max(large))
     }
 
     pub(crate) fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, patience: u64) {
@@ -199,8 +196,8 @@ impl Learner {
         self.tail.clear();
         self.tail_bytes = 0;
         self.tail_first = slot.next();
-        self.since_snapshot = 0;
         self.snapshots.making = true;
+        self.new_bytes = 0;
         self.catch_up.progress(now);
         self.applied = slot;
         out.push(Output::Install { slot, bytes });

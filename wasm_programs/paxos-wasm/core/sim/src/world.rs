@@ -14,10 +14,6 @@ use paxos_storage::memory::{Loss, Memory};
 use paxos_types::{Bytes, Endpoint, Incarnation, Instant, Message, NodeId, Role, Slot};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-/// About as many bytes as a batch of the simulated clients has at most, and as a snapshot has (between two of which as many are executed).
-const BATCH: usize = 450;
-const STATE: usize = 2500;
-
 const MS: u64 = 1_000_000;
 
 /// How hard a run is.
@@ -176,25 +172,18 @@ impl World {
         // In a third of the runs sessions are forgotten while they are in use.
         let sessions =
             if random.below(3) == 0 { (clients + random.below(2)).saturating_sub(1).max(2) } else { 100 } as usize;
-        // Numbers of their own, so that older seeds stay what they were: in a third of the runs only bytes make snapshots due, and in all of
-        // them acceptors remember little more than what lies between two.
-        let mut sizes = Random::new(!seed);
-        let snapshot_bytes = sizes.between(300, 1500) as usize;
-        let bytes_only = sizes.below(3) == 0;
-        let (snapshot_every, window) = (random.between(3, 60), random.between(1, 8) as usize);
-        let snapshot_every = if bytes_only { 1 << 20 } else { snapshot_every };
+        let by_bytes = random.below(2) == 0;
         let settings = Settings {
             nodes: nodes.clone(),
             heartbeat: 5 * MS,
             suspect: 40 * MS,
             phase: 30 * MS,
             retransmit: 15 * MS,
-            snapshot_every,
-            snapshot_bytes,
-            // A learner may take a snapshot late, by what is open and by what one turn tells it.
-            log_slots: if bytes_only { 1 << 20 } else { 2 * snapshot_every as usize + 4 * window + 20 },
-            log_bytes: STATE + (window + 5) * BATCH,
-            window,
+            // In half of the runs bytes alone say when, and acceptors have room for little more.
+            snapshot_every: if by_bytes { 100_000 } else { random.between(3, 60) },
+            snapshot_bytes: if by_bytes { random.between(200, 2000) as usize } else { 1 << 30 },
+            log_bytes: if by_bytes { 15_000 } else { 1 << 30 },
+            window: random.between(1, 8) as usize,
             max_commands: random.between(1, 8) as u32,
             chunk: random.between(50, 4000) as usize,
             tail_bytes: random.below(3000) as usize,
