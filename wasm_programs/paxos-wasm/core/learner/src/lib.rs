@@ -30,9 +30,8 @@ pub struct Config {
     pub nodes: Vec<NodeId>,
     /// A snapshot is made after this many slots.
     pub snapshot_every: u64,
-    /// A snapshot is also made after this many bytes of batches, or after as many as the last snapshot had, if that is more and no more
-    /// than eight times as much. Acceptors have to have room for more than that (`log_bytes` of theirs), or all of them run full and
-    /// nothing is chosen any more.
+    /// A snapshot is also made after this many bytes of batches (or as many as the last one has, if that is more). Well below what an
+    /// acceptor's log may hold.
     pub snapshot_bytes: usize,
     /// Bytes of batches that are kept for others beyond those after the last snapshot.
     pub tail_bytes: usize,
@@ -141,8 +140,8 @@ pub struct Learner {
     tail: VecDeque<Bytes>,
     tail_first: Slot,
     tail_bytes: usize,
-    /// Bytes of the batches that were executed since the last snapshot that was made or installed.
-    since_snapshot: usize,
+    /// Bytes of batches executed since the last snapshot was made.
+    new_bytes: usize,
     snapshots: Snapshots,
     catch_up: CatchUp,
     incarnations: BTreeMap<NodeId, Incarnation>,
@@ -162,7 +161,7 @@ impl Learner {
             tail: VecDeque::new(),
             tail_first: next,
             tail_bytes: 0,
-            since_snapshot: 0,
+            new_bytes: 0,
             snapshots: Snapshots::new(snapshot),
             catch_up: CatchUp::default(),
             incarnations: BTreeMap::new(),
@@ -249,16 +248,16 @@ impl Learner {
         let before = self.next();
         while let Some((slot, batch)) = self.votes.take() {
             self.tail_bytes += batch.len();
-            self.since_snapshot += batch.len();
+            self.new_bytes += batch.len();
             self.tail.push_back(batch.clone());
             out.push(Output::Execute { slot, batch });
         }
         if self.next() > before {
             self.catch_up.progress(now);
             let last = self.next().prev();
-            if self.snapshots.is_due(last, self.since_snapshot, &self.config) {
+            if self.snapshots.is_due(last, self.new_bytes, &self.config) {
                 self.snapshots.making = true;
-                self.since_snapshot = 0;
+                self.new_bytes = 0;
                 out.push(Output::TakeSnapshot { slot: last });
                 #[cfg(feature = "planted")]
                 if self.config.mutation == Some(paxos_types::Mutation::TrimTooFar) {

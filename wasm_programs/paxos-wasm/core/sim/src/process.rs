@@ -28,9 +28,7 @@ pub struct Settings {
     pub snapshot_every: u64,
     /// Bytes of batches between snapshots.
     pub snapshot_bytes: usize,
-    /// Slots that an acceptor remembers.
-    pub log_slots: usize,
-    /// Bytes of batches that an acceptor remembers.
+    /// Bytes that an acceptor's log may hold.
     pub log_bytes: usize,
     /// Slots that may be open.
     pub window: usize,
@@ -127,7 +125,6 @@ impl Process {
                 let config = acceptor::Config {
                     heartbeat: settings.heartbeat,
                     register_every: settings.retransmit,
-                    log_slots: settings.log_slots,
                     log_bytes: settings.log_bytes,
                     chunk: settings.chunk,
                     #[cfg(feature = "planted")]

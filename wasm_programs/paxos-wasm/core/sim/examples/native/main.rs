@@ -75,7 +75,6 @@ fn settings(nodes: u16) -> Settings {
         retransmit: 500 * ms,
         snapshot_every: 20_000,
         snapshot_bytes: 64 << 20,
-        log_slots: 1 << 20,
         log_bytes: 1 << 30,
         window: 64,
         max_commands: 1024,
