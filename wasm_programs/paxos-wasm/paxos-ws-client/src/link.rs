@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_millis(500);
 /// How long a write may wait for a node that does not read.
 const WRITE: Duration = Duration::from_secs(5);
 /// The pause after a round in which no node helped, at first and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
 
 /// What the cluster has sent.
 #[derive(Debug, PartialEq, Eq)]

@@ -220,7 +220,7 @@ fn hand_on(
         ),
         "failure-detector" => functions!(there,
             "configure": (failure_detector::Config, u64) -> Result<(), Fault>;
-            "step": (u64, Vec<u16>) -> failure_detector::Outputs;
+            "step": (u64, Vec<failure_detector::Sign>) -> failure_detector::Outputs;
         ),
         "leader-detector" => functions!(there,
             "configure": (leader_detector::Config) -> Result<(), Fault>;

@@ -1,7 +1,7 @@
 //! The acceptor's loop.
 
 use crate::links::{INTAKE, Links, earlier, network_figures, open_storage};
-use crate::ports::{AcceptorCore, Host, Network, Outcome, Storage, acceptor};
+use crate::ports::{AcceptorCore, Host, Level, Network, Outcome, Storage, acceptor};
 use paxos_bindings::fault;
 use paxos_bindings::wit::agent_types::{Letter, Turned};
 use paxos_bindings::wit::core_types::Sending;
@@ -26,6 +26,8 @@ pub struct AcceptorAgent<P> {
     quiet: bool,
     /// How long it takes to be quiet.
     pause: u64,
+    /// The core's log of accepted values has no room.
+    full: bool,
 }
 
 impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
@@ -46,7 +48,17 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
         let links = Links::start(&mut ports, settings, Role::Acceptor, opened.incarnation)?;
         let appended = opened.next - 1;
         let pause = settings.timeouts.heartbeat;
-        Ok(AcceptorAgent { ports, links, appended, durable: appended, told: 0, wrote: 0, quiet: true, pause })
+        Ok(AcceptorAgent {
+            ports,
+            links,
+            appended,
+            durable: appended,
+            told: 0,
+            wrote: 0,
+            quiet: true,
+            pause,
+            full: false,
+        })
     }
 
     /// One turn: messages in, one step, records out, answers out.
@@ -61,6 +73,7 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
             self.told = self.durable;
             let outputs = self.ports.step(now, &inputs)?;
             deadline = outputs.deadline;
+            self.note_full(outputs.full);
             sends.extend(outputs.send);
             if let Some(why) = outputs.stop {
                 return Err(fault(FaultKind::Refused, why));
@@ -93,6 +106,23 @@ impl<P: AcceptorCore + Host + Network + Storage> AcceptorAgent<P> {
             more: more || self.told != self.durable,
             local,
         })
+    }
+
+    fn note_full(&mut self, full: bool) {
+        if full == self.full {
+            return;
+        }
+        self.full = full;
+        if full {
+            let (slots, mib) = (LOG_SLOTS, LOG_BYTES >> 20);
+            let text = format!(
+                "the log of accepted values is full ({slots} slots or {mib} MiB fit): nothing is accepted here before this node's learner \
+                 has saved a snapshot"
+            );
+            self.ports.log(Level::Warn, &text);
+        } else {
+            self.ports.log(Level::Info, "the log of accepted values has room again");
+        }
     }
 
     /// Asks the storage how far it is, if it may be further.

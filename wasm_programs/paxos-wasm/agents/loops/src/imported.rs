@@ -175,7 +175,7 @@ impl Detectors for Imported {
     fn configure_failures(&mut self, config: &failure_detector::Config, now: u64) -> Outcome<()> {
         call::failure_detector::configure(config, now)
     }
-    fn step_failures(&mut self, now: u64, heard: &[u16]) -> failure_detector::Outputs {
+    fn step_failures(&mut self, now: u64, heard: &[failure_detector::Sign]) -> failure_detector::Outputs {
         call::failure_detector::step(now, heard)
     }
     fn configure_leader(&mut self, config: &leader_detector::Config) -> Outcome<()> {

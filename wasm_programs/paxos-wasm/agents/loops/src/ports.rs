@@ -142,7 +142,7 @@ pub trait Detectors {
     /// See `failure-detector.configure`.
     fn configure_failures(&mut self, config: &failure_detector::Config, now: types::Instant) -> Outcome<()>;
     /// See `failure-detector.step`.
-    fn step_failures(&mut self, now: types::Instant, heard: &[u16]) -> failure_detector::Outputs;
+    fn step_failures(&mut self, now: types::Instant, heard: &[failure_detector::Sign]) -> failure_detector::Outputs;
     /// See `leader-detector.configure`.
     fn configure_leader(&mut self, config: &leader_detector::Config) -> Outcome<()>;
     /// See `leader-detector.step`.

@@ -50,6 +50,8 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             pending_bytes: settings.limits.queue_bytes.into(),
             heartbeat: timeouts.heartbeat,
             silent: timeouts.suspect,
+            suspect: timeouts.suspect,
+            life: settings.seed,
             phase: timeouts.phase,
             retransmit: timeouts.retransmit,
         };
@@ -70,7 +72,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             durable: appended,
             told: 0,
             accepting: true,
-            leadership: proposer::Leadership { leader: None, follows: None },
+            leadership: proposer::Leadership { leader: None, follows: None, majority: false },
             untold: None,
             suspicion: Some(now),
             fit: false,
@@ -151,7 +153,13 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
     fn detect(&mut self, now: u64, mail: &[Mail]) -> Option<proposer::Leadership> {
         let own = self.node;
         let peers = mail.iter().filter(|mail| mail.sender.role == Role::Proposer && mail.sender.node != own);
-        let mut heard: Vec<u16> = peers.clone().map(|mail| mail.sender.node).collect();
+        let beats = peers.flat_map(|mail| mail.messages.iter().map(|message| (mail.sender.node, message)));
+        let beats = beats.filter_map(|(node, message)| match message {
+            Message::Heartbeat(beat) => Some((node, beat)),
+            _ => None,
+        });
+        let mut heard: Vec<failure_detector::Sign> =
+            beats.clone().map(|(node, beat)| failure_detector::Sign { node, life: beat.life }).collect();
         heard.dedup();
         let mut inputs: Vec<leader_detector::Input> = Vec::new();
         if !heard.is_empty() || self.suspicion.is_some_and(|then| then <= now) {
@@ -170,15 +178,13 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
                 });
             }
         }
-        for (node, message) in peers.flat_map(|mail| mail.messages.iter().map(|message| (mail.sender.node, message))) {
-            if let Message::Heartbeat(beat) = message {
-                inputs.push(leader_detector::Input::Claim(leader_detector::Claim {
-                    node,
-                    leading: beat.leading,
-                    follows: beat.follows,
-                    fit: beat.fit,
-                }));
-            }
+        for (node, beat) in beats {
+            inputs.push(leader_detector::Input::Claim(leader_detector::Claim {
+                node,
+                leading: beat.leading,
+                follows: beat.follows,
+                fit: beat.fit,
+            }));
         }
         self.name(&inputs)
     }
@@ -202,7 +208,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             return None;
         }
         let found = self.ports.step_leader(inputs);
-        let found = proposer::Leadership { leader: found.leader, follows: found.follows };
+        let found = proposer::Leadership { leader: found.leader, follows: found.follows, majority: found.majority };
         if found == self.leadership {
             return None;
         }

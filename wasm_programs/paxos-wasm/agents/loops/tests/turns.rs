@@ -242,21 +242,21 @@ fn a_proposer_reads_clients_only_while_commands_are_wanted() {
 fn what_the_detectors_name_reaches_the_core_once_and_what_the_core_claims_reaches_them() {
     let fake = Fake::default();
     let mut agent = ProposerAgent::start(fake.clone(), &settings(&[Role::Proposer]), 0).expect("it starts");
-    let beat = Message::Heartbeat(Heartbeat { leading: Some(BALLOT), follows: None, fit: true, applied: 3 });
-    let named = leader_detector::Outputs { leader: Some(2), follows: None };
+    let beat = Message::Heartbeat(Heartbeat { leading: Some(BALLOT), follows: None, fit: true, applied: 3, life: 8 });
+    let named = leader_detector::Outputs { leader: Some(2), follows: None, majority: true };
     let mut claims = no_proposer_outputs();
     claims.claim = Some(proposer::OwnClaim { leading: None, fit: true });
     {
         let mut outside = fake.0.borrow_mut();
         outside.inbox = vec![(endpoint(2, Role::Proposer), vec![beat]), (endpoint(1, Role::Learner), vec![trimmed(1)])];
         // Asked by the heartbeat, by the claim of the step, and by nothing after that.
-        outside.leaders.extend([named, leader_detector::Outputs { leader: Some(1), follows: None }]);
+        outside.leaders.extend([named, leader_detector::Outputs { leader: Some(1), follows: None, majority: true }]);
         outside.proposer.push_back(claims);
     }
     fake.calls();
     let turned = agent.turn(1, Vec::new()).expect("a turn");
     let calls = fake.calls();
-    assert!(calls.contains(&"heard [2]".to_string()), "{calls:?}");
+    assert!(calls.contains(&"heard [(2, 8)]".to_string()), "{calls:?}");
     assert_eq!(calls.iter().filter(|call| call.starts_with("leader?")).count(), 2);
     let outside = fake.0.borrow();
     let leaders: Vec<_> =

@@ -117,6 +117,8 @@ pub struct Acceptor {
     appended: u64,
     answers: Answers,
     next_heartbeat: Instant,
+    /// The last value that came found no room.
+    full: bool,
     stopped: bool,
 }
 
@@ -130,6 +132,7 @@ impl Acceptor {
             appended: 0,
             answers: Answers::default(),
             next_heartbeat: Instant::default(),
+            full: false,
             stopped: false,
             config,
         };
@@ -194,6 +197,11 @@ impl Acceptor {
         self.registration.complete()
     }
 
+    /// Whether the last value that came found no room: the own learner has to save a snapshot before further ones are accepted.
+    pub fn full(&self) -> bool {
+        self.full
+    }
+
     /// The number of records appended so far, and how many of them are durable.
     pub fn positions(&self) -> (u64, u64) {
         (self.appended, self.answers.durable_position())
@@ -213,6 +221,7 @@ impl Acceptor {
                 follows: None,
                 fit: self.registered(),
                 applied: self.log.first().prev(),
+                life: 0,
             };
             let to = Target::One(Endpoint::new(self.config.node, Role::Proposer));
             out.push(Output::Send { to, message });
@@ -305,7 +314,11 @@ impl Acceptor {
             self.answers.hold(self.appended, Held::Send { to: Target::One(from), message });
             return;
         }
-        if slot < self.log.first() || !self.log.has_room(slot, batch.len(), &self.config) {
+        if slot < self.log.first() {
+            return;
+        }
+        self.full = !self.log.has_room(slot, batch.len(), &self.config);
+        if self.full {
             return;
         }
         self.promised = ballot;
@@ -347,6 +360,7 @@ impl Acceptor {
             return;
         }
         self.log.trim(upto.next());
+        self.full = false;
         let record = Record::Checkpoint {
             promised: self.promised,
             first: self.log.first(),

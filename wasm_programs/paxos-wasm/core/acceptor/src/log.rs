@@ -54,7 +54,10 @@ impl Log {
 
     /// Whether a value of `len` bytes may be put into `slot`.
     pub(crate) fn has_room(&self, slot: Slot, len: usize, config: &Config) -> bool {
-        self.offset(slot).is_some_and(|o| o < config.log_slots) && self.bytes.saturating_add(len) <= config.log_bytes
+        let Some(offset) = self.offset(slot).filter(|o| *o < config.log_slots) else { return false };
+        // What it replaces goes: a full log still takes the same value under a higher ballot.
+        let old = self.entries.get(offset).and_then(|e| e.as_ref()).map_or(0, |e| e.batch.len());
+        (self.bytes - old).saturating_add(len) <= config.log_bytes
     }
 
     /// Puts a value into a slot that [`Log::has_room`].

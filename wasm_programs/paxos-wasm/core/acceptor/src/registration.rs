@@ -91,7 +91,7 @@ impl Registration {
         (incarnation == self.own && self.state != State::Complete).then(|| {
             format!(
                 "node {node} knows this node with storage {known}, and it came back with the new storage {incarnation}: what it promised \
-                 is lost, so it must not vote; restore its data directory, or replace the node by one with a new id"
+                 is lost, so it must not take part; the others go on without it; put its data directory back as it was last"
             )
         })
     }

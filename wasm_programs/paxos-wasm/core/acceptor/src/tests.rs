@@ -284,6 +284,24 @@ fn a_round_that_could_never_be_surpassed_is_not_promised() {
 }
 
 #[test]
+fn a_full_log_says_so_and_has_room_for_what_it_replaces() {
+    let (mut a, mut disk) = registered();
+    a.config.log_bytes = 10;
+    step(&mut a, &mut disk, accept(1, 1, b"123456"));
+    assert!(!a.full());
+    step(&mut a, &mut disk, accept(1, 2, b"12345"));
+    assert_eq!((a.full(), a.end()), (true, Slot(2)));
+    step(&mut a, &mut disk, accept(2, 1, b"1234567890"));
+    assert_eq!((a.full(), a.accepted(Slot(1)).map(|v| v.0)), (false, Some(ballot(2))));
+    step(&mut a, &mut disk, accept(2, 2, b"1"));
+    assert!(a.full());
+    step(&mut a, &mut disk, from(Endpoint::new(NodeId(1), Role::Learner), Message::Trim { upto: Slot(1) }));
+    assert!(!a.full());
+    step(&mut a, &mut disk, accept(2, 2, b"1"));
+    assert_eq!(a.accepted(Slot(2)).map(|v| v.0), Some(ballot(2)));
+}
+
+#[test]
 fn a_slot_far_ahead_costs_nothing() {
     let (mut a, mut disk) = registered();
     assert_eq!(step(&mut a, &mut disk, accept(1, u64::MAX, b"x")), vec![]);

@@ -4,8 +4,10 @@
 //! # Invariants
 //! * **Completeness.** Who is silent for good is suspected after its time-out, which is at most [`Config::longest`], and stays so.
 //! * **Eventual accuracy.** Each wrong suspicion makes that node's time-out longer by [`Config::grow`]. If there is a bound on the time
-//!   between two signs of life, each live node is suspected wrongly a finite number of times only (as long as the bound is below
+//!   between two signs of life, each life of a node is suspected wrongly a finite number of times only (as long as the bound is below
 //!   `longest`).
+//! * **Deaths teach no patience.** A node that is heard again in another life was dead: the suspicion was right, and its time-out is the
+//!   first one again. So the hundredth death is found out as fast as the first.
 //! * Nobody is suspected in the first time-out after the start: silence before means nothing.
 //! * A clock that jumps forward lets everybody be suspected at once, which costs a leadership and no safety; one that jumps back delays.
 #![forbid(unsafe_code)]
@@ -37,7 +39,12 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// Something came from that node.
-    Heard(NodeId),
+    Heard {
+        /// The node.
+        node: NodeId,
+        /// The number that it drew when it was started.
+        life: u64,
+    },
     /// Time has passed.
     Tick,
 }
@@ -54,6 +61,8 @@ pub enum Output {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Peer {
     heard: Instant,
+    /// The life in which it was heard last.
+    life: Option<u64>,
     timeout: u64,
     suspected: bool,
 }
@@ -68,7 +77,7 @@ pub struct FailureDetector {
 impl FailureDetector {
     /// A detector that begins to watch now.
     pub fn new(config: Config, now: Instant) -> Self {
-        let peer = Peer { heard: now, timeout: config.suspect, suspected: false };
+        let peer = Peer { heard: now, life: None, timeout: config.suspect, suspected: false };
         let peers = config.peers.iter().map(|node| (*node, peer.clone())).collect();
         FailureDetector { config, peers }
     }
@@ -76,12 +85,20 @@ impl FailureDetector {
     /// Takes one input and appends what it found out to `out`.
     pub fn step(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::Heard(node) => {
+            Input::Heard { node, life } => {
                 let Some(peer) = self.peers.get_mut(&node) else { return };
                 peer.heard = peer.heard.max(now);
+                match peer.life.replace(life) {
+                    Some(before) if before == life => {
+                        if peer.suspected {
+                            peer.timeout = peer.timeout.saturating_add(self.config.grow).min(self.config.longest);
+                        }
+                    }
+                    // Another life, or the first that is heard of: who was suspected was not there.
+                    _ => peer.timeout = self.config.suspect,
+                }
                 if peer.suspected {
                     peer.suspected = false;
-                    peer.timeout = peer.timeout.saturating_add(self.config.grow).min(self.config.longest);
                     out.push(Output::Restore(node));
                 }
             }
@@ -126,27 +143,55 @@ mod tests {
         out
     }
 
+    fn heard(node: NodeId, life: u64) -> Input {
+        Input::Heard { node, life }
+    }
+
     #[test]
     fn silence_is_suspected_and_a_sign_of_life_restores_with_more_patience() {
         let mut d = FailureDetector::new(Config::new(vec![A, B], 100), Instant(1000));
+        assert_eq!(step(&mut d, 1000, heard(A, 1)), vec![]);
         assert_eq!(d.deadline(), Some(Instant(1100)));
         assert_eq!(step(&mut d, 1099, Input::Tick), vec![]);
-        assert_eq!(step(&mut d, 1090, Input::Heard(B)), vec![]);
+        assert_eq!(step(&mut d, 1090, heard(B, 1)), vec![]);
         assert_eq!(step(&mut d, 1100, Input::Tick), vec![Output::Suspect(A)]);
         assert_eq!(step(&mut d, 1101, Input::Tick), vec![], "once");
         assert_eq!(d.deadline(), Some(Instant(1190)));
-        assert_eq!(step(&mut d, 1110, Input::Heard(A)), vec![Output::Restore(A)]);
+        assert_eq!(step(&mut d, 1110, heard(A, 1)), vec![Output::Restore(A)]);
         assert_eq!(d.timeout_of(A), Some(125));
         assert_eq!(step(&mut d, 1234, Input::Tick), vec![Output::Suspect(B)]);
         assert_eq!(step(&mut d, 1235, Input::Tick), vec![Output::Suspect(A)]);
     }
 
     #[test]
+    fn deaths_teach_no_patience() {
+        let mut d = FailureDetector::new(Config::new(vec![A], 100), Instant(0));
+        // Not there at first: that was no mistake either.
+        assert_eq!(step(&mut d, 100, Input::Tick), vec![Output::Suspect(A)]);
+        let mut now = 150;
+        for life in 0..100 {
+            assert_eq!(step(&mut d, now, heard(A, life)), vec![Output::Restore(A)]);
+            assert_eq!(step(&mut d, now + 99, Input::Tick), vec![], "life {life}");
+            assert_eq!(step(&mut d, now + 100, Input::Tick), vec![Output::Suspect(A)], "life {life}");
+            now += 1000;
+        }
+        // In one life they do, until the next.
+        for patience in [100, 125, 150] {
+            step(&mut d, now, heard(A, 100));
+            assert_eq!(d.timeout_of(A), Some(patience));
+            now += 1000;
+            step(&mut d, now, Input::Tick);
+        }
+        step(&mut d, now, heard(A, 101));
+        assert_eq!(d.timeout_of(A), Some(100));
+    }
+
+    #[test]
     fn a_clock_that_goes_back_and_strangers_change_nothing() {
         let mut d = FailureDetector::new(Config::new(vec![A], 100), Instant(1000));
         assert_eq!(step(&mut d, 10, Input::Tick), vec![]);
-        assert_eq!(step(&mut d, 10, Input::Heard(B)), vec![]);
-        assert_eq!(step(&mut d, 10, Input::Heard(A)), vec![]);
+        assert_eq!(step(&mut d, 10, heard(B, 1)), vec![]);
+        assert_eq!(step(&mut d, 10, heard(A, 1)), vec![]);
         assert_eq!(step(&mut d, 1100, Input::Tick), vec![Output::Suspect(A)]);
     }
 
@@ -164,7 +209,7 @@ mod tests {
                     wrong += 1;
                     prop_assert!(gap >= 100);
                 }
-                step(&mut d, now, Input::Heard(A));
+                step(&mut d, now, heard(A, 1));
                 prop_assert!(!d.suspects(A));
             }
             prop_assert!(wrong <= (700 - 100) / 25 + 1, "{wrong}");

@@ -126,6 +126,13 @@ impl LeaderDetector {
         self.peers.values().filter(|p| !p.suspected && p.fit).filter_map(|p| p.leading).max()
     }
 
+    /// Whether a majority of nodes, the own one included, was heard and is not suspected. A node that is heard and hears nobody would be
+    /// kept as the leader by all and lead nowhere.
+    pub fn majority(&self) -> bool {
+        let heard = |node: NodeId, p: &Peer| node == self.config.node || (p.known && !p.suspected);
+        self.peers.iter().filter(|(node, p)| heard(**node, p)).count() > self.peers.len() / 2
+    }
+
     fn update(&mut self, node: NodeId, change: impl FnOnce(&mut Peer)) {
         if let Some(peer) = self.peers.get_mut(&node) {
             change(peer);
@@ -205,6 +212,23 @@ mod tests {
         assert_eq!(step(&mut d, Input::Restore(NodeId(1))), Some(NodeId(1)), "it still claimed to lead");
         let unfit = Input::Heartbeat { node: NodeId(1), leading: None, follows: None, fit: false };
         assert_eq!(step(&mut d, unfit), Some(NodeId(2)));
+    }
+
+    /// Patience is the failure detector's: a stall that it has learned to bear leaves the leader fit.
+    #[test]
+    fn a_majority_is_heard_as_long_as_enough_are_not_suspected() {
+        let mut d = detector(3);
+        assert!(!d.majority(), "silence before the first word means nothing, and proves nothing");
+        step(&mut d, beat(2, None));
+        assert!(d.majority());
+        step(&mut d, Input::Suspect(NodeId(1)));
+        assert!(d.majority());
+        step(&mut d, Input::Suspect(NodeId(2)));
+        assert!(!d.majority());
+        step(&mut d, Input::Restore(NodeId(1)));
+        assert!(d.majority());
+        let alone = LeaderDetector::new(Config { node: NodeId(1), nodes: nodes(1) });
+        assert!(alone.majority());
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Config {
     pub nodes: Vec<NodeId>,
     /// A snapshot is made after this many slots.
     pub snapshot_every: u64,
+    /// A snapshot is also made after this many bytes of batches (or as many as the last one has, if that is more). Well below what an
+    /// acceptor's log may hold.
+    pub snapshot_bytes: usize,
     /// Bytes of batches that are kept for others beyond those after the last snapshot.
     pub tail_bytes: usize,
     /// Nanoseconds between heartbeats.
@@ -54,6 +57,7 @@ impl Config {
             node,
             nodes,
             snapshot_every: 10_000,
+            snapshot_bytes: 64 * 1024 * 1024,
             tail_bytes: 32 * 1024 * 1024,
             heartbeat: 100_000_000,
             retransmit: 200_000_000,
@@ -136,6 +140,8 @@ pub struct Learner {
     tail: VecDeque<Bytes>,
     tail_first: Slot,
     tail_bytes: usize,
+    /// Bytes of batches executed since the last snapshot was made.
+    new_bytes: usize,
     snapshots: Snapshots,
     catch_up: CatchUp,
     incarnations: BTreeMap<NodeId, Incarnation>,
@@ -155,6 +161,7 @@ impl Learner {
             tail: VecDeque::new(),
             tail_first: next,
             tail_bytes: 0,
+            new_bytes: 0,
             snapshots: Snapshots::new(snapshot),
             catch_up: CatchUp::default(),
             incarnations: BTreeMap::new(),
@@ -241,14 +248,16 @@ impl Learner {
         let before = self.next();
         while let Some((slot, batch)) = self.votes.take() {
             self.tail_bytes += batch.len();
+            self.new_bytes += batch.len();
             self.tail.push_back(batch.clone());
             out.push(Output::Execute { slot, batch });
         }
         if self.next() > before {
             self.catch_up.progress(now);
             let last = self.next().prev();
-            if self.snapshots.is_due(last, self.config.snapshot_every) {
+            if self.snapshots.is_due(last, self.new_bytes, &self.config) {
                 self.snapshots.making = true;
+                self.new_bytes = 0;
                 out.push(Output::TakeSnapshot { slot: last });
                 #[cfg(feature = "planted")]
                 if self.config.mutation == Some(paxos_types::Mutation::TrimTooFar) {
@@ -321,7 +330,7 @@ impl Learner {
         }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now.plus(self.config.heartbeat);
-            let message = Message::Heartbeat { leading: None, follows: None, fit: true, applied: self.told };
+            let message = Message::Heartbeat { leading: None, follows: None, fit: true, applied: self.told, life: 0 };
             out.push(Output::Send { to: Target::Others(Role::Learner), message: message.clone() });
             let own = Target::One(Endpoint::new(self.config.node, Role::Proposer));
             out.push(Output::Send { to: own, message });

@@ -1,6 +1,6 @@
 //! Snapshots: when one is due, giving parts of it away, and fetching one from another learner.
 
-use crate::{Learner, Output};
+use crate::{Config, Learner, Output};
 use paxos_types::{Bytes, Endpoint, Instant, Message, NodeId, Role, Slot, Target};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -72,8 +72,19 @@ impl Snapshots {
         self.newest.as_ref().map_or(Slot::ZERO, |n| n.slot)
     }
 
-    pub(crate) fn is_due(&self, last: Slot, every: u64) -> bool {
-        !self.making && last.0 - self.slot().0.min(last.0) >= every
+    /// Whether one is to be made after `last`. `bytes`: of the batches since the one before. By bytes as well as by slots, since acceptors
+    /// and learners keep all batches after it in memory.
+    pub(crate) fn is_due(&self, last: Slot, bytes: usize, config: &Config) -> bool {
+        let mut every = config.snapshot_every;
+        if self.newest.is_none() {
+            // Not all nodes at the same slot: each is busy with it for a while.
+            let place = config.nodes.iter().position(|n| *n == config.node).unwrap_or(0) as u64;
+            every -= every / config.nodes.len() as u64 * place;
+        }
+        // A large state is not written over and over for few new bytes; but acceptors' logs are bounded.
+        let large = self.newest.as_ref().map_or(0, |n| n.bytes.len()).min(config.snapshot_bytes.saturating_mul(8));
+        let new = last.0 > self.slot().0;
+        !self.making && new && (last.0 - self.slot().0 >= every || bytes >= config.snapshot_bytes.max(large))
     }
 
     pub(crate) fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, patience: u64) {
@@ -186,6 +197,7 @@ impl Learner {
         self.tail_bytes = 0;
         self.tail_first = slot.next();
         self.snapshots.making = true;
+        self.new_bytes = 0;
         self.catch_up.progress(now);
         self.applied = slot;
         out.push(Output::Install { slot, bytes });

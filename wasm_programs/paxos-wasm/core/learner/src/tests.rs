@@ -99,7 +99,7 @@ fn strangers_other_storages_and_far_slots_count_for_nothing() {
 fn who_is_behind_asks_a_learner_that_knows_and_goes_on_until_it_has_all() {
     let mut l = learner();
     let peer = at(3, Role::Learner);
-    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(5) };
+    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(5), life: 0 };
     assert_eq!(step(&mut l, from(peer, beat)), vec![]);
     let due = l.config.retransmit;
     assert_eq!(l.deadline(), Some(Instant(l.config.heartbeat)));
@@ -163,7 +163,7 @@ fn a_snapshot_is_durable_before_anything_is_forgotten_and_carries_a_late_one() {
     // Another one, which has missed everything, gets it in parts. Node 1 is its peer.
     let mut late = Learner::new(Config { node: NodeId(2), ..config }, None);
     let peer = at(1, Role::Learner);
-    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(2) };
+    let beat = Message::Heartbeat { leading: None, follows: None, fit: true, applied: Slot(2), life: 0 };
     step(&mut late, from(peer, beat));
     let mut now = late.config.retransmit;
     let mut to_first: Vec<Message> = messages(step_at(&mut late, now, Input::Tick));
@@ -189,6 +189,55 @@ fn messages(out: Vec<Output>) -> Vec<Message> {
             _ => None,
         })
         .collect()
+}
+
+/// Acceptors remember all since the last snapshot, so large batches make one due as well as many do; also those that a restarted learner
+/// hears of again.
+#[test]
+fn a_snapshot_is_due_after_bytes_as_well() {
+    let config = Config { snapshot_bytes: 10, ..Config::new(NodeId(1), nodes()) };
+    let taken = |l: &mut Learner, slot| {
+        step(l, voted(2, 1, slot, 1, &[]));
+        let out = step(l, voted(1, 1, slot, 1, &[b"12345"]));
+        out.contains(&Output::TakeSnapshot { slot: Slot(slot) })
+    };
+    let saved = |slot, len| Input::SnapshotSaved { slot: Slot(slot), bytes: Bytes::from(vec![7; len]) };
+    let mut l = Learner::new(config.clone(), None);
+    assert_eq!([1, 2, 3].map(|slot| taken(&mut l, slot)), [false, true, false]);
+    step(&mut l, saved(2, 20));
+    assert_eq!(
+        [4, 5, 6].map(|slot| taken(&mut l, slot)),
+        [false, false, true],
+        "20 bytes, as many as the last one has"
+    );
+    step(&mut l, saved(6, 1000));
+    assert_eq!((7..=22).position(|slot| taken(&mut l, slot)), Some(15), "80 bytes, but not 1000");
+    // What comes again after a restart counts.
+    let mut l = Learner::new(config, Some((Slot(6), Bytes::from_static(b"state"))));
+    assert_eq!([7, 8].map(|slot| taken(&mut l, slot)), [false, true]);
+}
+
+#[test]
+fn a_snapshot_is_due_by_bytes_too_and_not_at_the_same_slot_everywhere() {
+    let config = Config { snapshot_bytes: 3, ..Config::new(NodeId(1), nodes()) };
+    let mut l = Learner::new(config, None);
+    let mut both = |first, batches: &[&'static [u8]]| {
+        step(&mut l, voted(1, 1, first, batches.len() as u32, batches));
+        step(&mut l, voted(2, 1, first, batches.len() as u32, &[])).pop()
+    };
+    assert_eq!(both(1, &[b"ab"]), Some(execute(1, b"ab")));
+    assert_eq!(both(2, &[b"c"]), Some(Output::TakeSnapshot { slot: Slot(2) }));
+    assert_eq!(both(3, &[b"defg"]), Some(execute(3, b"defg")), "one at a time");
+    for (node, first) in [(1, 9), (2, 6), (3, 3)] {
+        let config = Config { snapshot_every: 9, ..Config::new(NodeId(node), nodes()) };
+        let mut l = Learner::new(config, None);
+        let due = (1..=9u64).find(|slot| {
+            step(&mut l, voted(1, 1, *slot, 1, &[b""]));
+            let out = step(&mut l, voted(2, 1, *slot, 1, &[]));
+            out.iter().any(|o| matches!(o, Output::TakeSnapshot { .. }))
+        });
+        assert_eq!(due, Some(first));
+    }
 }
 
 #[test]

@@ -44,6 +44,11 @@ impl Window {
         self.open.iter().take(RESEND).map(|o| o.sent).min()
     }
 
+    /// The first slot that is not known to be executed.
+    pub(crate) fn first(&self) -> Slot {
+        self.first
+    }
+
     fn next(&self) -> Slot {
         self.first.plus(self.open.len() as u64)
     }

@@ -33,6 +33,9 @@ use replies::InFlight;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// Windows by which a node may lag behind others and still be fit to lead.
+const FAR: u64 = 4;
+
 /// How a proposer is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
@@ -56,8 +59,13 @@ pub struct Config {
     pub pending_bytes: usize,
     /// Nanoseconds between heartbeats.
     pub heartbeat: u64,
-    /// Nanoseconds of silence of the own acceptor or learner, or of a majority of nodes, after which this node is not fit to lead.
+    /// Nanoseconds of silence of the own acceptor or learner after which this node is not fit to lead.
     pub silent: u64,
+    /// Nanoseconds of silence after which this node vouches for a leader no longer, whatever patience its failure detector has learned:
+    /// else everybody would wait for the most patient one.
+    pub suspect: u64,
+    /// A random number, another one at each start.
+    pub life: u64,
     /// Nanoseconds between two attempts to become the leader.
     pub phase: u64,
     /// Nanoseconds after which an unanswered prepare or accept is sent again.
@@ -83,6 +91,8 @@ impl Config {
             pending_bytes: 16 * 1024 * 1024,
             heartbeat: 100_000_000,
             silent: 500_000_000,
+            suspect: 500_000_000,
+            life: 0,
             phase: 500_000_000,
             retransmit: 200_000_000,
             #[cfg(feature = "planted")]
@@ -120,6 +130,8 @@ pub enum Input {
         leader: Option<NodeId>,
         /// The leadership whose holder is heard here.
         follows: Option<Ballot>,
+        /// Whether a majority of nodes is heard, as far as the failure detector's patience goes.
+        majority: bool,
     },
     /// Everything up to this position of the storage will survive a crash.
     Durable {
@@ -197,6 +209,14 @@ enum Phase {
     Leading(Window),
 }
 
+/// What another node's proposer said last, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    heard: Instant,
+    fit: bool,
+    applied: Slot,
+}
+
 /// The proposer of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposer {
@@ -210,9 +230,11 @@ pub struct Proposer {
     durable: u64,
     leader: Option<NodeId>,
     follows: Option<Ballot>,
+    /// Whether a majority of nodes, this one included, is heard.
+    majority: bool,
     /// The last slot the own learner has executed; `None` before it has said so.
     executed: Option<Slot>,
-    /// The own learner has lost what it had executed up to there, and must have it again by then.
+    /// The own learner has lost, or lacks, what is chosen up to there, and must have come further by then.
     lost: Option<(Slot, Instant)>,
     queue: Queue,
     /// Requests are being handed in, and more may follow before [`Input::Flush`].
@@ -220,8 +242,8 @@ pub struct Proposer {
     in_flight: InFlight,
     acceptor_heard: Option<Instant>,
     learner_heard: Option<Instant>,
-    /// When the proposers of other nodes were heard last.
-    peers_heard: BTreeMap<NodeId, Instant>,
+    /// What the proposers of other nodes said last.
+    peers: BTreeMap<NodeId, Peer>,
     told: Option<(Option<Ballot>, bool)>,
     next_heartbeat: Instant,
     attempts: u64,
@@ -248,6 +270,7 @@ impl Proposer {
             durable: appended,
             leader: None,
             follows: None,
+            majority: false,
             executed: None,
             lost: None,
             queue: Queue::default(),
@@ -255,7 +278,7 @@ impl Proposer {
             in_flight: InFlight::default(),
             acceptor_heard: None,
             learner_heard: None,
-            peers_heard: BTreeMap::new(),
+            peers: BTreeMap::new(),
             told: None,
             next_heartbeat: Instant::default(),
             attempts: 0,
@@ -268,8 +291,9 @@ impl Proposer {
             Input::Submit { connection, commands } => self.submit(now, connection, &commands, out),
             Input::Flush => self.collecting = false,
             Input::Message { from, message } => self.message(now, from, message, out),
-            Input::Leader { leader, follows } => {
+            Input::Leader { leader, follows, majority } => {
                 self.follows = follows;
+                self.majority = majority;
                 if leader != self.leader {
                     self.leader = leader;
                     if leader == Some(self.config.node) {
@@ -303,7 +327,7 @@ impl Proposer {
                 [resend, delay.map(|since| since.plus(self.config.max_delay)), lost].into_iter().flatten().min()
             }
         };
-        let unfit = self.hears_since().filter(|_| self.told.is_some_and(|t| t.1)).map(|at| at.plus(self.config.silent));
+        let unfit = self.own_heard().filter(|_| self.told.is_some_and(|t| t.1)).map(|at| at.plus(self.config.silent));
         [phase, unfit, Some(self.next_heartbeat)].into_iter().flatten().min()
     }
 
@@ -394,8 +418,11 @@ impl Proposer {
 
     fn message(&mut self, now: Instant, from: Endpoint, message: Message, out: &mut Vec<Output>) {
         let own = from.node == self.config.node;
-        if from.role == Role::Proposer && !own && self.config.nodes.contains(&from.node) {
-            self.peers_heard.insert(from.node, now);
+        if let (Role::Proposer, Message::Heartbeat { fit, applied, .. }) = (from.role, &message)
+            && !own
+            && self.config.nodes.contains(&from.node)
+        {
+            self.peers.insert(from.node, Peer { heard: now, fit: *fit, applied: *applied });
         }
         match (from.role, message) {
             (Role::Acceptor, Message::Promise { ballot, from: slot, first, accepted, more, .. }) => {
@@ -429,6 +456,12 @@ impl Proposer {
             let until = now.plus(self.config.phase);
             self.lost = Some(self.lost.map_or((before, until), |(slot, at)| (slot.max(before), at)));
         }
+        if upto > before
+            && let Some((_, until)) = &mut self.lost
+        {
+            // It is being told: long catching up is not to be disturbed.
+            *until = now.plus(self.config.phase);
+        }
         if self.lost.is_some_and(|(slot, _)| upto >= slot) {
             self.lost = None;
         }
@@ -455,20 +488,34 @@ impl Proposer {
         }
     }
 
-    /// Since when this node hears all that it needs to lead: its acceptor, its learner, and a majority of nodes, itself included (one
-    /// that is heard and does not hear would be kept by all and lead nowhere).
-    fn hears_since(&self) -> Option<Instant> {
-        let mut peers: Vec<Instant> = self.peers_heard.values().copied().collect();
-        peers.sort_unstable_by(|a, b| b.cmp(a));
-        let own = self.acceptor_heard?.min(self.learner_heard?);
-        match self.config.majority() - 1 {
-            0 => Some(own),
-            others => peers.get(others - 1).map(|at| own.min(*at)),
-        }
+    /// When the own acceptor and learner were both heard last.
+    fn own_heard(&self) -> Option<Instant> {
+        Some(self.acceptor_heard?.min(self.learner_heard?))
     }
 
+    /// Whether this node hears all that it needs to lead: a majority of nodes, its own acceptor and its own learner; and is not the wrong
+    /// one to do so.
     fn fit(&self, now: Instant) -> bool {
-        self.hears_since().is_some_and(|at| now.since(at) < self.config.silent)
+        let hears = self.majority && self.own_heard().is_some_and(|at| now.since(at) < self.config.silent);
+        hears && !self.far_behind(now)
+    }
+
+    /// Whether another node was heard of late.
+    fn heard_of_late(&self, now: Instant, peer: &Peer) -> bool {
+        now.since(peer.heard) < self.config.suspect
+    }
+
+    /// The leadership whose holder was heard of late.
+    fn vouched_for(&self, now: Instant) -> Option<Ballot> {
+        self.follows.filter(|ballot| self.peers.get(&ballot.node).is_some_and(|peer| self.heard_of_late(now, peer)))
+    }
+
+    /// Whether somebody who could lead has executed much more: clients would wait until this node has it all. Who lags behind nodes that
+    /// could not lead either may lead. Being fit (again) takes being closer than staying fit does, so it does not flicker.
+    fn far_behind(&self, now: Instant) -> bool {
+        let windows = if self.told.is_some_and(|(_, fit)| fit) { FAR } else { FAR / 2 };
+        let enough = self.executed().plus(windows.saturating_mul(self.config.window as u64));
+        self.peers.values().any(|peer| peer.fit && peer.applied > enough && self.heard_of_late(now, peer))
     }
 
     fn tell_own(&mut self, now: Instant, out: &mut Vec<Output>) {
@@ -482,9 +529,10 @@ impl Proposer {
             self.next_heartbeat = now.plus(self.config.heartbeat);
             let message = Message::Heartbeat {
                 leading: own.0,
-                follows: own.0.or(self.follows),
+                follows: own.0.or(self.vouched_for(now)),
                 fit: own.1,
                 applied: self.executed(),
+                life: self.config.life,
             };
             out.push(Output::Send { to: Target::Others(Role::Proposer), message });
         }

@@ -101,7 +101,7 @@ impl Proposer {
             out.push(Output::Truncate { before: position });
         }
         if self.skips_phase_1() {
-            return self.lead(Window::new(ballot, from, BTreeMap::new()));
+            return self.lead(now, Window::new(ballot, from, BTreeMap::new()));
         }
         self.phase = Phase::Preparing(Preparing {
             ballot,
@@ -196,16 +196,21 @@ impl Proposer {
         } else if preparing.promises.values().filter(|p| p.is_none()).count() >= majority {
             let floor = preparing.floor;
             let mut values = std::mem::take(&mut preparing.values);
-            // What is below the floor is chosen; the own learner gets it from others.
+            // What is below the floor is chosen; the own learner gets it from others, if they live.
             let values = values.split_off(&floor);
             self.attempts = 0;
-            self.lead(Window::new(ballot, floor, values));
+            self.lead(now, Window::new(ballot, floor, values));
         }
     }
 
-    fn lead(&mut self, mut window: Window) {
+    fn lead(&mut self, now: Instant, mut window: Window) {
         // The own learner may have come further meanwhile.
         window.executed(self.executed());
+        // Or it lacks slots that are chosen. The only node that knows what they hold may die before it has told: then another phase 1
+        // finds them at acceptors that have not trimmed them.
+        let begins = window.first();
+        let lacks = begins > self.executed().next();
+        self.lost = lacks.then(|| (begins.prev(), now.plus(self.config.phase)));
         self.phase = Phase::Leading(window);
     }
 

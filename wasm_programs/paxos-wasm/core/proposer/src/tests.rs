@@ -56,7 +56,7 @@ impl Driven {
     }
 
     fn be_leader(&mut self, leader: Option<u16>) -> Vec<Output> {
-        self.step(Input::Leader { leader: leader.map(NodeId), follows: None })
+        self.step(Input::Leader { leader: leader.map(NodeId), follows: None, majority: true })
     }
 
     fn nack(&mut self, node: u16, ballot: Ballot, promised: Ballot) -> Vec<Output> {
@@ -430,6 +430,39 @@ fn what_the_own_learner_has_lost_is_proposed_again_if_nobody_tells_it() {
     assert!(out.contains(&to_acceptors(Message::Prepare { ballot: ballot(2), from: Slot(4) })), "{out:?}");
 }
 
+/// What is below the floor is chosen, but the only node that knows it may die before the own learner was told.
+#[test]
+fn what_only_a_dead_node_knew_is_looked_for_at_the_others() {
+    let mut p = Driven::new();
+    p.executed(50);
+    p.be_leader(Some(1));
+    p.nack(2, ballot(0), Ballot::ZERO);
+    p.nack(3, ballot(0), Ballot::ZERO);
+    p.sync();
+    p.promise(1, 1, 51, 51, &[]);
+    p.promise(2, 1, 51, 101, &[]);
+    assert_eq!(p.proposer.leading(), Some(ballot(1)), "node 2 has trimmed 51 to 100, and then it dies");
+    p.now += p.proposer.config.phase - 1;
+    p.executed(60);
+    p.now += 1;
+    p.step(Input::Tick);
+    assert_eq!(p.proposer.leading(), Some(ballot(1)), "the learner comes further");
+    p.now += p.proposer.config.phase - 1;
+    assert!(p.proposer.deadline().is_some_and(|d| d.0 <= p.now));
+    p.step(Input::Tick);
+    p.step(Input::Tick);
+    let out = p.sync();
+    assert!(out.contains(&to_acceptors(Message::Prepare { ballot: ballot(2), from: Slot(61) })), "{out:?}");
+    p.promise(1, 2, 61, 51, &[]);
+    let out = p.promise(3, 2, 61, 1, &[(61, 1, b"chosen")]);
+    assert_eq!(accepts(&out), vec![(2, 61, Bytes::from_static(b"chosen"))]);
+    // With all of it told, nothing is looked for.
+    p.executed(61);
+    p.now += 10 * p.proposer.config.phase;
+    p.step(Input::Tick);
+    assert_eq!(p.proposer.leading(), Some(ballot(2)));
+}
+
 #[test]
 fn it_is_fit_while_it_hears_its_acceptor_its_learner_and_a_majority() {
     let mut p = Driven::new();
@@ -441,18 +474,76 @@ fn it_is_fit_while_it_hears_its_acceptor_its_learner_and_a_majority() {
             _ => None,
         })
     };
-    let beat = |fit| Message::Heartbeat { leading: None, follows: None, fit, applied: Slot(0) };
+    let beat = |fit| Message::Heartbeat { leading: None, follows: None, fit, applied: Slot(0), life: 0 };
     assert_eq!(own(&mut p, from(at(1, Role::Learner), beat(true))), Some(false));
     assert_eq!(own(&mut p, from(at(1, Role::Acceptor), beat(false))), None);
     assert_eq!(own(&mut p, from(at(2, Role::Acceptor), beat(true))), None);
     assert_eq!(own(&mut p, from(at(1, Role::Acceptor), beat(true))), None);
-    assert_eq!(own(&mut p, from(at(9, Role::Proposer), beat(true))), None, "a stranger");
-    assert_eq!(own(&mut p, from(at(2, Role::Proposer), beat(true))), Some(true), "two of three");
+    let hears = |majority| Input::Leader { leader: None, follows: None, majority };
+    assert_eq!(own(&mut p, hears(true)), Some(true));
+    assert_eq!(own(&mut p, hears(false)), Some(false));
+    assert_eq!(own(&mut p, hears(true)), Some(true));
     p.now += p.proposer.config.silent / 2;
     own(&mut p, from(at(1, Role::Acceptor), beat(true)));
-    own(&mut p, from(at(1, Role::Learner), beat(true)));
     p.now += p.proposer.config.silent / 2;
     assert!(p.proposer.deadline().is_some_and(|d| d.0 <= p.now));
-    assert_eq!(own(&mut p, Input::Tick), Some(false), "it hears only itself");
-    assert_eq!(own(&mut p, from(at(3, Role::Proposer), beat(true))), Some(true));
+    assert_eq!(own(&mut p, Input::Tick), Some(false), "its learner is silent");
+    assert_eq!(
+        own(&mut p, from(at(1, Role::Learner), beat(true))),
+        Some(true),
+        "other nodes' silence is not measured here"
+    );
+}
+
+/// Patience that the own failure detector has learned must not keep others, who hear a dead leader no more than this node does.
+#[test]
+fn it_vouches_for_a_leader_that_was_heard_of_late_only() {
+    let mut p = Driven::new();
+    p.proposer.config.life = 44;
+    let beats = |p: &mut Driven, input| {
+        let mut out = Vec::new();
+        p.proposer.step(Instant(p.now), input, &mut out);
+        let beats = out.into_iter().filter_map(|o| match o {
+            Output::Send { message: Message::Heartbeat { follows, life, .. }, .. } => Some((follows, life)),
+            _ => None,
+        });
+        beats.last()
+    };
+    let theirs = Ballot::new(3, NodeId(2));
+    let beat = Message::Heartbeat { leading: Some(theirs), follows: None, fit: true, applied: Slot(0), life: 5 };
+    beats(&mut p, from(at(2, Role::Proposer), beat));
+    beats(&mut p, Input::Leader { leader: Some(NodeId(2)), follows: Some(theirs), majority: true });
+    p.now += p.proposer.config.suspect - 1;
+    assert_eq!(beats(&mut p, Input::Tick), Some((Some(theirs), 44)));
+    p.now += p.proposer.config.heartbeat;
+    assert_eq!(beats(&mut p, Input::Tick), Some((None, 44)), "though its own detectors still follow");
+}
+
+/// A node that was away and is catching up is not the one to lead, unless those who are further cannot.
+#[test]
+fn a_node_that_is_far_behind_one_that_could_lead_is_not_fit() {
+    let mut p = Driven::new();
+    let own = |p: &mut Driven, input| {
+        let mut out = Vec::new();
+        p.proposer.step(Instant(p.now), input, &mut out);
+        p.proposer.told.map(|told| told.1)
+    };
+    let beat = |fit, applied| Message::Heartbeat { leading: None, follows: None, fit, applied: Slot(applied), life: 0 };
+    let [acceptor, learner] = [Role::Acceptor, Role::Learner].map(|role| at(1, role));
+    let other = |fit, applied| from(at(2, Role::Proposer), beat(fit, applied));
+    own(&mut p, from(acceptor, beat(true, 0)));
+    own(&mut p, from(learner, beat(true, 10)));
+    own(&mut p, Input::Leader { leader: None, follows: None, majority: true });
+    // The window has 2 slots: 4 windows are 8 slots, 2 windows 4.
+    assert_eq!(own(&mut p, other(true, 18)), Some(true));
+    assert_eq!(own(&mut p, other(true, 19)), Some(false));
+    assert_eq!(own(&mut p, other(false, 19)), Some(true), "it could not lead either");
+    assert_eq!(own(&mut p, other(true, 19)), Some(false));
+    assert_eq!(own(&mut p, from(learner, beat(true, 14))), Some(false), "not close enough to be fit again");
+    assert_eq!(own(&mut p, from(learner, beat(true, 15))), Some(true));
+    assert_eq!(own(&mut p, other(true, 24)), Some(false));
+    p.now += p.proposer.config.suspect;
+    own(&mut p, from(acceptor, beat(true, 0)));
+    assert_eq!(own(&mut p, from(learner, beat(true, 15))), Some(true), "the other one is dead");
+    assert_eq!(own(&mut p, from(at(9, Role::Proposer), beat(true, 99))), Some(true), "a stranger");
 }

@@ -26,6 +26,10 @@ pub struct Settings {
     pub retransmit: u64,
     /// Slots between snapshots.
     pub snapshot_every: u64,
+    /// Bytes of batches between snapshots.
+    pub snapshot_bytes: usize,
+    /// Bytes that an acceptor's log may hold.
+    pub log_bytes: usize,
     /// Slots that may be open.
     pub window: usize,
     /// Commands of a batch.
@@ -73,19 +77,13 @@ pub struct Process {
 
 #[derive(Debug)]
 enum Kind {
-    Proposer {
-        core: Box<proposer::Proposer>,
-        fd: fd::FailureDetector,
-        ld: ld::LeaderDetector,
-        told: (Option<NodeId>, Option<paxos_types::Ballot>),
-    },
+    Proposer { core: Box<proposer::Proposer>, fd: fd::FailureDetector, ld: ld::LeaderDetector, told: Told },
     Acceptor(Box<acceptor::Acceptor>),
-    Learner {
-        core: Box<learner::Learner>,
-        kv: Box<kv::KvStore>,
-        scratch: Vec<u8>,
-    },
+    Learner { core: Box<learner::Learner>, kv: Box<kv::KvStore>, scratch: Vec<u8> },
 }
+
+/// What the leader detector has told the proposer: who leads, whom it hears leading, whether it hears a majority.
+type Told = (Option<NodeId>, Option<paxos_types::Ballot>, bool);
 
 /// What is handed to a process.
 #[derive(Clone, Debug)]
@@ -127,6 +125,7 @@ impl Process {
                 let config = acceptor::Config {
                     heartbeat: settings.heartbeat,
                     register_every: settings.retransmit,
+                    log_bytes: settings.log_bytes,
                     chunk: settings.chunk,
                     #[cfg(feature = "planted")]
                     mutation: settings.mutation,
@@ -138,6 +137,8 @@ impl Process {
                 let config = proposer::Config {
                     heartbeat: settings.heartbeat,
                     silent: settings.suspect,
+                    suspect: settings.suspect,
+                    life: fresh.0,
                     phase: settings.phase,
                     retransmit: settings.retransmit,
                     window: settings.window,
@@ -152,12 +153,13 @@ impl Process {
                     core: Box::new(core),
                     fd: fd::FailureDetector::new(fd::Config::new(peers, settings.suspect), now),
                     ld: ld::LeaderDetector::new(ld::Config { node, nodes }),
-                    told: (None, None),
+                    told: (None, None, false),
                 }
             }
             Role::Learner => {
                 let config = learner::Config {
                     snapshot_every: settings.snapshot_every,
+                    snapshot_bytes: settings.snapshot_bytes,
                     tail_bytes: settings.tail_bytes,
                     heartbeat: settings.heartbeat,
                     retransmit: settings.retransmit,
@@ -203,12 +205,12 @@ impl Process {
             Kind::Proposer { core, fd, ld, told } => {
                 let mut found = Vec::new();
                 match &input {
-                    Input::Message(from, message) if from.role == Role::Proposer => {
-                        fd.step(now, fd::Input::Heard(from.node), &mut found);
-                        if let Message::Heartbeat { leading, follows, fit, .. } = message {
-                            let (leading, follows, fit, node) = (*leading, *follows, *fit, from.node);
-                            ld.step(ld::Input::Heartbeat { node, leading, follows, fit }, &mut Vec::new());
-                        }
+                    Input::Message(from, Message::Heartbeat { leading, follows, fit, life, .. })
+                        if from.role == Role::Proposer =>
+                    {
+                        let (leading, follows, fit, node) = (*leading, *follows, *fit, from.node);
+                        fd.step(now, fd::Input::Heard { node, life: *life }, &mut found);
+                        ld.step(ld::Input::Heartbeat { node, leading, follows, fit }, &mut Vec::new());
                     }
                     Input::Tick => fd.step(now, fd::Input::Tick, &mut found),
                     _ => {}
@@ -322,7 +324,7 @@ impl Process {
 fn propose(
     core: &mut proposer::Proposer,
     ld: &mut ld::LeaderDetector,
-    told: &mut (Option<NodeId>, Option<paxos_types::Ballot>),
+    told: &mut Told,
     storage: &mut Option<Storage<Memory>>,
     now: Instant,
     mut out: Vec<proposer::Output>,
@@ -339,12 +341,12 @@ fn propose(
                 proposer::Output::Own { leading, fit } => ld.step(ld::Input::Own { leading, fit }, &mut Vec::new()),
             }
         }
-        let new = (ld.leader(), ld.follows());
+        let new = (ld.leader(), ld.follows(), ld.majority());
         if let Some(position) = position.flatten() {
             core.step(now, proposer::Input::Durable { position }, &mut out);
         } else if *told != new {
             *told = new;
-            core.step(now, proposer::Input::Leader { leader: new.0, follows: new.1 }, &mut out);
+            core.step(now, proposer::Input::Leader { leader: new.0, follows: new.1, majority: new.2 }, &mut out);
         } else {
             return Ok(());
         }

@@ -172,13 +172,17 @@ impl World {
         // In a third of the runs sessions are forgotten while they are in use.
         let sessions =
             if random.below(3) == 0 { (clients + random.below(2)).saturating_sub(1).max(2) } else { 100 } as usize;
+        let by_bytes = random.below(2) == 0;
         let settings = Settings {
             nodes: nodes.clone(),
             heartbeat: 5 * MS,
             suspect: 40 * MS,
             phase: 30 * MS,
             retransmit: 15 * MS,
-            snapshot_every: random.between(3, 60),
+            // In half of the runs bytes alone say when, and acceptors have room for little more.
+            snapshot_every: if by_bytes { 100_000 } else { random.between(3, 60) },
+            snapshot_bytes: if by_bytes { random.between(200, 2000) as usize } else { 1 << 30 },
+            log_bytes: if by_bytes { 15_000 } else { 1 << 30 },
             window: random.between(1, 8) as usize,
             max_commands: random.between(1, 8) as u32,
             chunk: random.between(50, 4000) as usize,

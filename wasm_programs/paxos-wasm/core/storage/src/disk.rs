@@ -47,6 +47,10 @@ impl Directory {
 }
 
 impl Files for Directory {
+    fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
     fn list(&mut self) -> Result<Vec<String>, StorageError> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(self.error("list", ""))? {

@@ -37,9 +37,19 @@ impl StorageError {
             file: file.into(),
             offset: Some(offset),
             reason: reason.into(),
-            cure: "this node's disk has lost what was durable: restore the data directory from before the damage, or replace the node \
-                   by one with a new id",
+            cure: "this node's disk has lost what was durable, so it must not take part: the others go on without it; put back this data \
+                   directory undamaged, not an older copy of it",
         }
+    }
+}
+
+impl StorageError {
+    /// The same error with the file's place in front of its name.
+    pub(crate) fn within(mut self, place: &str) -> Self {
+        if !place.is_empty() && !self.file.starts_with(place) {
+            self.file = format!("{place}/{}", self.file);
+        }
+        self
     }
 }
 
@@ -57,6 +67,11 @@ impl std::error::Error for StorageError {}
 
 /// A directory of plain files.
 pub trait Files {
+    /// Where it is, for people who read errors. Nothing if it is nowhere.
+    fn place(&self) -> String {
+        String::new()
+    }
+
     /// The names of all files, in no particular order.
     fn list(&mut self) -> Result<Vec<String>, StorageError>;
 
@@ -84,6 +99,9 @@ pub trait Files {
 
 /// A directory that somebody else keeps.
 impl<F: Files> Files for &mut F {
+    fn place(&self) -> String {
+        (**self).place()
+    }
     fn list(&mut self) -> Result<Vec<String>, StorageError> {
         (**self).list()
     }
@@ -112,6 +130,9 @@ impl<F: Files> Files for &mut F {
 
 /// A directory whose kind is chosen when it is opened.
 impl<F: Files + ?Sized> Files for Box<F> {
+    fn place(&self) -> String {
+        (**self).place()
+    }
     fn list(&mut self) -> Result<Vec<String>, StorageError> {
         (**self).list()
     }

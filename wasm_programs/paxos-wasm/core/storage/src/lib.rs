@@ -16,6 +16,8 @@
 //! * **A record that was durable is never lost silently.** Each frame says which position was known to be durable when it was written.
 //!   A frame that cannot be read is a torn tail, and cut off, only if nothing that can be read says that its position was durable;
 //!   otherwise it is damage, and reported by file and offset.
+//! * **The identity is written last, and a storage always has a segment.** So a directory with an identity and no segment has lost its
+//!   log, and is refused instead of passing as the storage that it was.
 //! * **A segment begins when all before it is durable**, so only the last one can have a torn tail.
 //! * Identity, segments' heads and snapshots appear whole or not at all: written beside, synced, renamed, directory synced.
 //! * After a failed write or sync nothing is believed any more: every later call gives the same error.
@@ -95,7 +97,8 @@ pub struct Storage<F: Files> {
 impl<F: Files> Storage<F> {
     /// Opens the storage in `files`, or creates one with `fresh` as its incarnation if there is nothing. See [`Opened`].
     pub fn open(files: F, identity: Identity, fresh: Incarnation, options: Options) -> Result<Opened<F>, StorageError> {
-        recover::open(files, identity, fresh, options)
+        let place = files.place();
+        recover::open(files, identity, fresh, options).map_err(|error| error.within(&place))
     }
 
     /// The number that the storage got when it was created.
@@ -204,7 +207,11 @@ impl<F: Files> Storage<F> {
     pub fn load_snapshot(&mut self) -> Result<Option<(Slot, Bytes)>, StorageError> {
         self.check()?;
         match self.snapshot {
-            Some(slot) => snapshot::load(&mut self.files, self.incarnation, slot).map(Some),
+            Some(slot) => {
+                let place = self.files.place();
+                let loaded = snapshot::load(&mut self.files, self.incarnation, slot);
+                loaded.map(Some).map_err(|error| error.within(&place))
+            }
             None => Ok(None),
         }
     }

@@ -3,7 +3,7 @@
 use crate::files::{Files, StorageError};
 use crate::format::{
     FRAME_HEAD, IDENTITY, SEGMENT_HEAD, TEMPORARY, check_identity, check_segment, identity_bytes, new_segment,
-    number_in, put_whole, read_frame,
+    number_in, put_whole, read_frame, segment_name,
 };
 use crate::{Identity, Options, Segment, Storage, snapshot};
 use paxos_types::{Bytes, Incarnation, Slot};
@@ -51,18 +51,16 @@ pub(crate) fn open<F: Files>(
     let mut firsts: Vec<u64> = names.iter().filter_map(|n| number_in(n, "segment-")).collect();
     let fresh = !names.iter().any(|n| n == IDENTITY);
     let incarnation = if fresh {
-        if let Some(name) = names.iter().find(|n| n.starts_with("segment-") || n.starts_with("snapshot-")) {
-            return Err(StorageError::damaged(IDENTITY, 0, format!("it is missing, and there is {name}")));
-        }
-        put_whole(&mut files, IDENTITY, &[&identity_bytes(&identity, fresh_incarnation)])?;
+        create(&mut files, &names, &identity, fresh_incarnation)?;
+        firsts = vec![1];
         fresh_incarnation
     } else {
         check_identity(&files.read(IDENTITY)?, &identity)?
     };
     if firsts.is_empty() {
-        // Also after a crash between the identity and the first segment.
-        new_segment(&mut files, incarnation, 1)?;
-        firsts.push(1);
+        // Segments are there before the identity is. Beginning anew under the old number would forget promises, and pass as the storage
+        // that gave them.
+        return Err(StorageError::damaged(&segment_name(1), 0, "there is no segment, and a storage always has one"));
     }
     firsts.sort_unstable();
 
@@ -71,7 +69,7 @@ pub(crate) fn open<F: Files>(
     let mut segments = Vec::with_capacity(firsts.len());
     let mut bytes = 0;
     for (i, first) in firsts.iter().copied().enumerate() {
-        let name = crate::format::segment_name(first);
+        let name = segment_name(first);
         bytes = log.segment(&mut files, &name, first, i + 1 == firsts.len())?;
         segments.push(Segment { name, first });
     }
@@ -107,6 +105,25 @@ pub(crate) fn open<F: Files>(
         storage.durable = storage.appended;
     }
     Ok(Opened { storage, fresh, records: log.records, snapshot, cut: log.cut })
+}
+
+/// Makes a storage in a directory without an identity. The identity comes last: it says that the storage is complete.
+fn create(
+    files: &mut impl Files,
+    names: &[String],
+    identity: &Identity,
+    incarnation: Incarnation,
+) -> Result<(), StorageError> {
+    let first = segment_name(1);
+    let others = names.iter().filter(|n| n.starts_with("segment-") || n.starts_with("snapshot-"));
+    for name in others {
+        // A crash may have come after the first segment's head; nothing is written to a storage that has no identity.
+        if *name != first || files.read(name)?.len() != SEGMENT_HEAD {
+            return Err(StorageError::damaged(IDENTITY, 0, format!("it is missing, and there is {name}")));
+        }
+    }
+    new_segment(files, incarnation, 1)?;
+    put_whole(files, IDENTITY, &[&identity_bytes(identity, incarnation)])
 }
 
 struct LogScan {

@@ -208,6 +208,38 @@ fn the_incarnation_stays() {
     assert_eq!((again.fresh, again.storage.incarnation()), (false, Incarnation(99)));
 }
 
+/// A storage whose log is lost must not pass as the one that it was: what it promised is forgotten.
+#[test]
+fn an_identity_without_a_segment_is_refused() {
+    let mut storage = opened(Memory::default()).storage;
+    for i in 0..50u8 {
+        assert!(storage.append(&[[i; 20]]).is_ok());
+    }
+    assert!(storage.sync().is_ok());
+    let mut disk = storage.into_files();
+    for name in disk.list().unwrap_or_default().iter().filter(|n| n.starts_with("segment-")) {
+        assert_eq!(disk.remove(name), Ok(()));
+    }
+    let error = open(disk).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("segment-0000000000000001 at byte 0: there is no segment"), "{error}");
+}
+
+#[test]
+fn a_creation_that_was_broken_off_begins_anew_and_a_lost_identity_does_not() {
+    let storage = opened(Memory::default()).storage;
+    let mut disk = storage.into_files();
+    assert_eq!(disk.remove("identity"), Ok(()));
+    let again = Storage::open(disk, WHO, Incarnation(5), SMALL).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((again.fresh, again.storage.incarnation()), (true, Incarnation(5)));
+    let mut storage = again.storage;
+    assert!(storage.append(&[b"a promise"]).is_ok());
+    assert!(storage.sync().is_ok());
+    let mut disk = storage.into_files();
+    assert_eq!(disk.remove("identity"), Ok(()));
+    let error = open(disk).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains("identity at byte 0: it is missing, and there is segment-0000000000000001"), "{error}");
+}
+
 #[test]
 fn old_segments_go_and_the_rest_can_be_read() {
     let mut storage = opened(Memory::default()).storage;
@@ -260,4 +292,11 @@ fn a_real_directory_does_the_same() {
     let cut = open().unwrap_or_else(|e| panic!("{e}")).cut;
     assert_eq!(cut.as_ref().map(|c| (c.file.as_str(), c.bytes)), Some((name.as_str(), 5)));
     assert_eq!(std::fs::read(&path).map_err(|e| e.to_string()), Ok(whole));
+    // A flipped bit in what was durable: the whole way to the file is told.
+    let path = dir.path().join("a/b/identity");
+    let mut flipped = std::fs::read(&path).unwrap_or_default();
+    flipped[9] ^= 1;
+    assert!(std::fs::write(&path, &flipped).is_ok());
+    let error = open().err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(error.contains(&format!("{} at byte", path.display())), "{error}");
 }

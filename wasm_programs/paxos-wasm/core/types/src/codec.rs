@@ -144,12 +144,13 @@ fn encode_one(message: &Message, out: &mut Vec<u8>) {
             out.put_u8(12);
             out.put_u64(upto.0);
         }
-        Message::Heartbeat { leading, follows, fit, applied } => {
+        Message::Heartbeat { leading, follows, fit, applied, life } => {
             out.put_u8(13);
             put_optional(out, *leading);
             put_optional(out, *follows);
             out.put_u8(u8::from(*fit));
             out.put_u64(applied.0);
+            out.put_u64(*life);
         }
         Message::Register { incarnation } => {
             out.put_u8(14);
@@ -289,6 +290,7 @@ fn decode_one(frame: &Bytes, r: &mut Reader<'_>) -> Result<Message, WireError> {
             follows: optional(r, "a heartbeat's leader")?,
             fit: flag(r, "a heartbeat's fitness")?,
             applied: Slot(r.u64("a heartbeat's slot")?),
+            life: r.u64("a heartbeat's life")?,
         },
         14 => Message::Register { incarnation: Incarnation(r.u64("a register's incarnation")?) },
         15 => Message::Registered { incarnation: Incarnation(r.u64("a registered's incarnation")?) },
@@ -362,8 +364,20 @@ mod tests {
                 |(slot, offset, total, digest, bytes)| Message::SnapshotChunk { slot, offset, total, digest, bytes }
             ),
             slot().prop_map(|upto| Message::Trim { upto }),
-            (proptest::option::of(any_ballot()), proptest::option::of(any_ballot()), any::<bool>(), slot())
-                .prop_map(|(leading, follows, fit, applied)| Message::Heartbeat { leading, follows, fit, applied }),
+            (
+                proptest::option::of(any_ballot()),
+                proptest::option::of(any_ballot()),
+                any::<bool>(),
+                slot(),
+                any::<u64>()
+            )
+                .prop_map(|(leading, follows, fit, applied, life)| Message::Heartbeat {
+                    leading,
+                    follows,
+                    fit,
+                    applied,
+                    life
+                }),
             inc().prop_map(|incarnation| Message::Register { incarnation }),
             inc().prop_map(|incarnation| Message::Registered { incarnation }),
             (inc(), inc()).prop_map(|(incarnation, known)| Message::Refused { incarnation, known }),

@@ -168,6 +168,9 @@ pub enum Message {
         fit: bool,
         /// The last slot the sender's node has executed.
         applied: Slot,
+        /// A random number that a proposer has from its start to its end; 0 from other roles. Whoever is heard with another one was dead
+        /// meanwhile.
+        life: u64,
     },
     /// Fresh acceptor → acceptors: my storage is new, and this is its number.
     Register {

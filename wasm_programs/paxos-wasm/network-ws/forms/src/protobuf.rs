@@ -123,7 +123,8 @@ fn body(w: &mut Writer, message: &Message) {
             w.number(1, slot.0);
         }
         Message::Trim { upto } => w.number(1, upto.0),
-        Message::Heartbeat { leading, follows, fit, applied } => {
+        Message::Heartbeat { leading, follows, fit, applied, life } => {
+            w.fixed(5, *life);
             w.number(4, applied.0);
             w.number(3, (*fit).into());
             if let Some(ballot) = follows {
@@ -324,6 +325,7 @@ fn decode_body(kind: u32, bytes: Bytes) -> Result<Message, WireError> {
             follows: p.ballots[1],
             fit: p.numbers[3] != 0,
             applied: p.slot(4),
+            life: p.fixed[5],
         },
         14 => Message::Register { incarnation: p.incarnation(1) },
         15 => Message::Registered { incarnation: p.incarnation(1) },

@@ -64,8 +64,9 @@ fn message() -> impl Strategy<Value = Message> {
             Message::SnapshotChunk { slot, offset, total, digest, bytes }
         }),
         slot().prop_map(|upto| Message::Trim { upto }),
-        (proptest::option::of(ballot()), proptest::option::of(ballot()), any::<bool>(), slot())
-            .prop_map(|(leading, follows, fit, applied)| Message::Heartbeat { leading, follows, fit, applied }),
+        (proptest::option::of(ballot()), proptest::option::of(ballot()), any::<bool>(), slot(), any::<u64>()).prop_map(
+            |(leading, follows, fit, applied, life)| Message::Heartbeat { leading, follows, fit, applied, life }
+        ),
         incarnation().prop_map(|incarnation| Message::Register { incarnation }),
         incarnation().prop_map(|incarnation| Message::Registered { incarnation }),
         (incarnation(), incarnation()).prop_map(|(incarnation, known)| Message::Refused { incarnation, known }),

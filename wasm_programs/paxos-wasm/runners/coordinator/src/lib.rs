@@ -44,15 +44,15 @@ struct Coordinator {
     fatal: Option<Fault>,
 }
 
-/// Starts after which a fault of the storage or the network is believed to stay.
+/// Starts after which a fault of the network is believed to stay.
 const TRIES: u32 = 4;
 
-/// Whether the same would happen again. A process that was killed may hold its address and its folder a moment longer, so storage and
-/// network are tried again.
+/// Whether the same would happen again. A process that was killed may hold its address a moment longer, so the network is tried again. (For
+/// its folder the host waits.) A disk that is full or damaged is for a person: the node stops and names it.
 fn fatal(fault: &Fault, faults: u32) -> bool {
     match fault.kind {
-        FaultKind::Refused | FaultKind::Configuration | FaultKind::Contract => true,
-        FaultKind::Storage | FaultKind::Network => faults >= TRIES,
+        FaultKind::Refused | FaultKind::Configuration | FaultKind::Contract | FaultKind::Storage => true,
+        FaultKind::Network => faults >= TRIES,
     }
 }
 

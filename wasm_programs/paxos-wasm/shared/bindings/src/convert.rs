@@ -195,9 +195,13 @@ impl Words for p::Message {
                 W::SnapshotChunk(m::SnapshotChunk { slot: slot.0, offset, total, digest, bytes: bytes.word() })
             }
             M::Trim { upto } => W::Trim(m::Trim { upto: upto.0 }),
-            M::Heartbeat { leading, follows, fit, applied } => {
-                W::Heartbeat(m::Heartbeat { leading: leading.word(), follows: follows.word(), fit, applied: applied.0 })
-            }
+            M::Heartbeat { leading, follows, fit, applied, life } => W::Heartbeat(m::Heartbeat {
+                leading: leading.word(),
+                follows: follows.word(),
+                fit,
+                applied: applied.0,
+                life,
+            }),
             M::Register { incarnation } => W::Register(m::Register { incarnation: incarnation.0 }),
             M::Registered { incarnation } => W::Registered(m::Registered { incarnation: incarnation.0 }),
             M::Refused { incarnation, known } => W::Refused(m::Refused { incarnation: incarnation.0, known: known.0 }),
@@ -247,6 +251,7 @@ impl Words for p::Message {
                 follows: Words::from_word(w.follows),
                 fit: w.fit,
                 applied: slot(w.applied),
+                life: w.life,
             },
             W::Register(w) => M::Register { incarnation: incarnation(w.incarnation) },
             W::Registered(w) => M::Registered { incarnation: incarnation(w.incarnation) },

@@ -302,7 +302,7 @@ impl Bench {
             },
         )?;
         let ratio = ours.rate / peer.rate;
-        let peer = format!("the cores, compiled natively into one program: {peer}");
+        let peer = format!("the cores, compiled natively into one program with the same sockets: {peer}");
         let text = ours.to_string();
         self.row("demo, accepted state in memory", &text, &peer, format!("**{ratio:.2}**"), "0.7", Some(ratio >= 0.7));
         Ok(())
@@ -371,7 +371,7 @@ fn suspect_timeout(config: &Path) -> Result<f64> {
 fn native(requests: u64) -> Result<Figures> {
     let file = paxos_tests::target().join("native/release/examples/native");
     let output = Command::new(&file)
-        .args(["--json", "--requests", &requests.to_string(), "--clients", "500"])
+        .args(["--json", "--sockets", "--requests", &requests.to_string(), "--clients", "500"])
         .output()
         .with_context(|| format!("{} is built by bench.sh", file.display()))?;
     let json: Value = serde_json::from_slice(&output.stdout)?;

@@ -336,7 +336,8 @@ impl Detectors for Fake {
     fn configure_failures(&mut self, _: &failure_detector::Config, _: u64) -> Outcome<()> {
         Ok(())
     }
-    fn step_failures(&mut self, now: u64, heard: &[u16]) -> failure_detector::Outputs {
+    fn step_failures(&mut self, now: u64, heard: &[failure_detector::Sign]) -> failure_detector::Outputs {
+        let heard: Vec<(u16, u64)> = heard.iter().map(|sign| (sign.node, sign.life)).collect();
         self.note(format!("heard {heard:?}"));
         let changes = self.0.borrow_mut().suspicions.pop_front().unwrap_or_default();
         failure_detector::Outputs { changes, deadline: Some(now + 100) }
@@ -346,13 +347,13 @@ impl Detectors for Fake {
     }
     fn step_leader(&mut self, inputs: &[leader_detector::Input]) -> leader_detector::Outputs {
         self.note(format!("leader? {}", inputs.len()));
-        let nobody = leader_detector::Outputs { leader: None, follows: None };
+        let nobody = leader_detector::Outputs { leader: None, follows: None, majority: false };
         self.0.borrow_mut().leaders.pop_front().unwrap_or(nobody)
     }
 }
 
 pub fn no_acceptor_outputs() -> acceptor::Outputs {
-    acceptor::Outputs { stop: None, append: Vec::new(), send: Vec::new(), truncate: 0, deadline: Some(77) }
+    acceptor::Outputs { stop: None, append: Vec::new(), send: Vec::new(), truncate: 0, full: false, deadline: Some(77) }
 }
 
 pub fn no_proposer_outputs() -> proposer::Outputs {

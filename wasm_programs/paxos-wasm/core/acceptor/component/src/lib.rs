@@ -103,8 +103,14 @@ fn step(core: &mut Acceptor, durable: &mut u64, now: Instant, inputs: w::Inputs)
         core.step(now, Input::Durable { position: inputs.durable }, &mut out);
     }
     core.step(now, Input::Tick, &mut out);
-    let mut outputs =
-        w::Outputs { stop: None, append: Vec::new(), send: Vec::new(), truncate: 0, deadline: core.deadline().word() };
+    let mut outputs = w::Outputs {
+        stop: None,
+        append: Vec::new(),
+        send: Vec::new(),
+        truncate: 0,
+        full: core.full(),
+        deadline: core.deadline().word(),
+    };
     for output in out {
         match output {
             Output::Append(record) => outputs.append.push(record.word()),

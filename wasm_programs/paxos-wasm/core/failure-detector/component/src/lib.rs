@@ -33,12 +33,12 @@ impl w::Guest for Component {
         Ok(())
     }
 
-    fn step(now: u64, heard: Vec<u16>) -> w::Outputs {
+    fn step(now: u64, heard: Vec<w::Sign>) -> w::Outputs {
         CORE.with_borrow_mut(|core| {
             let Some(core) = core else { return w::Outputs { changes: Vec::new(), deadline: None } };
             let mut out = Vec::new();
-            for node in heard {
-                core.step(Instant(now), Input::Heard(NodeId(node)), &mut out);
+            for w::Sign { node, life } in heard {
+                core.step(Instant(now), Input::Heard { node: NodeId(node), life }, &mut out);
             }
             core.step(Instant(now), Input::Tick, &mut out);
             let changes = out.into_iter().map(|output| match output {

@@ -36,12 +36,12 @@ impl w::Guest for Component {
 
     fn step(inputs: Vec<w::Input>) -> w::Outputs {
         CORE.with_borrow_mut(|core| {
-            let Some((own, core)) = core else { return w::Outputs { leader: None, follows: None } };
+            let Some((own, core)) = core else { return w::Outputs { leader: None, follows: None, majority: false } };
             let mut out = Vec::new();
             for input in inputs {
                 core.step(input_of(*own, input), &mut out);
             }
-            w::Outputs { leader: core.leader().word(), follows: core.follows().word() }
+            w::Outputs { leader: core.leader().word(), follows: core.follows().word(), majority: core.majority() }
         })
     }
 }

@@ -51,6 +51,8 @@ impl w::Guest for Component {
         config.pending_bytes = usize::try_from(c.pending_bytes).unwrap_or(usize::MAX);
         config.heartbeat = c.heartbeat;
         config.silent = c.silent;
+        config.suspect = c.suspect;
+        config.life = c.life;
         config.phase = c.phase;
         config.retransmit = c.retransmit;
         STATE.set(Some(State::Recovering(config, Vec::new())));
@@ -105,7 +107,11 @@ fn step(core: &mut Proposer, durable: &mut u64, now: Instant, inputs: w::Inputs)
         }
     }
     if let Some(news) = inputs.leadership {
-        let input = Input::Leader { leader: Words::from_word(news.leader), follows: Words::from_word(news.follows) };
+        let input = Input::Leader {
+            leader: Words::from_word(news.leader),
+            follows: Words::from_word(news.follows),
+            majority: news.majority,
+        };
         core.step(now, input, &mut out);
     }
     if inputs.durable > *durable {

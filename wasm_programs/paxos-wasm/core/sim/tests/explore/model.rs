@@ -147,6 +147,7 @@ impl World {
             window: SLOTS,
             heartbeat: u64::MAX,
             silent: u64::MAX,
+            suspect: u64::MAX,
             phase: u64::MAX,
             retransmit: u64::MAX,
             #[cfg(feature = "planted")]
@@ -354,8 +355,16 @@ impl Model for World {
                     let from = Endpoint::new(name(a), Role::Acceptor);
                     self.step_proposer(&mut state, p, proposer::Input::Message { from, message });
                 }
-                self.step_proposer(&mut state, p, proposer::Input::Leader { leader: None, follows: None });
-                self.step_proposer(&mut state, p, proposer::Input::Leader { leader: Some(own), follows: None });
+                self.step_proposer(
+                    &mut state,
+                    p,
+                    proposer::Input::Leader { leader: None, follows: None, majority: true },
+                );
+                self.step_proposer(
+                    &mut state,
+                    p,
+                    proposer::Input::Leader { leader: Some(own), follows: None, majority: true },
+                );
                 for value in VALUES[p] {
                     let mut commands = Vec::new();
                     let client = ClientId(u128::from(*value));

@@ -77,6 +77,10 @@ impl Directory {
 }
 
 impl Files for Directory {
+    fn place(&self) -> String {
+        self.path.clone()
+    }
+
     fn list(&mut self) -> Result<Vec<String>, StorageError> {
         let failed = self.error("list", "");
         let entries = self.directory.read_directory().map_err(&failed)?;

@@ -1,13 +1,19 @@
-//! The same cores natively in one program: three nodes and the clients in one thread, messages encoded and decoded as between processes,
-//! accepted state in memory. The peer of the components in the table of speeds.
+//! The same cores natively in one program, accepted state in memory: the peer of the components in the table of speeds.
 //!
-//! `cargo run --release -p paxos-sim --example native -- [--json] [--requests N] [--clients N] [--connections N] [--nodes N]`
+//! With `--sockets` every role of the three nodes is a thread with sockets of its own, and so is every connection's worth of clients: what the
+//! components are compared with, since it leaves out nothing but them. Without, all of it is one thread that hands encoded messages
+//! over: what the cores and the form of messages cost by themselves.
+//!
+//! `cargo run --release -p paxos-sim --example native -- [--sockets] [--json] [--requests N] [--clients N] [--connections N] [--nodes N]`
+
+mod sockets;
 
 use paxos_sim::process::{Effect, Input, Process, Settings};
 use paxos_sim::random::Random;
 use paxos_types::reply::Replies;
 use paxos_types::{
-    Bytes, ClientFrame, ClientId, Command, Endpoint, Incarnation, Instant, Message, NodeId, Op, Outcome, Role, codec,
+    Bytes, ClientFrame, ClientId, Command, Endpoint, Incarnation, Instant, Message, NodeId, Op, Outcome, Reply, Role,
+    codec,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::time;
@@ -17,6 +23,7 @@ const VALUE: usize = 32;
 
 struct Arguments {
     json: bool,
+    sockets: bool,
     requests: u64,
     clients: u64,
     connections: u64,
@@ -24,11 +31,12 @@ struct Arguments {
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut a = Arguments { json: false, requests: 1_000_000, clients: 500, connections: 10, nodes: 3 };
+    let mut a = Arguments { json: false, sockets: false, requests: 1_000_000, clients: 500, connections: 10, nodes: 3 };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        if word == "--json" {
-            a.json = true;
+        if word == "--json" || word == "--sockets" {
+            a.json |= word == "--json";
+            a.sockets |= word == "--sockets";
             continue;
         }
         let text = words.next().ok_or_else(|| format!("{word} needs a number"))?;
@@ -40,7 +48,7 @@ fn arguments() -> Result<Arguments, String> {
             "--nodes" => a.nodes = u16::try_from(number).unwrap_or(3),
             _ => {
                 return Err(format!(
-                    "no option is called {word}; there are --json, --requests, --clients, --connections, --nodes"
+                    "no option is called {word}; there are --json, --sockets, --requests, --clients, --connections, --nodes"
                 ));
             }
         }
@@ -56,6 +64,28 @@ struct Client {
     seen: Vec<u8>,
 }
 
+/// As shipped.
+fn settings(nodes: u16) -> Settings {
+    let ms = 1_000_000;
+    Settings {
+        nodes: (1..=nodes).map(NodeId).collect(),
+        heartbeat: 100 * ms,
+        suspect: 1000 * ms,
+        phase: 500 * ms,
+        retransmit: 500 * ms,
+        snapshot_every: 20_000,
+        snapshot_bytes: 64 << 20,
+        log_bytes: 1 << 30,
+        window: 64,
+        max_commands: 1024,
+        chunk: 1 << 20,
+        tail_bytes: 32 << 20,
+        sessions: 100_000,
+        segment_bytes: 64 << 20,
+        mutation: None,
+    }
+}
+
 struct Cluster {
     processes: BTreeMap<Endpoint, Process>,
     nodes: Vec<NodeId>,
@@ -68,23 +98,8 @@ struct Cluster {
 
 impl Cluster {
     fn new(nodes: u16) -> Result<Cluster, String> {
-        let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        let ms = 1_000_000;
-        let settings = Settings {
-            nodes: nodes.clone(),
-            heartbeat: 100 * ms,
-            suspect: 1000 * ms,
-            phase: 500 * ms,
-            retransmit: 500 * ms,
-            snapshot_every: 20_000,
-            window: 64,
-            max_commands: 1024,
-            chunk: 1 << 20,
-            tail_bytes: 32 << 20,
-            sessions: 100_000,
-            segment_bytes: 64 << 20,
-            mutation: None,
-        };
+        let settings = settings(nodes);
+        let nodes = settings.nodes.clone();
         let mut processes = BTreeMap::new();
         for node in nodes.iter().copied() {
             for role in Role::OF_A_NODE {
@@ -159,6 +174,27 @@ impl Cluster {
 }
 
 impl Client {
+    fn new(i: u64) -> Client {
+        Client {
+            id: ClientId((u128::from(Random::new(i).draw()) << 64) | u128::from(i)),
+            seq: 0,
+            random: Random::new(i),
+            begun: time::Instant::now(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Takes the reply to its last request; how long it took, in microseconds.
+    fn answered(&mut self, reply: &Reply<'_>) -> Result<u32, String> {
+        if reply.seq != self.seq || !reply.outcome.applied() {
+            return Err(format!("a wrong reply: {reply:?}"));
+        }
+        if let Outcome::Value(value) = reply.outcome {
+            self.seen = value.to_vec();
+        }
+        Ok(self.begun.elapsed().as_micros() as u32)
+    }
+
     fn request(&mut self, out: &mut Vec<u8>) {
         self.seq += 1;
         self.begun = time::Instant::now();
@@ -192,6 +228,33 @@ fn main() {
 
 fn run() -> Result<(), String> {
     let a = arguments()?;
+    let cpu = cpu_seconds();
+    let (mut latencies, seconds) = if a.sockets { sockets::run(&a)? } else { in_one_thread(&a)? };
+    let answered = latencies.len();
+    // With the time until there is a leader, which is idle.
+    let cpu = (cpu_seconds() - cpu) / answered as f64 * 1e6;
+    latencies.sort_unstable();
+    let at = |share: f64| {
+        let i = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
+        f64::from(latencies.get(i).copied().unwrap_or(0)) / 1000.0
+    };
+    let rate = answered as f64 / seconds;
+    let (p50, p99) = (at(0.5), at(0.99));
+    if a.json {
+        println!(
+            "{{\"rate\":{rate:.0},\"p50_ms\":{p50:.3},\"p99_ms\":{p99:.3},\"requests\":{answered},\"clients\":{},\"cpu_us_per_request\":{cpu:.3}}}",
+            a.clients
+        );
+    } else {
+        println!(
+            "{answered} requests in {seconds:.2} s: {rate:.0} req/s, p50 {p50:.3} ms, p99 {p99:.3} ms, {cpu:.2} µs of CPU a request"
+        );
+    }
+    Ok(())
+}
+
+/// Latencies in microseconds, and seconds in all.
+fn in_one_thread(a: &Arguments) -> Result<(Vec<u32>, f64), String> {
     let mut cluster = Cluster::new(a.nodes)?;
     let leader = loop {
         cluster.tick()?;
@@ -201,24 +264,16 @@ fn run() -> Result<(), String> {
             None => std::thread::sleep(time::Duration::from_millis(1)),
         }
     };
-    let now = time::Instant::now();
-    let client = |i: u64| Client {
-        id: ClientId((u128::from(Random::new(i).draw()) << 64) | u128::from(i)),
-        seq: 0,
-        random: Random::new(i),
-        begun: now,
-        seen: Vec::new(),
-    };
-    let mut clients: Vec<Client> = (0..a.clients).map(client).collect();
+    let mut clients: Vec<Client> = (0..a.clients).map(Client::new).collect();
     let by_id: BTreeMap<ClientId, usize> = clients.iter().enumerate().map(|(i, c)| (c.id, i)).collect();
     let mut ready: Vec<Vec<usize>> = vec![Vec::new(); a.connections as usize];
     for i in 0..clients.len() {
         ready[i % a.connections as usize].push(i);
     }
     let mut latencies: Vec<u32> = Vec::with_capacity(a.requests as usize);
-    let (mut sent, mut answered) = (0, 0);
-    let (begun, cpu) = (time::Instant::now(), cpu_seconds());
-    while answered < a.requests {
+    let mut sent = 0;
+    let begun = time::Instant::now();
+    while (latencies.len() as u64) < a.requests {
         for (connection, waiting) in ready.iter_mut().enumerate() {
             let mut bytes = Vec::new();
             for i in waiting.drain(..) {
@@ -242,36 +297,10 @@ fn run() -> Result<(), String> {
             for reply in Replies::new(replies) {
                 let reply = reply.map_err(|e| e.to_string())?;
                 let client = by_id.get(&reply.client).copied().ok_or("a reply to nobody")?;
-                if reply.seq != clients[client].seq || !reply.outcome.applied() {
-                    return Err(format!("a wrong reply: {reply:?}"));
-                }
-                if let Outcome::Value(value) = reply.outcome {
-                    clients[client].seen = value.to_vec();
-                }
-                latencies.push(clients[client].begun.elapsed().as_micros() as u32);
-                answered += 1;
+                latencies.push(clients[client].answered(&reply)?);
                 ready[connection as usize].push(client);
             }
         }
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    let cpu = (cpu_seconds() - cpu) / answered as f64 * 1e6;
-    latencies.sort_unstable();
-    let at = |share: f64| {
-        let i = ((latencies.len() as f64 * share) as usize).min(latencies.len().saturating_sub(1));
-        f64::from(latencies.get(i).copied().unwrap_or(0)) / 1000.0
-    };
-    let rate = answered as f64 / seconds;
-    let (p50, p99) = (at(0.5), at(0.99));
-    if a.json {
-        println!(
-            "{{\"rate\":{rate:.0},\"p50_ms\":{p50:.3},\"p99_ms\":{p99:.3},\"requests\":{answered},\"clients\":{},\"cpu_us_per_request\":{cpu:.3}}}",
-            a.clients
-        );
-    } else {
-        println!(
-            "{answered} requests in {seconds:.2} s: {rate:.0} req/s, p50 {p50:.3} ms, p99 {p99:.3} ms, {cpu:.2} µs of CPU a request"
-        );
-    }
-    Ok(())
+    Ok((latencies, begun.elapsed().as_secs_f64()))
 }
