@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests everything in this folder, as tests/run.sh and .ci/run of the project do:
-#   wasm_programs/paxos-wasm/test.sh [lints]       lints: clippy instead of tests
+#   wasm_programs/paxos-wasm/test.sh [all|lints]   all: the tests that take minutes, too: every mix of providers, cut wires, scripts as
+#                                                  users run them, the README's commands; lints: clippy instead of tests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 target=${CARGO_TARGET_DIR:-target}
@@ -18,8 +19,10 @@ cargo build --release --locked
 hosts() { { pgrep -x paxos-host || true; } | sort; }
 before=$(hosts)
 status=0
+long=()
+if [ "${1:-}" = all ]; then long=(-- --include-ignored); fi
 # Clusters of real processes on few processors would disturb each other.
-PAXOS_BUILD=skip RUST_TEST_THREADS=1 cargo test "${native[@]}" --no-fail-fast || status=1
+PAXOS_BUILD=skip RUST_TEST_THREADS=1 cargo test "${native[@]}" --no-fail-fast "${long[@]}" || status=1
 # The bugs that are planted into the cores must be found. A target folder of their own keeps them out of everything else.
 PAXOS_BUILD=skip cargo test --release --locked --target-dir "$target/planted" -p paxos-sim --features planted \
     --test planted --test explore -- planted || status=1

@@ -61,26 +61,31 @@ fn all_mixes(model: &'static str, composition: &'static str) {
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn combined_composed() {
     all_mixes("combined", "composed");
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn combined_linked() {
     all_mixes("combined", "linked");
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn standalone_composed() {
     all_mixes("standalone", "composed");
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn standalone_linked() {
     all_mixes("standalone", "linked");
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn in_memory() {
     let expected = answers(&Settings::default());
     for storage in PARTS {
@@ -90,6 +95,7 @@ fn in_memory() {
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn nodes_of_different_make_form_one_cluster() {
     let expected = answers(&Settings::default());
     let base = Settings::default();

@@ -43,6 +43,7 @@ const CHECKED: &str = "
     ! runner-ws/run-local.sh status \"$CONFIG\" | grep ready";
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn run_local_without_a_terminal_returns_when_all_is_ready() {
     for model in ["combined", "standalone"] {
         let cluster = Cluster::prepare(&Settings { model, ..Settings::default() });
@@ -57,6 +58,7 @@ fn run_local_without_a_terminal_returns_when_all_is_ready() {
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn run_local_in_a_terminal_shows_a_table_and_ctrl_c_leaves_the_nodes() {
     let cluster = Cluster::prepare(&Settings::default());
     let config = cluster.config().to_string_lossy().into_owned();
@@ -70,6 +72,7 @@ fn run_local_in_a_terminal_shows_a_table_and_ctrl_c_leaves_the_nodes() {
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn run_local_in_tmux_opens_a_window_for_each_node() {
     let cluster = Cluster::prepare(&Settings::default());
     let config = cluster.config().to_string_lossy().into_owned();
@@ -93,6 +96,7 @@ fn run_local_in_tmux_opens_a_window_for_each_node() {
 }
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn scripts_say_what_is_missing() {
     for (script, words) in [
         ("runner-ws/run-local.sh /nowhere.yaml", "/nowhere.yaml"),
@@ -142,6 +146,7 @@ const NAMESPACES: &str = "
     \"$CLUSTER/collect.sh\" hosts.txt";
 
 #[test]
+#[ignore = "takes minutes: test.sh all"]
 fn cluster_scripts_over_network_namespaces() {
     let (permitted, why) = run(
         "ip netns add pxprobe && ip netns del pxprobe && ip link add pxp type veth peer name pxq && ip link del pxp",
