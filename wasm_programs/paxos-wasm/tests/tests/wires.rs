@@ -27,7 +27,6 @@ fn broken(settings: &Settings, break_it: impl Fn(&paxos_tests::wires::Wires, u16
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn the_leader_is_cut_off() {
     broken(&Settings::default(), |wires, leader| {
         for other in others(leader) {
@@ -37,7 +36,6 @@ fn the_leader_is_cut_off() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn the_leader_is_not_heard_and_hears() {
     broken(&Settings::default(), |wires, leader| {
         for other in others(leader) {
@@ -47,7 +45,6 @@ fn the_leader_is_not_heard_and_hears() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn the_leader_is_heard_and_does_not_hear() {
     broken(&Settings { model: "standalone", network: "component", ..Settings::default() }, |wires, leader| {
         for other in others(leader) {
@@ -57,7 +54,6 @@ fn the_leader_is_heard_and_does_not_hear() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn one_wire_of_the_leader_is_cut_and_it_leads_on() {
     let (mut cluster, wires) = Cluster::start_wired(&Settings::default());
     let load = Load::start(&cluster, 2, 40_000);
@@ -75,7 +71,6 @@ fn one_wire_of_the_leader_is_cut_and_it_leads_on() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn the_followers_do_not_hear_each_other() {
     broken(&Settings::default(), |wires, leader| {
         let [one, two] = others(leader);
@@ -84,7 +79,6 @@ fn the_followers_do_not_hear_each_other() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn a_millisecond_between_nodes() {
     for network in ["host", "component"] {
         let (mut cluster, wires) = Cluster::start_wired(&Settings { network, ..Settings::default() });
