@@ -1,6 +1,8 @@
 //! The ports as a component has them: each call goes to the import of its interface.
 
 use crate::ports::*;
+use paxos_bindings::poll::Pollable;
+use paxos_bindings::wit::agent_types::Pollables;
 use paxos_bindings::wit::core_types::Execution;
 use paxos_bindings::wit::messages::{Message, SlotReplies};
 use paxos_bindings::wit::network_types::{HelloConfig, NetworkCounters, NetworkLimits};
@@ -184,4 +186,10 @@ impl Detectors for Imported {
     fn step_leader(&mut self, inputs: &[leader_detector::Input]) -> leader_detector::Outputs {
         call::leader_detector::step(inputs)
     }
+}
+
+/// What an agent's runner is to wait for from now on: of its sources, in an order that never changes, those that have changed.
+pub fn changed<const N: usize>(sources: [Option<Vec<Pollable>>; N]) -> Vec<Pollables> {
+    let changed = (0u8..).zip(sources);
+    changed.filter_map(|(source, new)| new.map(|ready_when| Pollables { source, ready_when })).collect()
 }

@@ -14,5 +14,5 @@ mod links;
 pub mod ports;
 pub mod proposer;
 
-pub use imported::Imported;
+pub use imported::{Imported, changed};
 pub use links::Links;

@@ -60,14 +60,12 @@ impl Guest for Component {
 
     fn subscribe() -> Vec<Pollables> {
         let role = Role::Proposer;
-        let sources = [
+        paxos_agents::changed([
             call::network_server::subscribe(role),
             call::network_client::subscribe(role),
             call::storage::subscribe(role),
             call::client_server::subscribe(),
-        ];
-        let changed = (0u8..).zip(sources);
-        changed.filter_map(|(source, new)| new.map(|ready_when| Pollables { source, ready_when })).collect()
+        ])
     }
 
     fn turn(now: u64, local: Vec<Letter>) -> Result<Turned, Fault> {

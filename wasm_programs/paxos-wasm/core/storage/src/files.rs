@@ -1,6 +1,7 @@
 //! The directory that a storage lives in: a few verbs, and what each promises.
 
 use std::fmt;
+use std::ops::DerefMut;
 
 /// What went wrong, with which file, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,39 +98,8 @@ pub trait Files {
     fn truncate(&mut self, name: &str, len: u64) -> Result<(), StorageError>;
 }
 
-/// A directory that somebody else keeps.
-impl<F: Files> Files for &mut F {
-    fn place(&self) -> String {
-        (**self).place()
-    }
-    fn list(&mut self) -> Result<Vec<String>, StorageError> {
-        (**self).list()
-    }
-    fn read(&mut self, name: &str) -> Result<Vec<u8>, StorageError> {
-        (**self).read(name)
-    }
-    fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), StorageError> {
-        (**self).append(name, bytes)
-    }
-    fn sync(&mut self, name: &str) -> Result<(), StorageError> {
-        (**self).sync(name)
-    }
-    fn sync_dir(&mut self) -> Result<(), StorageError> {
-        (**self).sync_dir()
-    }
-    fn rename(&mut self, from: &str, to: &str) -> Result<(), StorageError> {
-        (**self).rename(from, to)
-    }
-    fn remove(&mut self, name: &str) -> Result<(), StorageError> {
-        (**self).remove(name)
-    }
-    fn truncate(&mut self, name: &str, len: u64) -> Result<(), StorageError> {
-        (**self).truncate(name, len)
-    }
-}
-
-/// A directory whose kind is chosen when it is opened.
-impl<F: Files + ?Sized> Files for Box<F> {
+/// A directory that is reached through something: one that somebody else keeps, or whose kind is chosen when it is opened.
+impl<P: DerefMut<Target: Files>> Files for P {
     fn place(&self) -> String {
         (**self).place()
     }
