@@ -1,0 +1,1 @@
+//! Contracts: storage in layers, the tree above it, and the life of a contract on the transactional memory. Pure.
