@@ -1,1 +1,5 @@
 //! Contracts: storage in layers, the tree above it, and the life of a contract on the transactional memory. Pure.
+
+pub mod hash;
+pub mod proof;
+pub mod tree;
