@@ -2,5 +2,6 @@
 
 pub mod hash;
 pub mod kv;
+pub mod page;
 pub mod proof;
 pub mod tree;
