@@ -7,4 +7,5 @@ pub mod kv;
 pub mod page;
 pub mod proof;
 pub mod slice;
+pub mod state;
 pub mod tree;
