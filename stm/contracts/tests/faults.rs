@@ -218,10 +218,7 @@ fn a_fault_at_any_verb_stores_nothing() {
         let ran = write(&mut session, 2);
         let written = session.finish();
         let failed = match ran {
-            Ok(()) => match storage.commit(&written) {
-                Ok(_) => None,
-                Err(fault) => Some(fault),
-            },
+            Ok(()) => storage.commit(&written).err(),
             Err(Error::Access(fault)) => Some(fault),
             Err(other) => panic!("a fault has become an answer: {other:?}"),
         };
