@@ -243,6 +243,25 @@ fn a_base_that_fails_is_a_fault_even_if_the_closure_swallows_it() {
 }
 
 #[test]
+fn a_base_that_panics_is_a_fault_and_no_revert() {
+    struct Broken;
+    impl Base<4> for Broken {
+        fn load(&self, key: &[u8; 4], _: &mut Vec<u8>) -> Result<bool, BaseError> {
+            assert!(*key != [0, 0, 0, 9], "a bug below");
+            Ok(false)
+        }
+    }
+    std::panic::set_hook(Box::new(|_| {}));
+    for (name, builder) in engines() {
+        let mut stm = builder.build().unwrap();
+        let memory = stm.memory_over::<4>(Arc::new(Broken), 0);
+        let stopped = stm.execute(&(0..30).collect::<Vec<_>>(), |tx, k| memory.set(tx, &key(*k), &[1])).unwrap_err();
+        assert_eq!(stopped.fatal.cause(), FatalCause::Fault, "{name}");
+        assert!(stopped.fatal.reason().ends_with("a bug below"), "{name}: {}", stopped.fatal);
+    }
+}
+
+#[test]
 fn changes_are_sorted_without_noise_and_the_same_everywhere() {
     let mut told = Vec::new();
     for (name, builder) in engines() {
