@@ -113,7 +113,7 @@ impl Shared<'_> {
     }
 
     /// Token holder: transaction `c` commits, so the sum that its change of `cell` makes is final.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn settle_delta(&self, cell: &chain::Cell, c: u32, node: u32) {
         match cell.part() {
             0 => chain::settle_delta(self.recs, cell, c, node),

@@ -42,7 +42,7 @@ pub struct Tx<'a> {
     left: u32,
     deepest: u32,
     most: u32,
-    /// There is something to reset: a weight, a mark or a swallowed stop.
+    /// There is something to reset: a weight, a mark, a swallowed stop, or an allowance that is not the usual one, a constant.
     pub(crate) used: bool,
     /// What the hook at the commit turn is told.
     pub(crate) weight: u64,
@@ -67,6 +67,7 @@ impl<'a> Tx<'a> {
         };
         (tx.deepest, tx.most) = tx.store().limits.counts();
         tx.left = tx.most;
+        tx.used = tx.most != MAX_ACCESSES;
         tx
     }
 
@@ -74,7 +75,7 @@ impl<'a> Tx<'a> {
     #[inline(always)]
     pub(crate) fn restart(&mut self) {
         self.depth = 0;
-        self.left = self.most;
+        self.left = MAX_ACCESSES;
         if self.used {
             self.reset();
         }
@@ -83,7 +84,8 @@ impl<'a> Tx<'a> {
     /// The rest of what a new transaction must not inherit; rarely there.
     #[cold]
     fn reset(&mut self) {
-        self.used = false;
+        self.left = self.most;
+        self.used = self.most != MAX_ACCESSES;
         self.weight = 0;
         self.marks.clear();
         self.stuck = None;
