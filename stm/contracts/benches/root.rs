@@ -3,6 +3,8 @@
 //! `cargo bench -p replicode-contracts --bench root`. Keys are uniformly random, which is the worst case: calls that change the
 //! same or neighbouring elements cost less. The new root is compared with the oracle's once.
 
+#![allow(clippy::disallowed_types, reason = "a bench measures time")]
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -77,6 +79,9 @@ fn by_two(forest: &mut Forest, changes: &[(Name, Vec<Change>)]) -> Duration {
     took
 }
 
+/// Makes the changes of a batch; how long it took.
+type By = fn(&mut Forest, &[(Name, Vec<Change>)]) -> Duration;
+
 fn figures(c: &mut Criterion) {
     let mut forest = forest();
     let stats = forest.stats();
@@ -88,7 +93,7 @@ fn figures(c: &mut Criterion) {
     alone(&mut forest, &changes[0]);
     assert_eq!(forest.root(&Name::Accounts), oracle::root(&model));
     let mut next = 0;
-    let mut run = |by: fn(&mut Forest, &[(Name, Vec<Change>)]) -> Duration, forest: &mut Forest, rounds: u64| {
+    let mut run = |by: By, forest: &mut Forest, rounds: u64| {
         (0..rounds)
             .map(|_| {
                 next += 1;

@@ -253,9 +253,10 @@ fn a_verifier_in_another_language_agrees() {
         .spawn()
         .expect("could not start python3, which this test needs");
     let mut input = python.stdin.take().expect("a pipe");
-    let writer = std::thread::spawn(move || input.write_all(lines.join("\n").as_bytes()));
-    let output = python.wait_with_output().expect("python ends");
-    writer.join().expect("writes").expect("writes");
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || input.write_all(lines.join("\n").as_bytes()).expect("writes"));
+        python.wait_with_output().expect("python ends")
+    });
     assert!(output.status.success());
     let said = String::from_utf8(output.stdout).expect("text");
     assert_eq!(said.lines().count(), expected.len());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use replicode_contracts::kv::{Batch as Writes, KeyValue, KvError};
+use replicode_contracts::kv::{Batch as Writes, KeyValue, KvError, Record};
 
 use crate::place::{
     Kind, Place, after, content_key, manifest_key, obsolete_key, open, place_prefix, read_key, seal, tree_prefix,
@@ -174,7 +174,7 @@ impl<K: KeyValue> Checkpoints<K> {
     }
 
     /// All versions of a content that are there, the oldest first.
-    pub(crate) fn versions(&self, place: &Place) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KvError> {
+    pub(crate) fn versions(&self, place: &Place) -> Result<Vec<Record>, KvError> {
         let prefix = place_prefix(place);
         let (mut from, mut out) = (prefix.clone(), Vec::new());
         loop {

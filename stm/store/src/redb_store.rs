@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend, TableDefinition};
-use replicode_contracts::kv::{Batch, KeyValue, KvError};
+use replicode_contracts::kv::{Batch, KeyValue, KvError, Record};
 
 const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("contracts");
 
@@ -75,16 +75,17 @@ impl KeyValue for RedbStore {
         })
     }
 
-    fn scan(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KvError> {
+    fn scan(&self, from: &[u8], limit: usize) -> Result<Vec<Record>, KvError> {
         guarded("read", &self.broken, || {
             let read = self.db.begin_read().map_err(|error| failed("read", error))?;
             let table = read.open_table(TABLE).map_err(|error| failed("read", error))?;
             let range = table.range(from..).map_err(|error| failed("read", error))?;
-            let own = |entry: Result<(redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>), _>| {
-                let (key, value) = entry.map_err(|error: redb::StorageError| failed("read", error))?;
-                Ok((key.value().to_vec(), value.value().to_vec()))
-            };
-            range.take(limit).map(own).collect()
+            let mut out = Vec::new();
+            for entry in range.take(limit) {
+                let (key, value) = entry.map_err(|error| failed("read", error))?;
+                out.push((key.value().to_vec(), value.value().to_vec()));
+            }
+            Ok(out)
         })
     }
 

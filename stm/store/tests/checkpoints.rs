@@ -143,7 +143,11 @@ fn batches_do_not_wait_for_the_disk() {
         fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, replicode_contracts::kv::KvError> {
             self.0.get(key)
         }
-        fn scan(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, replicode_contracts::kv::KvError> {
+        fn scan(
+            &self,
+            from: &[u8],
+            limit: usize,
+        ) -> Result<Vec<replicode_contracts::kv::Record>, replicode_contracts::kv::KvError> {
             self.0.scan(from, limit)
         }
         fn write(&mut self, batch: &replicode_contracts::kv::Batch) -> Result<(), replicode_contracts::kv::KvError> {

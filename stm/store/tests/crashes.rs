@@ -13,7 +13,7 @@ use common::{Cell, SCHEMA, contents_are, same};
 use redb::StorageBackend;
 use replicode_contract_store::{Checkpoints, RedbStore, StoreError};
 use replicode_contracts::hash;
-use replicode_contracts::kv::{Batch, KeyValue, KvError, Memory};
+use replicode_contracts::kv::{Batch, KeyValue, KvError, Memory, Record};
 
 #[derive(Debug, Default)]
 struct Disk {
@@ -190,7 +190,7 @@ impl KeyValue for Failing {
         self.memory.get(key)
     }
 
-    fn scan(&self, from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, KvError> {
+    fn scan(&self, from: &[u8], limit: usize) -> Result<Vec<Record>, KvError> {
         self.act("read")?;
         self.memory.scan(from, limit)
     }
