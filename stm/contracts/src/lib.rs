@@ -1,5 +1,6 @@
 //! Contracts: storage in layers, the tree above it, and the life of a contract on the transactional memory. Pure.
 
+pub mod abi;
 pub mod account;
 pub mod hash;
 pub mod proof;
