@@ -4,4 +4,5 @@ pub mod abi;
 pub mod account;
 pub mod hash;
 pub mod proof;
+pub mod registers;
 pub mod tree;
