@@ -5,4 +5,5 @@ pub mod account;
 pub mod hash;
 pub mod proof;
 pub mod registers;
+pub mod template;
 pub mod tree;
