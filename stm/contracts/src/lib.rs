@@ -2,8 +2,11 @@
 
 pub mod abi;
 pub mod account;
+pub mod event;
 pub mod hash;
 pub mod proof;
+pub mod receipt;
 pub mod registers;
 pub mod template;
+pub mod transaction;
 pub mod tree;
