@@ -2,11 +2,17 @@
 
 pub mod abi;
 pub mod account;
+pub mod cell;
+pub mod collection;
 pub mod event;
 pub mod hash;
+pub mod kv;
+pub mod page;
 pub mod proof;
 pub mod receipt;
 pub mod registers;
+pub mod slice;
+pub mod state;
 pub mod template;
 pub mod transaction;
 pub mod tree;
