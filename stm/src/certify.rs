@@ -71,6 +71,12 @@ impl Shared<'_> {
     pub(crate) fn seal(&self, c: u32, extra: u32) -> bool {
         let slot = self.slot(c);
         let flags = slot.flags.load(Relaxed);
+        if let Some(hook) = self.hook
+            && flags & 1 == 0
+            && self.ask(hook, c, slot.weight.load(Relaxed), flags & 4 != 0)
+        {
+            return true;
+        }
         if let Some(place) = self.places.get(c as usize) {
             let (worker, at) = (slot.worker.load(Relaxed), slot.at.load(Relaxed));
             place.store(u64::from(worker) << 32 | u64::from(at), Relaxed);
@@ -112,7 +118,16 @@ impl Shared<'_> {
     fn settle_deltas(&self, slot: &Slot, c: u32) {
         for k in 0..slot.writes_len() {
             let word = slot.write(self.log, k);
-            chain::settle_delta(self.recs, self.store.cells.get((word >> 32) as u32), c, word as u32);
+            self.settle_delta(self.store.cells.get((word >> 32) as u32), c, word as u32);
+        }
+    }
+
+    /// Token holder: transaction `c` commits, so the sum that its change of `cell` makes is final.
+    #[inline]
+    pub(crate) fn settle_delta(&self, cell: &chain::Cell, c: u32, node: u32) {
+        match cell.part() {
+            0 => chain::settle_delta(self.recs, cell, c, node),
+            _ => self.store.vault.settle(self.recs, cell, c, node, self.store.committed_sum(cell)),
         }
     }
 

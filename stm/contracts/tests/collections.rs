@@ -12,7 +12,7 @@ use replicode_contracts::collection::{Collection, CollectionId};
 use replicode_contracts::kv::Memory;
 use replicode_contracts::page;
 use replicode_contracts::slice::{Kind, Layout, Slices};
-use replicode_contracts::state::{PastEntry, Storage};
+use replicode_contracts::state::{PastEntry, Storage, restore};
 
 /// A contract with one collection of each kind.
 fn layout() -> Layout {
@@ -111,6 +111,31 @@ proptest! {
         }
         prop_assert_eq!(states[0], states[1]);
         prop_assert_eq!(states[0], states[2]);
+    }
+
+    /// A store that has got nothing but the contents of a state has the same cells and the same state.
+    #[test]
+    fn cells_are_a_function_of_contents(all in prop::collection::vec((0_usize..4, steps(30)), 1..5)) {
+        let (layout, mut models, mut storage) = (layout(), models(), Storage::new(Memory::new(), 0));
+        storage.set_layout(ANN, layout.clone());
+        let mut session = storage.session();
+        for (at, steps) in &all {
+            run(&mut session, roots(&layout)[*at], &mut models[*at], steps);
+        }
+        let written = session.finish();
+        storage.commit(&written).unwrap();
+        while !storage.sweep(100).unwrap().done {}
+        storage.seal(1).unwrap();
+        let mut there = Storage::new(Memory::new(), 0);
+        there.set_layout(ANN, layout.clone());
+        let mut session = there.session();
+        let mut past = storage.open(&ANN, &storage.state(&ANN), &layout).unwrap();
+        restore(&mut session, &ANN, &layout, &mut past).unwrap();
+        let written = session.finish();
+        there.commit(&written).unwrap();
+        there.seal(1).unwrap();
+        prop_assert_eq!(there.state(&ANN), storage.state(&ANN));
+        prop_assert_eq!(there.kv(), storage.kv());
     }
 
     /// When all is removed and swept, nothing is left: not a cell, not a record, not a leaf.

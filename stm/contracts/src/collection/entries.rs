@@ -163,16 +163,22 @@ pub(crate) fn put_collection<A: Access + ?Sized>(
     let not_one = Refusal::Kind { what: "the new element", is: kind, asked: Kind::Map };
     // The kind is checked before a name is asked for: refusals change nothing.
     Collection::of(kind, *id).ok_or(not_one.clone())?;
-    let child = place_new(access, &Place { parent: *id, key: key.to_vec() })?;
-    write(access, id, key, kind, &child.name)?;
+    let child = CollectionId::made(&id.account, access.fresh().map_err(Error::Access)?);
+    put_named(access, id, key, kind, &child)?;
     Ok(Collection::of(kind, child).ok_or(not_one)?)
 }
 
-/// Names a new collection and notes where it stands.
-fn place_new<A: Access + ?Sized>(access: &mut A, place: &Place) -> Result<CollectionId, A> {
-    let id = CollectionId::made(&place.parent.account, access.fresh().map_err(Error::Access)?);
-    access.set(&place_cell(&id), &place.encode()).map_err(Error::Access)?;
-    Ok(id)
+/// A collection that has its name, under a key where nothing stands.
+pub(crate) fn put_named<A: Access + ?Sized>(
+    access: &mut A,
+    id: &CollectionId,
+    key: &[u8],
+    kind: Kind,
+    child: &CollectionId,
+) -> Result<(), A> {
+    let place = Place { parent: *id, key: key.to_vec() };
+    access.set(&place_cell(child), &place.encode()).map_err(Error::Access)?;
+    write(access, id, key, kind, &child.name)
 }
 
 /// From now on the collection stands nowhere: it is gone, and its cells wait to be freed.

@@ -30,6 +30,7 @@ mod id;
 mod index;
 mod list;
 mod map;
+mod put_back;
 mod range;
 mod set;
 mod sorted;
@@ -46,6 +47,7 @@ pub use sorted::SortedSet;
 pub use sweep::{Swept, sweep};
 
 pub(crate) use entries::{element_cell, place_cell};
+pub(crate) use put_back::put_back;
 
 use crate::cell::{Access, Refusal, Result};
 use crate::slice::Kind;

@@ -15,6 +15,7 @@ mod commit;
 mod content;
 mod history;
 mod past;
+mod restore;
 mod session;
 mod storage;
 
@@ -22,6 +23,7 @@ pub use changes::{BytesChange, Changes, SumChange};
 pub use commit::{Committed, Content, Source, Stored, commit};
 pub use content::{Contents, ElementContent, ElementValue};
 pub use past::{Past, PastEntry};
+pub use restore::{Contract, restore};
 pub use session::{Session, Written};
 pub use storage::{Storage, Sweep};
 

@@ -1,8 +1,8 @@
 //! A kept state of a contract, opened for reading: everything is found from the state through the trees and verified on the way.
 
-use super::Fault;
 use super::content::{ElementContent, ElementValue, tree};
 use super::storage::record;
+use super::{Contract, Fault};
 use crate::collection::CollectionId;
 use crate::hash::{self, Hash};
 use crate::kv::KeyValue;
@@ -34,6 +34,16 @@ pub enum PastEntry {
         /// Its state then.
         state: Hash,
     },
+}
+
+impl<K: KeyValue> Contract for Past<'_, K> {
+    fn slice(&mut self, index: u32) -> Result<Option<PastEntry>, Fault> {
+        Past::slice(self, index)
+    }
+
+    fn elements(&mut self, id: &CollectionId) -> Result<Vec<(Vec<u8>, PastEntry)>, Fault> {
+        Past::elements(self, id)
+    }
 }
 
 impl<'a, K: KeyValue> Past<'a, K> {
