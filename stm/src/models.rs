@@ -145,7 +145,7 @@ fn settling_a_wide_delta_against_a_fold() {
 #[test]
 fn a_key_is_made_once() {
     model(|| {
-        let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = asked.clone();
         let source: crate::keyed::Source<1, Blob> = Box::new(move |key| {
             count.fetch_add(1, Relaxed);
@@ -282,12 +282,12 @@ fn a_block_with_token_hand_over() {
 #[test]
 fn a_turn_that_ends_the_block() {
     model(|| {
-        let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
         let count = asked.clone();
-        let hook = leak(Hook::new(leak(move |turn: crate::Turn| {
+        let hook = leak(Hook::new(Box::leak(Box::new(move |turn: crate::Turn| {
             assert_eq!(turn.index as u32, count.fetch_add(1, Relaxed), "once each, in order");
             crate::Verdict::EndAfter
-        })));
+        }))));
         let (shared, cell) = segment_until(2, Some(hook));
         let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
         let work = move |id: usize| Segment { shared, jobs: &[1u64, 2], f: &f, of: PhantomData }.work(&mut worker(id));
