@@ -189,6 +189,7 @@ struct Tally {
     reverts: u64,
     panics: u64,
     stopped: u64,
+    cut: u64,
     by_keys: BTreeMap<usize, u64>,
     by_threads: BTreeMap<usize, u64>,
     by_window: BTreeMap<usize, u64>,
@@ -202,6 +203,7 @@ impl Tally {
         self.transactions += want.outcomes.len() as u64;
         *self.by_keys.entry(p.keys).or_default() += 1;
         self.stopped += u64::from(want.fatal_at.is_some());
+        self.cut += u64::from(want.fatal_at.is_none() && want.outcomes.len() < p.txs.len());
         for (code, _) in want.outcomes.iter().filter_map(|o| o.as_ref().err()) {
             self.reverts += 1;
             self.panics += u64::from(*code == Revert::PANIC);
@@ -241,6 +243,7 @@ impl Tally {
         self.reverts += other.reverts;
         self.panics += other.panics;
         self.stopped += other.stopped;
+        self.cut += other.cut;
         fn add<K: Ord>(to: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
             from.into_iter().for_each(|(k, n)| *to.entry(k).or_default() += n);
         }
@@ -256,8 +259,8 @@ impl Tally {
         }
         let s = &self.stats;
         println!(
-            "  {} transactions per engine: {} reverted (of which {} by panic), {} blocks stopped early",
-            self.transactions, self.reverts, self.panics, self.stopped
+            "  {} transactions per engine: {} reverted (of which {} by panic), {} blocks stopped early, {} ended by a hook",
+            self.transactions, self.reverts, self.panics, self.stopped, self.cut
         );
         println!("  blocks by number of keys    {}", list(&self.by_keys));
         println!("  comparisons by threads      {}", list(&self.by_threads));

@@ -204,6 +204,13 @@ impl Run {
         self.used += 1;
     }
 
+    /// Every index that was taken since the last [`Run::rewind`].
+    pub(crate) fn each_used(&self, mut f: impl FnMut(u32)) {
+        let Some((last, full)) = self.runs[..self.used].split_last() else { return };
+        full.iter().for_each(|from| (*from..from + STEP).for_each(&mut f));
+        (*last..self.at).for_each(f);
+    }
+
     /// Everything may be used again. Between blocks only, and only if the arena is never rewound.
     pub(crate) fn rewind(&mut self) {
         (self.at, self.end, self.used) = (0, 0, 0);

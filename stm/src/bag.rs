@@ -22,6 +22,11 @@ impl<T: Value> BagPart<T> {
         BagPart { items: Vec::new(), pending: Arena::new(1), spare: Spare::new() }
     }
 
+    /// All committed items.
+    pub(crate) fn drain(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.items)
+    }
+
     fn link(&self, item: T, before: u64) -> u64 {
         let at = self.pending.claim(1);
         let _ = self.pending.get(at).set((item, before));
@@ -101,7 +106,7 @@ impl<T: Value> TxBag<T> {
             }
             Mode::Spec(s) => {
                 let Some(bag) = s.shared.store.part::<BagPart<T>>(self.part) else {
-                    return Err(Stop::fault("a bag has lost its items"));
+                    return Err(Stop::broken("a bag has lost its items"));
                 };
                 let list = bag.link(item, s.pending_list(self.id));
                 s.append(self.id, list);
@@ -122,7 +127,7 @@ impl<T: Value> TxBag<T> {
                 let lists = s.lists(self.id)?;
                 let own = s.pending_list(self.id);
                 let Some(bag) = s.shared.store.part::<BagPart<T>>(self.part) else {
-                    return Err(Stop::fault("a bag has lost its items"));
+                    return Err(Stop::broken("a bag has lost its items"));
                 };
                 let mut all = bag.items.clone();
                 for &list in lists.iter().rev().chain(std::iter::once(&own)) {

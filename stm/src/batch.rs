@@ -6,6 +6,7 @@ use crate::error::{Fatal, FatalCause, Outcome, Stopped, TxResult, panic_fault};
 use crate::inside::Nested;
 use crate::lesson::Choice;
 use crate::pool::Clock;
+use crate::turn::Ask;
 use crate::tx::Tx;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +21,22 @@ const TINY_NANOS: u64 = 150;
 /// Less remaining work than this is done before a second thread has woken up.
 const WAKE_NANOS: u64 = 25_000;
 
+/// Where a batch ends early, and why; without a reason, a hook has ended it.
+pub(crate) type Halt = (usize, Option<Fatal>);
+
+/// What is run for each job, and asked at each turn.
+pub(crate) struct Body<'a, F> {
+    pub(crate) f: &'a F,
+    pub(crate) hook: Option<&'a dyn Ask>,
+}
+
+impl<F> Clone for Body<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<F> Copy for Body<'_, F> {}
+
 impl Stm {
     /// Runs one transaction, directly: for setting up and looking at the state between batches.
     ///
@@ -29,7 +46,10 @@ impl Stm {
         if let Some(fatal) = self.refusal() {
             return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
         }
-        let mut outcomes = self.whole(1, |stm, out| stm.direct(&[()], 0, 1, &|tx: &mut Tx<'_>, (): &()| f(tx), out))?;
+        let mut outcomes = self.whole(1, |stm, out| {
+            let f = |tx: &mut Tx<'_>, (): &()| f(tx);
+            stm.direct(&[()], 0, 1, Body { f: &f, hook: None }, out)
+        })?;
         match outcomes.pop() {
             Some(outcome) => Ok(outcome),
             None => unreachable!("one job gives one outcome"),
@@ -51,16 +71,32 @@ impl Stm {
         R: Send,
         F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
     {
+        self.execute_hooked(jobs, None, f)
+    }
+
+    /// The same, with a hook at the commit turn if there is one.
+    pub(crate) fn execute_hooked<J, R, F>(
+        &mut self,
+        jobs: &[J],
+        hook: Option<&dyn Ask>,
+        f: F,
+    ) -> Result<Vec<Outcome<R>>, Stopped<R>>
+    where
+        J: Sync,
+        R: Send,
+        F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
+    {
         assert!(jobs.len() <= MAX_BATCH, "a batch of {} jobs is too long: at most {MAX_BATCH}", jobs.len());
         if let Some(fatal) = self.refusal() {
             return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
         }
+        let body = Body { f: &f, hook };
         self.whole(jobs.len(), |stm, out| match (stm.settings.executor, stm.settings.mode) {
-            (Executor::Sequential, _) | (_, Mode::Direct) => stm.direct(jobs, 0, jobs.len(), &f, out),
-            (_, Mode::Alternate(k)) => stm.alternate(jobs, k as usize, &f, out),
-            (Executor::Parallel { .. }, Mode::Auto) => stm.auto(jobs, &f, out),
+            (Executor::Sequential, _) | (_, Mode::Direct) => stm.direct(jobs, 0, jobs.len(), body, out),
+            (_, Mode::Alternate(k)) => stm.alternate(jobs, k as usize, body, out),
+            (Executor::Parallel { .. }, Mode::Auto) => stm.auto(jobs, body, out),
             (Executor::Parallel { .. } | Executor::Seeded { .. }, _) => {
-                stm.speculate(jobs, 0, jobs.len(), &f, None, out).map(|_| ())
+                stm.speculate(jobs, 0, jobs.len(), body, None, out).map(|_| ())
             }
         })
     }
@@ -70,29 +106,33 @@ impl Stm {
     fn whole<R>(
         &mut self,
         n: usize,
-        body: impl FnOnce(&mut Stm, &mut Vec<Outcome<R>>) -> Result<(), (usize, Fatal)>,
+        body: impl FnOnce(&mut Stm, &mut Vec<Outcome<R>>) -> Result<(), Halt>,
     ) -> Result<Vec<Outcome<R>>, Stopped<R>> {
         let _nested = Nested::new(self.store.engine);
         let mut out = Vec::with_capacity(n);
         // Unwind safety: after a panic the engine refuses everything.
         let result = catch_unwind(AssertUnwindSafe(|| {
             self.store.cells.settle();
+            self.wash_queries();
             let result = body(self, &mut out);
             if let Some(why) = self.store.fault() {
-                return Err((0, Fatal::fault(why)));
+                return Err((0, Some(Fatal::fault(why))));
             }
             self.pool.later(self.store.settle_parts());
             result
         }));
         self.busy = false;
         let (at, fatal) = match result {
-            Ok(Ok(())) => return Ok(out),
-            Ok(Err(stop)) => stop,
+            Ok(Ok(()) | Err((_, None))) => return Ok(out),
+            Ok(Err((at, Some(fatal)))) => (at, fatal),
             Err(payload) => (0, Fatal::fault(panic_fault(&*payload))),
         };
         if fatal.cause() == FatalCause::Fault {
             self.broken = Some(fatal.clone());
             return Err(Stopped { outcomes: Vec::new(), at: 0, fatal });
+        }
+        if fatal.cause() == FatalCause::HostFault {
+            self.broken = Some(fatal.clone());
         }
         Err(Stopped { outcomes: out, at, fatal })
     }
@@ -111,9 +151,9 @@ impl Stm {
         &mut self,
         jobs: &[J],
         k: usize,
-        f: &F,
+        body: Body<'_, F>,
         out: &mut Vec<Outcome<R>>,
-    ) -> Result<(), (usize, Fatal)>
+    ) -> Result<(), Halt>
     where
         J: Sync,
         R: Send,
@@ -123,9 +163,9 @@ impl Stm {
         while at < jobs.len() {
             let to = (at + k).min(jobs.len());
             if direct {
-                self.direct(jobs, at, to, f, out)?;
+                self.direct(jobs, at, to, body, out)?;
             } else {
-                self.speculate(jobs, at, to, f, None, out)?;
+                self.speculate(jobs, at, to, body, None, out)?;
             }
             direct = !direct;
             at = to;
@@ -134,14 +174,14 @@ impl Stm {
     }
 
     /// Piece by piece, each in the way that was faster for its like.
-    pub(crate) fn auto<J, R, F>(&mut self, jobs: &[J], f: &F, out: &mut Vec<Outcome<R>>) -> Result<(), (usize, Fatal)>
+    pub(crate) fn auto<J, R, F>(&mut self, jobs: &[J], body: Body<'_, F>, out: &mut Vec<Outcome<R>>) -> Result<(), Halt>
     where
         J: Sync,
         R: Send,
         F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
     {
         if self.workers == 1 {
-            return self.direct(jobs, 0, jobs.len(), f, out);
+            return self.direct(jobs, 0, jobs.len(), body, out);
         }
         let mut at = 0;
         while at < jobs.len() {
@@ -150,7 +190,7 @@ impl Stm {
             let (began, from) = (Clock::start(), at);
             match self.lessons.of(class).choose() {
                 Choice::Open => {
-                    let speculated = self.open(jobs, from..to, class, f, out)?;
+                    let speculated = self.open(jobs, from..to, class, body, out)?;
                     let cost = self.lessons.took(began.nanos(), class);
                     if speculated {
                         self.lessons.of(class).note_open(cost);
@@ -160,26 +200,26 @@ impl Stm {
                     at = to;
                 }
                 Choice::Direct => {
-                    self.direct(jobs, from, to, f, out)?;
+                    self.direct(jobs, from, to, body, out)?;
                     let cost = self.lessons.took(began.nanos(), class);
                     self.lessons.of(class).note_direct(cost);
                     at = to;
                 }
                 Choice::TryDirect(most) => {
                     at = to.min(from + most);
-                    self.direct(jobs, from, at, f, out)?;
+                    self.direct(jobs, from, at, body, out)?;
                     let cost = began.nanos() / (at - from) as u64;
                     self.lessons.of(class).note_direct(cost);
-                    self.open(jobs, at..to, class, f, out)?;
+                    self.open(jobs, at..to, class, body, out)?;
                     at = to;
                 }
                 Choice::TryOpen(most) => {
                     at = to.min(from + most);
-                    if self.open(jobs, from..at, class, f, out)? {
+                    if self.open(jobs, from..at, class, body, out)? {
                         let cost = began.nanos() / (at - from) as u64;
                         self.lessons.of(class).note_open(cost);
                     }
-                    self.direct(jobs, at, to, f, out)?;
+                    self.direct(jobs, at, to, body, out)?;
                     at = to;
                 }
             }
@@ -194,9 +234,9 @@ impl Stm {
         jobs: &[J],
         range: Range<usize>,
         class: usize,
-        f: &F,
+        body: Body<'_, F>,
         out: &mut Vec<Outcome<R>>,
-    ) -> Result<bool, (usize, Fatal)>
+    ) -> Result<bool, Halt>
     where
         J: Sync,
         R: Send,
@@ -212,7 +252,7 @@ impl Stm {
             let (start, mut step) = (at, 1);
             while at < n && began.nanos() < PROBE_NANOS {
                 let to = (at + step).min(n);
-                self.direct(jobs, at, to, f, out)?;
+                self.direct(jobs, at, to, body, out)?;
                 at = to;
                 step *= 2;
             }
@@ -221,13 +261,13 @@ impl Stm {
             let rest = cost.saturating_mul((n - at) as u64);
             if cost < TINY_NANOS || rest < WAKE_NANOS {
                 let to = n.min(at + (40_000 / cost) as usize + 1);
-                self.direct(jobs, at, to, f, out)?;
+                self.direct(jobs, at, to, body, out)?;
                 at = to;
                 continue;
             }
             if owed > 0 {
                 let (to, began) = (n.min(at + owed), Clock::start());
-                self.direct(jobs, at, to, f, out)?;
+                self.direct(jobs, at, to, body, out)?;
                 // Many with warm caches say more than the few at the beginning.
                 cost = (began.nanos() / (to - at).max(1) as u64).max(1);
                 at = to;
@@ -238,7 +278,7 @@ impl Stm {
                 break;
             }
             speculated = true;
-            let stopped = self.speculate(jobs, at, n, f, Some(known.unwrap_or(cost)), out)?;
+            let stopped = self.speculate(jobs, at, n, body, Some(known.unwrap_or(cost)), out)?;
             let lesson = self.lessons.of(class);
             if stopped < n {
                 self.stats.switches += 1;

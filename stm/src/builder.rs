@@ -53,6 +53,7 @@ pub struct Builder {
     pub(crate) audit: bool,
     pub(crate) trace: bool,
     pub(crate) run_ahead: bool,
+    pub(crate) panics_are_faults: bool,
     pub(crate) watchdog: Option<Watchdog>,
     /// Sizes of keys and values; the setters are in `limits`.
     pub(crate) limits: Limits,
@@ -143,6 +144,14 @@ impl Builder {
     #[must_use]
     pub fn run_ahead(mut self, on: bool) -> Self {
         self.run_ahead = on;
+        self
+    }
+    /// Takes a panic of a closure for a failure of this node ([`crate::FatalCause::HostFault`]) instead of the transaction's
+    /// own affair ([`crate::Revert::PANIC`]). For hosts that run foreign code below the closure: then a panic is a bug of the
+    /// host, and must not become an answer. A panic of a run that is thrown away counts for nothing in either case.
+    #[must_use]
+    pub fn panics_are_faults(mut self, on: bool) -> Self {
+        self.panics_are_faults = on;
         self
     }
     /// Calls `alarm` with a dump whenever no transaction has committed for `patience`: with the window's states, and

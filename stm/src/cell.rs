@@ -49,7 +49,7 @@ impl<T: Value> TxCell<T> {
             Mode::Direct(d) => d.read::<T>(self.id)?,
             Mode::Spec(s) => s.read::<T>(self.id)?,
         };
-        value.ok_or_else(|| Stop::fault("a cell has lost its value"))
+        value.ok_or_else(|| Stop::broken("a cell has lost its value"))
     }
 
     /// Replaces the value. Never conflicts by itself: only readers above mind.

@@ -32,10 +32,14 @@ pub(crate) enum Kind {
     Tombstone = 1,
     /// Add `word` to what lies below (counters).
     Delta = 2,
+    /// As `Delta`, with 128 bits that entry `word` of the vault holds: then there is a value, if there was none.
+    WideDelta = 3,
     /// As `Delta`, and `fold` is the sum including everything below: set at commit, final.
-    Folded = 3,
+    Folded = 4,
+    /// As `WideDelta`, likewise.
+    WideFolded = 5,
     /// Append the items of list `word` (bags).
-    Append = 4,
+    Append = 6,
 }
 
 impl Kind {
@@ -45,9 +49,17 @@ impl Kind {
             0 => Kind::Write,
             1 => Kind::Tombstone,
             2 => Kind::Delta,
-            3 => Kind::Folded,
+            3 => Kind::WideDelta,
+            4 => Kind::Folded,
+            5 => Kind::WideFolded,
             _ => Kind::Append,
         }
+    }
+
+    /// A change that commutes, and is folded when its writer commits.
+    #[inline(always)]
+    pub(crate) fn is_delta(self) -> bool {
+        matches!(self, Kind::Delta | Kind::WideDelta)
     }
 }
 
@@ -80,6 +92,8 @@ pub(crate) struct Cell {
     pub(crate) heat: AtomicU32,
     /// Readers that should take the line for themselves, because lately they went on to write (see [`Cell::expect`]).
     intent: AtomicU32,
+    /// How often this cell was given up and taken again, so that a handle knows a stranger. Constant within a block.
+    pub(crate) generation: AtomicU32,
 }
 
 /// Reads without a write until a cell counts as read-mostly.
@@ -248,7 +262,7 @@ pub(crate) fn fold(recs: &Arena<Rec>, cell: &Cell, below: u32) -> (u64, Option<u
                     Kind::Write => return (acc.wrapping_add(word), blocker),
                     Kind::Folded => return (acc.wrapping_add(v.fold.load(Relaxed)), blocker),
                     Kind::Delta => acc = acc.wrapping_add(word),
-                    Kind::Tombstone | Kind::Append => {}
+                    Kind::Tombstone | Kind::Append | Kind::WideDelta | Kind::WideFolded => {}
                 }
             }
         }
@@ -273,8 +287,13 @@ pub(crate) fn settle_delta(recs: &Arena<Rec>, cell: &Cell, txn: u32, at: u32) {
     }
 }
 
-/// All versions below `below`, newest first: for bags.
-pub(crate) fn for_each(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl FnMut(Found, Kind, u64)) {
+/// Fixes the kind of a version at the commit of its writer; what it stands for is in place.
+pub(crate) fn set_kind(recs: &Arena<Rec>, ver: u32, kind: Kind) {
+    recs.get(ver).kind.store(kind as u32, Release);
+}
+
+/// Versions below `below`, newest first, until `f` has enough.
+pub(crate) fn walk(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl FnMut(Found, Kind, u64) -> bool) {
     let mut at = cell.head.load(Acquire);
     while at != 0 {
         let rec = recs.get(at);
@@ -283,11 +302,21 @@ pub(crate) fn for_each(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl F
             let ver = rec.ver.load(Acquire);
             if ver != 0 {
                 let (kind, word) = version(recs, ver >> 1);
-                f(Found { ver: ver >> 1, estimate: ver & ESTIMATE != 0, txn }, kind, word);
+                if !f(Found { ver: ver >> 1, estimate: ver & ESTIMATE != 0, txn }, kind, word) {
+                    return;
+                }
             }
         }
         at = rec.next.load(Acquire);
     }
+}
+
+/// All versions below `below`, newest first: for bags.
+pub(crate) fn for_each(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl FnMut(Found, Kind, u64)) {
+    walk(recs, cell, below, |found, kind, word| {
+        f(found, kind, word);
+        true
+    });
 }
 
 /// The nearest lower transaction, at or above `from`, that has a node in the chain: a probable writer.

@@ -4,11 +4,13 @@
 //! or other threads.
 
 use crate::error::{Stop, TxResult};
-use crate::read_set::within;
+use crate::keyed::{Held, Keyed};
+use crate::read_set::{fits, within};
 use crate::spec::Savepoint;
 use crate::store::Store;
 use crate::sync::Relaxed;
 use crate::value::{Column, Value, from_word, is_word, word_of};
+use crate::vault::Blob;
 
 /// The journal of a running transaction: how to take back what it did, newest last.
 ///
@@ -68,7 +70,7 @@ impl Direct<'_> {
         let column = self.store.part::<Column<T>>(cell.part());
         match column.and_then(|c| c.base(base)) {
             Some(v) => Ok(Some(v.clone())),
-            None => Err(Stop::fault("a committed value is missing from its column")),
+            None => Err(Stop::broken("a committed value is missing from its column")),
         }
     }
 
@@ -131,6 +133,47 @@ impl Direct<'_> {
             self.set_sum(id, now.wrapping_add(delta as u64));
         }
         fits
+    }
+
+    /// The committed bytes of `id`, of a memory.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, id: u32) -> Option<&[u8]> {
+        self.store.committed_bytes(self.store.cells.get(id))
+    }
+
+    /// The committed sum of `id`, of keyed counters.
+    #[inline(always)]
+    pub(crate) fn wide_sum(&self, id: u32) -> Option<i128> {
+        self.store.committed_sum(self.store.cells.get(id))
+    }
+
+    /// Writes a keyed value (`None`: removes it).
+    pub(crate) fn put<const N: usize, V: Held>(&mut self, id: u32, value: Option<V>) {
+        let cell = self.store.cells.get(id);
+        let (base, meta) = (cell.base.load(Relaxed), cell.meta.load(Relaxed));
+        let (part, present) = (cell.part(), value.is_some());
+        if let Some(keyed) = self.store.part_mut::<Keyed<N, V>>(part) {
+            keyed.overwrite(base, value);
+            self.store.cells.get(id).set_meta(part, present);
+            self.undo.others.push(Other::Part { id, meta, base, part });
+        }
+    }
+
+    pub(crate) fn set_bytes<const N: usize>(&mut self, id: u32, value: &[u8]) {
+        let part = self.store.cells.get(id).part();
+        if let Some(keyed) = self.store.part_mut::<Keyed<N, Blob>>(part) {
+            let blob = keyed.spare().blob(value);
+            self.put::<N, Blob>(id, Some(blob));
+        }
+    }
+
+    pub(crate) fn wide_try_add<const N: usize>(&mut self, id: u32, delta: i128, lo: i128, hi: i128) -> bool {
+        let now = self.wide_sum(id).unwrap_or(0);
+        let fit = fits(now, 0, delta, lo, hi);
+        if fit {
+            self.put::<N, i128>(id, Some(now.wrapping_add(delta)));
+        }
+        fit
     }
 
     /// Takes back everything after `mark`.

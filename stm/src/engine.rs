@@ -16,7 +16,8 @@ use crate::slot::Slot;
 use crate::spec::Buffer;
 use crate::stats::{Stats, TraceEvent, chrome_trace};
 use crate::store::Store;
-use crate::sync::{AtomicU64, Padded, Relaxed};
+use crate::sync::{AtomicU64, Mutex, Padded, Relaxed, lock};
+use crate::tx::{Mode as TxMode, Tx};
 use crate::value::{Column, Value, is_word, word_of};
 use crate::vec::{self, TxVec, VecIndex};
 use std::marker::PhantomData;
@@ -48,6 +49,8 @@ pub struct Stm {
     pub(crate) trace: Vec<(usize, TraceEvent)>,
     pub(crate) clock: Clock,
     pub(crate) round: u64,
+    /// Memory of read views. What they have taken of the vault is given back when the next batch begins.
+    pub(crate) queries: Mutex<Vec<Buffer>>,
 }
 
 impl Stm {
@@ -65,6 +68,7 @@ impl Stm {
             audit: false,
             trace: false,
             run_ahead: true,
+            panics_are_faults: false,
             watchdog: None,
             limits: Limits::default(),
         }
@@ -94,6 +98,7 @@ impl Stm {
             trace: Vec::new(),
             clock: Clock::start(),
             round: 0,
+            queries: Mutex::new(Vec::new()),
             settings,
         })
     }
@@ -210,6 +215,26 @@ impl Stm {
     /// Gives a bag a name.
     pub fn name_bag<T>(&mut self, bag: &TxBag<T>, name: impl Into<String>) {
         self.store.name_cell(bag.id, name.into());
+    }
+
+    /// Takes all items out of a bag, oldest first: what the blocks since the last time have put in.
+    pub fn drain<T: Value>(&mut self, bag: &TxBag<T>) -> Vec<T> {
+        if bag.engine != self.store.engine {
+            return Vec::new();
+        }
+        self.store.part_mut::<BagPart<T>>(bag.part).map_or_else(Vec::new, BagPart::drain)
+    }
+
+    /// A transaction of this engine.
+    pub(crate) fn new_tx<'a>(&self, mode: TxMode<'a>) -> Tx<'a> {
+        Tx::new(mode, self.store.engine)
+    }
+
+    /// Between blocks: what views have taken of the vault may be used again.
+    pub(crate) fn wash_queries(&mut self) {
+        for buf in lock(&self.queries).iter_mut() {
+            self.store.vault.wash(&mut buf.share);
+        }
     }
 
     /// The executor in use.

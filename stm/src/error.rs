@@ -6,7 +6,7 @@ use std::fmt;
 /// What a transaction closure returns.
 pub type TxResult<T> = Result<T, Stop>;
 
-/// Why a closure leaves early. Opaque: pass it on with `?`.
+/// Why a closure leaves early. Pass it on with `?`; who must know more asks for its [`Stop::kind`].
 ///
 /// Inside is one of three things: *retry* (this run was speculative and has read something that is already known to
 /// be wrong; the engine runs the transaction again), *revert* (the transaction's own decision) or *fatal* (stop the
@@ -16,10 +16,22 @@ pub type TxResult<T> = Result<T, Stop>;
 ///
 /// [`Revert`] and [`Fatal`] become a `Stop` under `?`, so `tx.frame(..)??` passes a frame's revert on.
 #[derive(Debug)]
-pub struct Stop(pub(crate) StopKind);
+pub struct Stop(pub(crate) Reason);
+
+/// What a [`Stop`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopKind<'a> {
+    /// This run was speculative and is known to be wrong; the transaction is run again. Whatever the closure does now is
+    /// thrown away, so it should return as soon as it can; nothing of this run may be shown to anybody.
+    Retry,
+    /// The transaction (or frame) is rolled back for this reason.
+    Revert(&'a Revert),
+    /// The stream stops at this transaction.
+    Fatal(&'a Fatal),
+}
 
 #[derive(Debug)]
-pub(crate) enum StopKind {
+pub(crate) enum Reason {
     Retry,
     Revert(Revert),
     Fatal(Fatal),
@@ -28,29 +40,47 @@ pub(crate) enum StopKind {
 impl Stop {
     /// Drops the effects of this transaction (or frame) and keeps the reason.
     pub fn revert(code: u32, reason: impl Into<Cow<'static, str>>) -> Stop {
-        Stop(StopKind::Revert(Revert::new(code, reason)))
+        Stop(Reason::Revert(Revert::new(code, reason)))
     }
 
     /// Stops the whole stream at this transaction: all lower ones are committed, this one and all higher ones have no
     /// effect. Takes effect only if this run turns out to be the committed one.
     pub fn fatal(reason: impl Into<Cow<'static, str>>) -> Stop {
-        Stop(StopKind::Fatal(Fatal::new(FatalCause::Stopped, reason)))
+        Stop(Reason::Fatal(Fatal::new(FatalCause::Stopped, reason)))
     }
 
+    /// This node cannot go on: what the closure's host needs, a disk say, has failed. If this run turns out to be the committed
+    /// one, the stream stops here as with [`Stop::fatal`], with [`FatalCause::HostFault`], and the engine refuses all later
+    /// batches. A host failure must never become an answer of a transaction, or nodes would differ.
+    pub fn fault(reason: impl Into<Cow<'static, str>>) -> Stop {
+        Stop(Reason::Fatal(Fatal::new(FatalCause::HostFault, reason)))
+    }
+
+    /// What this is: for a host between the engine and foreign code, which must tell a retry from a revert.
+    #[must_use]
+    pub fn kind(&self) -> StopKind<'_> {
+        match &self.0 {
+            Reason::Retry => StopKind::Retry,
+            Reason::Revert(why) => StopKind::Revert(why),
+            Reason::Fatal(why) => StopKind::Fatal(why),
+        }
+    }
+
+    /// The engine itself cannot go on.
     #[cold]
-    pub(crate) fn fault(reason: impl Into<Cow<'static, str>>) -> Stop {
-        Stop(StopKind::Fatal(Fatal::fault(reason)))
+    pub(crate) fn broken(reason: impl Into<Cow<'static, str>>) -> Stop {
+        Stop(Reason::Fatal(Fatal::fault(reason)))
     }
 
-    pub(crate) const RETRY: Stop = Stop(StopKind::Retry);
+    pub(crate) const RETRY: Stop = Stop(Reason::Retry);
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            StopKind::Retry => f.write_str("this run has read something that is known to be wrong, and is done again"),
-            StopKind::Revert(why) => why.fmt(f),
-            StopKind::Fatal(why) => why.fmt(f),
+            Reason::Retry => f.write_str("this run has read something that is known to be wrong, and is done again"),
+            Reason::Revert(why) => why.fmt(f),
+            Reason::Fatal(why) => why.fmt(f),
         }
     }
 }
@@ -59,7 +89,7 @@ impl std::error::Error for Stop {}
 
 impl From<Revert> for Stop {
     fn from(why: Revert) -> Stop {
-        Stop(StopKind::Revert(why))
+        Stop(Reason::Revert(why))
     }
 }
 
@@ -159,6 +189,10 @@ pub enum FatalCause {
     /// of the batch is unknown, and the engine refuses all later ones with the same reason. A node that replays a log stops
     /// here.
     Fault,
+    /// A transaction said that its host cannot go on ([`Stop::fault`]), or panicked where panics are faults
+    /// ([`crate::Builder::panics_are_faults`]). All lower transactions are committed and have outcomes; the engine refuses all
+    /// later batches with the same reason.
+    HostFault,
 }
 
 /// What to call a panic outside closures.
@@ -227,6 +261,7 @@ impl fmt::Display for Fatal {
             FatalCause::Stopped => "stopped",
             FatalCause::Misuse => "misuse",
             FatalCause::Fault => "fault",
+            FatalCause::HostFault => "host fault",
         };
         write!(f, "{cause}: {}", self.reason())
     }
@@ -265,6 +300,12 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
+
+/// A panic of a closure, where that is a failure of this node.
+#[cold]
+pub(crate) fn host_panic(why: &Revert) -> Fatal {
+    Fatal::new(FatalCause::HostFault, format!("a closure has panicked: {}", why.reason()))
+}
 
 /// The reason of a panic, as far as it is text. A function of the closure's inputs, like every outcome.
 pub(crate) fn panic_revert(payload: &(dyn std::any::Any + Send)) -> Revert {

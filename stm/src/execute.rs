@@ -2,8 +2,9 @@
 
 use crate::chain;
 use crate::error::{
-    Broken, Fatal, FatalCause, Outcome, Revert, Stop, StopKind, TxResult, foreign_stop, give_up, panic_revert,
+    Broken, Fatal, FatalCause, Outcome, Reason, Revert, Stop, TxResult, foreign_stop, give_up, host_panic, panic_revert,
 };
+use crate::publish::Ending;
 use crate::run::{Scratch, Segment, Shared, Worker};
 use crate::slot::{RUNNING, Status};
 use crate::spec::{Buffer, Spec};
@@ -29,6 +30,12 @@ impl<R> Done<R> {
         }
     }
 
+    /// The closure has panicked, in these words.
+    #[cold]
+    fn panicked(why: Revert, fault: bool) -> Done<R> {
+        if fault { Done::Fatal(host_panic(&why)) } else { Done::Reverted(why) }
+    }
+
     /// From what the closure returned. Never called for a run that must be retried.
     #[inline(always)]
     fn from_result(result: TxResult<R>) -> Done<R> {
@@ -41,9 +48,9 @@ impl<R> Done<R> {
     #[cold]
     fn from_stop(stop: Stop) -> Done<R> {
         match stop.0 {
-            StopKind::Revert(why) => Done::Reverted(why),
-            StopKind::Fatal(why) => Done::Fatal(why),
-            StopKind::Retry => Done::Fatal(foreign_stop()),
+            Reason::Revert(why) => Done::Reverted(why),
+            Reason::Fatal(why) => Done::Fatal(why),
+            Reason::Retry => Done::Fatal(foreign_stop()),
         }
     }
 }
@@ -116,7 +123,17 @@ where
                     let result = tx.verdict(result);
                     concluding = true;
                     if let Mode::Spec(Spec { buf, .. }) = &mut tx.mode {
-                        let run = Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began };
+                        let run = Finished {
+                            shared: sh,
+                            worker,
+                            buf,
+                            scratch,
+                            outcomes,
+                            status,
+                            why,
+                            began,
+                            weight: tx.weight,
+                        };
                         if !run.conclude(|| Done::from_result(result)) {
                             return;
                         }
@@ -138,8 +155,8 @@ where
                     if payload.is::<Broken>() {
                         std::panic::resume_unwind(payload);
                     }
-                    let run = Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began };
-                    if !run.conclude(|| Done::Reverted(panic_revert(&*payload))) {
+                    let run = Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began, weight: 0 };
+                    if !run.conclude(|| Done::panicked(panic_revert(&*payload), sh.panics_are_faults)) {
                         return at;
                     }
                     at += 1;
@@ -160,13 +177,14 @@ struct Finished<'a, 's, R> {
     status: Status,
     why: Why,
     began: u64,
+    weight: u64,
 }
 
 impl<R> Finished<'_, '_, R> {
     /// Publishes, commits or steps back. False if the stream stops here.
     #[inline(always)]
     fn conclude(self, done: impl FnOnce() -> Done<R>) -> bool {
-        let Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began } = self;
+        let Finished { shared: sh, worker, buf, scratch, outcomes, status, why, began, weight } = self;
         let txn = status.txn();
         scratch.counts.executions += 1;
         if let Some(clock) = sh.clock {
@@ -192,14 +210,15 @@ impl<R> Finished<'_, '_, R> {
             Done::Fatal(_) => true,
             _ => false,
         };
+        let end = Ending { fatal, reverted: matches!(done, Done::Reverted(_)), weight };
         let at = outcomes.len() as u32;
         let mut on = true;
         if why == Why::Final {
-            on = sh.publish_final(worker as u32, at, scratch, buf, txn, fatal);
+            on = sh.publish_final(worker as u32, at, scratch, buf, txn, end);
         } else {
             let slot = sh.slot(txn);
             slot.at.store(at, Relaxed);
-            sh.publish(worker, scratch, buf, status, fatal, matches!(why, Why::Token(_)));
+            sh.publish(worker, scratch, buf, status, end, matches!(why, Why::Token(_)));
         }
         // Only now: a store to memory that is not at hand would hold up the linking of the versions.
         outcomes.push(Some(done));

@@ -88,7 +88,7 @@ impl Shared<'_> {
         let mut k = 0;
         while k < slot.reads_len() {
             let (tag, cell, low) = read_set::split(slot.read(self.log, k));
-            if tag == read_set::VALUE || tag == read_set::SUM {
+            if matches!(tag, read_set::VALUE | read_set::SUM | read_set::BYTES | read_set::WIDE) {
                 chain::writers_below(self.recs, self.store.cells.get(cell), txn, commit, |j| {
                     let s = self.slot(j).load();
                     if s.txn() == j && matches!(s.state(), RUNNING | ABORTED | ABORTING) {

@@ -4,11 +4,15 @@
 //! nothing per transaction that can be done per stretch: one handle, one stop for unwinding, one count. After a panic
 //! the stretch goes on behind the transaction that panicked.
 
+use crate::batch::{Body, Halt};
 use crate::direct::Direct;
 use crate::engine::Stm;
-use crate::error::{Broken, Fatal, Outcome, Stop, StopKind, TxResult, foreign_stop, panic_fault, panic_revert};
+use crate::error::{
+    Broken, Fatal, Outcome, Reason, Revert, Stop, TxResult, foreign_stop, host_panic, panic_fault, panic_revert,
+};
 use crate::inside::{self, Working};
 use crate::stats::{TraceEvent, TraceKind};
+use crate::turn::Verdict;
 use crate::tx::{Mode, Tx};
 use crate::watchdog::Watchdog;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,9 +25,9 @@ impl Stm {
         jobs: &[J],
         from: usize,
         to: usize,
-        f: &F,
+        body: Body<'_, F>,
         out: &mut Vec<Outcome<R>>,
-    ) -> Result<(), (usize, Fatal)>
+    ) -> Result<(), Halt>
     where
         F: Fn(&mut Tx<'_>, &J) -> TxResult<R>,
     {
@@ -33,7 +37,8 @@ impl Stm {
         let engine = self.store.engine;
         let _here = Working::new(engine, 0);
         let result = match &dog {
-            None => self.stretch(&jobs[..to], &at, f, out),
+            None if body.hook.is_none() => self.stretch::<false, _, _, _>(&jobs[..to], &at, body, out),
+            None => self.stretch::<true, _, _, _>(&jobs[..to], &at, body, out),
             Some(_) => {
                 let progress = || at.load(Relaxed) as u64;
                 let dump = || {
@@ -44,7 +49,9 @@ impl Stm {
                     let at = at.load(Relaxed);
                     format!("direct mode: transaction {at} is running and blocks all later ones: {why}")
                 };
-                Watchdog::watch(dog.as_ref(), &progress, &dump, || self.stretch(&jobs[..to], &at, f, out))
+                Watchdog::watch(dog.as_ref(), &progress, &dump, || {
+                    self.stretch::<true, _, _, _>(&jobs[..to], &at, body, out)
+                })
             }
         };
         let done = (at.load(Relaxed) - from) as u64;
@@ -58,20 +65,20 @@ impl Stm {
         result
     }
 
-    /// Runs `jobs` from index `at` on, and leaves in `at` how far it came.
-    fn stretch<J, R, F>(
+    /// Runs `jobs` from index `at` on, and leaves in `at` how far it came. `HOOKED`: there may be a hook.
+    fn stretch<const HOOKED: bool, J, R, F>(
         &mut self,
         jobs: &[J],
         at: &AtomicUsize,
-        f: &F,
+        body: Body<'_, F>,
         out: &mut Vec<Outcome<R>>,
-    ) -> Result<(), (usize, Fatal)>
+    ) -> Result<(), Halt>
     where
         F: Fn(&mut Tx<'_>, &J) -> TxResult<R>,
     {
         while at.load(Relaxed) < jobs.len() {
             let Stm { store, undo, .. } = self;
-            let engine = store.engine;
+            let (engine, Body { f, hook }) = (store.engine, body);
             // Unwind safety: a panic leaves the undo journal, and everything in it is taken back below.
             let result = catch_unwind(AssertUnwindSafe(|| {
                 let mut tx = Tx::new(Mode::Direct(Direct { store, undo }), engine);
@@ -79,18 +86,37 @@ impl Stm {
                 for (k, job) in jobs[first..].iter().enumerate() {
                     tx.restart();
                     let result = f(&mut tx, job);
+                    let here = first + k;
                     let outcome = match tx.verdict(result) {
                         Ok(value) => {
-                            tx.direct_commit();
+                            if HOOKED && let Some(hook) = hook {
+                                let verdict = hook.ask(here as u32, tx.weight, false);
+                                if verdict != Verdict::EndBefore {
+                                    tx.direct_commit();
+                                }
+                                if verdict != Verdict::Proceed {
+                                    end(verdict, Outcome::Committed(value), here, at, out);
+                                    tx.direct_roll_back();
+                                    return Err(None);
+                                }
+                            } else {
+                                tx.direct_commit();
+                            }
                             Outcome::Committed(value)
                         }
                         Err(stop) => {
                             tx.direct_roll_back();
-                            Outcome::Reverted(reason(stop)?)
+                            let why = reason(stop)?;
+                            let verdict = hook.map_or(Verdict::Proceed, |hook| hook.ask(here as u32, tx.weight, true));
+                            if verdict != Verdict::Proceed {
+                                end(verdict, Outcome::Reverted(why), here, at, out);
+                                return Err(None);
+                            }
+                            Outcome::Reverted(why)
                         }
                     };
                     out.push(outcome);
-                    at.store(first + k + 1, Relaxed);
+                    at.store(here + 1, Relaxed);
                 }
                 Ok(())
             }));
@@ -99,10 +125,19 @@ impl Stm {
                 Ok(done) => return done.map_err(|why| (here, why)),
                 Err(payload) => {
                     if self.undo.dropping || payload.is::<Broken>() {
-                        return Err((here, Fatal::fault(panic_fault(&*payload))));
+                        return Err((here, Some(Fatal::fault(panic_fault(&*payload)))));
                     }
                     Direct { store: &mut self.store, undo: &mut self.undo }.roll_back((0, 0, 0));
-                    out.push(Outcome::Reverted(panic_revert(&*payload)));
+                    let why = panic_revert(&*payload);
+                    if self.settings.panics_are_faults {
+                        return Err((here, Some(host_panic(&why))));
+                    }
+                    let verdict = body.hook.map_or(Verdict::Proceed, |hook| hook.ask(here as u32, 0, true));
+                    if verdict != Verdict::Proceed {
+                        end(verdict, Outcome::Reverted(why), here, at, out);
+                        return Err((here, None));
+                    }
+                    out.push(Outcome::Reverted(why));
                     at.store(here + 1, Relaxed);
                 }
             }
@@ -111,12 +146,21 @@ impl Stm {
     }
 }
 
+/// The hook ends the stretch at transaction `here`: before it, or with it.
+#[cold]
+fn end<R>(verdict: Verdict, outcome: Outcome<R>, here: usize, at: &AtomicUsize, out: &mut Vec<Outcome<R>>) {
+    if verdict == Verdict::EndAfter {
+        out.push(outcome);
+        at.store(here + 1, Relaxed);
+    }
+}
+
 /// The reason of a revert, or what stops the stream.
 #[cold]
-fn reason(stop: Stop) -> Result<crate::error::Revert, Fatal> {
+fn reason(stop: Stop) -> Result<Revert, Option<Fatal>> {
     match stop.0 {
-        StopKind::Revert(why) => Ok(why),
-        StopKind::Fatal(why) => Err(why),
-        StopKind::Retry => Err(foreign_stop()),
+        Reason::Revert(why) => Ok(why),
+        Reason::Fatal(why) => Err(Some(why)),
+        Reason::Retry => Err(Some(foreign_stop())),
     }
 }

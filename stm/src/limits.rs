@@ -6,7 +6,7 @@
 
 use crate::builder::Builder;
 use crate::error::{Revert, Stop, TxResult};
-use crate::tx::{Mode, Tx};
+use crate::tx::{MAX_ACCESSES, MAX_DEPTH, Mode, Tx};
 use crate::value::{Value, is_word};
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -16,18 +16,30 @@ pub const DEFAULT_MAX_KEY: usize = 64 << 10;
 /// Largest value unless [`Builder::max_value_bytes`] says otherwise: 64 MiB.
 pub const DEFAULT_MAX_VALUE: usize = 64 << 20;
 
+/// Largest value of a [`crate::TxMemory`], whatever else is allowed: 66 KiB, for 64 KiB of a user's and a header of whoever
+/// keeps them.
+pub const MAX_BYTES: usize = 66 << 10;
+
 /// The limits of one engine.
 #[derive(Clone)]
 pub(crate) struct Limits {
     key: usize,
     value: usize,
+    depth: u32,
+    accesses: u32,
     /// Per type a `fn(&T) -> usize`; a handful at most, so a list.
     measures: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { key: DEFAULT_MAX_KEY, value: DEFAULT_MAX_VALUE, measures: Vec::new() }
+        Limits {
+            key: DEFAULT_MAX_KEY,
+            value: DEFAULT_MAX_VALUE,
+            depth: MAX_DEPTH,
+            accesses: MAX_ACCESSES,
+            measures: Vec::new(),
+        }
     }
 }
 
@@ -39,6 +51,12 @@ macro_rules! contents {
 }
 
 impl Limits {
+    /// Deepest nesting, most accesses.
+    #[inline]
+    pub(crate) fn counts(&self) -> (u32, u32) {
+        (self.depth, self.accesses)
+    }
+
     /// Bytes of `v` as the limits count them.
     fn size<T: 'static>(&self, v: &T) -> usize {
         let any = v as &dyn Any;
@@ -72,6 +90,20 @@ impl Builder {
     #[must_use]
     pub fn max_value_bytes(mut self, n: usize) -> Self {
         self.limits.value = n;
+        self
+    }
+
+    /// Deepest nesting of [`Tx::frame`]; default [`MAX_DEPTH`]. Every level takes stack of the closure's thread.
+    #[must_use]
+    pub fn max_depth(mut self, n: u32) -> Self {
+        self.limits.depth = n;
+        self
+    }
+
+    /// Most reads and writes of one transaction; default [`MAX_ACCESSES`]. Beyond, it reverts with [`Revert::LIMIT`].
+    #[must_use]
+    pub fn max_accesses(mut self, n: u32) -> Self {
+        self.limits.accesses = n;
         self
     }
 
@@ -115,6 +147,13 @@ impl Tx<'_> {
         let limits = self.limits();
         let size = limits.size(key);
         if size <= limits.key { Ok(()) } else { Err(too_large("key", size, limits.key)) }
+    }
+
+    /// Every byte value that a transaction writes passes here.
+    #[inline(always)]
+    pub(crate) fn admit_bytes(&self, value: &[u8]) -> TxResult<()> {
+        let limit = self.limits().value.min(MAX_BYTES);
+        if value.len() <= limit { Ok(()) } else { Err(too_large("value", value.len(), limit)) }
     }
 
     /// Every value that a transaction writes passes here. Nothing is left of it for values that are words.

@@ -8,8 +8,10 @@
 //! walked again: a cell that the run did not look at must be absent. By then all lower transactions have committed, so
 //! all their keys are in the index. Insertions thus conflict with iterations that cover them, and with nothing else.
 
+mod cursor;
 mod walk;
 
+pub use self::cursor::{Cursor, Direction};
 use self::walk::{AtPresence, AtValue, Look, Scan, Scanning, Walk, empty, visit_all};
 use crate::arena::Arena;
 use crate::chain::Cell;
@@ -34,7 +36,7 @@ pub trait KeyRef<K>: Ord + ToOwned<Owned = K> {}
 impl<K, Q: Ord + ToOwned<Owned = K> + ?Sized> KeyRef<K> for Q {}
 
 /// A range of keys, owned.
-type Span<K> = (Bound<K>, Bound<K>);
+pub(crate) type Span<K> = (Bound<K>, Bound<K>);
 
 /// Marks a handle as one for these very types: neither their sub- nor their supertypes will do.
 type Exactly<K, V> = PhantomData<fn(K, V) -> (K, V)>;
@@ -117,7 +119,7 @@ impl<K: Key> Part for MapIndex<K> {
             self.sweep_at = (self.known.len() * 2).max(64);
         }
     }
-    fn label(&self, cell: u32) -> Option<String> {
+    fn label(&self, cell: u32, _: &Cell) -> Option<String> {
         self.known.iter().find(|&(_, &c)| c == cell).map(|(k, _)| format!("{k:?}"))
     }
 }
@@ -164,7 +166,7 @@ impl<K: Key, V: Value> TxMap<K, V> {
         };
         match store.part::<MapIndex<K>>(self.part) {
             Some(index) => Ok((index, store)),
-            None => Err(Stop::fault("a map has lost its index")),
+            None => Err(Stop::broken("a map has lost its index")),
         }
     }
 
@@ -427,13 +429,13 @@ impl<K: Key, V: Value> TxMap<K, V> {
             Mode::Direct(d) => {
                 let d = &*d;
                 let Some(index) = d.store.part::<MapIndex<K>>(self.part) else {
-                    return Err(Stop::fault("a map has lost its index"));
+                    return Err(Stop::broken("a map has lost its index"));
                 };
                 visit_all(index.walk(&span, back), left, |cell| L::direct(d, cell), visit)?;
             }
             Mode::Spec(spec) => {
                 let Some(index) = spec.shared.store.part::<MapIndex<K>>(self.part) else {
-                    return Err(Stop::fault("a map has lost its index"));
+                    return Err(Stop::broken("a map has lost its index"));
                 };
                 // The walk needs the range as it was asked for, the observation gets its own.
                 let scan = Scan { part: self.part, span: span.clone(), back, seen: Vec::new() };

@@ -3,8 +3,8 @@
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p replicode-stm --release --lib models`
 //!
 //! The models run the crate's own code, not copies: chain insertion against search, version swap against search,
-//! counters' folds against their settling, the parking, the seal against a hint, a stretch that ends at the turn, and a
-//! whole two-worker block (claim, publish, token hand-over, sleep). There is no time-out behind the parking here, so a lost
+//! counters' folds against their settling (of both widths), a key named for the first time by two, the parking, the seal against a hint, a stretch that ends at the turn, a hook that ends the
+//! block, and a whole two-worker block (claim, publish, token hand-over, sleep). There is no time-out behind the parking here, so a lost
 //! wake-up is a deadlock and is found.
 
 use crate::arena::{Arena, Run};
@@ -12,6 +12,7 @@ use crate::certify::Group;
 use crate::chain::{self, Cell, Kind, Rec};
 use crate::execute::Why;
 use crate::hints::Cause;
+use crate::keyed::Keyed;
 use crate::park::Parking;
 use crate::run::{Scratch, Segment, Shared, Turn, Worker, ring};
 use crate::slot::{ABORTED, ABORTING, EXECUTED};
@@ -19,6 +20,8 @@ use crate::spec::Buffer;
 use crate::stats::Counts;
 use crate::store::Store;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Padded, Relaxed, SeqCst, fence};
+use crate::turn::{Ask, Hook};
+use crate::vault::{Blob, Share, Vault};
 use crate::{Tx, TxCell, TxResult};
 use loom::sync::Arc;
 use loom::thread;
@@ -113,6 +116,61 @@ fn settling_a_delta_against_a_fold() {
 }
 
 #[test]
+fn settling_a_wide_delta_against_a_fold() {
+    loom::model(|| {
+        let shared = Arc::new((recs(), Cell::default(), Vault::new()));
+        let (mut run, mut share) = (Run::default(), Share::default());
+        let nodes: Vec<u32> = (1..3)
+            .map(|txn| {
+                let word = shared.2.put_wide(&mut share, 5 << 70);
+                let at = chain::new_version(&shared.0, &mut run, Kind::WideDelta, word);
+                chain::insert(&shared.0, &shared.1, txn, at);
+                at
+            })
+            .collect();
+        let s = shared.clone();
+        let committer = thread::spawn(move || {
+            for (k, at) in nodes.iter().enumerate() {
+                s.2.settle(&s.0, &s.1, k as u32 + 1, *at, None);
+            }
+        });
+        let sum = |below| shared.2.fold(&shared.0, &shared.1, below, None).0;
+        assert_eq!(sum(3), Some(10 << 70), "folded or not, the sum is the same");
+        assert!(committer.join().is_ok());
+        assert_eq!((sum(3), sum(2), sum(1)), (Some(10 << 70), Some(5 << 70), None));
+    });
+}
+
+/// Two workers name the same key for the first time: one cell, one question to the base, and both see its answer.
+#[test]
+fn a_key_is_made_once() {
+    model(|| {
+        let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = asked.clone();
+        let source: crate::keyed::Source<1, Blob> = Box::new(move |key| {
+            count.fetch_add(1, Relaxed);
+            Ok(Some(Blob::new(key)))
+        });
+        let mut store = Store::new(Default::default());
+        store.cells.reserve(4);
+        let part = store.add_part(Box::new(Keyed::<1, Blob>::new(Some(source), usize::MAX, 1)));
+        let store: &'static Store = leak(store);
+        let look = move || {
+            let keyed = store.part::<Keyed<1, Blob>>(part).expect("was just added");
+            let id = keyed.cell(store, crate::table::hash(b"k"), b"k").expect("the base knows it");
+            let cell = store.cells.get(id);
+            assert!(cell.present());
+            assert_eq!(store.committed_bytes(cell), Some(&b"k"[..]));
+            id
+        };
+        let other = thread::spawn(look);
+        let mine = look();
+        assert_eq!(other.join().ok(), Some(mine));
+        assert_eq!(asked.load(Relaxed), 1);
+    });
+}
+
+#[test]
 fn parking_loses_no_wake_up() {
     loom::model(|| {
         let shared = Arc::new((Parking::new(), AtomicU32::new(0)));
@@ -136,6 +194,11 @@ fn leak<T>(t: T) -> &'static T {
 
 /// A segment of `n` transactions for two workers, and its only cell.
 fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
+    segment_until(n, None)
+}
+
+/// The same, with a hook at the commit turn.
+fn segment_until(n: u32, hook: Option<&'static dyn Ask>) -> (&'static Shared<'static>, TxCell<u64>) {
     let mut store = Store::new(Default::default());
     store.cells.reserve(2);
     let engine = store.engine;
@@ -158,6 +221,10 @@ fn segment(n: u32) -> (&'static Shared<'static>, TxCell<u64>) {
         finals: Padded(AtomicU32::new(0)),
         end: AtomicU32::new(n),
         fatal: AtomicBool::new(false),
+        cut: AtomicBool::new(false),
+        hook,
+        special: hook.is_some(),
+        panics_are_faults: false,
         turn: Padded(Turn { commit: AtomicU32::new(0), ..Turn::default() }),
         aborters: Padded(AtomicU32::new(0)),
         heat: Padded(AtomicU32::new(0)),
@@ -208,6 +275,32 @@ fn a_block_with_token_hand_over() {
         let end = chain::find(shared.recs, cell, 2);
         let value = if end.ver == 0 { cell.base.load(Relaxed) } else { chain::version(shared.recs, end.ver).1 };
         assert_eq!(value, 12, "first the 1, then the 2");
+    });
+}
+
+/// The hook ends the block with the first of two transactions, whoever holds the turn: the second has no effect.
+#[test]
+fn a_turn_that_ends_the_block() {
+    model(|| {
+        let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let count = asked.clone();
+        let hook = leak(Hook::new(leak(move |turn: crate::Turn| {
+            assert_eq!(turn.index as u32, count.fetch_add(1, Relaxed), "once each, in order");
+            crate::Verdict::EndAfter
+        })));
+        let (shared, cell) = segment_until(2, Some(hook));
+        let f = move |tx: &mut Tx<'_>, by: &u64| -> TxResult<u64> { cell.update(tx, |v| v * 10 + by) };
+        let work = move |id: usize| Segment { shared, jobs: &[1u64, 2], f: &f, of: PhantomData }.work(&mut worker(id));
+        let helper = thread::spawn(move || work(1));
+        work(0);
+        assert!(helper.join().is_ok());
+        let end = shared.end.load(SeqCst);
+        assert_eq!((end, shared.turn.commit.load(SeqCst), asked.load(Relaxed)), (1, 1, 1));
+        assert!(shared.cut.load(SeqCst));
+        let cell = shared.store.cells.get(cell.id);
+        let found = chain::find(shared.recs, cell, end);
+        let value = if found.ver == 0 { cell.base.load(Relaxed) } else { chain::version(shared.recs, found.ver).1 };
+        assert_eq!(value, 1, "the 1 and not the 2");
     });
 }
 

@@ -1,4 +1,4 @@
-//! Seven engines, each wrong in one way: every one must turn the test-suite red. Only with feature `mutants`.
+//! Thirteen engines, each wrong in one way: every one must turn the test-suite red. Only with feature `mutants`.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -22,11 +22,23 @@ pub enum Mutant {
     RecycledVersion = 6,
     /// A re-execution that no longer writes a cell leaves its old version visible.
     LeftoverWrite = 7,
+    /// A roll-back to a mark takes back new writes only, not overwritten ones.
+    StaleMark = 8,
+    /// Byte values of the same length count as equal.
+    LengthForContent = 9,
+    /// A place that was written is evicted as if the base knew its value.
+    DirtyEviction = 10,
+    /// A key that no earlier block has named leaves no change behind.
+    LostChange = 11,
+    /// A change of a keyed counter that was not there before the block does not make it.
+    AbsentDelta = 12,
+    /// A block that should end with a transaction ends with the next one.
+    LateCut = 13,
 }
 
 impl Mutant {
     /// All broken ones.
-    pub const ALL: [Mutant; 7] = [
+    pub const ALL: [Mutant; 13] = [
         Mutant::SkippedRead,
         Mutant::EarlyCommit,
         Mutant::ForgottenFrame,
@@ -34,6 +46,12 @@ impl Mutant {
         Mutant::FinalZombie,
         Mutant::RecycledVersion,
         Mutant::LeftoverWrite,
+        Mutant::StaleMark,
+        Mutant::LengthForContent,
+        Mutant::DirtyEviction,
+        Mutant::LostChange,
+        Mutant::AbsentDelta,
+        Mutant::LateCut,
     ];
 }
 

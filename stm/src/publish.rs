@@ -3,8 +3,16 @@
 use crate::chain::{self, Kind};
 use crate::run::{Scratch, Shared};
 use crate::slot::{EXECUTED, Status};
-use crate::spec::Buffer;
-use crate::sync::{Relaxed, Release, lock};
+use crate::spec::{Buffer, Write};
+use crate::sync::{Relaxed, Release};
+
+/// How a run has ended, as far as the commit turn is concerned.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending {
+    pub(crate) fatal: bool,
+    pub(crate) reverted: bool,
+    pub(crate) weight: u64,
+}
 
 impl Shared<'_> {
     /// Makes the writes of a finished run visible, withdraws what this incarnation no longer writes, and only then
@@ -16,7 +24,7 @@ impl Shared<'_> {
         s: &mut Scratch,
         buf: &mut Buffer,
         status: Status,
-        fatal: bool,
+        end: Ending,
         token: bool,
     ) {
         let txn = status.txn();
@@ -26,7 +34,7 @@ impl Shared<'_> {
         let mut deltas = false;
         if slot.writes_len() == 0 {
             for wr in &buf.writes {
-                deltas |= wr.kind == Kind::Delta;
+                deltas |= wr.kind.is_delta();
                 self.link(s, txn, wr.cell, wr.kind, wr.word);
             }
         } else {
@@ -34,7 +42,10 @@ impl Shared<'_> {
         }
         slot.put_reads(self.log, &buf.reads);
         slot.put_writes(self.log, &s.nodes);
-        slot.flags.store(u32::from(fatal) | u32::from(deltas) << 1, Relaxed);
+        slot.flags.store(u32::from(end.fatal) | u32::from(deltas) << 1 | u32::from(end.reverted) << 2, Relaxed);
+        if self.special {
+            slot.weight.store(end.weight, Relaxed);
+        }
         if !buf.ranges.is_empty() {
             slot.put_ranges(&mut buf.ranges);
         }
@@ -60,30 +71,30 @@ impl Shared<'_> {
         s: &mut Scratch,
         buf: &Buffer,
         txn: u32,
-        fatal: bool,
+        end: Ending,
     ) -> bool {
+        if self.special && self.final_turn(buf, txn, end) {
+            return false;
+        }
         for wr in &buf.writes {
             let rec = chain::new_version(self.recs, &mut s.run, wr.kind, wr.word);
             let cell = self.store.cells.get(wr.cell);
             if chain::insert(self.recs, cell, txn, rec) {
                 s.touched.push(wr.cell);
             }
-            if wr.kind == Kind::Delta {
-                chain::settle_delta(self.recs, cell, txn, rec);
+            if wr.kind.is_delta() {
+                self.settle_delta(cell, txn, rec);
             }
         }
         if let Some(place) = self.places.get(txn as usize) {
             place.store(u64::from(worker) << 32 | u64::from(at), Relaxed);
         }
-        if let Some(audit) = self.audit {
-            lock(audit).push((txn, buf.reads.clone(), buf.ranges.clone()));
-        }
-        if fatal {
+        if end.fatal {
             self.stop_at(txn);
         } else {
             self.finals.store(txn + 1, Release);
         }
-        !fatal
+        !end.fatal
     }
 
     #[inline(always)]
@@ -121,7 +132,7 @@ impl Shared<'_> {
             }
         }
         for wr in &buf.writes {
-            deltas |= wr.kind == Kind::Delta;
+            deltas |= wr.kind.is_delta();
             let Ok(k) = s.prev.binary_search_by_key(&wr.cell, |p| (p >> 32) as u32) else {
                 self.link(s, txn, wr.cell, wr.kind, wr.word);
                 continue;
@@ -132,7 +143,7 @@ impl Shared<'_> {
             if old != 0 && self.mutate_version(wr, at, old) {
                 continue;
             }
-            if old != 0 && chain::version(self.recs, old) == (wr.kind, wr.word) {
+            if old != 0 && self.same(old, wr) {
                 // The same value again: readers of the old version stay valid. The swap clears the estimate.
                 chain::swap(self.recs, at, old);
             } else {
@@ -142,6 +153,18 @@ impl Shared<'_> {
             }
         }
         deltas
+    }
+
+    /// Whether version `old` says what `wr` says: in the same word, or in other words of the same content.
+    fn same(&self, old: u32, wr: &Write) -> bool {
+        let (kind, word) = chain::version(self.recs, old);
+        if kind != wr.kind {
+            return false;
+        }
+        let keeper = || self.store.keeper(self.store.cells.get(wr.cell));
+        word == wr.word
+            || matches!(kind, Kind::Write | Kind::WideDelta)
+                && keeper().is_some_and(|p| p.same(&self.store.vault, kind, word, wr.word))
     }
 
     #[cfg(feature = "mutants")]

@@ -8,16 +8,21 @@
 //! BOUND  whether  lo <= below + pending + delta <= hi  held   pending, delta, lo, hi
 //! LIST   how many versions were folded                        their stamps, newest first
 //! RANGE  (cell: 0) which range object of the slot             -
+//! BYTES  the version read (0: the base)                       -
+//! LEN    1 + the number of bytes (0: no value)                -
+//! WIDE   whether there was a sum                              the folded value, 2
+//! WIDE_BOUND  as BOUND                                        as BOUND, 2 each
 //! ```
 //!
-//! A weaker observation survives more changes: EXISTS does not mind another value, SUM does not mind how it came
-//! about, BOUND not even another sum.
+//! A weaker observation survives more changes: EXISTS does not mind another value, LEN not one of the same length, BYTES not
+//! another version with the same content, SUM does not mind how it came about, BOUND not even another sum.
 
 use crate::arena::Arena;
-use crate::chain::{self, Kind, Rec};
+use crate::chain::{self, Cell, Kind, Rec};
 use crate::slot::Slot;
 use crate::store::Store;
 use crate::sync::AtomicU64;
+use crate::vault::join;
 
 pub(crate) const VALUE: u64 = 0;
 pub(crate) const EXISTS: u64 = 1;
@@ -25,6 +30,10 @@ pub(crate) const SUM: u64 = 2;
 pub(crate) const BOUND: u64 = 3;
 pub(crate) const LIST: u64 = 4;
 pub(crate) const RANGE: u64 = 5;
+pub(crate) const BYTES: u64 = 6;
+pub(crate) const LEN: u64 = 7;
+pub(crate) const WIDE: u64 = 8;
+pub(crate) const WIDE_BOUND: u64 = 9;
 
 #[inline(always)]
 pub(crate) fn word(tag: u64, cell: u32, low: u32) -> u64 {
@@ -43,6 +52,8 @@ pub(crate) fn tail(tag: u64, low: u32) -> usize {
         SUM => 1,
         BOUND => 4,
         LIST => low as usize,
+        WIDE => 2,
+        WIDE_BOUND => 8,
         _ => 0,
     }
 }
@@ -53,6 +64,28 @@ pub(crate) fn within(below: u64, pending: u64, delta: i64, lo: i64, hi: i64) -> 
     let now = below.wrapping_add(pending) as i64;
     let next = i128::from(now) + i128::from(delta);
     i128::from(lo) <= next && next <= i128::from(hi)
+}
+
+/// The same for wide counters, in which a sum that does not exist fits nowhere.
+#[inline]
+pub(crate) fn fits(below: i128, pending: i128, delta: i128, lo: i128, hi: i128) -> bool {
+    below.wrapping_add(pending).checked_add(delta).is_some_and(|next| lo <= next && next <= hi)
+}
+
+/// Whether two byte values are the same.
+#[inline]
+pub(crate) fn same_content(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
+    #[cfg(feature = "mutants")]
+    if crate::mutants::on(crate::mutants::Mutant::LengthForContent) {
+        return a.map(<[u8]>::len) == b.map(<[u8]>::len);
+    }
+    a == b
+}
+
+/// A length, as an observation holds it.
+#[inline(always)]
+pub(crate) fn len_flag(len: Option<usize>) -> u32 {
+    len.map_or(0, |n| n as u32 + 1)
 }
 
 #[inline]
@@ -73,6 +106,22 @@ impl View<'_> {
     pub(crate) fn exists(&self, cell: u32, below: u32) -> bool {
         let c = self.store.cells.get(cell);
         chain::newest(self.recs, c, below).map_or_else(|| c.present(), |(kind, _)| kind != Kind::Tombstone)
+    }
+
+    /// The bytes that version `ver` of `cell` stands for (0: the committed ones).
+    fn bytes(&self, cell: &Cell, ver: u32) -> Option<&[u8]> {
+        match ver {
+            0 => self.store.committed_bytes(cell),
+            ver => match chain::version(self.recs, ver) {
+                (Kind::Write, word) => self.store.vault.bytes(word),
+                _ => None,
+            },
+        }
+    }
+
+    /// The sum that transaction `below` sees.
+    fn wide(&self, cell: &Cell, below: u32) -> Option<i128> {
+        self.store.vault.fold(self.recs, cell, below, self.store.committed_sum(cell)).0
     }
 
     /// The first observation of `slot` that does not hold for transaction `txn`, as the cell to blame.
@@ -124,6 +173,25 @@ impl View<'_> {
                 same && n == low as usize
             }
             RANGE => slot.range(low as usize).is_some_and(|r| r.holds(self, txn)),
+            BYTES => {
+                let c = self.store.cells.get(cell);
+                let now = chain::find(self.recs, c, txn).ver;
+                now == low || same_content(self.bytes(c, now), self.bytes(c, low))
+            }
+            LEN => {
+                let c = self.store.cells.get(cell);
+                let now = self.bytes(c, chain::find(self.recs, c, txn).ver);
+                len_flag(now.map(<[u8]>::len)) == low
+            }
+            WIDE => {
+                let now = self.wide(self.store.cells.get(cell), txn);
+                now.is_some() == (low != 0) && now.unwrap_or(0) == join(arg(0), arg(1))
+            }
+            WIDE_BOUND => {
+                let below = self.wide(self.store.cells.get(cell), txn).unwrap_or(0);
+                let arg = |n: usize| join(arg(2 * n), arg(2 * n + 1));
+                fits(below, arg(0), arg(1), arg(2), arg(3)) == (low != 0)
+            }
             // A torn log can only be met by a hint; whatever it answers is allowed.
             _ => true,
         }

@@ -24,6 +24,7 @@ use crate::store::Store;
 use crate::sync::{
     AcqRel, Acquire, AtomicBool, AtomicU32, AtomicU64, Mutex, Padded, Relaxed, Release, SeqCst, fence, lock,
 };
+use crate::turn::Ask;
 use crate::tx::{RangeCheck, Tx};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -89,6 +90,13 @@ pub(crate) struct Shared<'a> {
     pub(crate) end: AtomicU32,
     /// The transaction at `end` has stopped the stream.
     pub(crate) fatal: AtomicBool,
+    /// The hook has ended the block at `end`.
+    pub(crate) cut: AtomicBool,
+    /// Asked at the commit turn of every transaction.
+    pub(crate) hook: Option<&'a dyn Ask>,
+    /// There is a hook or an audit: the commit turn has more to do.
+    pub(crate) special: bool,
+    pub(crate) panics_are_faults: bool,
     /// Hints that are about to abort a transaction.
     pub(crate) aborters: Padded<AtomicU32>,
     /// Commits until the engine trusts that there are no conflicts (hint).

@@ -2,6 +2,7 @@
 
 use crate::ahead::Ahead;
 use crate::arena::{self, STEP};
+use crate::batch::{Body, Halt};
 use crate::builder::Executor;
 use crate::chaos::Chaos;
 use crate::engine::Stm;
@@ -25,10 +26,10 @@ impl Stm {
         jobs: &[J],
         from: usize,
         to: usize,
-        f: &F,
+        body: Body<'_, F>,
         alone: Option<u64>,
         out: &mut Vec<Outcome<R>>,
-    ) -> Result<usize, (usize, Fatal)>
+    ) -> Result<usize, Halt>
     where
         J: Sync,
         R: Send,
@@ -64,6 +65,10 @@ impl Stm {
             finals: Padded(AtomicU32::new(0)),
             end: AtomicU32::new(to as u32),
             fatal: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
+            hook: body.hook,
+            special: body.hook.is_some() || audit.is_some(),
+            panics_are_faults: self.settings.panics_are_faults,
             turn: Padded(turn),
             aborters: Padded(AtomicU32::new(0)),
             heat: Padded(AtomicU32::new(self.heat)),
@@ -87,7 +92,7 @@ impl Stm {
             broken: AtomicBool::new(false),
             why: Mutex::new(None),
         };
-        let segment = Segment { shared: &shared, jobs, f, of: PhantomData };
+        let segment = Segment { shared: &shared, jobs, f: body.f, of: PhantomData };
         let mut workers: Vec<Worker<R>> = self
             .idle
             .drain(..)
@@ -125,9 +130,11 @@ impl Stm {
         }
         let fatal = shared.fatal.load(SeqCst);
         if let Some(why) = broken {
-            return Err((from, Fatal::fault(why)));
+            return Err((from, Some(Fatal::fault(why))));
         }
-        self.finish(workers, from, end, fatal, out)
+        let cut = shared.cut.load(SeqCst);
+        let reached = self.finish(workers, from, end, fatal, out)?;
+        if cut { Err((reached, None)) } else { Ok(reached) }
     }
 
     /// The widest window while nothing conflicts: twice the usual one, unless somebody asked for a certain window.
@@ -167,7 +174,7 @@ impl Stm {
         end: u32,
         fatal: bool,
         out: &mut Vec<Outcome<R>>,
-    ) -> Result<usize, (usize, Fatal)> {
+    ) -> Result<usize, Halt> {
         let mut piles = Vec::with_capacity(workers.len());
         for mut w in workers {
             let s = &mut w.scratch;
@@ -178,6 +185,9 @@ impl Stm {
             self.trace.extend(s.trace.drain(..).map(|e| (w.id, e)));
             self.idle.push((w.buf, w.scratch));
             piles.push(w.outcomes);
+        }
+        for (buf, _) in &mut self.idle {
+            self.store.vault.wash(&mut buf.share);
         }
         self.recs.settle();
         self.log.rewind();
@@ -194,7 +204,7 @@ impl Stm {
             }
         }
         match fatal.then(|| self.places.get(end as usize).and_then(take).map(Done::outcome)) {
-            Some(Some(Err(why))) => Err((end as usize, why)),
+            Some(Some(Err(why))) => Err((end as usize, Some(why))),
             _ => Ok(end as usize),
         }
     }

@@ -119,7 +119,7 @@ pub(crate) struct Slot {
     pub(crate) doomed: AtomicU64,
     /// Bit k: transaction `i + 1 + k` waits for `i` to publish (hint).
     pub(crate) waiters: AtomicU64,
-    /// Bit 0: the outcome is fatal. Bit 1: there are deltas to fold at commit.
+    /// Bit 0: the outcome is fatal. Bit 1: there are deltas to fold at commit. Bit 2: it is a revert.
     pub(crate) flags: AtomicU32,
     /// Who runs the transaction, or ran it last; its outcome lies in that worker's pile, at index `at`.
     pub(crate) worker: AtomicU32,
@@ -127,6 +127,8 @@ pub(crate) struct Slot {
     reads: WordLog<INLINE_READS>,
     writes: WordLog<INLINE_WRITES>,
     ranges: Mutex<Vec<Arc<dyn RangeCheck>>>,
+    /// What the hook is told; kept only if there is one.
+    pub(crate) weight: AtomicU64,
 }
 
 impl Slot {

@@ -8,6 +8,7 @@ use crate::slot::{self, Status};
 use crate::sync::Relaxed;
 use crate::tx::RangeCheck;
 use crate::value::{Column, Value, from_word, is_word, word_of};
+use crate::vault::Share;
 use crate::write_index::WriteIndex;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub(crate) struct Buffer {
     pub(crate) ranges: Vec<Arc<dyn RangeCheck>>,
     undo: Vec<(u32, Write)>,
     index: WriteIndex,
+    /// This worker's part of the vault. Elsewhere, so that what every transaction needs is close together.
+    pub(crate) share: Box<Share>,
     /// This run is known to be wrong, whatever the closure returns.
     pub(crate) retry: Option<Retry>,
 }
@@ -147,13 +150,19 @@ impl Spec<'_> {
         }
     }
 
+    /// As if nothing had been written over since then: exactly what a roll-back must not assume.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn forget_overwritten(&mut self, (_, undo, _): Savepoint) {
+        self.buf.undo.truncate(undo);
+    }
+
     #[inline(always)]
-    fn own(&self, cell: u32) -> Option<Write> {
+    pub(crate) fn own(&self, cell: u32) -> Option<Write> {
         self.buf.position(cell).map(|k| self.buf.writes[k])
     }
 
     #[inline(always)]
-    fn put(&mut self, cell: u32, kind: Kind, word: u64) {
+    pub(crate) fn put(&mut self, cell: u32, kind: Kind, word: u64) {
         let new = Write { cell, kind, word };
         match self.buf.position(cell) {
             Some(k) => {
@@ -178,7 +187,7 @@ impl Spec<'_> {
 
     /// The door before every shared read: a doomed run leaves here, and the seeded executor switches workers here.
     #[inline(always)]
-    fn enter(&mut self) -> TxResult<()> {
+    pub(crate) fn enter(&mut self) -> TxResult<()> {
         if self.buf.retry.is_some() {
             return Err(Stop::RETRY); // sticky: a swallowed retry does not come back to life
         }
@@ -197,7 +206,7 @@ impl Spec<'_> {
     /// An estimate counts only while its writer really is between two incarnations.
     #[cold]
     #[inline(never)]
-    fn met_estimate(&mut self, owner: u32) -> TxResult<()> {
+    pub(crate) fn met_estimate(&mut self, owner: u32) -> TxResult<()> {
         if self.token {
             return Ok(());
         }
@@ -209,7 +218,7 @@ impl Spec<'_> {
     }
 
     #[inline(always)]
-    fn note_reader(&self, cell: &chain::Cell) {
+    pub(crate) fn note_reader(&self, cell: &chain::Cell) {
         if self.shared.contended() && cell.reader.load(Relaxed) < self.txn {
             cell.reader.store(self.txn, Relaxed);
         }
@@ -264,7 +273,7 @@ impl Spec<'_> {
     fn typed<T: Value>(&self, part: u32, f: impl FnOnce(&Column<T>) -> Option<T>) -> TxResult<Option<T>> {
         match self.shared.store.part::<Column<T>>(part).and_then(f) {
             Some(v) => Ok(Some(v)),
-            None => Err(Stop::fault("a version's value is missing from its column")),
+            None => Err(Stop::broken("a version's value is missing from its column")),
         }
     }
 
@@ -295,7 +304,7 @@ impl Spec<'_> {
                 let part = self.shared.store.cells.get(id).part();
                 match self.shared.store.part::<Column<T>>(part) {
                     Some(c) => c.put(value),
-                    None => return Err(Stop::fault("a cell has no column for its values")),
+                    None => return Err(Stop::broken("a cell has no column for its values")),
                 }
             }
         };

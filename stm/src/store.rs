@@ -10,6 +10,7 @@ use crate::error::{Stop, TxResult};
 use crate::limits::Limits;
 use crate::reclaim::Chore;
 use crate::sync::{AtomicBool, Mutex, Relaxed, lock};
+use crate::vault::Vault;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32 as IdCounter, Ordering};
@@ -44,7 +45,23 @@ pub(crate) trait Part: Any + Send + Sync {
         false
     }
     /// Name of a cell within this container, for people.
-    fn label(&self, _cell: u32) -> Option<String> {
+    fn label(&self, _id: u32, _cell: &Cell) -> Option<String> {
+        None
+    }
+    /// Keyed containers: takes over what transactions below `limit` wrote to `cell`, and says that it did.
+    fn settle_cell(&mut self, _vault: &mut Vault, _recs: &Arena<Rec>, _cell: &Cell, _limit: u32) -> bool {
+        false
+    }
+    /// Keyed containers: whether two versions of this kind say the same.
+    fn same(&self, _vault: &Vault, _kind: Kind, _a: u64, _b: u64) -> bool {
+        false
+    }
+    /// Memories: the committed bytes at this place.
+    fn committed_bytes(&self, _base: u64) -> Option<&[u8]> {
+        None
+    }
+    /// Keyed counters: the committed sum at this place.
+    fn committed_sum(&self, _base: u64) -> Option<i128> {
         None
     }
 }
@@ -53,10 +70,14 @@ pub(crate) struct Store {
     pub(crate) engine: u32,
     pub(crate) limits: Limits,
     pub(crate) cells: Arena<Cell>,
+    /// Values of versions of keyed containers.
+    pub(crate) vault: Vault,
     parts: Vec<Box<dyn Part>>,
     free: Mutex<Vec<u32>>,
     /// Somebody has asked for a cell when there was none.
     short: AtomicBool,
+    /// What a base has answered instead of a value.
+    pub(crate) failed: Mutex<Option<String>>,
     cell_names: BTreeMap<u32, String>,
     part_names: BTreeMap<u32, String>,
 }
@@ -68,9 +89,11 @@ impl Store {
             engine: NEXT.fetch_add(1, Ordering::Relaxed),
             limits,
             cells: Arena::limited(1, MAX_CELLS),
+            vault: Vault::new(),
             parts: Vec::new(),
             free: Mutex::new(Vec::new()),
             short: AtomicBool::new(false),
+            failed: Mutex::new(None),
             cell_names: BTreeMap::new(),
             part_names: BTreeMap::new(),
         }
@@ -79,6 +102,11 @@ impl Store {
     pub(crate) fn add_part(&mut self, part: Box<dyn Part>) -> u32 {
         self.parts.push(part);
         self.parts.len() as u32
+    }
+
+    /// The number that [`Store::add_part`] will give next.
+    pub(crate) fn next_part(&self) -> u32 {
+        self.parts.len() as u32 + 1
     }
 
     #[inline]
@@ -119,7 +147,7 @@ impl Store {
     pub(crate) fn new_cell_tx(&self, part: u32, owner: u32) -> TxResult<u32> {
         self.new_cell(part, owner).ok_or_else(|| {
             self.short.store(true, Relaxed);
-            Stop::fault(self.out_of_cells())
+            Stop::broken(self.out_of_cells())
         })
     }
 
@@ -137,6 +165,12 @@ impl Store {
     pub(crate) fn fault(&self) -> Option<String> {
         if self.short.load(Relaxed) {
             return Some(self.out_of_cells());
+        }
+        if let Some(why) = lock(&self.failed).clone() {
+            return Some(why);
+        }
+        if self.vault.overdrawn() {
+            return Some(crate::arena::full(u32::MAX as usize));
         }
         self.parts.iter().any(|p| p.overdrawn()).then(|| crate::arena::full(u32::MAX as usize))
     }
@@ -168,7 +202,7 @@ impl Store {
                 }
                 Some((Kind::Tombstone, _)) => cell.set_meta(0, false),
                 Some((Kind::Delta | Kind::Folded, _)) => cell.base.store(chain::fold(recs, cell, limit).0, Relaxed),
-                Some((Kind::Append, _)) => return true,
+                Some((Kind::Append | Kind::WideDelta | Kind::WideFolded, _)) => return true,
             }
             cell.clear_chain();
             false
@@ -177,11 +211,18 @@ impl Store {
 
     /// Moves what transactions below `limit` wrote to `touched` into the committed state and empties the chains.
     pub(crate) fn settle_cells(&mut self, recs: &Arena<Rec>, touched: &[u32], limit: u32) {
+        let Store { cells, vault, parts, .. } = self;
         for &id in touched {
-            let cell = self.cells.get(id);
+            let cell = cells.get(id);
+            if let Some(p) = (cell.part() as usize).checked_sub(1).and_then(|p| parts.get_mut(p))
+                && p.settle_cell(vault, recs, cell, limit)
+            {
+                cell.clear_chain();
+                continue;
+            }
             if let Some((kind, word)) = chain::newest(recs, cell, limit) {
                 let (part, base) = (cell.part(), cell.base.load(Relaxed));
-                let keeper = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p));
+                let keeper = (part as usize).checked_sub(1).and_then(|p| parts.get_mut(p));
                 match (kind, keeper) {
                     (Kind::Write, None) => {
                         cell.base.store(word, Relaxed);
@@ -198,6 +239,8 @@ impl Store {
                         cell.set_meta(part, false);
                     }
                     (Kind::Delta | Kind::Folded, _) => cell.base.store(chain::fold(recs, cell, limit).0, Relaxed),
+                    // Only in keyed containers, which have been here already.
+                    (Kind::WideDelta | Kind::WideFolded, _) => {}
                     (Kind::Append, keeper) => {
                         let mut words = Vec::new();
                         chain::for_each(recs, cell, limit, |_, _, word| words.push(word));
@@ -221,15 +264,39 @@ impl Store {
             part.settle_keys(&self.cells, &mut freed);
             chores.extend(part.end_block());
         }
+        self.give_back(freed);
+        chores
+    }
+
+    /// Between blocks: these cells are nobody's any more.
+    pub(crate) fn give_back(&mut self, freed: Vec<u32>) {
         for &id in &freed {
             let cell = self.cells.get(id);
+            cell.generation.store(cell.generation.load(Relaxed).wrapping_add(1), Relaxed);
             let part = cell.part();
             if let Some(p) = (part as usize).checked_sub(1).and_then(|p| self.parts.get_mut(p)) {
                 p.release(cell.base.swap(0, Relaxed));
             }
         }
         lock(&self.free).extend(freed);
-        chores
+    }
+
+    /// Whoever keeps the values of `cell`.
+    #[inline(always)]
+    pub(crate) fn keeper(&self, cell: &Cell) -> Option<&dyn Part> {
+        self.parts.get((cell.part() as usize).wrapping_sub(1)).map(|p| &**p)
+    }
+
+    /// The committed bytes of `cell`, of a memory.
+    #[inline(always)]
+    pub(crate) fn committed_bytes(&self, cell: &Cell) -> Option<&[u8]> {
+        self.keeper(cell)?.committed_bytes(cell.base.load(Relaxed))
+    }
+
+    /// The committed sum of `cell`, of keyed counters.
+    #[inline(always)]
+    pub(crate) fn committed_sum(&self, cell: &Cell) -> Option<i128> {
+        self.keeper(cell)?.committed_sum(cell.base.load(Relaxed))
     }
 
     /// Takes back the newest direct write of `part`.
@@ -258,8 +325,9 @@ impl Store {
         if let Some(name) = self.cell_names.get(&id) {
             return name.clone();
         }
-        let owner = self.cells.get(id).owner.load(Relaxed);
-        let inner = self.parts.get((owner as usize).wrapping_sub(1)).and_then(|p| p.label(id));
+        let cell = self.cells.get(id);
+        let owner = cell.owner.load(Relaxed);
+        let inner = self.parts.get((owner as usize).wrapping_sub(1)).and_then(|p| p.label(id, cell));
         match (self.part_names.get(&owner), inner) {
             (Some(name), Some(inner)) => format!("{name}[{inner}]"),
             (Some(name), None) => name.clone(),

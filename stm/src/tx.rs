@@ -1,14 +1,17 @@
 //! The transaction handle: one surface over direct and speculative execution, with nesting.
 
 use crate::direct::Direct;
-use crate::error::{Fatal, FatalCause, Revert, Stop, StopKind, TxResult};
+use crate::error::{Fatal, FatalCause, Reason, Revert, Stop, TxResult};
+use crate::mark::Marks;
 use crate::read_set::View;
 use crate::spec::{Savepoint, Spec};
+use crate::store::Store;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Deepest nesting of [`Tx::frame`].
+/// Deepest nesting of [`Tx::frame`] unless [`crate::Builder::max_depth`] says otherwise.
 pub const MAX_DEPTH: u32 = 64;
-/// Most reads and writes of one transaction; beyond, it reverts with [`Revert::LIMIT`].
+/// Most reads and writes of one transaction unless [`crate::Builder::max_accesses`] says otherwise; beyond, it reverts with
+/// [`Revert::LIMIT`].
 pub const MAX_ACCESSES: u32 = 1 << 20;
 
 /// An observation over a range of keys, checked again at commit.
@@ -37,13 +40,35 @@ pub struct Tx<'a> {
     pub(crate) engine: u32,
     depth: u32,
     left: u32,
+    deepest: u32,
+    most: u32,
+    /// There is something to reset: a weight, a mark, a swallowed stop, or an allowance that is not the usual one, a constant.
+    pub(crate) used: bool,
+    /// What the hook at the commit turn is told.
+    pub(crate) weight: u64,
+    pub(crate) marks: Marks,
     /// The stream stops here whatever the closure returns.
     stuck: Option<Fatal>,
 }
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(mode: Mode<'a>, engine: u32) -> Self {
-        Tx { mode, engine, depth: 0, left: MAX_ACCESSES, stuck: None }
+        let mut tx = Tx {
+            mode,
+            engine,
+            depth: 0,
+            left: 0,
+            deepest: 0,
+            most: 0,
+            used: false,
+            weight: 0,
+            marks: Marks::default(),
+            stuck: None,
+        };
+        (tx.deepest, tx.most) = tx.store().limits.counts();
+        tx.left = tx.most;
+        tx.used = tx.most != MAX_ACCESSES;
+        tx
     }
 
     /// The next transaction of the same stretch begins.
@@ -51,23 +76,33 @@ impl<'a> Tx<'a> {
     pub(crate) fn restart(&mut self) {
         self.depth = 0;
         self.left = MAX_ACCESSES;
-        if self.stuck.is_some() {
-            self.stuck = None;
+        if self.used {
+            self.reset();
         }
+    }
+
+    /// The rest of what a new transaction must not inherit; rarely there.
+    #[cold]
+    fn reset(&mut self) {
+        self.left = self.most;
+        self.used = self.most != MAX_ACCESSES;
+        self.weight = 0;
+        self.marks.clear();
+        self.stuck = None;
     }
 
     /// What the closure has returned, unless it has swallowed something that it may not.
     #[inline(always)]
     pub(crate) fn verdict<R>(&mut self, result: TxResult<R>) -> TxResult<R> {
         if let Some(why) = self.stuck.take() {
-            return Err(Stop(StopKind::Fatal(why)));
+            return Err(Stop(Reason::Fatal(why)));
         }
         // A destructor has panicked while a frame was rolled back, and the closure has caught that: half of the frame is
         // still there.
         if let Mode::Direct(d) = &self.mode
             && d.undo.dropping
         {
-            return Err(Stop::fault("a destructor has panicked while a frame was rolled back"));
+            return Err(Stop::broken("a destructor has panicked while a frame was rolled back"));
         }
         result
     }
@@ -76,8 +111,9 @@ impl<'a> Tx<'a> {
     #[cold]
     pub(crate) fn misuse(&mut self, reason: &'static str) -> Stop {
         let why = Fatal::new(FatalCause::Misuse, reason);
+        self.used = true;
         self.stuck.get_or_insert_with(|| why.clone());
-        Stop(StopKind::Fatal(why))
+        Stop(Reason::Fatal(why))
     }
 
     /// Direct mode: the effects so far are final.
@@ -108,45 +144,45 @@ impl<'a> Tx<'a> {
     /// returned; what it has read stays part of the outer transaction's observations, because the revert itself was
     /// decided by it.
     ///
-    /// Nested deeper than [`MAX_DEPTH`], the frame does not run and counts as reverted with [`Revert::DEPTH`]. A panic
+    /// Nested deeper than [`MAX_DEPTH`] (or [`crate::Builder::max_depth`]), the frame does not run and counts as reverted with [`Revert::DEPTH`]. A panic
     /// is not stopped by a frame: it reverts the whole transaction. (Should the closure catch it further out, the frame's
     /// effects are dropped all the same.)
     ///
     /// # Errors
     /// Whatever stops the outer transaction too: a retry or a fatal stop inside `f`.
     pub fn frame<R>(&mut self, f: impl FnOnce(&mut Tx<'a>) -> TxResult<R>) -> TxResult<Result<R, Revert>> {
-        if self.depth >= MAX_DEPTH {
-            return Ok(Err(Revert::new(Revert::DEPTH, format!("frames nested deeper than {MAX_DEPTH}"))));
+        if self.depth >= self.deepest {
+            return Ok(Err(Revert::new(Revert::DEPTH, format!("frames nested deeper than {}", self.deepest))));
         }
         self.depth += 1;
-        let mark = match &mut self.mode {
-            Mode::Direct(d) => d.undo.mark(),
-            Mode::Spec(s) => s.savepoint(),
-        };
+        let mark = self.savepoint();
+        let marks = self.marks.enter();
         let depth = self.depth;
         // Unwind safety: what `f` leaves half done is taken back below, and the unwinding goes on.
         let result = catch_unwind(AssertUnwindSafe(|| f(self)));
         self.depth = depth - 1;
+        self.marks.leave(marks);
         match result {
             Ok(Ok(r)) => Ok(Ok(r)),
-            Ok(Err(Stop(StopKind::Revert(why)))) => {
-                self.roll_back(mark);
+            Ok(Err(Stop(Reason::Revert(why)))) => {
+                self.rewind(mark);
                 Ok(Err(why))
             }
-            Ok(Err(Stop(StopKind::Fatal(why)))) => {
+            Ok(Err(Stop(Reason::Fatal(why)))) => {
+                self.used = true;
                 self.stuck.get_or_insert_with(|| why.clone());
-                Err(Stop(StopKind::Fatal(why)))
+                Err(Stop(Reason::Fatal(why)))
             }
             Ok(Err(retry)) => Err(retry),
             Err(payload) => {
-                self.roll_back(mark);
+                self.rewind(mark);
                 resume_unwind(payload)
             }
         }
     }
 
     #[cold]
-    fn roll_back(&mut self, mark: Savepoint) {
+    pub(crate) fn rewind(&mut self, mark: Savepoint) {
         match &mut self.mode {
             Mode::Direct(d) => d.roll_back(mark),
             Mode::Spec(s) => s.roll_back(mark),
@@ -168,6 +204,24 @@ impl<'a> Tx<'a> {
         spend(&mut self.left)
     }
 
+    /// The worker that runs this transaction: which one depends on scheduling.
+    #[inline(always)]
+    pub(crate) fn worker(&self) -> usize {
+        match &self.mode {
+            Mode::Direct(_) => 0,
+            Mode::Spec(s) => s.worker,
+        }
+    }
+
+    /// The committed state.
+    #[inline(always)]
+    pub(crate) fn store(&self) -> &Store {
+        match &self.mode {
+            Mode::Direct(d) => d.store,
+            Mode::Spec(s) => s.shared.store,
+        }
+    }
+
     /// For an operation that makes many accesses: its mode, and what is left of the allowance.
     pub(crate) fn parts(&mut self) -> (&mut Mode<'a>, &mut u32) {
         (&mut self.mode, &mut self.left)
@@ -187,6 +241,6 @@ pub(crate) fn spend(left: &mut u32) -> TxResult<()> {
             *left = less;
             Ok(())
         }
-        None => Err(Stop::revert(Revert::LIMIT, format!("more than {MAX_ACCESSES} reads and writes"))),
+        None => Err(Stop::revert(Revert::LIMIT, "more reads and writes than a transaction may make")),
     }
 }

@@ -69,7 +69,7 @@ impl Part for VecIndex {
         }
         self.known.append(fresh);
     }
-    fn label(&self, cell: u32) -> Option<String> {
+    fn label(&self, cell: u32, _: &Cell) -> Option<String> {
         self.known.iter().position(|&c| c == cell).map(|k| k.to_string())
     }
 }
@@ -92,7 +92,7 @@ impl<T: Value> TxVec<T> {
         };
         match store.part::<VecIndex>(self.part) {
             Some(index) => Ok(index.existing(at)),
-            None => Err(Stop::fault("a vector has lost its index")),
+            None => Err(Stop::broken("a vector has lost its index")),
         }
     }
 
@@ -106,7 +106,7 @@ impl<T: Value> TxVec<T> {
             Mode::Direct(d) => d.read::<u64>(self.len)?,
             Mode::Spec(s) => s.read::<u64>(self.len)?,
         };
-        len.ok_or_else(|| Stop::fault("a vector has lost its length"))
+        len.ok_or_else(|| Stop::broken("a vector has lost its length"))
     }
 
     /// Whether there are no elements.
@@ -157,7 +157,7 @@ impl<T: Value> TxVec<T> {
         };
         match store.part::<VecIndex>(self.part) {
             Some(index) => index.grown(store, at),
-            None => Err(Stop::fault("a vector has lost its index")),
+            None => Err(Stop::broken("a vector has lost its index")),
         }
     }
 

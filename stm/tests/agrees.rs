@@ -41,7 +41,21 @@ fn flat() -> impl Strategy<Value = Op> {
         1 => m.clone().prop_map(Op::TextSwap),
         1 => m.clone().prop_map(Op::TextGet),
         2 => m.clone().prop_map(Op::TextSet),
-        1 => m.prop_map(Op::TextRemove),
+        1 => m.clone().prop_map(Op::TextRemove),
+        2 => m.clone().prop_map(Op::MemRead),
+        1 => m.clone().prop_map(Op::MemLen),
+        1 => m.clone().prop_map(Op::MemHas),
+        2 => (m.clone(), 0usize..70).prop_map(|(k, len)| Op::MemSet(k, len)),
+        1 => m.clone().prop_map(Op::MemSame),
+        1 => m.clone().prop_map(Op::MemUnset),
+        2 => m.clone().prop_map(Op::MemBump),
+        2 => m.clone().prop_map(Op::WideGet),
+        1 => m.clone().prop_map(Op::WideHas),
+        2 => (m.clone(), -9i64..9).prop_map(|(k, d)| Op::WideAdd(k, d)),
+        1 => (m.clone(), any::<i32>()).prop_map(|(k, d)| Op::WideAdd(k, i64::from(d) << 27)),
+        2 => (m.clone(), -40i64..40).prop_map(|(k, d)| Op::WideTry(k, d, 0, 100)),
+        1 => (m.clone(), -40i64..40).prop_map(|(k, v)| Op::WideSet(k, v)),
+        1 => m.prop_map(Op::WideUnset),
         1 => Just(Op::Push), 1 => Just(Op::Pop), 1 => Just(Op::Len),
         1 => (0u64..6).prop_map(Op::Get),
         1 => (0u64..6).prop_map(Op::Set),
@@ -52,7 +66,8 @@ fn flat() -> impl Strategy<Value = Op> {
 
 fn nested() -> impl Strategy<Value = Op> {
     flat().prop_recursive(3, 12, 4, |inner| {
-        (prop::collection::vec(inner, 1..4), 1u64..5, 0u64..2).prop_map(|(ops, m, r)| Op::Frame(ops, m, r))
+        (prop::collection::vec(inner, 1..4), 1u64..5, 0u64..2, any::<bool>())
+            .prop_map(|(ops, m, r, framed)| if framed { Op::Frame(ops, m, r) } else { Op::Marked(ops, m, r) })
     })
 }
 
@@ -66,8 +81,12 @@ fn programs() -> impl Strategy<Value = Program> {
         ops.extend(last);
         ops
     });
-    (prop_oneof![Just(1usize), Just(2), Just(10)], prop::collection::vec(tx, 0..40))
-        .prop_map(|(keys, txs)| Program { keys, txs })
+    (
+        prop_oneof![Just(1usize), Just(2), Just(10)],
+        prop::collection::vec(tx, 0..40),
+        prop::option::weighted(0.2, 0u64..200),
+    )
+        .prop_map(|(keys, txs, limit)| Program { keys, txs, limit })
 }
 
 proptest! {

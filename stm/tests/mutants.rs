@@ -39,8 +39,20 @@ fn targeted(mutant: Mutant, seed: u64) -> Program {
         Mutant::RecycledVersion => vec![vec![Op::Read(0), Op::WriteChosen(1), Op::ReadChosen, Op::Write(0, 2)]; 6],
         // Write sets that depend on reads.
         Mutant::LeftoverWrite => vec![vec![Op::Read(0), Op::WriteChosen(seed), Op::WriteIfOdd(1)]; 6],
+        // Written before the mark and after it.
+        Mutant::StaleMark => {
+            vec![vec![Op::Read(0), Op::Write(1, 1), Op::Marked(vec![Op::Write(1, 5)], 1, 0), Op::Read(1)]; 6]
+        }
+        // The same length with other bytes, which the next one reads.
+        Mutant::LengthForContent => vec![vec![Op::MemRead(1), Op::MemSet(1, 8), Op::Read(0), Op::Write(0, 1)]; 6],
+        // More keys than the budget holds.
+        Mutant::DirtyEviction => vec![(0..24).map(|k| Op::MemSet(k, 300)).collect(), vec![Op::MemRead(3)]],
+        Mutant::LostChange => vec![vec![Op::MemSet(40, 8), Op::WideAdd(41, 3)]; 2],
+        Mutant::AbsentDelta => vec![vec![Op::WideAdd(41, 3), Op::WideHas(41), Op::WideGet(41)]; 3],
+        Mutant::LateCut => vec![vec![Op::Read(0), Op::Write(0, 1)]; 12],
     };
-    Program { keys: 2, txs }
+    let limit = (mutant == Mutant::LateCut).then_some(20 + seed % 7 * 2);
+    Program { keys: 2, txs, limit }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 #![cfg(shuttle)]
 #![allow(clippy::unwrap_used)]
 
-use replicode_stm::{Mode, Outcome, Stm};
+use replicode_stm::{Base, BaseError, Contexts, Mode, Outcome, Stm, Stop, Turn, Verdict};
 
 /// Schedules per test; `SHUTTLE_RUNS` asks for more.
 fn runs() -> usize {
@@ -98,4 +98,76 @@ fn lying_hints() {
 #[test]
 fn groups() {
     transfers(2, true, None);
+}
+
+/// Byte values over a base, keyed counters that come and go, and a hook that ends the block: outcomes and changes are those
+/// of running one by one.
+fn keyed(workers: usize, chaos: Option<u64>) {
+    struct Below;
+    impl Base<1> for Below {
+        fn load(&self, key: &[u8; 1], into: &mut Vec<u8>) -> Result<bool, BaseError> {
+            into.extend([key[0]; 40]);
+            Ok(key[0] < 2)
+        }
+    }
+    shuttle::check_random(
+        move || {
+            let mut b = Stm::builder().threads(workers).mode(Mode::Speculative).window(4).audit(true);
+            if let Some(seed) = chaos {
+                b = b.chaos(seed);
+            }
+            let mut stm = b.build().unwrap();
+            let (memory, sums) = (stm.memory_over::<1>(std::sync::Arc::new(Below), 0), stm.counters::<1>());
+            let mut left = 4;
+            let hook = |turn: Turn| {
+                left -= turn.weight;
+                if left == 0 { Verdict::EndAfter } else { Verdict::Proceed }
+            };
+            // From, to: the bytes move, and are counted where they arrive.
+            let jobs = [(0u8, 2u8), (1, 0), (2, 1), (0, 3), (3, 0)];
+            let out = stm
+                .execute_until(&jobs, &Contexts::new(|_| ()), hook, |tx, (), (from, to)| {
+                    tx.weigh(1);
+                    let bytes = memory.get(tx, &[*from])?.ok_or_else(|| Stop::revert(1, "nothing there"))?;
+                    let mark = tx.mark()?;
+                    memory.set(tx, &[9], &bytes)?;
+                    sums.add(tx, &[9], 1)?;
+                    tx.roll_back(&mark)?;
+                    tx.release(mark)?;
+                    memory.unset(tx, &[*from])?;
+                    memory.set(tx, &[*to], &bytes)?;
+                    sums.add(tx, &[*to], bytes[0].into())?;
+                    if *from == 2 {
+                        sums.unset(tx, &[2])?
+                    }
+                    Ok(bytes[0])
+                })
+                .unwrap();
+            let got: Vec<Option<u8>> = out.into_iter().map(Outcome::committed).collect();
+            assert_eq!(got, [Some(0), Some(1), Some(0), Some(1)]);
+            let changes = stm.changes(&memory);
+            let told: Vec<_> = changes.iter().map(|c| (c.key[0], c.old.map(|v| v[0]), c.new.map(|v| v[0]))).collect();
+            assert_eq!(told, [(0, Some(0), None), (1, Some(1), Some(0)), (3, None, Some(1))]);
+            let changes = stm.counter_changes(&sums);
+            let told: Vec<_> = changes.iter().map(|c| (c.key[0], c.old, c.new)).collect();
+            assert_eq!(told, [(0, None, Some(1)), (1, None, Some(0)), (3, None, Some(1))]);
+            assert_eq!(stm.stats().audit_failures, 0);
+        },
+        runs(),
+    );
+}
+
+#[test]
+fn keyed_two_workers() {
+    keyed(2, None);
+}
+
+#[test]
+fn keyed_three_workers() {
+    keyed(3, None);
+}
+
+#[test]
+fn keyed_lying_hints() {
+    keyed(2, Some(11));
 }

@@ -4,11 +4,17 @@
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used)] // shared by several test binaries, each using a part
 
+mod disk;
 mod random;
 
+use disk::Disk;
 pub use random::{Random, random_program};
-use replicode_stm::{Builder, Outcome, Revert, Stm, Stop, TxBag, TxCell, TxCounter, TxMap, TxResult, TxVec};
+use replicode_stm::{
+    Builder, Contexts, Outcome, Revert, Stm, Stop, Turn, TxBag, TxCell, TxCounter, TxCounters, TxMap, TxMemory,
+    TxResult, TxVec, Verdict,
+};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One step of a transaction. `acc` is the transaction's accumulator: everything read goes into it, and everything
 /// written and every decision comes out of it.
@@ -50,8 +56,26 @@ pub enum Op {
     Set(u64),
     BagPush,
     BagItems,
+    MemRead(u32),
+    MemLen(u32),
+    MemHas(u32),
+    /// A value of this length.
+    MemSet(u32, usize),
+    /// The same content whatever was read: re-executions write it again.
+    MemSame(u32),
+    MemUnset(u32),
+    /// Looks the key up once, reads, writes, reads.
+    MemBump(u32),
+    WideGet(u32),
+    WideHas(u32),
+    WideAdd(u32, i64),
+    WideTry(u32, i64, i64, i64),
+    WideSet(u32, i64),
+    WideUnset(u32),
     /// Nested; reverts if the accumulator modulo the first number is the second.
     Frame(Vec<Op>, u64, u64),
+    /// The same between a mark and the roll-back to it; what ends the steps early ends the transaction or frame outside.
+    Marked(Vec<Op>, u64, u64),
     RevertIf(u64, u64),
     PanicIf(u64, u64),
     FatalIf(u64, u64),
@@ -61,6 +85,19 @@ pub enum Op {
 pub struct Program {
     pub keys: usize,
     pub txs: Vec<Vec<Op>>,
+    /// The stream ends where the transactions weigh more than this: with the one that is too much if it is even, else
+    /// before it.
+    pub limit: Option<u64>,
+}
+
+impl Program {
+    fn ends(limit: u64, total: u64) -> Verdict {
+        match (total > limit, limit.is_multiple_of(2)) {
+            (false, _) => Verdict::Proceed,
+            (true, true) => Verdict::EndAfter,
+            (true, false) => Verdict::EndBefore,
+        }
+    }
 }
 
 fn mix(acc: u64, v: u64) -> u64 {
@@ -69,6 +106,35 @@ fn mix(acc: u64, v: u64) -> u64 {
 
 fn hash_text(s: &str) -> u64 {
     s.bytes().fold(7, |a, b| mix(a, u64::from(b)))
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(bytes.len() as u64, |a, b| mix(a, u64::from(*b)))
+}
+
+fn hash_wide(v: i128) -> u64 {
+    mix(v as u64, (v >> 64) as u64)
+}
+
+/// Bytes that depend on `acc`.
+fn content(acc: u64, len: usize) -> Vec<u8> {
+    acc.to_le_bytes().into_iter().cycle().take(len).collect()
+}
+
+/// Small numbers become ones that need 128 bits, without losing their order; large ones wrap around soon.
+fn stretch(small: i64) -> i128 {
+    i128::from(small) * (1 << 66)
+}
+
+/// A key of the keyed containers, ordered as the number.
+fn key(k: u32) -> [u8; 5] {
+    let [a, b, c, d] = k.to_be_bytes();
+    [a, b, c, d, 7]
+}
+
+fn number(key: &[u8; 5]) -> u32 {
+    let [a, b, c, d, _] = *key;
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// How a transaction or frame ends early, in the interpreter's own words.
@@ -93,6 +159,10 @@ pub struct State {
     pub texts: BTreeMap<u32, String>,
     pub list: Vec<u64>,
     pub bag: Vec<String>,
+    pub memory: BTreeMap<u32, Vec<u8>>,
+    pub wide: BTreeMap<u32, i128>,
+    /// The same two as the changes tell them.
+    pub told: (BTreeMap<u32, Vec<u8>>, BTreeMap<u32, i128>),
 }
 
 impl State {
@@ -104,7 +174,16 @@ impl State {
             texts: BTreeMap::new(),
             list: vec![1, 2, 3],
             bag: Vec::new(),
+            memory: (0..keys as u32).step_by(3).map(|k| (k, vec![k as u8; k as usize % 50])).collect(),
+            wide: (0..keys as u32).step_by(2).map(|k| (k, i128::from(k) - 3)).collect(),
+            told: Default::default(),
         }
+    }
+
+    /// What the changes should have told.
+    fn told(mut self) -> State {
+        self.told = (self.memory.clone(), self.wide.clone());
+        self
     }
 
     fn step(&mut self, keys: usize, op: &Op, acc: &mut u64, depth: u32) -> std::result::Result<(), End> {
@@ -191,6 +270,44 @@ impl State {
                     *acc = mix(*acc, hash_text(s));
                 }
             }
+            Op::MemRead(k) => *acc = mix(*acc, self.memory.get(k).map_or(11, |v| hash_bytes(v))),
+            Op::MemLen(k) => *acc = mix(*acc, self.memory.get(k).map_or(12, |v| v.len() as u64)),
+            Op::MemHas(k) => *acc = mix(*acc, u64::from(self.memory.contains_key(k))),
+            Op::MemSet(k, len) => {
+                self.memory.insert(*k, content(*acc, *len));
+            }
+            Op::MemSame(k) => {
+                self.memory.insert(*k, content(u64::from(*k), 45));
+            }
+            Op::MemUnset(k) => {
+                self.memory.remove(k);
+            }
+            Op::MemBump(k) => {
+                let mut value = self.memory.get(k).cloned().unwrap_or_default();
+                value.push(*acc as u8);
+                *acc = mix(*acc, hash_bytes(&value));
+                self.memory.insert(*k, value);
+            }
+            Op::WideGet(k) => *acc = mix(*acc, self.wide.get(k).map_or(13, |v| hash_wide(*v))),
+            Op::WideHas(k) => *acc = mix(*acc, u64::from(self.wide.contains_key(k))),
+            Op::WideAdd(k, d) => {
+                let sum = self.wide.entry(*k).or_default();
+                *sum = sum.wrapping_add(stretch(*d));
+            }
+            Op::WideTry(k, d, lo, hi) => {
+                let next = self.wide.get(k).copied().unwrap_or(0).checked_add(stretch(*d));
+                let fits = next.filter(|n| (stretch(*lo)..=stretch(*hi)).contains(n));
+                if let Some(next) = fits {
+                    self.wide.insert(*k, next);
+                }
+                *acc = mix(*acc, u64::from(fits.is_some()));
+            }
+            Op::WideSet(k, v) => {
+                self.wide.insert(*k, stretch(*v) + i128::from(*acc % 10));
+            }
+            Op::WideUnset(k) => {
+                self.wide.remove(k);
+            }
             Op::Frame(ops, m, r) => {
                 if depth >= 64 {
                     *acc = mix(*acc, u64::from(Revert::DEPTH));
@@ -208,6 +325,14 @@ impl State {
                         *acc = mix(*acc, u64::from(code));
                     }
                     Err(fatal) => return Err(fatal),
+                }
+            }
+            Op::Marked(ops, m, r) => {
+                let before = self.clone();
+                self.run(keys, ops, acc, depth)?;
+                if *acc % m == *r {
+                    *self = before;
+                    *acc = mix(*acc, 78);
                 }
             }
             Op::RevertIf(m, r) => {
@@ -239,7 +364,7 @@ impl State {
 fn has_panic(ops: &[Op]) -> bool {
     ops.iter().any(|op| match op {
         Op::PanicIf(..) => true,
-        Op::Frame(inner, ..) => has_panic(inner),
+        Op::Frame(inner, ..) | Op::Marked(inner, ..) => has_panic(inner),
         _ => false,
     })
 }
@@ -248,20 +373,35 @@ fn has_panic(ops: &[Op]) -> bool {
 pub fn interpret(p: &Program) -> Result {
     let mut state = State::new(p.keys);
     let mut outcomes = Vec::new();
+    let mut total = 0;
     for (i, ops) in p.txs.iter().enumerate() {
-        assert!(!ops.iter().any(|op| matches!(op, Op::Frame(inner, ..) if has_panic(inner))));
+        assert!(!ops.iter().any(|op| matches!(op, Op::Frame(inner, ..) | Op::Marked(inner, ..) if has_panic(inner))));
         let before = state.clone();
         let mut acc = i as u64;
-        match state.run(p.keys, ops, &mut acc, 0) {
-            Ok(()) => outcomes.push(Ok(acc)),
+        let outcome = match state.run(p.keys, ops, &mut acc, 0) {
+            Ok(()) => Ok(acc),
             Err(End::Revert(code, why)) => {
-                state = before;
-                outcomes.push(Err((code, why)));
+                state = before.clone();
+                Err((code, why))
             }
-            Err(End::Fatal) => return Result { outcomes, fatal_at: Some(i), state: before },
+            Err(End::Fatal) => return Result { outcomes, fatal_at: Some(i), state: before.told() },
+        };
+        total += match &outcome {
+            Ok(acc) => acc % 16,
+            Err((Revert::PANIC, _)) => 0,
+            Err(_) => ops.len() as u64,
+        };
+        let verdict = p.limit.map_or(Verdict::Proceed, |limit| Program::ends(limit, total));
+        if verdict == Verdict::EndBefore {
+            state = before;
+            break;
+        }
+        outcomes.push(outcome);
+        if verdict == Verdict::EndAfter {
+            break;
         }
     }
-    Result { outcomes, fatal_at: None, state }
+    Result { outcomes, fatal_at: None, state: state.told() }
 }
 
 /// The same world in an engine.
@@ -274,6 +414,10 @@ pub struct World {
     texts: TxMap<u32, String>,
     list: TxVec<u64>,
     bag: TxBag<String>,
+    memory: TxMemory<5>,
+    wide: TxCounters<5>,
+    /// What lies below the last two, as the changes have told it.
+    disk: Arc<Disk>,
     /// Not 0: transactions give up the processor before every eighth step or so, chosen by this number. On a machine
     /// with fewer processors than workers nothing else makes short transactions overlap. Never visible in results.
     pub jitter: u64,
@@ -282,7 +426,16 @@ pub struct World {
 impl World {
     pub fn new(stm: &mut Stm, keys: usize) -> World {
         let s = State::new(keys);
+        let disk = Arc::new(Disk::new(
+            s.memory.iter().map(|(k, v)| (key(*k), v.clone())).collect(),
+            s.wide.iter().map(|(k, v)| (key(*k), *v)).collect(),
+        ));
+        // A budget that holds a few keys, so that others go and come back.
+        let budget = 1_500;
         World {
+            memory: stm.memory_over(disk.clone(), budget),
+            wide: stm.counters_over(disk.clone(), budget),
+            disk,
             keys,
             cells: s.cells.iter().map(|v| stm.cell(*v)).collect(),
             sums: s.sums.iter().map(|v| stm.counter(*v)).collect(),
@@ -354,6 +507,30 @@ impl World {
                     *acc = mix(*acc, hash_text(&s));
                 }
             }
+            Op::MemRead(k) => {
+                *acc = mix(*acc, self.memory.read(tx, &key(*k), |v| v.map_or(11, hash_bytes))?);
+            }
+            Op::MemLen(k) => *acc = mix(*acc, self.memory.len(tx, &key(*k))?.map_or(12, |n| n as u64)),
+            Op::MemHas(k) => *acc = mix(*acc, u64::from(self.memory.contains_key(tx, &key(*k))?)),
+            Op::MemSet(k, len) => self.memory.set(tx, &key(*k), &content(*acc, *len))?,
+            Op::MemSame(k) => self.memory.set(tx, &key(*k), &content(u64::from(*k), 45))?,
+            Op::MemUnset(k) => self.memory.unset(tx, &key(*k))?,
+            Op::MemBump(k) => {
+                let at = self.memory.at(tx, &key(*k))?;
+                let mut value = at.get(tx)?.unwrap_or_default();
+                value.push(*acc as u8);
+                at.set(tx, &value)?;
+                *acc = mix(*acc, at.read(tx, |v| v.map_or(0, hash_bytes))?);
+            }
+            Op::WideGet(k) => *acc = mix(*acc, self.wide.get(tx, &key(*k))?.map_or(13, hash_wide)),
+            Op::WideHas(k) => *acc = mix(*acc, u64::from(self.wide.contains_key(tx, &key(*k))?)),
+            Op::WideAdd(k, d) => self.wide.at(tx, &key(*k))?.add(tx, stretch(*d))?,
+            Op::WideTry(k, d, lo, hi) => {
+                let fits = self.wide.try_add(tx, &key(*k), stretch(*d), stretch(*lo)..=stretch(*hi))?;
+                *acc = mix(*acc, u64::from(fits));
+            }
+            Op::WideSet(k, v) => self.wide.set(tx, &key(*k), stretch(*v) + i128::from(*acc % 10))?,
+            Op::WideUnset(k) => self.wide.unset(tx, &key(*k))?,
             Op::Frame(ops, m, r) => {
                 let mut inner = *acc;
                 let done = tx.frame(|tx| {
@@ -369,6 +546,17 @@ impl World {
                 if let Err(why) = done {
                     *acc = mix(*acc, u64::from(why.code()));
                 }
+            }
+            Op::Marked(ops, m, r) => {
+                let mark = tx.mark()?;
+                for op in ops {
+                    self.step(tx, op, acc)?;
+                }
+                if *acc % m == *r {
+                    tx.roll_back(&mark)?;
+                    *acc = mix(*acc, 78);
+                }
+                tx.release(mark)?;
             }
             Op::RevertIf(m, r) => {
                 if *acc % m == *r {
@@ -387,34 +575,53 @@ impl World {
 
     pub fn transaction(&self, tx: &mut replicode_stm::Tx<'_>, i: usize, ops: &[Op]) -> TxResult<u64> {
         let mut acc = i as u64;
+        tx.weigh(ops.len() as u64);
         for (k, op) in ops.iter().enumerate() {
             if self.jitter != 0 && mix(self.jitter ^ i as u64, k as u64) & 7 == 0 {
                 std::thread::yield_now();
             }
             self.step(tx, op, &mut acc)?;
         }
+        tx.weigh(acc % 16);
         Ok(acc)
     }
 
+    /// The changes since this was last asked for, on to what lies below; or only looked at.
+    pub fn persist(&self, stm: &mut Stm, forget: bool) {
+        self.disk.take(stm.changes(&self.memory).iter(), stm.counter_changes(&self.wide).iter(), forget);
+        if forget {
+            stm.forget_changes(&self.memory);
+            stm.forget_counter_changes(&self.wide);
+        }
+    }
+
+    /// Everything that there is, as a transaction sees it.
+    fn read(&self, tx: &mut replicode_stm::Tx<'_>) -> TxResult<State> {
+        let mut list = Vec::new();
+        for i in 0..self.list.len(tx)? {
+            list.extend(self.list.get(tx, i)?);
+        }
+        let (mut memory, mut wide) = (BTreeMap::new(), BTreeMap::new());
+        // Every key that may be there, with or without a value.
+        for k in 0..128 {
+            memory.extend(self.memory.get(tx, &key(k))?.map(|v| (k, v)));
+            wide.extend(self.wide.get(tx, &key(k))?.map(|v| (k, v)));
+        }
+        Ok(State {
+            cells: self.cells.iter().map(|c| c.get(tx)).collect::<TxResult<_>>()?,
+            sums: self.sums.iter().map(|c| c.get(tx)).collect::<TxResult<_>>()?,
+            map: self.map.range(tx, ..)?.into_iter().collect(),
+            texts: self.texts.range(tx, ..)?.into_iter().collect(),
+            list,
+            bag: self.bag.items(tx)?,
+            memory,
+            wide,
+            told: self.disk.told(number),
+        })
+    }
+
     pub fn state(&self, stm: &mut Stm) -> State {
-        let w = self.clone();
-        let state = stm
-            .run(|tx| {
-                let mut list = Vec::new();
-                for i in 0..w.list.len(tx)? {
-                    list.extend(w.list.get(tx, i)?);
-                }
-                Ok(State {
-                    cells: w.cells.iter().map(|c| c.get(tx)).collect::<TxResult<_>>()?,
-                    sums: w.sums.iter().map(|c| c.get(tx)).collect::<TxResult<_>>()?,
-                    map: w.map.range(tx, ..)?.into_iter().collect(),
-                    texts: w.texts.range(tx, ..)?.into_iter().collect(),
-                    list,
-                    bag: w.bag.items(tx)?,
-                })
-            })
-            .unwrap();
-        state.committed().unwrap()
+        stm.run(|tx| self.read(tx)).unwrap().committed().unwrap()
     }
 }
 
@@ -435,15 +642,33 @@ pub fn execute_on(stm: &mut Stm, p: &Program, batches: usize, jitter: u64) -> Re
     let mut w = World::new(stm, p.keys);
     w.jitter = jitter;
     let jobs: Vec<(usize, &Vec<Op>)> = p.txs.iter().enumerate().collect();
+    let runs = Contexts::new(|_worker| 0u64);
+    let mut total = 0;
     let mut outcomes = Vec::new();
     let mut fatal_at = None;
     let size = p.txs.len().div_ceil(batches).max(1);
     for chunk in jobs.chunks(size) {
-        let (done, at) = match stm.execute(chunk, |tx, (i, ops)| w.transaction(tx, *i, ops)) {
+        let result = match p.limit {
+            None => stm.execute(chunk, |tx, (i, ops)| w.transaction(tx, *i, ops)),
+            Some(limit) => {
+                let hook = |turn: Turn| {
+                    total += turn.weight;
+                    Program::ends(limit, total)
+                };
+                stm.execute_until(chunk, &runs, hook, |tx, runs, (i, ops)| {
+                    *runs += 1;
+                    w.transaction(tx, *i, ops)
+                })
+            }
+        };
+        let (done, at) = match result {
             Ok(done) => (done, None),
             Err(stopped) => (stopped.outcomes, Some(stopped.at)),
         };
         let before = outcomes.len();
+        let cut = at.is_none() && done.len() < chunk.len();
+        // With one key changes add up over batches; and the last ones are always told.
+        w.persist(stm, p.keys > 1 || cut || at.is_some() || before + chunk.len() == jobs.len());
         outcomes.extend(done.into_iter().map(|o| match o {
             Outcome::Committed(acc) => Ok(acc),
             Outcome::Reverted(why) => Err((why.code(), why.reason().to_string())),
@@ -452,8 +677,20 @@ pub fn execute_on(stm: &mut Stm, p: &Program, batches: usize, jitter: u64) -> Re
             fatal_at = Some(before + at);
             break;
         }
+        if cut || p.limit.is_some_and(|limit| Program::ends(limit, total) == Verdict::EndAfter) {
+            break;
+        }
     }
+    w.persist(stm, true);
+    // Views see what the next transaction sees, and leave nothing behind.
+    if p.keys == 10
+        && let Some(ops) = p.txs.first()
+    {
+        let _ = stm.view(|tx| w.transaction(tx, 0, ops));
+    }
+    let seen = stm.view(|tx| w.read(tx)).unwrap().committed();
     let state = w.state(stm);
+    assert!(seen.as_ref() == Some(&state), "a view saw {seen:?} instead of {state:?}");
     Result { outcomes, fatal_at, state }
 }
 

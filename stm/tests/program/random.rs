@@ -27,7 +27,24 @@ impl Random {
 fn op(r: &mut Random, keys: u64, depth: u32) -> Op {
     let k = r.skewed(keys) as usize;
     let m = r.skewed(keys.min(24)) as u32;
-    match r.below(48) {
+    match r.below(71) {
+        68..=70 if depth < 3 => {
+            let inner = (0..1 + r.below(4)).map(|_| op(r, keys, depth + 1)).collect();
+            Op::Marked(inner, 2 + r.below(3), r.below(2))
+        }
+        48 | 49 => Op::MemRead(m),
+        50 => Op::MemLen(m),
+        51 => Op::MemHas(m),
+        52 | 53 => Op::MemSet(m, [0, 1, 8, 32, 39, 40, 64, 300, 5_000][r.below(9) as usize]),
+        54 => Op::MemSame(m),
+        55 => Op::MemUnset(m),
+        56 | 57 => Op::MemBump(m),
+        58 | 59 => Op::WideGet(m),
+        60 => Op::WideHas(m),
+        61 | 62 => Op::WideAdd(m, r.below(20) as i64 - 10),
+        63 | 64 => Op::WideTry(m, r.below(60) as i64 - 30, 0, 100),
+        65 => Op::WideSet(m, r.below(50) as i64 - 25),
+        66 => Op::WideUnset(m),
         0..=5 => Op::Read(k),
         6..=9 => Op::Write(k, r.below(100)),
         10..=12 => Op::WriteIfOdd(k),
@@ -81,5 +98,6 @@ pub fn random_program(seed: u64, txs: u64) -> Program {
     let keys = [1, 2, 10, 100][r.below(4) as usize];
     let n = 1 + r.below(txs);
     let txs = (0..n).map(|_| (0..1 + r.below(7)).map(|_| op(&mut r, keys, 0)).collect()).collect();
-    Program { keys: keys as usize, txs }
+    let limit = (r.below(6) == 0).then(|| r.below(300));
+    Program { keys: keys as usize, txs, limit }
 }
