@@ -1,11 +1,18 @@
 //! Contracts: storage in layers, the tree above it, and the life of a contract on the transactional memory. Pure.
 
+pub mod abi;
+pub mod account;
 pub mod cell;
 pub mod collection;
+pub mod event;
 pub mod hash;
 pub mod kv;
 pub mod page;
 pub mod proof;
+pub mod receipt;
+pub mod registers;
 pub mod slice;
 pub mod state;
+pub mod template;
+pub mod transaction;
 pub mod tree;

@@ -12,7 +12,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// No bounds: an addition observes nothing and meets nobody. A sum that leaves 128 bits is refused even so.
+    /// Only those of 128 bits.
     pub const NONE: Bounds = Bounds { least: i128::MIN, most: i128::MAX };
     /// From zero up: a balance.
     pub const NOT_NEGATIVE: Bounds = Bounds { least: 0, most: i128::MAX };
@@ -52,6 +52,11 @@ pub trait Access {
     /// Adds. `false`: the sum would leave `within`, and nothing was done. Observes whether the bounds hold and nothing else, so
     /// additions to one sum do not meet.
     fn add(&mut self, key: &CellKey, delta: i128, within: Bounds) -> Result<bool, Self::Error>;
+
+    /// Adds to one of the store's own counts, which never come near the ends of 128 bits. Observes nothing at all.
+    fn count(&mut self, key: &CellKey, delta: i128) -> Result<(), Self::Error> {
+        self.add(key, delta, Bounds::NONE).map(drop)
+    }
 
     /// A name that no other call has got or will get, ever: a function of the transaction's place in history and of how many names
     /// it has asked for. Names of collections made at run time come from here; no state and no answer depends on them.

@@ -31,12 +31,9 @@ pub(crate) fn fetch<A: Access + ?Sized>(access: &mut A, key: &CellKey) -> Result
     Ok(there.then_some(value))
 }
 
-/// Adds without bounds. Only the store's own counts are added so: they count cells, of which there are fewer than 2^127.
+/// Adds to one of the store's own counts.
 pub(crate) fn count<A: Access + ?Sized>(access: &mut A, key: &CellKey, delta: i128) -> Result<(), A> {
-    match access.add(key, delta, Bounds::NONE).map_err(Error::Access)? {
-        true => Ok(()),
-        false => Err(Error::Damaged { cell: *key, what: "a count has left 128 bits" }),
-    }
+    access.count(key, delta).map_err(Error::Access)
 }
 
 /// Brings a sum back to zero, which is how a counter is removed.

@@ -14,6 +14,7 @@ mod changes;
 mod commit;
 mod content;
 mod history;
+mod parallel;
 mod past;
 mod restore;
 mod session;
@@ -22,6 +23,7 @@ mod storage;
 pub use changes::{BytesChange, Changes, SumChange};
 pub use commit::{Committed, Content, Source, Stored, commit};
 pub use content::{Contents, ElementContent, ElementValue};
+pub use parallel::{InTransaction, Shared};
 pub use past::{Past, PastEntry};
 pub use restore::{Contract, restore};
 pub use session::{Session, Written};
@@ -60,6 +62,9 @@ pub enum Fault {
         /// The hash in the tree.
         hash: crate::hash::Hash,
     },
+    /// Another thread has panicked while it had the store.
+    #[error("the store was left in the middle of an operation by a panic")]
+    Shared,
     /// Slices of an account without a layout have changed.
     #[error("slice {index} of an account that has no such slice")]
     NoSlice {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::parallel::fresh;
 use super::{BytesChange, Changes, Fault, Stored, SumChange};
 use crate::cell::{Access, Bounds, CellKey, Mark};
-use crate::hash::{self, Domain};
 
 /// What the calls of a run have written, over what is stored. Dropping it drops all of that; [`super::Storage::commit`] stores it.
 ///
@@ -119,9 +119,9 @@ impl<S: Stored> Access for Session<'_, S> {
     }
 
     fn fresh(&mut self) -> Result<[u8; 32], Fault> {
-        let serial = self.names.to_le_bytes();
+        let name = fresh(&self.transaction, self.names);
         self.names += 1;
-        Ok(*hash::parts(Domain::Cell, &[&self.transaction, &serial]).as_bytes())
+        Ok(name)
     }
 
     fn mark(&mut self) -> Mark {

@@ -260,12 +260,13 @@ impl<K: KeyValue> Storage<K> {
 }
 
 impl<K: KeyValue> Stored for Storage<K> {
-    /// Slices come out of pages, through the cache; all else has a record.
+    /// Slices come out of pages, through the cache; all else has a record. An account has none before it has a layout: it may be
+    /// made, or get another one, in the very run that asks.
     fn cell(&mut self, key: &CellKey) -> Result<Option<Vec<u8>>, Fault> {
         let Storage { records, forest, slices, .. } = self;
         let Some((account, index)) = key.as_slice() else { return records.cell(key) };
-        let layout = records.layouts.get(&account).ok_or(Fault::NoSlice { index })?;
-        let slice = layout.get(index).ok_or(Fault::NoSlice { index })?;
+        let Some(layout) = records.layouts.get(&account) else { return Ok(None) };
+        let Some(slice) = layout.get(index) else { return Ok(None) };
         let at = (index, slice, layout.page_size());
         Ok(Some(slices.read(&mut Below { records, forest }, &account, at)?))
     }
@@ -274,7 +275,7 @@ impl<K: KeyValue> Stored for Storage<K> {
         if key.as_slice().is_none() {
             return self.records.sum(key);
         }
-        let bytes = self.cell(key)?.unwrap_or_default();
+        let Some(bytes) = self.cell(key)? else { return Ok(0) };
         let bytes = bytes.try_into().map_err(|_| Fault::Cell { cell: *key, what: "its slice is no sum" })?;
         Ok(i128::from_le_bytes(bytes))
     }

@@ -17,6 +17,8 @@ enum Hung {
     Branch(Bits),
 }
 
+const INSIDE_ITSELF: &str = "a branch hangs below itself";
+
 /// The way from the root towards a position: each branch passed, with the hook that it hangs on; then the hook where the way ends, and
 /// what hangs there: nothing (no keys at all), a leaf, or a branch whose prefix the position has not.
 struct Way {
@@ -53,8 +55,14 @@ impl Index {
     /// What hangs on one side of a branch that is there.
     fn side<A: Access + ?Sized>(&self, access: &mut A, prefix: &Bits, side: bool) -> Result<Hung, A> {
         let hook = Hook::Side(prefix.clone(), side);
-        let missing = Error::Damaged { cell: self.hook_cell(&hook), what: "one side of a branch is missing" };
-        self.hanging(access, &hook)?.ok_or(missing)
+        let damaged = |what| Error::Damaged { cell: self.hook_cell(&hook), what };
+        match self.hanging(access, &hook)? {
+            None => Err(damaged("one side of a branch is missing")),
+            // Prefixes grow on the way down; a link that is damaged, or that a run sees which has read something stale, would
+            // lead around for ever.
+            Some(Hung::Branch(below)) if below.len() <= prefix.len() => Err(damaged(INSIDE_ITSELF)),
+            Some(hung) => Ok(hung),
+        }
     }
 
     fn put<A: Access + ?Sized>(&self, access: &mut A, hook: &Hook, hung: &Hung) -> Result<(), A> {
@@ -71,12 +79,9 @@ impl Index {
             match self.hanging(access, &hook)? {
                 Some(Hung::Branch(prefix)) if prefix.begins(position) => {
                     let next = Hook::Side(prefix.clone(), position.bit(prefix.len()));
-                    // Prefixes grow on the way down; where they do not, a damaged link would lead around for ever.
+                    // As in `side`.
                     if passed.last().is_some_and(|(_, last): &(Hook, Bits)| last.len() >= prefix.len()) {
-                        return Err(Error::Damaged {
-                            cell: self.hook_cell(&hook),
-                            what: "a branch hangs below itself",
-                        });
+                        return Err(Error::Damaged { cell: self.hook_cell(&hook), what: INSIDE_ITSELF });
                     }
                     passed.push((hook, prefix));
                     hook = next;
