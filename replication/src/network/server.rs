@@ -150,6 +150,9 @@ async fn recognise<SM: RaftStateMachine<TypeConfig>>(
     };
     tls::check_peer(connection, node, &server.peers.owner().identity.cluster)?;
     peer.called();
+    if let Some(detours) = server.peers.detours() {
+        detours.called(node, connection.remote_address());
+    }
     Ok(node)
 }
 
