@@ -30,10 +30,9 @@ NOT_HERE = {
 
 
 class Server:
-    """As redis' own CI starts a server for these tests. Scripts that never end look at nothing but the clock, to see whether it is enough."""
+    """As redis' own CI starts a server for these tests."""
 
     GUEST_PORT = 6379
-    EXTRA = ["--limit", "clock_calls=1000"]
 
     @staticmethod
     def arguments(_folder, port):
