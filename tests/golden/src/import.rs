@@ -5,7 +5,7 @@
 //! new history gives, where it was right. Processes get other random numbers.
 
 use crate::execute::Cell;
-use crate::recording::{History, stand_in};
+use crate::recording::{History, Modules, stand_in};
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::{Batch, ClusterConfig, Digest, FsImage, Input, codec};
 use replicode_replication::chain::Tip;
@@ -22,7 +22,7 @@ pub struct Imported {
     /// The history.
     pub history: History,
     /// The modules.
-    pub modules: Vec<(Digest, Vec<u8>)>,
+    pub modules: Modules,
     /// Batches whose outputs are others than in the run, because of other random numbers.
     pub differing: usize,
 }

@@ -1,6 +1,6 @@
 //! A history made up: programs, and the batches that a cell of them is given.
 
-use crate::recording::{History, stand_in};
+use crate::recording::{History, Modules, stand_in};
 use anyhow::Result;
 use replicode_log::{
     Batch, BatchHeader, BatchIndex, BootNo, ClusterConfig, ConnId, Digest, FsImage, HostAddr, Input, Limits,
@@ -40,7 +40,7 @@ impl Program {
 pub struct Logbook {
     config: ClusterConfig,
     image: FsImage,
-    modules: Vec<(Digest, Vec<u8>)>,
+    modules: Modules,
     batches: Vec<Batch>,
     /// Sections of the batch that is being written.
     sections: Vec<Section>,
@@ -84,7 +84,7 @@ impl Logbook {
     /// A cell of these programs, with an empty log.
     #[must_use]
     pub fn new(name: &str, limits: Limits, image: FsImage, programs: Vec<Program>) -> Self {
-        let mut modules: Vec<(Digest, Vec<u8>)> = Vec::new();
+        let mut modules = Modules::new();
         let mut entries = Vec::new();
         let mut specs = Vec::new();
         for it in programs {
@@ -168,7 +168,7 @@ impl Logbook {
     ///
     /// # Errors
     /// When the configuration contradicts itself.
-    pub fn finish(self) -> Result<(History, Vec<(Digest, Vec<u8>)>)> {
+    pub fn finish(self) -> Result<(History, Modules)> {
         self.config.validate()?;
         Ok((History { config: self.config, image: self.image, batches: self.batches }, self.modules))
     }

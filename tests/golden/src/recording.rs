@@ -25,6 +25,9 @@ pub fn stand_in() -> Digest {
     Digest::of(b"the engine of golden recordings")
 }
 
+/// Programs, each under the digest of its bytes.
+pub type Modules = Vec<(Digest, Vec<u8>)>;
+
 /// What goes into a cell: its configuration, its files, its batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History {

@@ -70,11 +70,11 @@ fn script(seed: u64) -> Script {
             args[0] = 5;
         }
         s.any(import.name, &args);
-        if draw.next() % 8 == 0 {
+        if draw.next().is_multiple_of(8) {
             let at = draw.of(&[OUT, IOV, PATH, ADDR, ADDR_LEN, BUF, SUBS]);
             s.word(at, draw.argument(ValType::I32) as u32);
         }
-        if draw.next() % 60 == 0 {
+        if draw.next().is_multiple_of(60) {
             s.put(PATH, b"f/../g/./h\0").addr([127, 0, 0, 1], 80).iov(&[(BUF, 8), (BUF, 70_000)]);
         }
     }
