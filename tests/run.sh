@@ -29,5 +29,9 @@ CARGO_TARGET_DIR=target/mutants models --features mutants --test mutants -- --no
 RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom models --lib models
 RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle models --test shuttle
 
+# Transforms of contracts with a planted mistake.
+CARGO_TARGET_DIR=target/mutants cargo test --release --locked --package replicode-transform --features mutants --test mutants -- --nocapture 2>&1 |
+    tee -a target/tests.log
+
 # Paxos made of components: a workspace of its own.
 wasm_programs/paxos-wasm/test.sh 2>&1 | tee -a target/tests.log

@@ -453,7 +453,7 @@ fn main() {
                 }
                 let (reused, all_in, executions) = measure(&txs, accounts, kind, passes, &want, &patience);
                 print!(
-                    " | {what} {:.0} (x{:.2}), {:.0} (x{:.2}), {executions:.2}",
+                    " | {what} {:.2} (x{:.2}), {:.2} (x{:.2}), {executions:.2}",
                     reused * 1e9 / n as f64,
                     seq / reused,
                     all_in * 1e9 / n as f64,

@@ -92,7 +92,12 @@ where
         let mut before = sh.ahead.measured.then(|| sh.now());
         while !sh.finished(c) {
             let owed = sh.ahead.owed.load(Relaxed);
-            let take = length.min(sh.n - c).min(if before.is_none() { owed.max(1) } else { STRETCH });
+            // A hook may end the block with any transaction: then one at a time.
+            let take = length.min(sh.n - c).min(if sh.hook.is_some() { 1 } else { STRETCH }).min(if before.is_none() {
+                owed.max(1)
+            } else {
+                STRETCH
+            });
             // A late claimer may have been faster; what it took is certified as usual.
             if sh.next.compare_exchange(c, c + take, AcqRel, Relaxed).is_err() {
                 break;

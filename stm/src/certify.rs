@@ -17,9 +17,7 @@ use crate::chaos::Trick;
 use crate::error::TxResult;
 use crate::run::{STOP, Segment, Shared, Worker};
 use crate::slot::{ABORTED, COMMITTED, EXECUTED, FROZEN, Slot};
-use crate::sync::{
-    AcqRel, Acquire, AtomicU32, AtomicU64, Padded, Relaxed, Release, SeqCst, after_seq_cst, fence, lock,
-};
+use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Padded, Relaxed, Release, SeqCst, after_seq_cst, fence};
 use crate::tx::Tx;
 
 /// Look-back, in commits, of everything that adapts to conflicts. Shares are per so many commits.
@@ -71,10 +69,7 @@ impl Shared<'_> {
     pub(crate) fn seal(&self, c: u32, extra: u32) -> bool {
         let slot = self.slot(c);
         let flags = slot.flags.load(Relaxed);
-        if let Some(hook) = self.hook
-            && flags & 1 == 0
-            && self.ask(hook, c, slot.weight.load(Relaxed), flags & 4 != 0)
-        {
+        if self.special && self.turn_of(slot, c, flags) {
             return true;
         }
         if let Some(place) = self.places.get(c as usize) {
@@ -83,11 +78,6 @@ impl Shared<'_> {
         }
         if flags & 2 != 0 {
             self.settle_deltas(slot, c);
-        }
-        if let Some(audit) = self.audit {
-            let words = (0..slot.reads_len()).map(|k| slot.read(self.log, k)).collect();
-            let ranges = (0..).map_while(|k| slot.range(k)).collect();
-            lock(audit).push((c, words, ranges));
         }
         let heat = self.heat.load(Relaxed);
         if extra > 0 {
@@ -123,7 +113,7 @@ impl Shared<'_> {
     }
 
     /// Token holder: transaction `c` commits, so the sum that its change of `cell` makes is final.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn settle_delta(&self, cell: &chain::Cell, c: u32, node: u32) {
         match cell.part() {
             0 => chain::settle_delta(self.recs, cell, c, node),

@@ -32,14 +32,14 @@ pub(crate) enum Kind {
     Tombstone = 1,
     /// Add `word` to what lies below (counters).
     Delta = 2,
-    /// As `Delta`, and `fold` is the sum including everything below: set at commit, final.
-    Folded = 3,
-    /// Append the items of list `word` (bags).
-    Append = 4,
     /// As `Delta`, with 128 bits that entry `word` of the vault holds: then there is a value, if there was none.
-    WideDelta = 5,
-    /// As `Folded`, likewise.
-    WideFolded = 6,
+    WideDelta = 3,
+    /// As `Delta`, and `fold` is the sum including everything below: set at commit, final.
+    Folded = 4,
+    /// As `WideDelta`, likewise.
+    WideFolded = 5,
+    /// Append the items of list `word` (bags).
+    Append = 6,
 }
 
 impl Kind {
@@ -49,10 +49,10 @@ impl Kind {
             0 => Kind::Write,
             1 => Kind::Tombstone,
             2 => Kind::Delta,
-            3 => Kind::Folded,
-            4 => Kind::Append,
-            5 => Kind::WideDelta,
-            _ => Kind::WideFolded,
+            3 => Kind::WideDelta,
+            4 => Kind::Folded,
+            5 => Kind::WideFolded,
+            _ => Kind::Append,
         }
     }
 

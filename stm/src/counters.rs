@@ -24,7 +24,14 @@ impl Held for i128 {
         limit: u32,
         now: Option<&i128>,
     ) -> Option<Option<i128>> {
-        chain::newest(recs, cell, limit)?;
+        let (_kind, _) = chain::newest(recs, cell, limit)?;
+        #[cfg(feature = "mutants")]
+        if crate::mutants::on(crate::mutants::Mutant::AbsentDelta)
+            && now.is_none()
+            && matches!(_kind, chain::Kind::WideDelta | chain::Kind::WideFolded)
+        {
+            return None;
+        }
         Some(vault.fold(recs, cell, limit, now.copied()).0)
     }
     fn same(vault: &Vault, a: u64, b: u64) -> bool {

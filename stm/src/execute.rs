@@ -69,14 +69,6 @@ pub(crate) enum Why {
     Final,
 }
 
-impl Shared<'_> {
-    /// Whether the hook has ended the block, so that a run of finals must not go on at `at`.
-    #[inline(always)]
-    fn ended(&self, at: u32, why: Why) -> bool {
-        why == Why::Final && self.hook.is_some() && self.finished(at)
-    }
-}
-
 impl<J, R, F> Segment<'_, J, R, F>
 where
     F: Fn(&mut Tx<'_>, &J) -> TxResult<R> + Sync,
@@ -148,9 +140,6 @@ where
                     }
                     concluding = false;
                     at += 1;
-                    if sh.ended(at, why) {
-                        return;
-                    }
                     sh.pause(worker);
                     if let Why::Claimed(mine) = why
                         && sh.at_turn(at, mine, worker)
@@ -171,9 +160,6 @@ where
                         return at;
                     }
                     at += 1;
-                    if sh.ended(at, why) {
-                        return at;
-                    }
                 }
             }
         }

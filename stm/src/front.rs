@@ -43,13 +43,23 @@ where
         let mut at = range.start;
         while at < range.end {
             if sh.at_turn(at, mine, w.id)
-                && let Some(upto) = self.finish_at_turn(w, at..range.end)
+                && let Some(upto) = self.finish_at_turn(w, at..self.final_end(at, range.end))
             {
-                return upto == range.end;
+                if upto == range.end || upto == at || sh.finished(upto) || sh.hook.is_none() {
+                    return upto == range.end;
+                }
+                at = upto;
+                continue;
             }
             at = self.each(w, at..range.end, Why::Claimed(mine));
         }
         false
+    }
+
+    /// How far a run of finals from `at` on may go: a hook may end the block with any transaction.
+    #[inline(always)]
+    fn final_end(&self, at: u32, end: u32) -> u32 {
+        if self.shared.hook.is_some() { at + 1 } else { end }
     }
 
     /// Commits what this worker ran before `range` and then runs `range` under the token. Returns how far it came, or

@@ -37,7 +37,8 @@ impl Stm {
         let engine = self.store.engine;
         let _here = Working::new(engine, 0);
         let result = match &dog {
-            None => self.stretch(&jobs[..to], &at, body, out),
+            None if body.hook.is_none() => self.stretch::<false, _, _, _>(&jobs[..to], &at, body, out),
+            None => self.stretch::<true, _, _, _>(&jobs[..to], &at, body, out),
             Some(_) => {
                 let progress = || at.load(Relaxed) as u64;
                 let dump = || {
@@ -48,7 +49,9 @@ impl Stm {
                     let at = at.load(Relaxed);
                     format!("direct mode: transaction {at} is running and blocks all later ones: {why}")
                 };
-                Watchdog::watch(dog.as_ref(), &progress, &dump, || self.stretch(&jobs[..to], &at, body, out))
+                Watchdog::watch(dog.as_ref(), &progress, &dump, || {
+                    self.stretch::<true, _, _, _>(&jobs[..to], &at, body, out)
+                })
             }
         };
         let done = (at.load(Relaxed) - from) as u64;
@@ -62,8 +65,8 @@ impl Stm {
         result
     }
 
-    /// Runs `jobs` from index `at` on, and leaves in `at` how far it came.
-    fn stretch<J, R, F>(
+    /// Runs `jobs` from index `at` on, and leaves in `at` how far it came. `HOOKED`: there may be a hook.
+    fn stretch<const HOOKED: bool, J, R, F>(
         &mut self,
         jobs: &[J],
         at: &AtomicUsize,
@@ -83,35 +86,37 @@ impl Stm {
                 for (k, job) in jobs[first..].iter().enumerate() {
                     tx.restart();
                     let result = f(&mut tx, job);
-                    let result = tx.verdict(result);
-                    let mut last = false;
-                    if let Some(hook) = hook
-                        && !matches!(&result, Err(Stop(Reason::Fatal(_) | Reason::Retry)))
-                    {
-                        match hook.ask((first + k) as u32, tx.weight, result.is_err()) {
-                            Verdict::Proceed => {}
-                            Verdict::EndAfter => last = true,
-                            Verdict::EndBefore => {
-                                tx.direct_roll_back();
-                                return Err(None);
-                            }
-                        }
-                    }
-                    let outcome = match result {
+                    let here = first + k;
+                    let outcome = match tx.verdict(result) {
                         Ok(value) => {
-                            tx.direct_commit();
+                            if HOOKED && let Some(hook) = hook {
+                                let verdict = hook.ask(here as u32, tx.weight, false);
+                                if verdict != Verdict::EndBefore {
+                                    tx.direct_commit();
+                                }
+                                if verdict != Verdict::Proceed {
+                                    end(verdict, Outcome::Committed(value), here, at, out);
+                                    tx.direct_roll_back();
+                                    return Err(None);
+                                }
+                            } else {
+                                tx.direct_commit();
+                            }
                             Outcome::Committed(value)
                         }
                         Err(stop) => {
                             tx.direct_roll_back();
-                            Outcome::Reverted(reason(stop)?)
+                            let why = reason(stop)?;
+                            let verdict = hook.map_or(Verdict::Proceed, |hook| hook.ask(here as u32, tx.weight, true));
+                            if verdict != Verdict::Proceed {
+                                end(verdict, Outcome::Reverted(why), here, at, out);
+                                return Err(None);
+                            }
+                            Outcome::Reverted(why)
                         }
                     };
                     out.push(outcome);
-                    at.store(first + k + 1, Relaxed);
-                    if last {
-                        return Err(None);
-                    }
+                    at.store(here + 1, Relaxed);
                 }
                 Ok(())
             }));
@@ -128,18 +133,25 @@ impl Stm {
                         return Err((here, Some(host_panic(&why))));
                     }
                     let verdict = body.hook.map_or(Verdict::Proceed, |hook| hook.ask(here as u32, 0, true));
-                    if verdict == Verdict::EndBefore {
+                    if verdict != Verdict::Proceed {
+                        end(verdict, Outcome::Reverted(why), here, at, out);
                         return Err((here, None));
                     }
                     out.push(Outcome::Reverted(why));
                     at.store(here + 1, Relaxed);
-                    if verdict == Verdict::EndAfter {
-                        return Err((here + 1, None));
-                    }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// The hook ends the stretch at transaction `here`: before it, or with it.
+#[cold]
+fn end<R>(verdict: Verdict, outcome: Outcome<R>, here: usize, at: &AtomicUsize, out: &mut Vec<Outcome<R>>) {
+    if verdict == Verdict::EndAfter {
+        out.push(outcome);
+        at.store(here + 1, Relaxed);
     }
 }
 

@@ -17,12 +17,13 @@
 use crate::arena::Arena;
 use crate::base::BaseError;
 use crate::chain::{Cell, Kind, Rec};
-use crate::error::{Stop, TxResult};
+use crate::error::{Stop, TxResult, panic_fault};
 use crate::store::{Part, Store};
 use crate::sync::{Mutex, Relaxed, RwLock, lock};
 use crate::table::{Table, hash};
 use crate::vault::{Spare, Vault};
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::{OnceLock, PoisonError};
 
@@ -171,12 +172,7 @@ impl<const N: usize, V: Held> Keyed<N, V> {
         if let Some(cell) = found(&table) {
             return Ok(cell);
         }
-        let value = match &self.source {
-            None => None,
-            Some(source) => {
-                source(key).map_err(|why| store.fail(format!("the base below {}: {why}", self.name(key))))?
-            }
-        };
+        let value = self.ask(store, key)?;
         let id = store.new_cell_tx(self.me, self.me)?;
         let at = lock(&self.free).pop().unwrap_or_else(|| self.places.claim(1));
         let cell = store.cells.get(id);
@@ -187,6 +183,18 @@ impl<const N: usize, V: Held> Keyed<N, V> {
         let _ = self.places.get(at).set(place);
         table.insert(hash, at, |at| Self::hash_of(&self.places, at));
         Ok(id)
+    }
+
+    /// What the base says. A panic of it is a failure of this node as an error is, not the closure's.
+    fn ask(&self, store: &Store, key: &[u8; N]) -> TxResult<Option<V>> {
+        let Some(source) = &self.source else { return Ok(None) };
+        // Unwind safety: the engine refuses everything afterwards.
+        let why = match catch_unwind(AssertUnwindSafe(|| source(key))) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(why)) => why.to_string(),
+            Err(payload) => panic_fault(&*payload),
+        };
+        Err(store.fail(format!("the base below {}: {why}", self.name(key))))
     }
 
     fn name(&self, key: &[u8; N]) -> String {

@@ -35,10 +35,17 @@
 //! | [`TxMap<K, V>`] | key; iterated range | insertions of different keys; `set` and `unset` of one key look at nothing |
 //! | [`TxCounter`] | sum, or only whether bounds hold | additions |
 //! | [`TxBag<T>`] | the whole bag, for its readers | appends |
+//! | [`TxMemory<N>`] | key; its length; whether it is there | `set` and `unset` look at nothing |
+//! | [`TxCounters<N>`] | key, or only whether bounds hold | additions, of what is not there too |
 //!
 //! A transaction is a closure over `&mut Tx` and a job. It may read its way to further cells, nest ([`Tx::frame`]),
 //! revert with a reason ([`Stop::revert`]), panic (which reverts it with [`Revert::PANIC`]; the process's panic hook
 //! still prints), or stop the stream at its own place ([`Stop::fatal`]).
+//!
+//! The last two are for hosts of foreign code: bytes and 128-bit sums under byte keys, over a [`Base`], with the changes of
+//! blocks told in order ([`Stm::changes`]). Such hosts also find savepoints without closures ([`Tx::mark`]), the lending of a
+//! transaction to what runs below ([`Tx::lend`]), a context per worker ([`Stm::execute_with`]), decisions in the order of the
+//! batch ([`Stm::execute_until`]) and views for queries and dry runs ([`Stm::view`]).
 //!
 //! [`Executor::Sequential`] is the specification. [`Executor::Parallel`] is Block-STM. [`Executor::Seeded`] is Block-STM
 //! in which a seed decides, at every shared step, which worker moves: any interleaving can be run again.
@@ -52,7 +59,7 @@
 //!
 //! # How it works
 //!
-//! Every cell has a chain of versions, newest transaction first, above a base that is constant during the block. A run
+//! Every cell has a chain of versions, newest transaction first, above a committed value that is constant during the block. A run
 //! of transaction *i* reads, per cell, the newest version below *i*, and records which one it was. Its writes wait in a
 //! private buffer and become versions when it ends. Then **one mechanism decides**:
 //!
@@ -75,8 +82,9 @@
 //!   every recorded observation is what a read by *c* would observe now.
 //! * **I2** Otherwise *c* runs once more under the token, where all lower versions are final, and commits as it stands. At
 //!   most one such run per transaction: progress depends on no hint, and there is no retry limit.
-//! * **I3** A version is immutable and its record is not used again within the block; the base changes between blocks
-//!   only. So "the same record" means "the same value": a version's index is a sound stamp.
+//! * **I3** A version is immutable and its record is not used again within the block; committed values, and what a [`Base`]
+//!   answers, change between blocks only. So "the same record" means "the same value": a version's index is a sound stamp. Of
+//!   byte values two records may also be compared by content, for the same reason.
 //! * **I4** An outcome (value, revert, panic, fatal stop, answer of a bounded addition) is a function of the job and the
 //!   recorded observations. Observations of reverted frames stay recorded, because they decided the revert.
 //! * **I5** Nothing in outcomes or state depends on scheduling: no incarnations, no cell numbers, no order of arrival.
@@ -155,12 +163,17 @@
 //! | frames deeper than [`MAX_DEPTH`] | the frame counts as reverted, [`Revert::DEPTH`] |
 //! | more than [`MAX_ACCESSES`] reads and writes | the transaction reverts, [`Revert::LIMIT`] |
 //! | a key or value above the engine's limit ([`Builder::max_key_bytes`], [`Builder::max_value_bytes`]) | the transaction reverts, [`Revert::LIMIT`]; nothing of it is stored |
+//! | a byte value above [`MAX_BYTES`] | the transaction reverts, [`Revert::LIMIT`] |
+//! | a [`Mark`] that is not live | the stream stops there: [`FatalCause::Misuse`], even if the closure swallows the stop |
 //! | an element beyond the end | the transaction reverts, [`Revert::BOUNDS`] |
 //! | a closure that swallows a retry | nothing: the run is discarded anyway |
 //! | a closure that catches a panic of its own | it goes on; what the frames did through which the panic came is dropped |
 //! | a closure that is no function of its reads | outcomes may differ between runs; the engine stays sound |
 //! | more than 2^28 cells (a key that is only asked for takes one for the block), full version memory | [`FatalCause::Fault`], the same on every executor, not at a place: speculative runs take of both too. The batch ends without outcomes, the engine refuses all later ones |
-//! | a panic outside a closure (in an `Ord` or a destructor, say) | the same; a destructor that a helper runs, between batches, may panic unheard |
+//! | a [`Base`] that cannot answer, or panics; a hook that panics | the same |
+//! | a base that answers otherwise while a block runs, or not with the changes that it was told | outcomes may differ between runs; the engine stays sound |
+//! | [`Stop::fault`], or a panic where [`Builder::panics_are_faults`] | the stream stops there, lower outcomes are kept, the engine refuses all later batches: [`FatalCause::HostFault`] |
+//! | a panic outside a closure (in an `Ord` or a destructor, say) | the same as for used-up cells; a destructor that a helper runs, between batches, may panic unheard |
 //! | a closure that waits, for `rayon::join` or for another engine's batch | fine; on a helper thread, rayon's functions run on that thread alone |
 //! | a closure that waits for a job given to `rayon::spawn` | may hang: on a helper thread that job's turn comes after the closure |
 //! | a closure that never returns | the batch hangs: nobody can stop it. A [`Builder::watchdog`] says which one: *"transaction 5 is running on worker 1 and blocks all later ones: a closure that never returns to a read cannot be stopped"*; or that it waits for another engine, or which worker's thread has not come |

@@ -28,11 +28,8 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    #[inline(always)]
     pub(crate) fn clear(&mut self) {
-        if !self.live.is_empty() {
-            self.live.clear();
-        }
+        self.live.clear();
         self.floor = 0;
     }
 
@@ -94,6 +91,7 @@ impl Tx<'_> {
     /// A revert with [`crate::Revert::LIMIT`] when there were too many accesses.
     pub fn mark(&mut self) -> TxResult<Mark> {
         self.charge(self.engine)?;
+        self.used = true;
         let point = self.savepoint();
         Ok(self.marks.push(point))
     }

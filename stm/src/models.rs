@@ -223,6 +223,7 @@ fn segment_until(n: u32, hook: Option<&'static dyn Ask>) -> (&'static Shared<'st
         fatal: AtomicBool::new(false),
         cut: AtomicBool::new(false),
         hook,
+        special: hook.is_some(),
         panics_are_faults: false,
         turn: Padded(Turn { commit: AtomicU32::new(0), ..Turn::default() }),
         aborters: Padded(AtomicU32::new(0)),

@@ -30,7 +30,7 @@ pub enum Mutant {
     DirtyEviction = 10,
     /// A key that no earlier block has named leaves no change behind.
     LostChange = 11,
-    /// A change of a keyed counter that is not there does not make it.
+    /// A change of a keyed counter that was not there before the block does not make it.
     AbsentDelta = 12,
     /// A block that should end with a transaction ends with the next one.
     LateCut = 13,

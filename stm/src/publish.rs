@@ -4,7 +4,7 @@ use crate::chain::{self, Kind};
 use crate::run::{Scratch, Shared};
 use crate::slot::{EXECUTED, Status};
 use crate::spec::{Buffer, Write};
-use crate::sync::{Relaxed, Release, lock};
+use crate::sync::{Relaxed, Release};
 
 /// How a run has ended, as far as the commit turn is concerned.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl Shared<'_> {
         slot.put_reads(self.log, &buf.reads);
         slot.put_writes(self.log, &s.nodes);
         slot.flags.store(u32::from(end.fatal) | u32::from(deltas) << 1 | u32::from(end.reverted) << 2, Relaxed);
-        if self.hook.is_some() {
+        if self.special {
             slot.weight.store(end.weight, Relaxed);
         }
         if !buf.ranges.is_empty() {
@@ -73,10 +73,7 @@ impl Shared<'_> {
         txn: u32,
         end: Ending,
     ) -> bool {
-        if let Some(hook) = self.hook
-            && !end.fatal
-            && self.ask(hook, txn, end.weight, end.reverted)
-        {
+        if self.special && self.final_turn(buf, txn, end) {
             return false;
         }
         for wr in &buf.writes {
@@ -91,9 +88,6 @@ impl Shared<'_> {
         }
         if let Some(place) = self.places.get(txn as usize) {
             place.store(u64::from(worker) << 32 | u64::from(at), Relaxed);
-        }
-        if let Some(audit) = self.audit {
-            lock(audit).push((txn, buf.reads.clone(), buf.ranges.clone()));
         }
         if end.fatal {
             self.stop_at(txn);

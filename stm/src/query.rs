@@ -67,6 +67,7 @@ impl Stm {
             fatal: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             hook: None,
+            special: false,
             panics_are_faults: self.settings.panics_are_faults,
             turn: Padded(Turn::default()),
             aborters: Padded(AtomicU32::new(0)),

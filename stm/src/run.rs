@@ -94,6 +94,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) cut: AtomicBool,
     /// Asked at the commit turn of every transaction.
     pub(crate) hook: Option<&'a dyn Ask>,
+    /// There is a hook or an audit: the commit turn has more to do.
+    pub(crate) special: bool,
     pub(crate) panics_are_faults: bool,
     /// Hints that are about to abort a transaction.
     pub(crate) aborters: Padded<AtomicU32>,

@@ -67,6 +67,7 @@ impl Stm {
             fatal: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             hook: body.hook,
+            special: body.hook.is_some() || audit.is_some(),
             panics_are_faults: self.settings.panics_are_faults,
             turn: Padded(turn),
             aborters: Padded(AtomicU32::new(0)),

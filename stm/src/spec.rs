@@ -31,8 +31,8 @@ pub(crate) struct Buffer {
     pub(crate) ranges: Vec<Arc<dyn RangeCheck>>,
     undo: Vec<(u32, Write)>,
     index: WriteIndex,
-    /// This worker's part of the vault.
-    pub(crate) share: Share,
+    /// This worker's part of the vault. Elsewhere, so that what every transaction needs is close together.
+    pub(crate) share: Box<Share>,
     /// This run is known to be wrong, whatever the closure returns.
     pub(crate) retry: Option<Retry>,
 }

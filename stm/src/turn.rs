@@ -3,9 +3,14 @@
 //! A gas limit of a block is the example. What a transaction burns is known when it has run, and whether it still fits
 //! depends on all before it; so it is decided where everything before it is final, once per transaction, in order.
 
+use crate::error::{give_up, panic_fault};
+use crate::publish::Ending;
 use crate::run::{STOP, Shared};
+use crate::slot::Slot;
+use crate::spec::Buffer;
 use crate::sync::{AcqRel, Mutex, Relaxed, SeqCst, lock};
 use crate::tx::Tx;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A transaction whose turn to commit has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +51,51 @@ impl<'a> Hook<'a> {
 impl Ask for Hook<'_> {
     fn ask(&self, index: u32, weight: u64, reverted: bool) -> Verdict {
         let mut f = lock(&self.0);
-        f(Turn { index: index as usize, weight, reverted })
+        let turn = Turn { index: index as usize, weight, reverted };
+        // A panic here is no closure's, wherever the turn came; unwind safety: the engine refuses everything afterwards.
+        let verdict = catch_unwind(AssertUnwindSafe(|| f(turn)));
+        drop(f);
+        verdict.unwrap_or_else(|payload| give_up(panic_fault(&*payload)))
     }
 }
 
 impl Shared<'_> {
-    /// Token holder, at the turn of `c`: asks the hook. True if the block ends before `c`.
+    /// Token holder, at the turn of the executed `c`: hook and audit, if there are any. True if the block ends before `c`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn ask(&self, hook: &dyn Ask, c: u32, weight: u64, reverted: bool) -> bool {
+    pub(crate) fn turn_of(&self, slot: &Slot, c: u32, flags: u32) -> bool {
+        if let Some(hook) = self.hook
+            && flags & 1 == 0
+            && self.ask(hook, c, slot.weight.load(Relaxed), flags & 4 != 0)
+        {
+            return true;
+        }
+        if let Some(audit) = self.audit {
+            let words = (0..slot.reads_len()).map(|k| slot.read(self.log, k)).collect();
+            let ranges = (0..).map_while(|k| slot.range(k)).collect();
+            lock(audit).push((c, words, ranges));
+        }
+        false
+    }
+
+    /// The same for `c` whose run is final and ends now.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn final_turn(&self, buf: &Buffer, c: u32, end: Ending) -> bool {
+        if let Some(hook) = self.hook
+            && !end.fatal
+            && self.ask(hook, c, end.weight, end.reverted)
+        {
+            return true;
+        }
+        if let Some(audit) = self.audit {
+            lock(audit).push((c, buf.reads.clone(), buf.ranges.clone()));
+        }
+        false
+    }
+
+    /// Token holder, at the turn of `c`: asks the hook. True if the block ends before `c`.
+    fn ask(&self, hook: &dyn Ask, c: u32, weight: u64, reverted: bool) -> bool {
         match hook.ask(c, weight, reverted) {
             Verdict::Proceed => false,
             Verdict::EndBefore => {
@@ -89,6 +130,6 @@ impl Tx<'_> {
     /// counts; a revert does not take it back.
     #[inline(always)]
     pub fn weigh(&mut self, weight: u64) {
-        self.weight = weight;
+        (self.weight, self.used) = (weight, true);
     }
 }

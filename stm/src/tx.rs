@@ -42,6 +42,8 @@ pub struct Tx<'a> {
     left: u32,
     deepest: u32,
     most: u32,
+    /// There is something to reset: a weight, a mark, a swallowed stop, or an allowance that is not the usual one, a constant.
+    pub(crate) used: bool,
     /// What the hook at the commit turn is told.
     pub(crate) weight: u64,
     pub(crate) marks: Marks,
@@ -58,12 +60,14 @@ impl<'a> Tx<'a> {
             left: 0,
             deepest: 0,
             most: 0,
+            used: false,
             weight: 0,
             marks: Marks::default(),
             stuck: None,
         };
         (tx.deepest, tx.most) = tx.store().limits.counts();
         tx.left = tx.most;
+        tx.used = tx.most != MAX_ACCESSES;
         tx
     }
 
@@ -71,12 +75,20 @@ impl<'a> Tx<'a> {
     #[inline(always)]
     pub(crate) fn restart(&mut self) {
         self.depth = 0;
+        self.left = MAX_ACCESSES;
+        if self.used {
+            self.reset();
+        }
+    }
+
+    /// The rest of what a new transaction must not inherit; rarely there.
+    #[cold]
+    fn reset(&mut self) {
         self.left = self.most;
+        self.used = self.most != MAX_ACCESSES;
         self.weight = 0;
         self.marks.clear();
-        if self.stuck.is_some() {
-            self.stuck = None;
-        }
+        self.stuck = None;
     }
 
     /// What the closure has returned, unless it has swallowed something that it may not.
@@ -99,6 +111,7 @@ impl<'a> Tx<'a> {
     #[cold]
     pub(crate) fn misuse(&mut self, reason: &'static str) -> Stop {
         let why = Fatal::new(FatalCause::Misuse, reason);
+        self.used = true;
         self.stuck.get_or_insert_with(|| why.clone());
         Stop(Reason::Fatal(why))
     }
@@ -156,6 +169,7 @@ impl<'a> Tx<'a> {
                 Ok(Err(why))
             }
             Ok(Err(Stop(Reason::Fatal(why)))) => {
+                self.used = true;
                 self.stuck.get_or_insert_with(|| why.clone());
                 Err(Stop(Reason::Fatal(why)))
             }

@@ -73,6 +73,7 @@ fn no_allocation_per_transaction() {
         let total = stm.counter(0);
         let wide = stm.cell((0u64, [0u8; 24])); // does not fit a word
         let map = stm.map_from((0..50u64).map(|k| (k, k)));
+        let (memory, sums) = (stm.memory::<8>(), stm.counters::<8>());
         let pass = |stm: &mut Stm, jobs: &[u64]| {
             let out = stm
                 .execute(jobs, |tx, i| {
@@ -83,6 +84,11 @@ fn no_allocation_per_transaction() {
                         wide.set(tx, (*i, [1; 24]))?;
                     }
                     map.set(tx, i % 50, v)?;
+                    // Longer than what lies in the entry itself; and what changes is told now and then.
+                    let key = (i % 40).to_le_bytes();
+                    let first = memory.read(tx, &key, |value| value.map_or(0, |bytes| bytes[0]))?;
+                    memory.set(tx, &key, &[first.wrapping_add(1); 100])?;
+                    sums.add(tx, &key, 1)?;
                     tx.require(i % 10 != 9, "every tenth reverts")
                 })
                 .unwrap();

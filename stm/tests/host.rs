@@ -247,7 +247,11 @@ fn a_hook_that_panics_is_a_fault() {
     for (name, builder) in engines() {
         let mut stm = builder.build().unwrap();
         let cell = stm.cell(0u64);
-        let hook = |turn: Turn| if turn.index == 9 { panic!("in the hook") } else { Verdict::Proceed };
+        let mut panicked = false;
+        let hook = |turn: Turn| {
+            assert!(turn.index != 9 || std::mem::replace(&mut panicked, true), "in the hook");
+            Verdict::Proceed
+        };
         let jobs = [1u64; 30];
         let stopped =
             stm.execute_until(&jobs, &Contexts::new(|_| ()), hook, |tx, (), n| cell.update(tx, |v| v + n)).unwrap_err();

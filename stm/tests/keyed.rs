@@ -76,7 +76,7 @@ impl CounterBase<4> for Below {
 
 #[test]
 fn values_of_every_length_come_back_and_too_long_ones_revert() {
-    let lengths = [0, 1, 29, 30, 31, 32, 33, 63, 64, 65, 4_096, 65_535, 65_536, MAX_BYTES, MAX_BYTES + 1];
+    let lengths = [0, 1, 31, 32, 33, 38, 39, 40, 63, 64, 65, 4_096, 65_535, 65_536, MAX_BYTES, MAX_BYTES + 1];
     for (name, builder) in engines() {
         let mut stm = builder.build().unwrap();
         let memory: TxMemory<4> = stm.memory();
@@ -201,7 +201,7 @@ fn absent_keys_take_no_memory_after_the_block() {
         for round in 0..50u32 {
             let out = stm.execute(&(0..40u32).collect::<Vec<_>>(), |tx, n| {
                 let v = hot.update(tx, |v| v.wrapping_mul(31).wrapping_add(*n))?;
-                memory.set(tx, &key(v % 1_000), b"comes and goes, and is longer than thirty bytes")?;
+                memory.set(tx, &key(v % 1_000), b"comes and goes, and is longer than an entry")?;
                 counters.add(tx, &key(v % 1_000), 1)?;
                 let seen = memory.contains_key(tx, &key((v + 1) % 1_000))?;
                 memory.unset(tx, &key(v % 1_000))?;
@@ -239,6 +239,25 @@ fn a_base_that_fails_is_a_fault_even_if_the_closure_swallows_it() {
             assert_eq!(stm.run(|tx| counters.get(tx, &key(1))).unwrap_err().fatal, stopped.fatal, "{name}");
             assert_eq!(stm.view(|tx| counters.get(tx, &key(1))).unwrap_err(), stopped.fatal, "{name}");
         }
+    }
+}
+
+#[test]
+fn a_base_that_panics_is_a_fault_and_no_revert() {
+    struct Broken;
+    impl Base<4> for Broken {
+        fn load(&self, key: &[u8; 4], _: &mut Vec<u8>) -> Result<bool, BaseError> {
+            assert!(*key != [0, 0, 0, 9], "a bug below");
+            Ok(false)
+        }
+    }
+    std::panic::set_hook(Box::new(|_| {}));
+    for (name, builder) in engines() {
+        let mut stm = builder.build().unwrap();
+        let memory = stm.memory_over::<4>(Arc::new(Broken), 0);
+        let stopped = stm.execute(&(0..30).collect::<Vec<_>>(), |tx, k| memory.set(tx, &key(*k), &[1])).unwrap_err();
+        assert_eq!(stopped.fatal.cause(), FatalCause::Fault, "{name}");
+        assert!(stopped.fatal.reason().ends_with("a bug below"), "{name}: {}", stopped.fatal);
     }
 }
 
@@ -303,7 +322,7 @@ fn a_stopped_block_tells_the_changes_of_what_came_before() {
 fn equal_content_counts_as_equal() {
     let mut stm = Stm::builder().threads(2).mode(Mode::Speculative).run_ahead(false).seeded(3, 3).build().unwrap();
     let memory: TxMemory<4> = stm.memory();
-    let text = b"a value that is longer than thirty bytes, so that it lies in a buffer";
+    let text = b"a value that is longer than an entry, so that it lies in a buffer";
     assert!(stm.run(|tx| memory.set(tx, &key(0), text)).unwrap().is_committed());
     let before = stm.stats();
     for _ in 0..20 {

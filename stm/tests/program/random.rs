@@ -35,7 +35,7 @@ fn op(r: &mut Random, keys: u64, depth: u32) -> Op {
         48 | 49 => Op::MemRead(m),
         50 => Op::MemLen(m),
         51 => Op::MemHas(m),
-        52 | 53 => Op::MemSet(m, [0, 1, 8, 30, 31, 33, 64, 300, 5_000][r.below(9) as usize]),
+        52 | 53 => Op::MemSet(m, [0, 1, 8, 32, 39, 40, 64, 300, 5_000][r.below(9) as usize]),
         54 => Op::MemSame(m),
         55 => Op::MemUnset(m),
         56 | 57 => Op::MemBump(m),

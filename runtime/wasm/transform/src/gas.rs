@@ -45,6 +45,55 @@ pub(crate) fn openers(body: &Body<'_>) -> Vec<Option<usize>> {
     openers
 }
 
+/// What branches go where, for each operator that opens a construct.
+pub(crate) struct Targets {
+    /// Something branches to its label.
+    pub targeted: Vec<bool>,
+    /// Something branches to its label out of a loop that is inside it.
+    pub left_to: Vec<bool>,
+}
+
+/// Finds out where branches go. Loops whose label nothing branches to run once; they are no loops here.
+pub(crate) fn targets(body: &Body<'_>) -> Targets {
+    let n = body.ops.len();
+    let mut targeted = vec![false; n];
+    walk_branches(body, |_| false, |opener, _| targeted[opener] = true);
+    let mut left_to = vec![false; n];
+    walk_branches(body, |at| targeted[at] && is_loop(body, at), |opener, leaves| left_to[opener] |= leaves);
+    Targets { targeted, left_to }
+}
+
+/// Whether an operator opens a loop.
+pub(crate) fn is_loop(body: &Body<'_>, at: usize) -> bool {
+    matches!(body.ops.get(at), Some(Operator::Loop { .. }))
+}
+
+/// Calls `each` for every branch, with the opener of the construct that it goes to and whether it leaves a loop inside that.
+fn walk_branches(body: &Body<'_>, loops: impl Fn(usize) -> bool, mut each: impl FnMut(usize, bool)) {
+    // Each open construct, and how many of the open ones the innermost loop is deep.
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    for (i, op) in body.ops.iter().enumerate() {
+        match op {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                let around = open.last().map_or(0, |(_, deep)| *deep);
+                open.push((i, if loops(i) { open.len() + 1 } else { around }));
+            }
+            Operator::End => {
+                open.pop();
+            }
+            _ => {
+                let innermost = open.last().map_or(0, |(_, deep)| *deep);
+                branches(op, |depth| {
+                    let target = open.len().checked_sub(1 + depth as usize);
+                    if let Some((opener, _)) = target.and_then(|target| open.get(target)) {
+                        each(*opener, target.is_some_and(|target| innermost > target + 1));
+                    }
+                });
+            }
+        }
+    }
+}
+
 /// Calls `each` with the depth of every label that an operator may branch to.
 pub(crate) fn branches(op: &Operator<'_>, mut each: impl FnMut(u32)) {
     match op {

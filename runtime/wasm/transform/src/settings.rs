@@ -49,7 +49,7 @@ impl Ending {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, borsh::BorshSerialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metering {
-    /// At function entries and loop headers, for the heaviest path to the next such point.
+    /// At function entries, loop headers and where control leaves a loop, for the heaviest path to the next such point.
     #[default]
     Heaviest,
     /// At the head of each basic block, for exactly what it does.

@@ -3,7 +3,7 @@
 //! Fair to early ways out, and dearer to run: every `if`, `br_if` and join is looked at. A block ends where control may part and begins where it may
 //! join; labels that nothing branches to are no joins.
 
-use super::{Charge, branches, openers};
+use super::{Charge, is_loop, openers, targets};
 use crate::module::Body;
 use crate::price::GasTable;
 use wasmparser::Operator;
@@ -11,7 +11,7 @@ use wasmparser::Operator;
 /// See the module.
 pub(crate) fn blocks(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
     let openers = openers(body);
-    let targeted = targeted(body);
+    let targeted = targets(body).targeted;
     let mut charges = Vec::new();
     let mut open = Charge { at: 0, gas: table.entry(body.local_count()) };
     let mut dead = false;
@@ -36,7 +36,7 @@ pub(crate) fn blocks(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
             Operator::End => {
                 let opener = openers[i];
                 let arms = opener.is_some_and(|at| matches!(body.ops.get(at), Some(Operator::If { .. })));
-                let looped = opener.is_some_and(|at| matches!(body.ops.get(at), Some(Operator::Loop { .. })));
+                let looped = opener.is_some_and(|at| is_loop(body, at));
                 if arms || (opener.is_some_and(joins) && !looped) {
                     close(&mut open, i + 1);
                     dead = false;
@@ -56,27 +56,6 @@ pub(crate) fn blocks(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
     }
     close(&mut open, 0);
     charges
-}
-
-/// For each operator that opens a construct, whether anything branches to its label.
-fn targeted(body: &Body<'_>) -> Vec<bool> {
-    let mut open = Vec::new();
-    let mut targeted = vec![false; body.ops.len()];
-    for (i, op) in body.ops.iter().enumerate() {
-        match op {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => open.push(i),
-            Operator::End => {
-                open.pop();
-            }
-            _ => branches(op, |depth| {
-                let index = open.len().checked_sub(1 + depth as usize);
-                if let Some(opener) = index.and_then(|index| open.get(index)) {
-                    targeted[*opener] = true;
-                }
-            }),
-        }
-    }
-    targeted
 }
 
 #[cfg(test)]

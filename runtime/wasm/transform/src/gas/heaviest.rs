@@ -1,10 +1,11 @@
-//! Function entries and loop headers pay for the heaviest path to the next of them.
+//! Function entries, loop headers, and places where control leaves a loop pay for the heaviest path to the next of them.
 //!
-//! Between two such points control flow has no cycle, so the heaviest path is found in one pass from the end of the body to its beginning:
+//! The places behind loops are there so that a round does not pay for what is behind its loop. They cost a check each time a loop ends, not
+//! each time it goes round. A `loop` that nothing goes back to is no loop. Between two such points control flow has no cycle, so the heaviest path is found in one pass from the end of the body to its beginning:
 //! `ahead` is the cost from here to the next point or the end, labels remember theirs, and where paths part the larger one counts.
 //! An early way out pays for the long way; straight code pays nothing for being looked at.
 
-use super::{Charge, branches, openers};
+use super::{Charge, branches, is_loop, openers, targets};
 use crate::module::Body;
 #[cfg(feature = "mutants")]
 use crate::mutants::{Mutant, on};
@@ -23,6 +24,8 @@ struct Label {
 /// See the module.
 pub(crate) fn heaviest(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
     let openers = openers(body);
+    let targets = targets(body);
+    let real_loop = |at: usize| is_loop(body, at) && targets.targeted[at];
     let mut labels: Vec<Label> = Vec::new();
     let mut charges = Vec::new();
     let mut ahead = 0u64;
@@ -35,9 +38,13 @@ pub(crate) fn heaviest(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
         };
         match op {
             Operator::End => {
-                let opener = openers[i].and_then(|at| body.ops.get(at));
+                // Here control may come out of a loop: by the end of one, or by a branch.
+                if openers[i].is_some_and(|at| real_loop(at) || targets.left_to[at]) {
+                    charge(&mut charges, i + 1, ahead);
+                    ahead = 0;
+                }
                 // The header of a loop charges for itself.
-                let branch = if matches!(opener, Some(Operator::Loop { .. })) { 0 } else { ahead };
+                let branch = if openers[i].is_some_and(|at| is_loop(body, at)) { 0 } else { ahead };
                 labels.push(Label { branch, end: ahead, otherwise: None });
             }
             Operator::Else => {
@@ -58,14 +65,12 @@ pub(crate) fn heaviest(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
             }
             Operator::Loop { .. } => {
                 labels.pop();
-                #[cfg(feature = "mutants")]
-                let ahead_ = if on(Mutant::FreeLoop) { 0 } else { ahead };
-                #[cfg(not(feature = "mutants"))]
-                let ahead_ = ahead;
-                if ahead_ > 0 {
-                    charges.push(Charge { at: i + 1, gas: ahead_ });
+                if real_loop(i) {
+                    #[cfg(feature = "mutants")]
+                    let ahead = if on(Mutant::FreeLoop) { 0 } else { ahead };
+                    charge(&mut charges, i + 1, ahead);
                 }
-                ahead = cost;
+                ahead = if real_loop(i) { cost } else { ahead + cost };
             }
             Operator::Br { relative_depth } => ahead = to(&labels, *relative_depth) + cost,
             Operator::BrIf { relative_depth } => ahead = ahead.max(to(&labels, *relative_depth)) + cost,
@@ -97,6 +102,12 @@ pub(crate) fn heaviest(body: &Body<'_>, table: &GasTable) -> Vec<Charge> {
     charges
 }
 
+fn charge(charges: &mut Vec<Charge>, at: usize, gas: u64) {
+    if gas > 0 {
+        charges.push(Charge { at, gas });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,10 +133,21 @@ mod tests {
 
     #[test]
     fn a_loop_pays_at_its_header() {
-        // Entry: the constant before. Header: get, const, sub, tee, br_if and what follows the loop.
+        // Entry: the constant before. Header: get, const, sub, tee, br_if. Behind the loop: the constant.
         let text =
             "i32.const 7 local.set 0 loop local.get 0 i32.const 1 i32.sub local.tee 0 br_if 0 end i32.const 9 drop";
-        assert_eq!(points(text), [(0, 1002), (3, 6)]);
+        assert_eq!(points(text), [(0, 1002), (3, 5), (9, 1)]);
+        // Nothing goes back: not a loop.
+        assert_eq!(points("loop local.get 0 drop end i32.const 9 drop"), [(0, 1002)]);
+    }
+
+    #[test]
+    fn what_is_behind_a_loop_is_paid_there() {
+        let text = "block loop local.get 0 br_if 1 br 0 end end i32.const 1 i32.const 1 i32.div_u drop";
+        assert_eq!(points(text), [(0, 1000), (2, 3), (7, 14)]);
+        // Also by who comes there without the loop.
+        let text = "block local.get 0 br_if 0 loop local.get 0 br_if 1 br 0 end end i32.const 9 drop";
+        assert_eq!(points(text), [(0, 1002), (4, 3), (9, 1)]);
     }
 
     #[test]

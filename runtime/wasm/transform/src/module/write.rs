@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
-    BlockType, CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, TableSection,
-    TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Encode,
+    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection,
+    TableSection, TypeSection, ValType,
 };
 
 /// What cannot happen to a module that validated; the engine's own parser is the last instance.
@@ -119,9 +119,25 @@ pub(crate) fn write(
     out.section(&data);
 
     if let Some(names) = module.names {
-        out.section(&CustomSection { name: "name".into(), data: names.into() });
+        out.section(&CustomSection { name: "name".into(), data: without_labels(names).into() });
     }
     Ok(out.finish())
+}
+
+/// A name section without the names of labels, which are numbered through each body and would name others now. Where it cannot be read it ends.
+fn without_labels(names: &[u8]) -> Vec<u8> {
+    const LABELS: u8 = 3;
+    let mut reader = wasmparser::BinaryReader::new(names, 0);
+    let mut kept = Vec::new();
+    while let (Ok(id), Ok(size)) = (reader.read_u8(), reader.read_var_u32()) {
+        let Ok(content) = reader.read_bytes(size as usize) else { break };
+        if id != LABELS {
+            kept.push(id);
+            size.encode(&mut kept);
+            kept.extend_from_slice(content);
+        }
+    }
+    kept
 }
 
 /// The type of a block that takes nothing and leaves these results. Several results need a type of their own, which is appended.

@@ -229,3 +229,25 @@ fn equal_settings_give_equal_bytes_and_others_another_digest() {
         assert!(digests.insert(other.digest()), "a change that the digest does not see");
     }
 }
+
+#[test]
+fn names_stay_true() {
+    use wasmparser::{Name, NameSectionReader, Parser, Payload};
+    let text = r#"(module $token (func $transfer (param $amount i32) (block $out (loop $round (br_if $out (local.get $amount))))))"#;
+    let (out, _) = made(text, &settings(), &Wish::default());
+    let mut names = Vec::new();
+    for payload in Parser::new(0).parse_all(&out.wasm) {
+        let Payload::CustomSection(section) = payload.unwrap() else { continue };
+        for part in NameSectionReader::new(wasmparser::BinaryReader::new(section.data(), 0)) {
+            match part.unwrap() {
+                Name::Module { name, .. } => names.push(name.to_string()),
+                Name::Function(functions) => names.extend(functions.into_iter().map(|n| n.unwrap().name.to_string())),
+                Name::Local(_) => names.push("locals".to_string()),
+                // Blocks of the counters stand around those of the author.
+                Name::Label(_) => panic!("names of labels"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(names, ["token", "transfer", "locals"]);
+}

@@ -79,7 +79,7 @@ fn check(wasm: &[u8], settings: &Settings, seed: u64) -> Result<BTreeMap<String,
                 transformed.push((metering, Runner::new(&out.wasm)));
             }
             Err(Error::Refused(verdict)) => {
-                let reason = verdict.complaints[0].to_string();
+                let reason = verdict.complaints[0].to_string().replace(|c: char| c.is_ascii_digit(), "");
                 *seen.entry(format!("refused: {}", &reason[..reason.len().min(40)])).or_default() += 1;
                 return Ok(seen);
             }

@@ -2,6 +2,7 @@
 
 use super::{Event, Runner, trace};
 use replicode_transform::{GasTable, HostTable, Metering, Rate, op};
+use std::collections::BTreeSet;
 use wasmparser::{Operator, Parser, Payload, TypeRef};
 
 /// A function that the module defines.
@@ -11,8 +12,12 @@ struct Graph<'a> {
     /// Where each construct ends, and where its `else` stands, by the operator that opens it.
     ends: Vec<usize>,
     elses: Vec<Option<usize>>,
-    /// Constructs that are open at each operator, outermost first.
+    /// Constructs that are open at each operator, outermost first. Of an `else` or `end`, with the one that it belongs to.
     open: Vec<Vec<usize>>,
+    /// Headers of loops that something goes back to.
+    loops: BTreeSet<usize>,
+    /// Operators that control can come to out of a loop.
+    exits: BTreeSet<usize>,
 }
 
 pub struct Reference<'a> {
@@ -85,7 +90,13 @@ impl<'a> Reference<'a> {
                     gas += if exact { 0 } else { self.heaviest(graph, 0) };
                 }
                 Event::At { function, op, kind: trace::ROUND, .. } => {
-                    gas += if exact { 0 } else { self.heaviest(self.graph(function), op as usize + 1) };
+                    let graph = self.graph(function);
+                    let header = graph.loops.contains(&(op as usize));
+                    gas += if exact || !header { 0 } else { self.heaviest(graph, op as usize + 1) };
+                }
+                Event::At { function, op, kind: trace::BEHIND, .. } => {
+                    let (graph, behind) = (self.graph(function), op as usize + 1);
+                    gas += if exact || !graph.exits.contains(&behind) { 0 } else { self.heaviest(graph, behind) };
                 }
                 Event::At { function, op, units, kind } => {
                     assert_eq!(kind, trace::STEP);
@@ -121,7 +132,9 @@ impl<'a> Reference<'a> {
                 work.pop();
                 continue;
             }
-            let next = graph.next(at);
+            let mut next = graph.next(at);
+            // Who comes there pays there.
+            next.retain(|to| !graph.exits.contains(to));
             match next.iter().find(|to| best[**to].is_none()) {
                 Some(open) => work.push(*open),
                 None => {
@@ -138,7 +151,15 @@ impl<'a> Reference<'a> {
 impl<'a> Graph<'a> {
     fn new(ops: Vec<Operator<'a>>, locals: u64) -> Graph<'a> {
         let n = ops.len();
-        let mut graph = Graph { ops, locals, ends: vec![n; n], elses: vec![None; n], open: Vec::with_capacity(n) };
+        let mut graph = Graph {
+            ops,
+            locals,
+            ends: vec![n; n],
+            elses: vec![None; n],
+            open: Vec::with_capacity(n),
+            loops: BTreeSet::new(),
+            exits: BTreeSet::new(),
+        };
         let mut open: Vec<usize> = Vec::new();
         for (i, op) in graph.ops.iter().enumerate() {
             graph.open.push(open.clone());
@@ -153,7 +174,34 @@ impl<'a> Graph<'a> {
                 _ => {}
             }
         }
+        for at in 0..n {
+            graph
+                .loops
+                .extend(graph.labels(at).into_iter().filter(|to| matches!(graph.ops[*to], Operator::Loop { .. })));
+        }
+        for at in 0..n {
+            let around = |at: usize| -> BTreeSet<usize> {
+                let open = graph.open.get(at).map_or(&[][..], |open| open);
+                open.iter().copied().filter(|opener| graph.loops.contains(opener)).collect()
+            };
+            let left = |to: &usize| !around(at).is_subset(&around(*to));
+            let exits: Vec<usize> = graph.next(at).into_iter().filter(left).collect();
+            graph.exits.extend(exits);
+        }
         graph
+    }
+
+    /// Openers of the constructs that an operator may branch to.
+    fn labels(&self, at: usize) -> Vec<usize> {
+        let depths: Vec<u32> = match &self.ops[at] {
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => vec![*relative_depth],
+            Operator::BrTable { targets } => {
+                targets.targets().map(|depth| depth.unwrap()).chain([targets.default()]).collect()
+            }
+            _ => Vec::new(),
+        };
+        let open = &self.open[at];
+        depths.into_iter().filter_map(|depth| open.get(open.len().checked_sub(1 + depth as usize)?).copied()).collect()
     }
 
     /// Where a branch goes; `None` for loop headers and the end of the function.
@@ -175,7 +223,8 @@ impl<'a> Graph<'a> {
             Operator::If { .. } => vec![at + 1, self.elses[at].map_or(self.ends[at], |otherwise| otherwise) + 1],
             // Reached from the first arm.
             Operator::Else => vec![self.ends[*self.open[at].last().unwrap()] + 1],
-            Operator::Loop { .. } | Operator::Return | Operator::Unreachable => Vec::new(),
+            Operator::Loop { .. } if self.loops.contains(&at) => Vec::new(),
+            Operator::Return | Operator::Unreachable => Vec::new(),
             Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. } => Vec::new(),
             _ => vec![at + 1],
         }

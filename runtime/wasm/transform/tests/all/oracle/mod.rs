@@ -41,6 +41,8 @@ pub fn settings() -> Settings {
 
 fn engine() -> Engine {
     let mut config = Config::default();
+    // Fuel ends what a broken transform lets run for ever.
+    config.consume_fuel(true);
     config.set_max_recursion_depth(4_000).set_max_stack_height(64 << 20).wasm_custom_page_sizes(true);
     Engine::new(&config)
 }
@@ -188,6 +190,7 @@ impl Runner {
     /// Calls an export in a fresh instance. `None`: no instance could be made.
     pub fn run(&self, name: &str, args: &[Val], gas: i64, stack: i32) -> Option<Run> {
         let mut store = Store::new(&self.engine, Host::default());
+        store.set_fuel(20_000_000).unwrap();
         let instance = linker(&self.engine).instantiate_and_start(&mut store, &self.module).ok()?;
         if let Some(global) = instance.get_global(&store, GAS) {
             global.set(&mut store, Val::I64(gas)).unwrap();

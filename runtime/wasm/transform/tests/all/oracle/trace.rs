@@ -1,7 +1,7 @@
 //! Makes a module tell the host every operator that it executes. Written without a line of the transform.
 //!
 //! Before each operator but `else` and `end` stands a call of the import `trace.at(function, operator, kind, units)`; another one stands at the
-//! entry of each function and behind each `loop`, so that it is heard at every round.
+//! entry of each function, behind each `loop`, so that it is heard at every round, and behind each `end`.
 
 use std::convert::Infallible;
 use wasm_encoder::reencode::{Error, Reencode, utils};
@@ -17,6 +17,8 @@ pub const STEP: i32 = 0;
 pub const ENTRY: i32 = 1;
 /// A round of a loop begins.
 pub const ROUND: i32 = 2;
+/// Control is behind the `end` of a construct.
+pub const BEHIND: i32 = 3;
 
 /// Moves the functions of the module behind the additional import.
 struct Shift {
@@ -122,15 +124,22 @@ fn body_of(
         sink.call(at);
     };
     tell(&mut out.instructions(), 0, ENTRY, false);
+    let mut depth = 0;
     for (i, op) in body.get_operators_reader().unwrap().into_iter().enumerate() {
         let op = op.unwrap();
         if !matches!(op, Operator::Else | Operator::End) {
             tell(&mut out.instructions(), i, STEP, with_units(&op));
         }
         let looped = matches!(op, Operator::Loop { .. });
+        let ended = matches!(op, Operator::End);
+        depth += i32::from(matches!(op, Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }));
+        depth -= i32::from(ended);
         out.instruction(&utils::instruction(shift, op).unwrap());
         if looped {
             tell(&mut out.instructions(), i, ROUND, false);
+        }
+        if ended && depth >= 0 {
+            tell(&mut out.instructions(), i, BEHIND, false);
         }
     }
     out
