@@ -32,7 +32,7 @@ to node.log in their directory, at level info without being asked.";
 /// Every input from outside is agreed on by the nodes before the program sees it, so all nodes compute the same bytes,
 /// a client's answered request survives the death of any node, and a recorded run replays bit for bit.
 #[derive(Debug, Parser)]
-#[command(name = "replicode", version, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "replicode", version = crate::cell::version(), after_help = EXAMPLES, max_term_width = 110)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -6,10 +6,11 @@ use crate::{Usage, import, starting, telemetry};
 use anyhow::{Context, Result, bail, ensure};
 use replicode_log::config::check_name;
 use replicode_log::{ClusterConfig, Digest, FsImage, Limits, ModuleEntry, NodeId, ProgramSpec, Restart, codec};
-use replicode_wasm::WasmEngine;
+use replicode_wasm::{WasmEngine, behaviour};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the files of a planned cell come from.
@@ -90,6 +91,7 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
         modules: entries,
         programs,
         image: Digest::of(&codec::encode(&image)),
+        made_by: version().into(),
     };
     config.validate().map_err(usage)?;
     for publish in &args.publish {
@@ -294,6 +296,15 @@ pub fn say_whose_files(args: &CellArgs, data: &Path, json: bool) {
     }
 }
 
+/// The version of this program, with the name of its behaviour: two programs of one version may answer differently, while
+/// the version is being worked on.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| format!("{} (behaviour {})", env!("CARGO_PKG_VERSION"), behaviour::digest().short()));
+    &VERSION
+}
+
 /// Checks that a recording was made by this engine.
 ///
 /// # Errors
@@ -302,9 +313,11 @@ pub fn check_engine(config: &ClusterConfig) -> Result<()> {
     let ours = WasmEngine::fingerprint(&config.limits);
     ensure!(
         config.engine == ours,
-        "'{}' was made for another wasm engine: its fingerprint is {}, this program's is {} ({}). Use the replicode \
-         version that made it",
+        "'{}' was made by replicode {}, and this is replicode {}, which may answer differently: the engine's fingerprint \
+         is {} there, {} here ({}). Use the replicode version that made it",
         config.name,
+        config.made_by.escape_debug(),
+        version(),
         config.engine.short(),
         ours.short(),
         WasmEngine::fingerprint_text(&config.limits).trim_end().replace('\n', "; ")
@@ -400,6 +413,24 @@ mod tests {
         assert!(try_with(&|a| a.restart = vec![restart("web=always")]).contains("no process 'web'; the cell has a"));
         assert!(try_with(&|a| a.module = tmp.path().join("none.wasm")).contains("none.wasm"));
         assert!(try_with(&|a| a.publish = vec!["80:web:80".parse().expect("valid")]).contains("no process 'web'"));
+        Ok(())
+    }
+
+    #[test]
+    fn another_engine_is_refused_with_both_versions() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let args = args(module(tmp.path(), "a.wasm", b"main")?);
+        let mut config = plan(&args, vec![NodeId::new(1)?], true, new())?.config;
+        assert_eq!(config.made_by, version());
+        check_engine(&config)?;
+        config.engine = Digest::ZERO;
+        config.made_by = "0.0.7 (behaviour 0123abcd)".into();
+        let message = message(check_engine(&config));
+        assert!(
+            message.starts_with("'a' was made by replicode 0.0.7 (behaviour 0123abcd), and this is replicode "),
+            "{message}"
+        );
+        assert!(message.contains(version()), "{message}");
         Ok(())
     }
 

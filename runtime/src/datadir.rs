@@ -396,6 +396,7 @@ mod tests {
                 restart: Restart::Never,
             }],
             image: Digest::of(&codec::encode(&image)),
+            made_by: "replicode 0".into(),
         };
         Ok(Genesis { config, image, modules: vec![(module, wasm)], paths: vec!["demo.wasm".into()] })
     }

@@ -3,12 +3,13 @@
 //! ```text
 //! offset  size  field
 //!      0     8  magic "replgene"
-//!      8     4  format of the data directory, little-endian: 3
+//!      8     4  format of the data directory, little-endian: 4
 //!     12     …  the cluster configuration, borsh
 //! ```
 //!
-//! Format 1 had neither magic nor number; in format 2 the image of the files named no preopened directories. A directory of another format is refused by both numbers: a log is replayed by
-//! the kind of program that wrote it.
+//! Format 1 had neither magic nor number; in format 2 the image of the files named no preopened directories; in format 3 the
+//! configuration did not say who made it. A directory of another format is refused by both numbers: a log is replayed by the
+//! kind of program that wrote it.
 
 use anyhow::{Context, Result, bail};
 use replicode_log::{ClusterConfig, codec};
@@ -16,7 +17,7 @@ use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"replgene";
 /// Raised whenever anything in a data directory is written in another way.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const HEADER: usize = 12;
 /// The most bytes that the file may have.
 pub const MAX_LEN: usize = HEADER + ClusterConfig::MAX_ENCODED;
@@ -65,11 +66,11 @@ mod tests {
         let path = Path::new("data/genesis.bin");
         let message = |bytes: &[u8]| decode(bytes, path).err().map(|error| format!("{error:#}")).unwrap_or_default();
         let old = message(&[7; 200]);
-        assert!(old.starts_with("data is a data directory of format 1") && old.contains("reads format 3"), "{old}");
+        assert!(old.starts_with("data is a data directory of format 1") && old.contains("reads format 4"), "{old}");
         assert!(message(b"").contains("format 1, or genesis.bin is damaged"));
         let mut newer = [&MAGIC[..], &(FORMAT + 1).to_le_bytes()].concat();
-        assert!(message(&newer).contains("is a data directory of format 4;"), "{}", message(&newer));
-        newer[8] = 3;
+        assert!(message(&newer).contains("is a data directory of format 5;"), "{}", message(&newer));
+        newer[8] = 4;
         assert!(message(&newer).starts_with("data/genesis.bin is damaged"), "{}", message(&newer));
     }
 }

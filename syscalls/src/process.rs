@@ -55,17 +55,33 @@ pub(crate) struct Turn {
     pub(crate) polled: u64,
     /// Looks at the clock.
     pub(crate) looks: u32,
+    /// Those in a row, without another call between.
+    pub(crate) looks_in_a_row: u32,
+    /// What `calls` was after the last of them.
+    pub(crate) looked: u32,
     /// Finished calls.
     pub(crate) calls: u32,
     /// Bytes written to the console.
     pub(crate) console: u64,
 }
 
+/// Looks at the clock in a row after which the turn is over: whoever makes no other call waits for a time, or works until
+/// then, and time passes between batches. So few that even a slow loop of them does not hold the batch for long.
+const LOOKS_IN_A_ROW: u32 = 1_000;
+
 impl Turn {
+    /// A look at the clock.
+    pub(crate) const fn look(&mut self) {
+        self.looks += 1;
+        self.looks_in_a_row = if self.looked == self.calls { self.looks_in_a_row + 1 } else { 1 };
+        self.looked = self.calls + 1;
+    }
+
     /// Whether the turn is used up. Then the next call waits for the next batch.
     pub(crate) const fn is_over(&self, limits: &Limits) -> bool {
         self.fruitless >= limits.fruitless_calls
             || self.looks >= limits.clock_calls
+            || self.looks_in_a_row >= LOOKS_IN_A_ROW
             || self.calls >= limits.turn_calls
             || self.console >= limits.turn_console_bytes as u64
     }

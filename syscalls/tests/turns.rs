@@ -39,6 +39,24 @@ fn a_loop_that_watches_the_clock() {
     gives_up_after(4, Guest::with(limits()), Call::ClockTimeGet { id: 1, precision: 0, time: OUT });
 }
 
+/// A script that works until a time has come, and looks at the clock only: slow as it may be, the cell goes on.
+#[test]
+fn a_loop_that_does_nothing_but_watch_the_clock_is_over_sooner() {
+    let look = Call::ClockTimeGet { id: 1, precision: 0, time: OUT };
+    let mut guest = Guest::new();
+    let looks = (0..).take_while(|_| guest.call(look) == Step::Done(0)).count();
+    assert_eq!(looks, 1_000);
+    guest.at(2_000);
+    guest.resumed();
+    // Whoever does something in between is not held up.
+    for _ in 0..3_000 {
+        guest.ok(look);
+        guest.ok(Call::Getpid {});
+    }
+    let looks = (0..).take_while(|_| guest.call(look) == Step::Done(0)).count();
+    assert_eq!(looks, 1_000);
+}
+
 #[test]
 fn a_loop_of_polls_that_do_not_wait() {
     let mut guest = Guest::with(limits());

@@ -27,6 +27,8 @@ const DOWN_AFTER: (&str, &str) = ("node_down_after_ms", "800");
 /// How long a majority may take to go on without a leader that has become unreachable: an election's time-out for each side
 /// to notice, and the election.
 const WITHOUT: Duration = Duration::from_secs(4);
+/// From when on it is worth to be told which node it is that is slow.
+const SLOW: Duration = Duration::from_secs(1);
 /// Milliseconds of a fault that is long enough to see that.
 const LONG: u64 = 2_900;
 
@@ -164,7 +166,11 @@ fn answered(cluster: &Cluster, nodes: &[u16], limit: Duration) -> Result<Duratio
                 eventually(&format!("an answer from node {node}"), limit, || {
                     let mut resp = Resp::connect(port, Duration::from_millis(400))?;
                     check(resp.command(&["SET", "probe", "1"])? == Value::Simple("OK".into()), || "refused".into())
-                })
+                })?;
+                if since.elapsed() > SLOW {
+                    println!("  node {node} answers after {:.2?}", since.elapsed());
+                }
+                Ok(())
             })
         };
         let probes: Vec<_> = nodes.iter().map(|node| probe(*node)).collect();

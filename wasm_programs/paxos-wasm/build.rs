@@ -65,7 +65,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Cargo as a user would call it: nothing of what the outer one says about this package or its flags is passed on.
+/// Cargo as a user would call it, and `--locked` with each command: the outer one has settled `Cargo.lock` before this runs, or was told
+/// that it is settled. Of the environment: nothing of what the outer one says about this package or its flags is passed on.
 fn cargo(root: &Path) -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(program);
@@ -97,7 +98,7 @@ fn run(mut command: Command, what: &str) -> Result<(), String> {
 fn components(root: &Path, target: &Path) -> Result<String, String> {
     let inner = target.join("wasm");
     let mut command = cargo(root);
-    command.args(["build", "--profile", "component", "--target", WASM, "--target-dir"]).arg(&inner);
+    command.args(["build", "--locked", "--profile", "component", "--target", WASM, "--target-dir"]).arg(&inner);
     // Every engine of today has them, and the copying of batches is a memory.copy with them.
     command.env("CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS", "-C target-feature=+bulk-memory,+simd128");
     for package in COMPONENTS {
@@ -115,7 +116,7 @@ fn components(root: &Path, target: &Path) -> Result<String, String> {
     }
 
     let mut command = cargo(root);
-    command.args(["run", "--quiet", "-p", "paxos-compose", "--target-dir"]).arg(target.join("tools"));
+    command.args(["run", "--locked", "--quiet", "-p", "paxos-compose", "--target-dir"]).arg(target.join("tools"));
     command.arg("--").arg(root.join("compose")).arg(&out);
     run(command, "the compositions")?;
     Ok(format!("components are in {}, compositions of them in {}", parts.display(), out.display()))
@@ -124,7 +125,7 @@ fn components(root: &Path, target: &Path) -> Result<String, String> {
 fn programs(root: &Path, target: &Path) -> Result<String, String> {
     let inner = target.join("native");
     let mut command = cargo(root);
-    command.args(["build", "--release", "--target-dir"]).arg(&inner);
+    command.args(["build", "--locked", "--release", "--target-dir"]).arg(&inner);
     for (package, binary) in PROGRAMS {
         command.args(["-p", package, "--bin", binary]);
     }

@@ -107,6 +107,8 @@ pub struct ClusterConfig {
     pub programs: Vec<ProgramSpec>,
     /// Content hash of the encoded [`crate::FsImage`] that file systems start from.
     pub image: Digest,
+    /// The replicode that made the cell, in its own words: for whoever has another one. Influences nothing.
+    pub made_by: String,
 }
 
 /// A configuration that contradicts itself.
@@ -328,6 +330,7 @@ mod tests {
             modules: vec![ModuleEntry { digest: module, name: "main".into() }],
             programs: vec![program],
             image: Digest::ZERO,
+            made_by: "replicode 0".into(),
         }
     }
 

@@ -7,6 +7,11 @@
 //! A node is taken for out of hearing when nothing has come from it directly for a while: all nodes stay in touch with each
 //! other, idle or not. One that is out of hearing is told so through the detour (`PLEA`), since a way may be closed in
 //! one direction only. Nothing goes over a detour of a detour.
+//!
+//! A connection belongs to the address that it was made with, which depends on who dialled: where addresses are translated
+//! on the way (published ports of containers, relays), a node calls from another address than the one at which it is
+//! called. There a datagram that arrives on a detour is handed over once for each of the two: QUIC passes over one that does
+//! not come from where its connection leads to.
 
 use super::peer::{Lane, Peers};
 use super::{frame, tag};
@@ -15,8 +20,8 @@ use replicode_log::NodeId;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// Looks ([`super::watch::LOOK`]) without a datagram after which a node is out of hearing: a while longer than what idle
@@ -66,7 +71,10 @@ fn route(all: &BTreeMap<u64, Seen>, to: u64, now: u64) -> Option<u64> {
 
 #[derive(Debug)]
 struct Way {
+    /// Where it is called.
     addr: SocketAddr,
+    /// Where it calls from, if that is not the same and it has called.
+    calls_from: Mutex<Option<SocketAddr>>,
     heard: AtomicU64,
     plea: AtomicU64,
     via: AtomicU64,
@@ -78,6 +86,10 @@ struct Way {
 }
 
 impl Way {
+    fn calls_from(&self) -> Option<SocketAddr> {
+        *self.calls_from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn seen(&self) -> Seen {
         let when = |at: &AtomicU64| Some(at.load(Ordering::Relaxed)).filter(|at| *at > 0);
         Seen {
@@ -123,6 +135,7 @@ impl Detours {
             let zero = || AtomicU64::new(0);
             let way = Way {
                 addr: peer.addr,
+                calls_from: Mutex::default(),
                 heard: AtomicU64::new(1),
                 plea: zero(),
                 via: zero(),
@@ -137,9 +150,24 @@ impl Detours {
         (detours, Ends { arrivals: arrived, queues })
     }
 
+    /// A node has called from an address.
+    pub fn called(&self, node: NodeId, from: SocketAddr) {
+        if let Some(way) = self.table.get(&node.get()) {
+            let elsewhere = Some(from).filter(|from| !same(*from, way.addr));
+            *way.calls_from.lock().unwrap_or_else(PoisonError::into_inner) = elsewhere;
+        }
+    }
+
+    /// The node with an address.
+    fn at(&self, addr: SocketAddr) -> Option<(&u64, &Way)> {
+        // Mostly a node calls from where it is called, and no lock is taken.
+        let called = self.table.iter().find(|(_, way)| same(way.addr, addr));
+        called.or_else(|| self.table.iter().find(|(_, way)| way.calls_from().is_some_and(|from| same(from, addr))))
+    }
+
     /// A datagram has come directly.
     pub fn heard(&self, from: SocketAddr) {
-        if let Some(way) = self.table.values().find(|way| same(way.addr, from)) {
+        if let Some((_, way)) = self.at(from) {
             way.heard.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
@@ -183,7 +211,7 @@ impl Detours {
         if !self.any.load(Ordering::Relaxed) {
             return;
         }
-        let Some((node, way)) = self.table.iter().find(|(_, way)| same(way.addr, destination)) else { return };
+        let Some((node, way)) = self.at(destination) else { return };
         let route = way.route.load(Ordering::Relaxed);
         let Some(between) = self.table.get(&(route & !PLEA)) else { return };
         for datagram in contents.chunks(size.max(1)) {
@@ -218,7 +246,10 @@ impl Detours {
             if plea {
                 way.plea.store(now, Ordering::Relaxed);
             }
-            let _ = self.arrivals.try_send((way.addr, bytes));
+            // First where it calls from, for what begins a connection: answers then find the direct way too.
+            for source in way.calls_from().into_iter().chain([way.addr]) {
+                let _ = self.arrivals.try_send((source, bytes.clone()));
+            }
             return Ok(());
         }
         if from != neighbour.get() {
@@ -258,6 +289,7 @@ pub async fn carry(peers: Arc<Peers>, to: u64, mut queue: mpsc::Receiver<Bytes>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_store::tests::owner;
 
     const OPEN: Seen = Seen { heard: 100, plea: None, via: None };
 
@@ -299,5 +331,45 @@ mod tests {
         assert_eq!(route(&all, 3, now), None);
         assert_eq!(route(&seen([(2, pleads), (3, pleads), (4, pleads)]), 2, now), None, "no detour of a detour");
         assert_eq!(route(&all, 2, now + FRESH), None, "but deaf by now, or not: it does not say so any more");
+    }
+
+    #[test]
+    fn a_node_that_calls_from_elsewhere_is_known_there_too() -> Result<(), Box<dyn std::error::Error>> {
+        let node = |n: u64| NodeId::new(n).map_err(|error| error.to_string());
+        let (own, other, third) = (owner().node, node(2)?, node(3)?);
+        assert_eq!(own.get(), 1);
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let members = [(own, at(7001)), (other, at(7002)), (third, at(7003))].into_iter().collect();
+        let (detours, mut ends) = Detours::new(own, &Peers::new(owner(), [0; 16], &members));
+        let datagram = Bytes::from_static(&[2, 1, 1, b'x']);
+
+        detours.pass(third, datagram.clone())?;
+        assert_eq!(ends.arrivals.try_recv()?.0, at(7002));
+        assert!(ends.arrivals.try_recv().is_err(), "it is known at one address only");
+
+        detours.called(other, at(9002));
+        detours.pass(third, datagram.clone())?;
+        assert_eq!([ends.arrivals.try_recv()?.0, ends.arrivals.try_recv()?.0], [at(9002), at(7002)]);
+
+        // What comes from there is heard, and what goes there takes the detour.
+        let hear = |from: SocketAddr| {
+            (0..DEAF).for_each(|_| detours.look());
+            detours.heard(from);
+            detours.heard(at(7003));
+            detours.look();
+        };
+        hear(at(9002));
+        assert!(!detours.table[&2].seen().is_deaf(detours.now.load(Ordering::Relaxed)));
+        hear(at(9999));
+        assert!(detours.table[&2].seen().is_deaf(detours.now.load(Ordering::Relaxed)));
+        detours.send(at(9002), b"answer", 6);
+        let (_, queue) = ends.queues.iter_mut().find(|(node, _)| *node == 3).ok_or("no queue")?;
+        assert_eq!(queue.try_recv()?, Bytes::from_static(b"\x01\x02\x01answer"));
+
+        detours.called(other, at(7002));
+        detours.pass(third, datagram)?;
+        assert_eq!(ends.arrivals.try_recv()?.0, at(7002));
+        assert!(ends.arrivals.try_recv().is_err());
+        Ok(())
     }
 }

@@ -28,6 +28,8 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 const MAX_PACKET: u16 = 6400;
 /// Bytes on their way before anything is known of the path: a full batch. Peers are few, and their links are made for this.
 const INITIAL_WINDOW: u64 = 1 << 20;
+/// Bytes that a peer may send ahead of what is read.
+pub const RECEIVE_WINDOW: u32 = 64 << 20;
 /// Longest wait of an acknowledgement for a packet to travel in.
 const ACK_DELAY: Duration = Duration::from_millis(5);
 
@@ -73,7 +75,7 @@ fn transport() -> quinn::TransportConfig {
         .max_concurrent_bidi_streams(1024u32.into())
         .max_concurrent_uni_streams(0u32.into())
         .stream_receive_window((32u32 << 20).into())
-        .receive_window((64u32 << 20).into())
+        .receive_window(RECEIVE_WINDOW.into())
         .send_window(64 << 20)
         .send_fairness(false)
         .datagram_receive_buffer_size(None);

@@ -23,6 +23,7 @@ pub mod forward;
 pub mod frame;
 pub mod hello;
 pub mod histories;
+pub mod nudge;
 pub mod peer;
 pub mod server;
 pub mod socket;

@@ -4,7 +4,7 @@ use super::detour::Detours;
 use super::endpoint::HANDSHAKE;
 use super::hello::{Hello, Welcome};
 use super::watch::Watch;
-use super::{frame, tag, tls};
+use super::{frame, nudge, tag, tls};
 use crate::clock::sample::Sample;
 use crate::log_store::segment::Owner;
 use futures::future::{BoxFuture, Shared};
@@ -320,6 +320,7 @@ impl Peers {
             Some(Welcome::Hello(theirs)) => {
                 ours.check(&theirs)?;
                 peer.heard();
+                tokio::spawn(nudge::watch(connection.clone()));
                 Ok(connection)
             }
             Some(Welcome::Refused(why)) => Err(format!("it refuses: {why}")),

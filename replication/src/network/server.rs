@@ -4,7 +4,7 @@ use super::endpoint::{HANDSHAKE, MAX_INCOMING, RETRY_FROM};
 use super::hello::{Hello, Welcome};
 use super::histories::contradiction;
 use super::peer::Peers;
-use super::{frame, tag, tls};
+use super::{frame, nudge, tag, tls};
 use crate::log_store::Log;
 use crate::outgoing::Parcel;
 use crate::raft::TypeConfig;
@@ -150,6 +150,9 @@ async fn recognise<SM: RaftStateMachine<TypeConfig>>(
     };
     tls::check_peer(connection, node, &server.peers.owner().identity.cluster)?;
     peer.called();
+    if let Some(detours) = server.peers.detours() {
+        detours.called(node, connection.remote_address());
+    }
     Ok(node)
 }
 
@@ -170,6 +173,7 @@ async fn attend<SM: RaftStateMachine<TypeConfig>>(
     connection: &quinn::Connection,
     node: NodeId,
 ) {
+    tokio::spawn(nudge::watch(connection.clone()));
     while let Ok(streams) = connection.accept_bi().await {
         let (server, connection) = (server.clone(), connection.clone());
         tokio::spawn(async move {

@@ -17,13 +17,16 @@ pub struct DetourSocket {
     inner: Arc<dyn AsyncUdpSocket>,
     detours: Arc<Detours>,
     arrivals: Mutex<mpsc::Receiver<Arrival>>,
+    /// Whether the endpoint knows all addresses in IPv6's form, as one that listens there does.
+    v6: bool,
 }
 
 impl DetourSocket {
     /// Wraps a socket.
     #[must_use]
     pub fn new(inner: Arc<dyn AsyncUdpSocket>, detours: Arc<Detours>, arrivals: mpsc::Receiver<Arrival>) -> Self {
-        Self { inner, detours, arrivals: Mutex::new(arrivals) }
+        let v6 = inner.local_addr().is_ok_and(|addr| addr.is_ipv6());
+        Self { inner, detours, arrivals: Mutex::new(arrivals), v6 }
     }
 
     /// Hands over what has come on a detour; answers how many datagrams.
@@ -32,6 +35,10 @@ impl DetourSocket {
         let mut count = 0;
         for (buffer, meta) in bufs.iter_mut().zip(meta) {
             let Poll::Ready(Some((addr, bytes))) = arrivals.poll_recv(cx) else { break };
+            let addr = match addr {
+                SocketAddr::V4(v4) if self.v6 => SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())),
+                addr => addr,
+            };
             // One that does not fit is lost, as it would be in a network.
             let len = if bytes.len() <= buffer.len() { bytes.len() } else { 0 };
             buffer[..len].copy_from_slice(&bytes[..len]);

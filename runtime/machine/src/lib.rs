@@ -38,7 +38,3 @@ pub use history::History;
 pub use ledger::Ledger;
 pub use machine::{Applied, Fault, Machine, MachineError, Note};
 pub use origins::Origins;
-
-/// Raised with every change of what kernel, NAT table or machine answer to the same log. It is part of the engine
-/// fingerprint: nodes that would answer differently refuse each other, and a log is replayed by what recorded it.
-pub const BEHAVIOUR: u32 = 6;

@@ -78,6 +78,7 @@ fn run(loader: WasmLoader, module: Digest, limits: &Limits, args: &[&str]) -> Re
         modules: vec![ModuleEntry { digest: module, name: "main".into() }],
         programs: vec![program],
         image: Digest::of(&codec::encode(&image)),
+        made_by: String::new(),
     };
     let mut machine = Machine::new(&config, &image, loader)?;
     // A process that calls and calls gives up its turn now and then; the next batch follows at once.

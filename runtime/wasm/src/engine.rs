@@ -15,12 +15,11 @@
 //!
 //! Tail calls and standard exceptions are on: `setjmp`, C++ and some Rust programs are compiled to them.
 
-use crate::features;
 use crate::host::Host;
 use crate::linker;
 use crate::module::{CompiledModule, ModuleError};
+use crate::{behaviour, features};
 use replicode_log::{Digest, Limits};
-use replicode_machine::BEHAVIOUR;
 use std::fmt::Write as _;
 use wasmtime::{Collector, Config, Engine, Linker, OptLevel, Strategy, WasmBacktraceDetails};
 
@@ -111,7 +110,7 @@ impl WasmEngine {
         for setting in settings {
             let _ = writeln!(text, "{setting}");
         }
-        let _ = write!(text, "stack {stack}\ntables {MAX_TABLE_ELEMENTS}\nbehaviour {BEHAVIOUR}\n");
+        let _ = write!(text, "stack {stack}\ntables {MAX_TABLE_ELEMENTS}\nbehaviour {}\n", behaviour::digest());
         text
     }
 

@@ -9,6 +9,7 @@
 //! | module | it is |
 //! |---|---|
 //! | [`engine`] | every source of nondeterminism and its switch; the fingerprint |
+//! | [`behaviour`] | what kernel, NAT table, machine and engine answer to recorded logs, as one digest |
 //! | `features` | the instructions that guests are compiled to |
 //! | [`module`] | accepts or refuses a module |
 //! | [`facts`], [`imports`] | what a module says about itself; its imports, each judged |
@@ -23,6 +24,7 @@
 //! Not here: any decision about what a system call does. The crate links what [`replicode_syscalls::abi::IMPORTS`]
 //! lists and knows no function by name.
 
+pub mod behaviour;
 mod cap;
 pub mod engine;
 pub mod facts;

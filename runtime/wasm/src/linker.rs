@@ -19,17 +19,24 @@ pub fn build(engine: &Engine) -> Result<Linker<Host>> {
 /// Declares one host function for each signature that occurs, so that the compiler generates its entry: a call then
 /// costs a few nanoseconds. A signature that is missing here still works, at several times that; a test finds it.
 macro_rules! typed {
-    ($linker:ident, $import:ident; $($shape:literal ($($arg:ident: $int:ty),*);)*) => {{
-        let Import { module, name, make, .. } = *$import;
-        match shape($import).as_str() {
-            $($shape => {
-                $linker.func_wrap(module, name, move |mut caller: Caller<'_, Host>, $($arg: $int),*| -> Result<i32> {
-                    host::enter(&mut caller, make(&[$(u64::from($arg)),*]))
-                })?;
-            })*
-            _ => dynamic($linker, $import)?,
+    ($($shape:literal ($($arg:ident: $int:ty),*);)*) => {
+        /// The signatures with an entry of their own.
+        #[cfg(test)]
+        const SHAPES: &[&str] = &[$($shape),*];
+
+        fn link(linker: &mut Linker<Host>, import: &'static Import) -> Result<()> {
+            let Import { module, name, make, .. } = *import;
+            match shape(import).as_str() {
+                $($shape => {
+                    linker.func_wrap(module, name, move |mut caller: Caller<'_, Host>, $($arg: $int),*| -> Result<i32> {
+                        host::enter(&mut caller, make(&[$(u64::from($arg)),*]))
+                    })?;
+                })*
+                _ => dynamic(linker, import)?,
+            }
+            Ok(())
         }
-    }};
+    };
 }
 
 /// The parameters of an import, one letter each: `i` for `i32`, `I` for `i64`; `!` when it does not return.
@@ -42,28 +49,25 @@ fn shape(import: &Import) -> String {
     shape
 }
 
-fn link(linker: &mut Linker<Host>, import: &'static Import) -> Result<()> {
-    typed! { linker, import;
-        "" ();
-        "i" (a: u32);
-        "ii" (a: u32, b: u32);
-        "iii" (a: u32, b: u32, c: u32);
-        "iiii" (a: u32, b: u32, c: u32, d: u32);
-        "iiiii" (a: u32, b: u32, c: u32, d: u32, e: u32);
-        "iiiiii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u32);
-        "iiiiiii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32);
-        "iI" (a: u32, b: u64);
-        "iII" (a: u32, b: u64, c: u64);
-        "iIi" (a: u32, b: u64, c: u32);
-        "iIii" (a: u32, b: u64, c: u32, d: u32);
-        "iIIi" (a: u32, b: u64, c: u64, d: u32);
-        "iiiIi" (a: u32, b: u32, c: u32, d: u64, e: u32);
-        "iIIii" (a: u32, b: u64, c: u64, d: u32, e: u32);
-        "iiIIi" (a: u32, b: u32, c: u64, d: u64, e: u32);
-        "iiiiIIi" (a: u32, b: u32, c: u32, d: u32, e: u64, f: u64, g: u32);
-        "iiiiiIIii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u64, g: u64, h: u32, i: u32);
-    }
-    Ok(())
+typed! {
+    "" ();
+    "i" (a: u32);
+    "ii" (a: u32, b: u32);
+    "iii" (a: u32, b: u32, c: u32);
+    "iiii" (a: u32, b: u32, c: u32, d: u32);
+    "iiiii" (a: u32, b: u32, c: u32, d: u32, e: u32);
+    "iiiiii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u32);
+    "iiiiiii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u32, g: u32);
+    "iI" (a: u32, b: u64);
+    "iII" (a: u32, b: u64, c: u64);
+    "iIi" (a: u32, b: u64, c: u32);
+    "iiI" (a: u32, b: u32, c: u64);
+    "iIii" (a: u32, b: u64, c: u32, d: u32);
+    "iIIi" (a: u32, b: u64, c: u64, d: u32);
+    "iiiI" (a: u32, b: u32, c: u32, d: u64);
+    "iiiIi" (a: u32, b: u32, c: u32, d: u64, e: u32);
+    "iiiiIIi" (a: u32, b: u32, c: u32, d: u32, e: u64, f: u64, g: u32);
+    "iiiiiIIii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u64, g: u64, h: u32, i: u32);
 }
 
 fn dynamic(linker: &mut Linker<Host>, import: &'static Import) -> Result<()> {
@@ -93,4 +97,20 @@ pub fn func_type(engine: &Engine, import: &Import) -> FuncType {
         ValType::I64 => WasmType::I64,
     };
     FuncType::new(engine, import.params.iter().map(|param| wasm(&param.ty)), import.returns.types().iter().map(wasm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_that_returns_has_an_entry_of_its_own() {
+        let slow = IMPORTS.iter().filter(|import| import.returns != Returns::Never);
+        let slow: Vec<_> = slow.filter(|import| !SHAPES.contains(&shape(import).as_str())).collect();
+        let slow: Vec<_> = slow.iter().map(|import| format!("{} {}", import.name, shape(import))).collect();
+        assert!(slow.is_empty(), "signatures to be added to the list above: {slow:?}");
+        let used: Vec<_> = IMPORTS.iter().map(shape).collect();
+        let idle: Vec<_> = SHAPES.iter().filter(|entry| !used.iter().any(|shape| shape == **entry)).collect();
+        assert!(idle.is_empty(), "signatures that no import has: {idle:?}");
+    }
 }

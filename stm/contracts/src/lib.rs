@@ -11,6 +11,7 @@ pub mod page;
 pub mod proof;
 pub mod receipt;
 pub mod registers;
+pub mod run;
 pub mod slice;
 pub mod state;
 pub mod template;

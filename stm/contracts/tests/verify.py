@@ -139,13 +139,13 @@ def piece(reader, root, address, index, offset, length):
         size, data = reader.number(4), reader.bytes()
         need(size <= 65536, "no page is so long")
         beside = [reader.take(32) for _ in range(reader.number(4))]
-        count = -(-size // 128)
-        first, last = min(offset // 128, count), -(-min(end, size) // 128)
+        count = -(-size // 64)
+        first, last = min(offset // 64, count), -(-min(end, size) // 64)
         last = max(first, last) if length else first
-        need(len(data) == min(last * 128, size) - min(first * 128, size), "the blocks have another length")
+        need(len(data) == min(last * 64, size) - min(first * 64, size), "the blocks have another length")
         for at in range(len(data)):
-            if 0 <= first * 128 + at - offset < length:
-                out[first * 128 + at - offset] = data[at]
+            if 0 <= first * 64 + at - offset < length:
+                out[first * 64 + at - offset] = data[at]
 
         def over(start, stop):
             if stop <= first or last <= start or first == last:
@@ -154,7 +154,7 @@ def piece(reader, root, address, index, offset, length):
                 need(beside, "a hash beside the blocks is missing")
                 return beside.pop(0)
             if stop - start == 1:
-                return hashed("block", data[(start - first) * 128:(start - first + 1) * 128])
+                return hashed("block", data[(start - first) * 64:(start - first + 1) * 64])
             middle = start + (1 << (stop - start - 1).bit_length() - 1)
             return hashed("span", over(start, middle), over(middle, stop))
         top = over(0, count)

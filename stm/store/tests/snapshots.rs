@@ -83,22 +83,22 @@ proptest! {
         // A provider answers from a list of all chunks that were ever asked for: chunks come late, twice, and unasked.
         let mut chunks: Vec<Chunk> = Vec::new();
         for round in 0_u64.. {
-            let wanted = install.wanted();
+            let wanted: Vec<Want> = install.wanted().cloned().collect();
             if wanted.is_empty() {
                 break;
             }
             prop_assert!(round < 5000);
             let random = hash::key(&[order, round].map(u64::to_le_bytes).concat());
             let pick = |count: usize, at: usize| usize::from(random.as_bytes()[at]) % count.max(1);
-            let want = [wanted[pick(wanted.len(), 0)].1.clone()];
+            let want = [wanted[pick(wanted.len(), 0)].clone()];
             let chunk = provide(cell.world.forest.now(), &SCHEMA, &mut From(&cell.world.all), &want, SMALL).expect("provides");
             chunks.push(chunk);
             for at in [chunks.len() - 1, pick(chunks.len(), 1)] {
                 keep(&mut all, install.take(&sent(&chunks[at])).expect("takes"));
             }
             if interrupted[(round % 30) as usize] {
-                // What is wanted is stored with the contents so far; the forest is built from them again.
-                let wanted: Vec<(Hash, Want)> = borsh::from_slice(&borsh::to_vec(&install.wanted()).expect("encodes")).expect("decodes");
+                // How far it is is stored with the contents so far; the forest is built from them again.
+                let pending = borsh::from_slice(&borsh::to_vec(install.pending()).expect("encodes")).expect("decodes");
                 let mut trees: BTreeMap<Name, Vec<_>> = BTreeMap::new();
                 for ((name, key), content) in &all {
                     let value = replicode_contracts::tree::Schema::leaf(&SCHEMA, name, content).expect("a leaf").1;
@@ -106,10 +106,11 @@ proptest! {
                 }
                 let mut forest = Forest::new(cell.batch, 4);
                 forest.update_all(&trees.into_iter().collect::<Vec<_>>()).expect("updates");
-                install = Install::resume(SCHEMA, manifest.clone(), forest, From(&nothing), wanted);
+                install = Install::resume(SCHEMA, manifest.clone(), forest, From(&nothing), pending);
             }
         }
-        let (forest, _) = install.finish().expect("is complete");
+        let (forest, gone) = install.finish().expect("is complete");
+        keep(&mut all, gone);
         is_there(forest.now(), &all, &cell);
     }
 
@@ -134,7 +135,7 @@ proptest! {
         let contents = &mut From(&new.world.all);
         let tops = [Name::Accounts, Name::Receipts, Name::Codes, Name::Beside];
         let wants = difference(forest.at(base).expect("kept"), forest.now(), &SCHEMA, contents, &tops, leaves).expect("differs");
-        prop_assert_eq!(wants.is_empty(), install.wanted().is_empty());
+        prop_assert_eq!(wants.is_empty(), install.wanted().next().is_none());
         let mut sent_leaves = 0;
         if !asked {
             for some in wants.chunks(3) {
@@ -142,14 +143,15 @@ proptest! {
                 sent_leaves += chunk.sections.iter().map(|section| section.contents.len()).sum::<usize>();
                 keep(&mut all, install.take(&sent(&chunk)).expect("takes"));
             }
-            prop_assert!(install.wanted().is_empty(), "the listed differences were not all");
+            prop_assert!(install.wanted().next().is_none(), "the listed differences were not all");
         }
         // Without the list it comes to the same, with more chunks.
-        while let Some((_, want)) = install.wanted().pop() {
+        while let Some(want) = install.wanted().last().cloned() {
             let chunk = provide(forest.now(), &SCHEMA, contents, &[want], SMALL).expect("provides");
             keep(&mut all, install.take(&sent(&chunk)).expect("takes"));
         }
-        let (forest, _) = install.finish().expect("is complete");
+        let (forest, gone) = install.finish().expect("is complete");
+        keep(&mut all, gone);
         is_there(forest.now(), &all, &new);
         prop_assert!(sent_leaves <= 16 * new.world.all.len());
     }
@@ -187,7 +189,7 @@ fn a_large_store_travels_in_chunks_of_the_size_asked_for() {
     let mut all = All::new();
     let mut install = Install::new(SCHEMA, manifest, Forest::new(cell.batch, 4), From(&nothing)).expect("begins");
     let (mut chunks, mut bytes) = (0, 0);
-    while let Some((_, want)) = install.wanted().pop() {
+    while let Some(want) = install.wanted().last().cloned() {
         let limits = Limits { leaves: 64, bytes: 16 << 10 };
         let contents = &mut From(&cell.world.all);
         let chunk = provide(cell.world.forest.now(), &SCHEMA, contents, &[want], limits).expect("provides");
@@ -196,7 +198,8 @@ fn a_large_store_travels_in_chunks_of_the_size_asked_for() {
         (chunks, bytes) = (chunks + 1, bytes + wire.len());
         keep(&mut all, install.take(&chunk).expect("takes"));
     }
-    let (forest, _) = install.finish().expect("is complete");
+    let (forest, gone) = install.finish().expect("is complete");
+    assert!(gone.is_empty());
     is_there(forest.now(), &all, &cell);
     let contents: usize = all.values().map(Vec::len).sum();
     assert!(bytes < 2 * contents, "{chunks} chunks of {bytes} bytes for {contents} bytes of contents");

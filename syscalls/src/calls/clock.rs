@@ -19,7 +19,7 @@ impl Ctx<'_> {
             return Err(Errno::Inval.into());
         }
         self.check_out(out, 8)?;
-        self.process.turn.looks += 1;
+        self.process.turn.look();
         let now = self.process.look(self.batch, self.limits.clock_step_ns);
         let shown = match id {
             clockid::REALTIME => self.epoch.saturating_add(now.nanos()),

@@ -216,6 +216,7 @@ pub fn config(programs: &[&'static str]) -> ClusterConfig {
         modules: programs.iter().map(|name| ModuleEntry { digest: module(name), name: (*name).into() }).collect(),
         programs: programs.iter().map(program).collect(),
         image: Digest::of(&codec::encode(&FsImage::default())),
+        made_by: String::new(),
     }
 }
 

@@ -77,6 +77,7 @@ impl Cell {
             modules,
             programs: specs,
             image: Digest::of(&codec::encode(&image)),
+            made_by: String::new(),
         };
         Self { machine: Machine::new(&config, &image, loader).unwrap(), seq: 1 }
     }

@@ -14,9 +14,9 @@ use wasmparser::{ExternalKind, Operator};
 
 /// What the exports cost.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct FixedPrices {
+pub(crate) struct FixedPrices {
     /// Gas of each exported function, by its index.
-    pub gas: BTreeMap<u32, u64>,
+    pub(crate) gas: BTreeMap<u32, u64>,
 }
 
 /// Steps of loops that are counted out in one module, so that a verdict takes bounded time: what four functions at the limit would need.

@@ -36,7 +36,6 @@ pub mod stack;
 mod transform;
 mod verdict;
 
-pub use fixed::FixedPrices;
 pub use limits::{Limits, Quantity};
 pub use price::{BadTable, GasTable, Rate};
 pub use settings::{

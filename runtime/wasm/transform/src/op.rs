@@ -26,10 +26,7 @@ pub fn is_float(op: &Operator<'_>) -> bool {
             matches!(blockty, BlockType::Type(ValType::F32 | ValType::F64))
         }
         Operator::TypedSelect { ty } => matches!(ty, ValType::F32 | ValType::F64),
-        _ => {
-            let name = describe(op).0;
-            name.contains("F32") || name.contains("F64")
-        }
+        _ => by_name(op).1,
     }
 }
 
@@ -129,25 +126,65 @@ pub fn class(op: &Operator<'_>) -> Option<Class> {
         O::MemorySize { .. } | O::TableSize { .. } | O::DataDrop { .. } | O::ElemDrop { .. } => Class::Table,
         O::TableGet { .. } | O::TableSet { .. } => Class::Table,
         O::RefNull { .. } | O::RefIsNull | O::RefFunc { .. } => Class::Table,
-        _ => {
-            let (name, proposal) = describe(op);
-            match proposal {
-                "simd" => Class::Vector,
-                "mvp" | "sign_extension" | "saturating_float_to_int" | "reference_types" => {
-                    if name.contains("Load") {
-                        Class::Load
-                    } else if name.contains("Store") {
-                        Class::Store
-                    } else if is_float(op) && !matches!(op, O::TypedSelect { .. }) {
-                        Class::Float
-                    } else {
-                        Class::Simple
-                    }
-                }
-                _ => return None,
-            }
-        }
+        _ => return by_name(op).0,
     })
+}
+
+/// What the name and the proposal of an operator say about it: its class, where it is not listed above, and whether it is floating point. Decided
+/// at compile time, since every operator is asked about several times.
+fn by_name(op: &Operator<'_>) -> (Option<Class>, bool) {
+    macro_rules! table {
+        ($( @$proposal:ident $op:ident $({ $($arg:ident: $ty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+            match op {
+                $( Operator::$op { .. } => const { classify(stringify!($op), stringify!($proposal)) }, )*
+                _ => (None, false),
+            }
+        };
+    }
+    wasmparser::for_each_operator!(table)
+}
+
+const fn classify(name: &str, proposal: &str) -> (Option<Class>, bool) {
+    let float = has(name, "F32") || has(name, "F64");
+    let class = if has(proposal, "relaxed_simd") {
+        None
+    } else if has(proposal, "simd") {
+        Some(Class::Vector)
+    } else if has(proposal, "mvp")
+        || has(proposal, "sign_extension")
+        || has(proposal, "saturating_float_to_int")
+        || has(proposal, "reference_types")
+    {
+        if has(name, "Load") {
+            Some(Class::Load)
+        } else if has(name, "Store") {
+            Some(Class::Store)
+        } else if float {
+            Some(Class::Float)
+        } else {
+            Some(Class::Simple)
+        }
+    } else {
+        None
+    };
+    (class, float)
+}
+
+/// Whether a text contains another.
+const fn has(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    let mut at = 0;
+    while at + part.len() <= text.len() {
+        let mut same = 0;
+        while same < part.len() && text[at + same] == part[same] {
+            same += 1;
+        }
+        if same == part.len() {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 #[cfg(test)]

@@ -1,8 +1,5 @@
 //! All passes in their order, and what comes out.
 
-#[cfg(test)]
-mod tests;
-
 use crate::check::{Checked, MemoryPlan, check};
 use crate::gas;
 use crate::meter::{Counters, FixedMemory, Meter};

@@ -50,9 +50,6 @@ pub enum NotFixed {
         "this loop has no constant bound; count a local from a constant to a constant, by a constant, at the top level of the loop"
     )]
     Loop,
-    /// A loop that runs more often than a fixed function may.
-    #[error("this loop runs {0} times, which costs more gas than a fixed function may; ask for class metered")]
-    Long(u64),
     /// The function can reach itself.
     #[error("it calls itself, over {0}")]
     Recursion(FunctionName),

@@ -9,6 +9,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 /// The longest data of an event, in bytes.
 pub const MAX_DATA: usize = 16 << 10;
 
+/// Bytes of all events of a transaction as its receipt has them. Whoever emits more has made a mistake.
+pub const MAX_IN_TRANSACTION: usize = 8 << 20;
+
 /// A field that an event can be found by: its encoding with zeros behind it, or its hash where that is longer than 32
 /// bytes. Fields of one type have equal topics when they are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -57,6 +60,13 @@ pub struct Event {
 }
 
 impl Event {
+    /// Bytes that it takes in a receipt.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        // Address, template and expiry, and a length before each of name, topics and data.
+        20 + 32 + 8 + 3 * 4 + self.name.len() + 32 * self.topics.len() + self.data.len()
+    }
+
     /// What covers it.
     #[must_use]
     pub fn hash(&self) -> Hash {
@@ -106,6 +116,19 @@ mod tests {
         let texts = ["", "\0", "a", "a\0", "a\0\0"];
         let topics: std::collections::BTreeSet<Topic> = texts.iter().map(|text| topic(text)).collect();
         assert_eq!(topics.len(), texts.len());
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_bytes() {
+        let event = Event {
+            account: Address::of_name("ann"),
+            template: Hash::ZERO,
+            name: "Transfer".into(),
+            topics: vec![Topic::of(&[1]); 3],
+            data: vec![7; 9],
+            expires: 1,
+        };
+        assert_eq!(event.encoded_len(), encode(&event).len());
     }
 
     #[test]

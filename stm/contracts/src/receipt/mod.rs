@@ -25,9 +25,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 /// The version that this code reads and writes.
 pub const VERSION: u8 = 1;
 
-/// The longest receipt that is read, in bytes. What executing can put into one is bounded by gas; this is for readers
-/// of bytes from elsewhere.
-pub const MAX_BYTES: usize = 16 << 20;
+/// The longest receipt, in bytes. What executing puts into one stays below: events have a bound of their own
+/// ([`crate::event::form::MAX_IN_TRANSACTION`]), frames have [a number](crate::run) of records, and everything else
+/// is paid for with gas, of which a transaction has at most 10^9.
+pub const MAX_BYTES: usize = 64 << 20;
 
 /// A slice that a transaction has touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -80,7 +81,7 @@ pub struct Receipt {
     pub returned: Vec<u8>,
     /// What was burnt.
     pub gas: Gas,
-    /// Accounts that were spawned, in their order.
+    /// Accounts that were spawned, in the order in which they began: before those that their constructors have spawned.
     pub spawned: Vec<Address>,
     /// Templates and libraries that were stored, in their order.
     pub deployed: Vec<Hash>,
@@ -119,10 +120,10 @@ impl Receipt {
         }
     }
 
-    /// What stands for it in the tree of receipts.
+    /// What stands for it in the tree of receipts: the hash of the transaction's and its own bytes.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        hash::of(Domain::Receipt, &self.encode())
+        hash::parts(Domain::Receipt, &[self.transaction.as_bytes(), &self.encode()])
     }
 
     /// Whether its actions took effect.

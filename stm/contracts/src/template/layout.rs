@@ -3,6 +3,7 @@
 //! A slice is what contracts address and what conflicts. It lies within one page and overlaps no other one.
 
 use super::Limits;
+use crate::slice;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// What a slice holds.
@@ -25,6 +26,19 @@ pub enum SliceKind {
 }
 
 impl SliceKind {
+    /// The kind as storage takes it.
+    #[must_use]
+    pub fn to_storage(self) -> slice::Kind {
+        match self {
+            Self::Bytes => slice::Kind::Bytes,
+            Self::Counter => slice::Kind::Counter,
+            Self::List => slice::Kind::List,
+            Self::Map => slice::Kind::Map,
+            Self::Set => slice::Kind::Set,
+            Self::SortedSet => slice::Kind::SortedSet,
+        }
+    }
+
     /// The one length that slices of this kind have, in bytes; `None`: any.
     #[must_use]
     pub fn length(self) -> Option<u16> {
@@ -95,6 +109,20 @@ impl Layout {
     #[must_use]
     pub fn places(&self) -> Vec<crate::abi::compare::Place> {
         self.slices.iter().map(|s| (s.page, s.offset, s.length)).collect()
+    }
+
+    /// The layout as storage takes it.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing is, in a template that was decoded.
+    pub fn to_storage(&self) -> Result<slice::Layout, Vec<slice::LayoutError>> {
+        let slices = self.slices.iter().map(|s| slice::Slice {
+            page: s.page,
+            offset: s.offset.into(),
+            length: s.length.into(),
+            kind: s.kind.to_storage(),
+        });
+        slice::Layout::new(self.page_size, slices.collect())
     }
 
     /// Everything that is wrong with it: the number of a slice (none for the layout as a whole), and why.
@@ -219,7 +247,9 @@ mod tests {
                 }
             }
             let limits = Limits { page_size: 64, ..Limits::STANDARD };
-            prop_assert_eq!(Layout { page_size: 64, slices }.check(&limits).is_empty(), clean);
+            let layout = Layout { page_size: 64, slices };
+            prop_assert_eq!(layout.check(&limits).is_empty(), clean);
+            prop_assert_eq!(layout.to_storage().is_ok(), clean, "storage has the same rules");
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Limits {
     pub bytes: usize,
     /// Actions.
     pub actions: usize,
-    /// The most gas that it may ask for: a batch's.
+    /// The most gas that it may ask for. It bounds what a receipt can hold as well.
     pub gas: u64,
     /// Bytes of a proof that an account with code decides on.
     pub proof: usize,
@@ -27,7 +27,7 @@ impl Limits {
     pub const STANDARD: Self = Self {
         bytes: template::Limits::STANDARD.bytes + (64 << 10),
         actions: 64,
-        gas: 10_000_000_000,
+        gas: 1_000_000_000,
         proof: 4096,
         template: template::Limits::STANDARD,
     };
@@ -85,7 +85,7 @@ pub fn check(transaction: &Transaction, limits: &Limits) -> Vec<Invalid> {
         wrong.push(invalid("version", format!("{version}, and this node reads version {VERSION}")));
     }
     if *gas_limit > limits.gas {
-        wrong.push(invalid("gas_limit", format!("{gas_limit}, more than the {} of a batch", limits.gas)));
+        wrong.push(invalid("gas_limit", format!("{gas_limit}, more than the {} allowed", limits.gas)));
     }
     if actions.is_empty() || actions.len() > limits.actions {
         wrong.push(invalid("actions", format!("{}: a transaction has 1 to {}", actions.len(), limits.actions)));
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(
             said,
             [
-                "gas_limit: 18446744073709551615, more than the 10000000000 of a batch",
+                "gas_limit: 18446744073709551615, more than the 1000000000 allowed",
                 "actions[0]: \"not a name\" is no name: a letter or '_', then letters, digits or '_'",
                 "actions[1].value: there is not so much money: it has at most 127 bits",
                 "actions[2].template: template at byte 0: it does not begin with \"rtpl\", a version and a count: this is no template",

@@ -38,8 +38,8 @@ impl Lane {
             many(platform, key, &blocks[..run.len()], &mut out);
             for (hash, fresh) in out.iter().zip(run) {
                 match self.scratch.fresh[*fresh as usize].to {
-                    To::Side(slot, side) => self.inner.at_mut(slot).set_hash(side, hash),
-                    To::Root(work) => roots[work].1 = *hash,
+                    To::Side(slot, side) => self.inner.at_mut(slot).set_hash(usize::from(side), hash),
+                    To::Root(work) => roots[work as usize].1 = *hash,
                     To::Nowhere => {}
                 }
             }

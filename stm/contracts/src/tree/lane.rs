@@ -42,6 +42,7 @@ pub(super) struct Scratch {
     pub(super) fresh_leaves: Vec<u32>,
     /// Which of them are nodes, by their bit.
     pub(super) fresh_inner: Vec<Vec<u32>>,
+    frames: Vec<Frame>,
     /// Old subtrees that hang elsewhere now.
     moved: Vec<(Ref, Hash)>,
     items: Vec<Item>,
@@ -56,8 +57,8 @@ pub(super) struct Fresh {
 #[derive(Clone, Copy)]
 pub(super) enum To {
     Nowhere,
-    Side(u32, usize),
-    Root(usize),
+    Side(u32, u8),
+    Root(u32),
 }
 
 /// What became of a subtree.
@@ -78,18 +79,29 @@ struct Item {
     old: Out,
 }
 
-/// A place on the way down.
-struct Frame<'c> {
+/// A place on the way down. There are several for each change, so they are kept small.
+#[derive(Clone, Copy)]
+struct Frame {
     node: Ref,
-    changes: &'c [Change],
+    /// Which changes concern it: those of this work, from here to there.
+    work: u32,
+    from: u32,
+    to: u32,
+    /// The frame above, where the outcome goes to this side; of a root the side is not used.
+    parent: u32,
+    side: u8,
+    step: Step,
     /// Bits that the changes' keys and those below the node are known to have in common.
     known: u16,
-    parent: u32,
-    side: usize,
     /// Where the hash of `node` stands: in an old node, or at the root of a work.
     hash: To,
-    step: Step,
     outs: [Out; 2],
+}
+
+impl Frame {
+    fn changes<'c>(&self, works: &[Work<'c>]) -> &'c [Change] {
+        &works[self.work as usize].changes[self.from as usize..self.to as usize]
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -99,7 +111,7 @@ enum Step {
     /// The outs belong to the sides of the node.
     Node,
     /// The node is on side `side`, keys that part from it at `bit` on the other.
-    Fork { bit: u8, side: usize },
+    Fork { bit: u8, side: u8 },
 }
 
 const NO_FRAME: u32 = u32::MAX;
@@ -118,6 +130,7 @@ impl Lane {
                 fresh: Vec::new(),
                 fresh_leaves: Vec::new(),
                 fresh_inner: (0..256).map(|_| Vec::new()).collect(),
+                frames: Vec::new(),
                 moved: Vec::new(),
                 items: Vec::new(),
             },
@@ -140,28 +153,29 @@ impl Lane {
 
     /// Makes the changes; what each tree has in this lane afterwards, with its hash.
     pub(super) fn apply(&mut self, works: &[Work<'_>]) -> Vec<(Ref, Hash)> {
-        let mut frames = Vec::with_capacity(works.iter().map(|work| work.changes.len()).sum::<usize>() * 4);
-        for (at, work) in works.iter().enumerate() {
-            let root = Frame {
-                node: work.node,
-                changes: work.changes,
-                known: u16::from(super::node::LANE_BITS),
-                parent: NO_FRAME,
-                side: at,
-                hash: To::Root(at),
-                step: Step::Done,
-                outs: [Out::Same; 2],
-            };
-            frames.push(root);
-        }
+        let mut frames = std::mem::take(&mut self.scratch.frames);
+        frames.extend((0..).zip(works).map(|(at, work)| Frame {
+            node: work.node,
+            work: at,
+            from: 0,
+            to: work.changes.len() as u32,
+            parent: NO_FRAME,
+            side: 0,
+            step: Step::Done,
+            known: u16::from(super::node::LANE_BITS),
+            hash: To::Root(at),
+            outs: [Out::Same; 2],
+        }));
         self.descend(&mut frames, works);
         let mut roots = self.ascend(&mut frames, works);
         self.hash_fresh(&mut roots);
         self.scratch.moved.clear();
+        frames.clear();
+        self.scratch.frames = frames;
         roots
     }
 
-    fn descend<'c>(&mut self, frames: &mut Vec<Frame<'c>>, works: &[Work<'_>]) {
+    fn descend(&mut self, frames: &mut Vec<Frame>, works: &[Work<'_>]) {
         let mut at = 0;
         while at < frames.len() {
             let end = (at + AHEAD).min(frames.len());
@@ -185,51 +199,45 @@ impl Lane {
         }
     }
 
-    fn visit<'c>(&mut self, frames: &mut Vec<Frame<'c>>, now: usize, works: &[Work<'_>]) {
-        let Frame { node, changes, known, .. } = frames[now];
-        if node == Ref::NONE || node.is_leaf() {
-            frames[now].outs[0] = self.at_leaf(frames, now, works);
+    fn visit(&mut self, frames: &mut Vec<Frame>, now: usize, works: &[Work<'_>]) {
+        let frame = frames[now];
+        if frame.node == Ref::NONE || frame.node.is_leaf() {
+            frames[now].outs[0] = self.at_leaf(&frame, works);
             return;
         }
+        let changes = frame.changes(works);
         let Some((first, last)) = changes.first().zip(changes.last()) else { return };
-        let inner = self.inner.at(node.slot());
+        let inner = self.inner.at(frame.node.slot());
         let (bit, child) = (inner.bit(), inner.child);
-        let parting = match self.parts_at(inner, known, &first.0) {
+        let parting = match self.parts_at(inner, frame.known, &first.0) {
             None if changes.len() == 1 => None,
-            parting => parting.into_iter().chain(self.parts_at(inner, known, &last.0)).min(),
+            parting => parting.into_iter().chain(self.parts_at(inner, frame.known, &last.0)).min(),
         };
-        let mut push = |frame: Frame<'c>| frames.push(frame);
-        let at = now as u32;
+        let below = Frame { parent: now as u32, step: Step::Done, outs: [Out::Same; 2], ..frame };
         let Some(parting) = parting else {
-            let (left, right) = changes.split_at(changes.partition_point(|(key, _)| !key.bit(bit)));
-            for (side, changes) in [left, right].into_iter().enumerate() {
-                if !changes.is_empty() {
-                    let hash = To::Side(node.slot(), side);
-                    let (node, known) = (child[side], u16::from(bit) + 1);
-                    let outs = [Out::Same; 2];
-                    push(Frame { node, changes, known, parent: at, side, hash, step: Step::Done, outs });
+            frames[now].step = Step::Node;
+            let middle = frame.from + changes.partition_point(|(key, _)| !key.bit(bit)) as u32;
+            for (side, from, to) in [(0, frame.from, middle), (1, middle, frame.to)] {
+                if from < to {
+                    let hash = To::Side(frame.node.slot(), side);
+                    let (node, known) = (child[usize::from(side)], u16::from(bit) + 1);
+                    frames.push(Frame { node, from, to, side, known, hash, ..below });
                 }
             }
-            frames[now].step = Step::Node;
             return;
         };
         // Some keys are not below this node: they get a subtree of their own beside it.
-        let side = usize::from(self.prefix_bit(node, parting));
-        let (left, right) = changes.split_at(changes.partition_point(|(key, _)| !key.bit(parting)));
-        let (with, beside) = if side == 0 { (left, right) } else { (right, left) };
-        let hash = frames[now].hash;
-        if !with.is_empty() {
-            let known = u16::from(parting) + 1;
-            let outs = [Out::Same; 2];
-            frames.push(Frame { node, changes: with, known, parent: at, side, hash, step: Step::Done, outs });
+        let side = u8::from(self.prefix_bit(frame.node, parting));
+        let middle = changes.partition_point(|(key, _)| !key.bit(parting));
+        let both = [(frame.from, frame.from + middle as u32), (frame.from + middle as u32, frame.to)];
+        let (from, to) = both[usize::from(side)];
+        if from < to {
+            frames.push(Frame { from, to, side, known: u16::from(parting) + 1, ..below });
         }
+        let beside = if side == 0 { &changes[middle..] } else { &changes[..middle] };
         self.scratch.items.clear();
-        self.scratch.items.extend(
-            beside
-                .iter()
-                .filter_map(|(key, value)| value.map(|value| Item { key: *key, new: Some(value), old: Out::Empty })),
-        );
-        frames[now].outs[1 - side] = self.build(0, self.scratch.items.len());
+        self.scratch.items.extend(beside.iter().filter_map(insert));
+        frames[now].outs[usize::from(1 - side)] = self.build(0, self.scratch.items.len());
         frames[now].step = Step::Fork { bit: parting, side };
     }
 
@@ -253,10 +261,9 @@ impl Lane {
     }
 
     /// Where the way ends at a leaf, or at nothing.
-    fn at_leaf(&mut self, frames: &[Frame<'_>], now: usize, works: &[Work<'_>]) -> Out {
-        let Frame { node, changes, .. } = frames[now];
+    fn at_leaf(&mut self, frame: &Frame, works: &[Work<'_>]) -> Out {
+        let (node, changes) = (frame.node, frame.changes(works));
         let old = (node != Ref::NONE).then(|| self.leaves.at(node.slot()).clone());
-        let insert = |(key, value): &Change| value.map(|value| Item { key: *key, new: Some(value), old: Out::Empty });
         self.scratch.items.clear();
         let Some(old) = old else {
             self.scratch.items.extend(changes.iter().filter_map(insert));
@@ -271,7 +278,7 @@ impl Lane {
         }
         self.scratch.items.extend(changes[..place].iter().filter_map(insert));
         if stays {
-            let hash = self.hash_at(frames[now].hash, works);
+            let hash = self.hash_at(frame.hash, works);
             let old = self.moved(node, hash);
             self.scratch.items.push(Item { key, new: None, old });
         } else {
@@ -333,7 +340,7 @@ impl Lane {
         let slot = self.inner.put(node);
         for (side, out) in outs.into_iter().enumerate() {
             if let Out::Fresh(fresh) = out {
-                self.scratch.fresh[fresh as usize].to = To::Side(slot, side);
+                self.scratch.fresh[fresh as usize].to = To::Side(slot, side as u8);
             }
         }
         let out = self.fresh(Ref::inner(self.index, slot));
@@ -341,22 +348,23 @@ impl Lane {
         out
     }
 
-    fn ascend(&mut self, frames: &mut [Frame<'_>], works: &[Work<'_>]) -> Vec<(Ref, Hash)> {
+    fn ascend(&mut self, frames: &mut [Frame], works: &[Work<'_>]) -> Vec<(Ref, Hash)> {
         let mut roots = vec![(Ref::NONE, Hash::ZERO); works.len()];
         for now in (0..frames.len()).rev() {
-            let out = self.outcome(&frames[now], works);
-            let Frame { parent, side, .. } = frames[now];
-            if parent != NO_FRAME {
-                frames[parent as usize].outs[side] = out;
+            let frame = frames[now];
+            let out = self.outcome(&frame, works);
+            if frame.parent != NO_FRAME {
+                frames[frame.parent as usize].outs[usize::from(frame.side)] = out;
                 continue;
             }
-            roots[side] = match out {
-                Out::Same => (works[side].node, works[side].hash),
+            let work = &works[frame.work as usize];
+            roots[frame.work as usize] = match out {
+                Out::Same => (work.node, work.hash),
                 Out::Empty => (Ref::NONE, Hash::ZERO),
                 Out::Moved(at) => self.scratch.moved[at as usize],
                 Out::Fresh(fresh) => {
                     let fresh = &mut self.scratch.fresh[fresh as usize];
-                    fresh.to = To::Root(side);
+                    fresh.to = To::Root(frame.work);
                     (fresh.node, Hash::ZERO)
                 }
             };
@@ -364,7 +372,7 @@ impl Lane {
         roots
     }
 
-    fn outcome(&mut self, frame: &Frame<'_>, works: &[Work<'_>]) -> Out {
+    fn outcome(&mut self, frame: &Frame, works: &[Work<'_>]) -> Out {
         match (frame.step, frame.outs) {
             (Step::Done, outs) => outs[0],
             (Step::Node, [Out::Same, Out::Same]) => Out::Same,
@@ -385,11 +393,11 @@ impl Lane {
                     _ => self.join(old.clone(), outs, Ref::NONE, Hash::ZERO),
                 }
             }
-            (Step::Fork { bit, side }, outs) => match (outs[side], outs[1 - side]) {
+            (Step::Fork { bit, side }, outs) => match (outs[usize::from(side)], outs[usize::from(1 - side)]) {
                 (out, Out::Empty) | (Out::Empty, out) => out,
                 _ => {
                     // Any key that parts at `bit` from what is below has the prefix up to there.
-                    let Some((key, _)) = frame.changes.first() else { return Out::Same };
+                    let Some((key, _)) = frame.changes(works).first() else { return Out::Same };
                     let hash = self.hash_at(frame.hash, works);
                     self.join(Inner::new(bit, key), outs, frame.node, hash)
                 }
@@ -399,11 +407,15 @@ impl Lane {
 
     fn hash_at(&self, place: To, works: &[Work<'_>]) -> Hash {
         match place {
-            To::Side(slot, side) => self.inner.at(slot).hash(side),
-            To::Root(work) => works[work].hash,
+            To::Side(slot, side) => self.inner.at(slot).hash(usize::from(side)),
+            To::Root(work) => works[work as usize].hash,
             To::Nowhere => Hash::ZERO,
         }
     }
+}
+
+fn insert((key, value): &Change) -> Option<Item> {
+    value.map(|value| Item { key: *key, new: Some(value), old: Out::Empty })
 }
 
 fn some_leaf<'l>(lane: &'l Lane, inner: &Inner) -> &'l Leaf {

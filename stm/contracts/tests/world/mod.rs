@@ -19,6 +19,8 @@ pub enum Op {
     Nest { account: u8, key: Vec<u8>, inner: Vec<u8>, value: Vec<u8> },
     /// The element goes, and all that is in it.
     Remove { account: u8, key: Vec<u8> },
+    /// The element stands at another key now, as in a list from which one was removed.
+    Move { account: u8, key: Vec<u8>, to: Vec<u8> },
     /// A byte of its pages, behind the map's state.
     Byte { account: u8, page: u32, offset: u32, value: u8 },
     /// The account itself, without its contract's state.
@@ -37,6 +39,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         4 => (account.clone(), key(), key(), value())
             .prop_map(|(account, key, inner, value)| Op::Nest { account, key, inner, value }),
         3 => (account.clone(), key()).prop_map(|(account, key)| Op::Remove { account, key }),
+        2 => (account.clone(), key(), key()).prop_map(|(account, key, to)| Op::Move { account, key, to }),
         6 => (account.clone(), 0..3_u32, prop_oneof![40..90_u32, 32..4096_u32], any::<u8>())
             .prop_map(|(account, page, offset, value)| Op::Byte { account, page, offset, value }),
         1 => (account.clone(), value()).prop_map(|(account, rest)| Op::Rest { account, rest }),
@@ -153,6 +156,7 @@ impl World {
         let (Op::Put { account, .. }
         | Op::Nest { account, .. }
         | Op::Remove { account, .. }
+        | Op::Move { account, .. }
         | Op::Byte { account, .. }
         | Op::Rest { account, .. }
         | Op::Close { account }) = op;
@@ -173,6 +177,11 @@ impl World {
                 }
             }
             Op::Remove { key, .. } => drop(contract.map.remove(key)),
+            Op::Move { key, to, .. } => {
+                if let Some(element) = contract.map.remove(key) {
+                    contract.map.insert(to.clone(), element);
+                }
+            }
             Op::Byte { page, offset, value, .. } => {
                 contract.pages.entry(*page).or_insert_with(|| vec![0; PAGE])[*offset as usize] = *value;
             }

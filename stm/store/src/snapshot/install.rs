@@ -1,6 +1,8 @@
 //! Taking chunks in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use borsh::{BorshDeserialize, BorshSerialize};
 
 use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::Contents;
@@ -18,8 +20,18 @@ pub struct Install<S, C> {
     have: C,
     manifest: Manifest,
     forest: Forest,
+    pending: Pending,
+}
+
+/// How far an installation is. Stored together with the contents so far, it lets one go on that was interrupted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Pending {
     /// Subtrees that are not here yet, by tree and hash.
     wanted: BTreeMap<(Name, Hash), Want>,
+    /// Trees that an old content referred to: they go in the end, unless a new content refers to them, as when a collection was moved.
+    orphans: BTreeSet<Name>,
+    /// Trees that new contents refer to.
+    adopted: BTreeSet<Name>,
 }
 
 /// Why an installation does not go on.
@@ -66,7 +78,7 @@ impl<S: Schema, C: Contents> Install<S, C> {
     /// Begins with the state that `forest` has now, which may be empty, and whose contents are `have`. The manifest must be known
     /// to be right, for instance by the digest of its batch.
     pub fn new(schema: S, manifest: Manifest, forest: Forest, have: C) -> Result<Install<S, C>, InstallError> {
-        let mut out = Install { schema, have, manifest, forest, wanted: BTreeMap::new() };
+        let mut out = Install { schema, have, manifest, forest, pending: Pending::default() };
         for (name, hash) in out.manifest.roots.clone() {
             let want = Want { way: Vec::new(), name, prefix: Hash::ZERO, bits: 0 };
             out.want(Must { hash, want }, &mut Vec::new())?;
@@ -74,15 +86,19 @@ impl<S: Schema, C: Contents> Install<S, C> {
         Ok(out)
     }
 
-    /// Goes on where an installation was interrupted: with the state as of then, and what was [`wanted`](Install::wanted).
-    pub fn resume(schema: S, manifest: Manifest, forest: Forest, have: C, wanted: Vec<(Hash, Want)>) -> Install<S, C> {
-        let wanted = wanted.into_iter().map(|(hash, want)| ((want.name, hash), want)).collect();
-        Install { schema, have, manifest, forest, wanted }
+    /// Goes on where an installation was interrupted, with the state as of then.
+    pub fn resume(schema: S, manifest: Manifest, forest: Forest, have: C, pending: Pending) -> Install<S, C> {
+        Install { schema, have, manifest, forest, pending }
     }
 
-    /// What is missing, with its hash. Empty: [`finish`](Install::finish).
-    pub fn wanted(&self) -> Vec<(Hash, Want)> {
-        self.wanted.iter().map(|((_, hash), want)| (*hash, want.clone())).collect()
+    /// How far it is.
+    pub fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// What is missing. Nothing: [`finish`](Install::finish).
+    pub fn wanted(&self) -> impl Iterator<Item = &Want> {
+        self.pending.wanted.values()
     }
 
     /// Takes a chunk in; the contents that it changes. What nobody wanted is verified and left out.
@@ -100,20 +116,20 @@ impl<S: Schema, C: Contents> Install<S, C> {
         let Some(first) = leaves.first().map(|leaf| leaf.key) else { return Ok(()) };
         // Where the way comes through a wanted subtree, its two sides are wanted instead.
         for (step, two) in steps.iter().zip(hashes.windows(2)) {
-            let Some(want) = self.wanted.remove(&(name, two[0])) else { continue };
+            let Some(want) = self.pending.wanted.remove(&(name, two[0])) else { continue };
             self.leave_only(&want, &first, u16::from(step.bit), changes)?;
             for (side, hash) in [(first.bit(step.bit), two[1]), (!first.bit(step.bit), step.beside)] {
                 let prefix = first.with_bit(step.bit, side);
                 let want = Want { way: way.clone(), name, prefix, bits: u16::from(step.bit) + 1 };
                 // The side that the section lies on is wanted in any case: what it holds is here now.
                 match side == first.bit(step.bit) {
-                    true => drop(self.wanted.insert((name, hash), want)),
+                    true => drop(self.pending.wanted.insert((name, hash), want)),
                     false => self.want(Must { hash, want }, changes)?,
                 }
             }
         }
         let Some(own) = hashes.last() else { return Ok(()) };
-        let Some(want) = self.wanted.remove(&(name, *own)) else { return Ok(()) };
+        let Some(want) = self.pending.wanted.remove(&(name, *own)) else { return Ok(()) };
         let new: BTreeMap<Hash, Hash> = leaves.iter().map(|leaf| (leaf.key, leaf.value)).collect();
         let old: Vec<(Hash, Hash)> = match self.forest.now().below(&name, &want.prefix, want.bits) {
             Some(below) => below.leaves().collect(),
@@ -123,30 +139,29 @@ impl<S: Schema, C: Contents> Install<S, C> {
         let removed = before.iter().filter(|(key, _)| !new.contains_key(key)).map(|(key, _)| (*key, None));
         let mut all: Vec<TreeChange> = removed.chain(new.iter().map(|(key, value)| (*key, Some(*value)))).collect();
         all.sort_unstable();
-        // What an old content referred to and no new one does goes with it.
-        let mut orphans = self.children_of(&name, before.iter().filter(|(key, value)| new.get(key) != Some(value)))?;
+        self.orphan(&name, before.iter().filter(|(key, value)| new.get(key) != Some(value)))?;
         self.forest.update(name, &all)?;
         changes.extend(all.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| (name, *key, None)));
         for leaf in leaves.into_iter().filter(|leaf| before.get(&leaf.key) != Some(&leaf.value)) {
             let way = [way.as_slice(), &[(name, leaf.key)]].concat();
             for (child, hash) in self.schema.children(&name, &leaf.content) {
-                orphans.retain(|orphan| *orphan != child);
+                self.pending.adopted.insert(child);
                 let want = Want { way: way.clone(), name: child, prefix: Hash::ZERO, bits: 0 };
                 self.want(Must { hash, want }, changes)?;
             }
             changes.push((name, leaf.key, Some(leaf.content)));
         }
-        self.clear(orphans, changes)
+        Ok(())
     }
 
     /// Wants a subtree unless it is here.
     fn want(&mut self, Must { hash, want }: Must, changes: &mut Vec<Change>) -> Result<(), InstallError> {
         let here = self.forest.now().below(&want.name, &want.prefix, want.bits).map(|below| below.hash);
         if hash == Hash::ZERO {
-            return self.clear(vec![want.name], changes);
+            return self.clear(want.name, changes);
         }
         if here != Some(hash) {
-            self.wanted.insert((want.name, hash), want);
+            self.pending.wanted.insert((want.name, hash), want);
         }
         Ok(())
     }
@@ -161,43 +176,46 @@ impl<S: Schema, C: Contents> Install<S, C> {
     ) -> Result<(), InstallError> {
         let Some(below) = self.forest.now().below(&want.name, &want.prefix, want.bits) else { return Ok(()) };
         let gone: Vec<(Hash, Hash)> = below.leaves().filter(|(other, _)| !other.begins_like(key, bits)).collect();
-        let orphans = self.children_of(&want.name, gone.iter().map(|(key, value)| (key, value)))?;
+        self.orphan(&want.name, gone.iter().map(|(key, value)| (key, value)))?;
         let removed: Vec<TreeChange> = gone.iter().map(|(key, _)| (*key, None)).collect();
         self.forest.update(want.name, &removed)?;
         changes.extend(gone.iter().map(|(key, _)| (want.name, *key, None)));
-        self.clear(orphans, changes)
+        Ok(())
     }
 
-    fn children_of<'l>(
+    /// These leaves go: what their contents refer to has lost its place.
+    fn orphan<'l>(
         &mut self,
         name: &Name,
         leaves: impl Iterator<Item = (&'l Hash, &'l Hash)>,
-    ) -> Result<Vec<Name>, InstallError> {
-        let mut out = Vec::new();
+    ) -> Result<(), InstallError> {
         for (key, value) in leaves {
             let content = self.have.content(name, key, value);
             let content = content.map_err(|why| InstallError::Content { name: *name, key: *key, why })?;
-            out.extend(self.schema.children(name, &content).into_iter().map(|(child, _)| child));
-        }
-        Ok(out)
-    }
-
-    /// Empties trees, and those that their contents refer to.
-    fn clear(&mut self, mut trees: Vec<Name>, changes: &mut Vec<Change>) -> Result<(), InstallError> {
-        while let Some(name) = trees.pop() {
-            let leaves: Vec<(Hash, Hash)> = self.forest.now().leaves(&name).collect();
-            trees.extend(self.children_of(&name, leaves.iter().map(|(key, value)| (key, value)))?);
-            self.forest.clear(name);
-            self.wanted.retain(|(other, _), _| *other != name);
-            changes.extend(leaves.into_iter().map(|(key, _)| (name, key, None)));
+            self.pending.orphans.extend(self.schema.children(name, &content).into_iter().map(|(child, _)| child));
         }
         Ok(())
     }
 
-    /// The state, complete: the roots are those of the manifest.
-    pub fn finish(self) -> Result<(Forest, Manifest), InstallError> {
-        if !self.wanted.is_empty() {
-            return Err(InstallError::Unfinished(self.wanted.len()));
+    /// Empties a tree.
+    fn clear(&mut self, name: Name, changes: &mut Vec<Change>) -> Result<(), InstallError> {
+        let leaves: Vec<(Hash, Hash)> = self.forest.now().leaves(&name).collect();
+        self.orphan(&name, leaves.iter().map(|(key, value)| (key, value)))?;
+        self.forest.clear(name);
+        changes.extend(leaves.into_iter().map(|(key, _)| (name, key, None)));
+        Ok(())
+    }
+
+    /// The state, complete, with the last contents that go: the roots are those of the manifest.
+    pub fn finish(mut self) -> Result<(Forest, Vec<Change>), InstallError> {
+        if !self.pending.wanted.is_empty() {
+            return Err(InstallError::Unfinished(self.pending.wanted.len()));
+        }
+        let mut changes = Vec::new();
+        while let Some(name) = self.pending.orphans.pop_first() {
+            if !self.pending.adopted.contains(&name) {
+                self.clear(name, &mut changes)?;
+            }
         }
         for (name, root) in &self.manifest.roots {
             let has = self.forest.root(name);
@@ -205,6 +223,6 @@ impl<S: Schema, C: Contents> Install<S, C> {
                 return Err(InstallError::Root { name: *name, has, root: *root });
             }
         }
-        Ok((self.forest, self.manifest))
+        Ok((self.forest, changes))
     }
 }

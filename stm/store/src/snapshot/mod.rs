@@ -10,7 +10,7 @@ mod install;
 mod provide;
 
 pub use chunk::{Chunk, ChunkError, Leaf, Section, Verified};
-pub use install::{Change, Install, InstallError};
+pub use install::{Change, Install, InstallError, Pending};
 pub use provide::{Limits, NotProvided, difference, provide};
 
 use borsh::{BorshDeserialize, BorshSerialize};

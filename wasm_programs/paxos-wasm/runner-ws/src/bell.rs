@@ -1,7 +1,8 @@
 //! What a component waits for: a condition that is looked at whenever its waker was woken.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::async_trait;
@@ -9,23 +10,54 @@ use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 /// Wakes whoever waits. Rung from any thread.
 #[derive(Debug, Clone, Default)]
-pub struct Bell(Arc<Mutex<Vec<Waker>>>);
+pub struct Bell(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    seats: u64,
+    /// By seat: who waits there.
+    wakers: BTreeMap<u64, Waker>,
+}
+
+/// The place of one waiter. Each of its waits may have another waker; only that of the last one is kept.
+#[derive(Debug)]
+pub struct Seat {
+    bell: Bell,
+    number: u64,
+}
 
 impl Bell {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Wakes all who wait.
     pub fn ring(&self) {
-        let wakers = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for waker in wakers {
+        let wakers = std::mem::take(&mut self.lock().wakers);
+        for waker in wakers.into_values() {
             waker.wake();
         }
     }
 
+    /// A place for somebody who will wait, again and again.
+    pub fn seat(&self) -> Seat {
+        let mut waiting = self.lock();
+        waiting.seats += 1;
+        Seat { bell: self.clone(), number: waiting.seats }
+    }
+}
+
+impl Seat {
     /// Wakes this waiter when the bell is rung next. Look at the condition after this call, not before.
     pub fn wake_at_next(&self, cx: &Context<'_>) {
-        let mut wakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
-        }
+        let mut waiting = self.bell.lock();
+        waiting.wakers.entry(self.number).or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.bell.lock().wakers.remove(&self.number);
     }
 }
 
@@ -51,4 +83,40 @@ pub fn pollable(
 ) -> wasmtime::Result<Resource<DynPollable>> {
     let gate = table.push(Gate(Box::new(condition)))?;
     subscribe(table, gate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A component's waits come with a waker each, thousands a second, and a process may run for months.
+    #[test]
+    fn waits_that_are_over_leave_nothing_behind() {
+        let (bell, woken) = (Bell::default(), Arc::new(Count::default()));
+        let (one, other) = (bell.seat(), bell.seat());
+        for _ in 0..1000 {
+            let waker = Waker::from(Arc::new(Count::default()));
+            one.wake_at_next(&Context::from_waker(&waker));
+        }
+        for seat in [&one, &other] {
+            seat.wake_at_next(&Context::from_waker(&Waker::from(Arc::clone(&woken))));
+        }
+        assert_eq!(bell.lock().wakers.len(), 2);
+        drop(other);
+        bell.ring();
+        bell.ring();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "who has left is not woken, and nobody is twice");
+        assert!(bell.lock().wakers.is_empty());
+    }
 }

@@ -16,6 +16,7 @@ use crate::bindings::{
 use crate::load::inspect::PAXOS_VERSION;
 use crate::load::plan::{Part, Plan, Source, WORDS};
 use crate::state::State;
+use crate::tcp;
 use std::collections::BTreeMap;
 use wasmtime::component::{Component, HasSelf, Instance, Linker, Resource};
 use wasmtime::{Engine, Store};
@@ -45,6 +46,7 @@ pub async fn instantiate(
     for (part, component) in plan.parts.iter().zip(components) {
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        tcp::add_to_linker(&mut linker)?;
         provide(&mut linker, store, part, &instances)?;
         let instance = linker.instantiate_async(&mut *store, component).await?;
         instances.insert(&part.name, instance);

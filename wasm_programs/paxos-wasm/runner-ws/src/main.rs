@@ -8,6 +8,7 @@
 //! | `process` | one process from its configuration to its end |
 //! | `control/` | `host-control`: children, figures, stopping |
 //! | `net/`, `serializer`, `storage` | what the host provides in the place of components |
+//! | `tcp` | sockets for components that bring their network |
 //! | `bell`, `convert`, `words`, `log` | small tools |
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod show;
 mod state;
 mod storage;
 mod table;
+mod tcp;
 #[path = "../../shared/bindings/src/convert.rs"]
 #[allow(dead_code, missing_docs)]
 mod words;

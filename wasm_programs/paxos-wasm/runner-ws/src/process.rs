@@ -152,7 +152,7 @@ pub fn try_out(loaded: &Loaded, config: &Config, node: u16) -> Result<(), Proces
     });
     let wasi = WasiCtx::builder().build();
     runtime()?.block_on(async {
-        let mut store = Store::new(&loaded.engine, state(wasi, control));
+        let mut store = Store::new(&loaded.engine, state(wasi, control, false));
         let instance = link(loaded, &mut store).await?;
         entry(&mut store, instance, process).map(|_| ())
     })
@@ -204,7 +204,7 @@ pub fn run(config: &Config, options: &Options) -> Result<(), ProcessError> {
         Setup { config, node, process, data_dir, crash, reporting: child, family, log: log.clone(), board, stopping };
     let control = Control::new(setup);
     let ended = runtime()?.block_on(async {
-        let mut store = Store::new(&loaded.engine, state(wasi, control));
+        let mut store = Store::new(&loaded.engine, state(wasi, control, brings_network(process, config)));
         let instance = link(&loaded, &mut store).await?;
         let run = entry(&mut store, instance, process)?;
         log.write(Level::Debug, &format!("runs as process {}", std::process::id()));
@@ -245,8 +245,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, ProcessError> {
         .map_err(|error| ProcessError::System("start the event loop", error))
 }
 
-fn state(wasi: WasiCtx, control: Control) -> State {
-    State { wasi, table: ResourceTable::new(), net: Net::default(), form: None, disk: Disk::default(), control }
+fn state(wasi: WasiCtx, control: Control, may_use_tcp: bool) -> State {
+    let (table, net, disk) = (ResourceTable::new(), Net::default(), Disk::default());
+    State { wasi, table, net, form: None, disk, may_use_tcp, control }
 }
 
 async fn link(loaded: &Loaded, store: &mut Store<State>) -> Result<Instance, ProcessError> {
@@ -324,20 +325,20 @@ pub fn claim(node: u16, process: Process, folder: &Path, ending: Duration) -> Re
     Ok(file)
 }
 
-/// What components get of the system: sockets if they bring their network, the node's folder if they bring their storage.
+/// Whether the components of a process bring their network, and need sockets for it.
+fn brings_network(process: Process, config: &Config) -> bool {
+    process != Process::Coordinator && config.providers.network == Provider::Component
+}
+
+/// What components get of the system besides sockets ([`crate::tcp`]): the node's folder if they bring their storage.
 fn wasi(folder: &Path, process: Process, config: &Config) -> wasmtime::Result<WasiCtx> {
     let mut builder = WasiCtx::builder();
     // What a component prints (a panic's last words) belongs into the log.
     builder.inherit_stderr();
-    if process != Process::Coordinator {
-        if config.providers.network == Provider::Component {
-            builder.inherit_network().allow_tcp(true);
-        }
-        if config.providers.storage == Provider::Component {
-            // A component waits for its file calls in any case: handing them to a thread would only add to it.
-            builder.allow_blocking_current_thread(true);
-            builder.preopened_dir(folder, GUEST_DATA, FsPerms::ReadWrite)?;
-        }
+    if process != Process::Coordinator && config.providers.storage == Provider::Component {
+        // A component waits for its file calls in any case: handing them to a thread would only add to it.
+        builder.allow_blocking_current_thread(true);
+        builder.preopened_dir(folder, GUEST_DATA, FsPerms::ReadWrite)?;
     }
     Ok(builder.build())
 }

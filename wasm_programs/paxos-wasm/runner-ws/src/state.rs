@@ -19,6 +19,8 @@ pub struct State {
     pub form: Option<Serializer>,
     /// The host's storage.
     pub disk: Disk,
+    /// Components may listen and connect.
+    pub may_use_tcp: bool,
     /// `host-control`.
     pub control: Control,
 }

@@ -385,8 +385,9 @@ impl storage::Host for State {
             Ok(Place::File(log)) if !log.given => {
                 log.given = true;
                 let (shared, told) = (Arc::clone(&log.shared), Arc::clone(&log.told));
+                let seat = shared.bell.seat();
                 move |cx: &mut Context<'_>| {
-                    shared.bell.wake_at_next(cx);
+                    seat.wake_at_next(cx);
                     let Done { position, snapshot, failed } = &*lock(&shared.progress);
                     failed.is_some() || *lock(&told) != (*position, *snapshot)
                 }

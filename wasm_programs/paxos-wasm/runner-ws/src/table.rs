@@ -69,11 +69,12 @@ fn as_json(answers: &Answers) -> String {
 }
 
 /// The columns of figures: heading, the names under which roles report the figure, whether its growth per second is shown.
-const COLUMNS: [(&str, &[&str], bool); 6] = [
+const COLUMNS: [(&str, &[&str], bool); 7] = [
     ("leader", &["leader"], false),
-    ("round", &["promised-round", "round"], false),
+    ("round", &["ballot"], false),
     ("slot", &["slot"], false),
     ("durable", &["durable", "snapshot-slot"], false),
+    ("queued", &["queued"], false),
     ("req/s", &["commands"], true),
     ("peers", &["peers-up"], false),
 ];

@@ -9,6 +9,11 @@ use paxos_bindings::wit::messages::Message;
 use paxos_bindings::wit::settings::Settings;
 use paxos_bindings::wit::types::Role;
 
+/// The own acceptor and learner may be silent for so many times as long as other nodes. One that has ended is started again by the
+/// coordinator and heard of soon; one that is silent for longer is busy, a learner with the snapshot of a large state. A leadership given up
+/// for that would be taken by a node that is about to make the same pause.
+const OWN_SILENCE: u64 = 4;
+
 /// A proposer at work.
 pub struct ProposerAgent<P> {
     ports: P,
@@ -49,7 +54,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             window: settings.window,
             pending_bytes: settings.limits.queue_bytes.into(),
             heartbeat: timeouts.heartbeat,
-            silent: timeouts.suspect,
+            silent: timeouts.suspect.saturating_mul(OWN_SILENCE),
             suspect: timeouts.suspect,
             life: settings.seed,
             phase: timeouts.phase,
@@ -239,6 +244,7 @@ impl<P: ProposerCore + Detectors + Clients + Host + Network + Storage> ProposerA
             ("fit".into(), self.fit.into()),
             ("slot".into(), standing.executed),
             ("open-slots".into(), standing.open.into()),
+            ("queued".into(), standing.queued),
             ("client-connections".into(), clients.connections),
             ("client-frames-in".into(), clients.frames_in),
             ("client-frames-out".into(), clients.frames_out),

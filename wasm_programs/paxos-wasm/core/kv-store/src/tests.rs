@@ -107,6 +107,21 @@ fn a_state_that_is_full_refuses_what_would_make_it_grow_and_goes_on() {
     assert_eq!(s.bytes(), 128 + 45, "the session and its last answer");
 }
 
+/// Sessions are bounded by their number, and opening one is not refused: together they may lead beyond the bound.
+#[test]
+fn deletes_go_through_whatever_sessions_take() {
+    let s = &mut KvStore::new(Config { max_bytes: 700, ..Config::default() });
+    one(s, 1, 1, Op::Open);
+    assert_eq!(one(s, 1, 2, Op::Put { key: b"a", value: &[7; 300] }).2, "Done");
+    for client in 2..=5 {
+        assert_eq!(one(s, client, 1, Op::Open).2, "Done");
+    }
+    assert!(s.bytes() > 700);
+    assert_eq!(one(s, 1, 3, Op::Put { key: b"b", value: b"" }).2, "Refused");
+    assert_eq!(one(s, 1, 4, Op::Delete { key: b"a" }).2, "Done");
+    assert_eq!(one(s, 1, 5, Op::Get { key: b"a" }).2, "Absent");
+}
+
 #[test]
 fn slots_are_applied_once_and_in_order() {
     let mut s = KvStore::new(Config::default());

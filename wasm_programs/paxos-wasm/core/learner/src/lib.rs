@@ -21,6 +21,9 @@ use snapshots::{Fetch, Snapshots};
 use std::collections::{BTreeMap, VecDeque};
 use votes::Votes;
 
+/// How often the own proposer is told, per heartbeat, what is executed, if there is no answer for it.
+const TELLS: u64 = 8;
+
 /// How a learner is set up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Config {
@@ -146,8 +149,11 @@ pub struct Learner {
     catch_up: CatchUp,
     incarnations: BTreeMap<NodeId, Incarnation>,
     next_heartbeat: Instant,
-    /// The last slot that the proposer was told is executed.
+    /// The last slot that the proposer was told is executed, and when.
     told: Slot,
+    told_at: Instant,
+    /// More is executed, and there was no answer to tell it with.
+    untold: bool,
     started: bool,
 }
 
@@ -167,6 +173,8 @@ impl Learner {
             incarnations: BTreeMap::new(),
             next_heartbeat: Instant::default(),
             told: next.prev(),
+            told_at: Instant::default(),
+            untold: false,
             started: false,
             config,
         }
@@ -179,7 +187,11 @@ impl Learner {
             Input::Message { from, message } => self.message(now, from, message, out),
             Input::Applied { upto, replies } => {
                 self.applied = self.applied.max(upto);
-                self.tell_proposer(upto, replies, out);
+                if replies.is_empty() && now < self.due_to_tell() {
+                    self.untold = true;
+                } else {
+                    self.tell_proposer(now, upto, replies, out);
+                }
             }
             Input::SnapshotSaved { slot, bytes } => self.saved(now, slot, bytes, out),
             Input::Tick => {}
@@ -194,7 +206,8 @@ impl Learner {
     pub fn deadline(&self) -> Option<Instant> {
         let ask = self.behind().then(|| self.catch_up.due(&self.config, self.votes.lacks_batch()));
         let fetch = self.snapshots.fetch.as_ref().map(|f| f.asked.plus(self.config.retransmit));
-        [ask, fetch, Some(self.next_heartbeat)].into_iter().flatten().min()
+        let tell = self.untold.then(|| self.due_to_tell());
+        [ask, fetch, tell, Some(self.next_heartbeat)].into_iter().flatten().min()
     }
 
     /// The slot that is executed next.
@@ -288,9 +301,15 @@ impl Learner {
         out.push(Output::Send { to, message: Message::Trim { upto } });
     }
 
+    /// When the proposer is told what is executed although there is no answer with it. None of these batches is its own, so either another
+    /// node leads, and it needs to know roughly, or it has just begun to lead, and proposes again what others have begun.
+    fn due_to_tell(&self) -> Instant {
+        self.told_at.plus(self.config.heartbeat / TELLS)
+    }
+
     /// Says what is executed, and the answers, in messages of a bearable size. Only the last of them says how far it is: whoever misses
     /// an answer then knows that it will not come.
-    fn tell_proposer(&mut self, upto: Slot, replies: Vec<SlotReplies>, out: &mut Vec<Output>) {
+    fn tell_proposer(&mut self, now: Instant, upto: Slot, replies: Vec<SlotReplies>, out: &mut Vec<Output>) {
         let to = Target::One(Endpoint::new(self.config.node, Role::Proposer));
         let before = self.told;
         let mut held: Vec<SlotReplies> = Vec::new();
@@ -315,6 +334,7 @@ impl Learner {
         }
         // A snapshot that was installed may have gone ahead of what was being applied.
         self.told = upto.max(before);
+        (self.told_at, self.untold) = (now, false);
         out.push(Output::Send { to, message: Message::Executed { upto: self.told, replies: held } });
     }
 
@@ -322,11 +342,14 @@ impl Learner {
         if !self.started {
             self.started = true;
             self.catch_up.progress(now);
-            self.tell_proposer(self.next().prev(), Vec::new(), out);
+            self.tell_proposer(now, self.next().prev(), Vec::new(), out);
             if self.snapshots.slot() > Slot::ZERO {
                 // It may have been told before the restart, or not.
                 self.tell_acceptor(self.snapshots.slot(), out);
             }
+        }
+        if self.untold && now >= self.due_to_tell() {
+            self.tell_proposer(now, self.applied, Vec::new(), out);
         }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now.plus(self.config.heartbeat);

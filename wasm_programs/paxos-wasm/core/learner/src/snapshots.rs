@@ -201,7 +201,7 @@ impl Learner {
         self.catch_up.progress(now);
         self.applied = slot;
         out.push(Output::Install { slot, bytes });
-        self.tell_proposer(slot, Vec::new(), out);
+        self.tell_proposer(now, slot, Vec::new(), out);
         self.execute(now, out);
     }
 }

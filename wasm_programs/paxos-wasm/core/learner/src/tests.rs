@@ -343,8 +343,19 @@ fn answers_go_in_messages_of_a_bearable_size_and_only_the_last_says_how_far_it_i
         }
     }
     assert_eq!(next.into_iter().collect::<Vec<_>>(), [(1, 10), (2, 1), (3, 1)]);
-    // What was told never goes back.
-    let mut out = Vec::new();
-    learner.step(Instant(1), Input::Applied { upto: Slot(2), replies: Vec::new() }, &mut out);
-    assert!(out.iter().any(|o| matches!(o, Output::Send { message: Message::Executed { upto: Slot(3), .. }, .. })));
+    // What was told never goes back; and what has no answers is told after a while.
+    let due = Instant(1 + learner.config.heartbeat / 8);
+    let mut told = |now, input| {
+        let mut out = Vec::new();
+        learner.step(Instant(now), input, &mut out);
+        let told = out.into_iter().find_map(|output| match output {
+            Output::Send { message: Message::Executed { upto, replies }, .. } => Some((upto.0, replies.len())),
+            _ => None,
+        });
+        (told, learner.deadline())
+    };
+    assert_eq!(told(2, Input::Applied { upto: Slot(2), replies: Vec::new() }), (None, Some(due)));
+    assert_eq!(told(3, Input::Applied { upto: Slot(4), replies: Vec::new() }), (None, Some(due)));
+    assert_eq!(told(due.0, Input::Tick).0, Some((4, 0)));
+    assert_eq!(told(due.0, Input::Tick).0, None, "once");
 }

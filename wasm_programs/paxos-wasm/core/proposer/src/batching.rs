@@ -49,12 +49,18 @@ struct Filling {
 pub(crate) struct Queue {
     batches: VecDeque<Filling>,
     bytes: usize,
+    commands: u64,
 }
 
 impl Queue {
     /// Bytes of waiting commands.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How many commands wait.
+    pub(crate) fn commands(&self) -> u64 {
+        self.commands
     }
 
     /// Since when the oldest command waits.
@@ -64,6 +70,7 @@ impl Queue {
 
     pub(crate) fn push(&mut self, now: Instant, connection: u64, commands: &[u8], count: u32, config: &Config) {
         self.bytes += commands.len();
+        self.commands += u64::from(count);
         let fits = self.batches.back().is_some_and(|b| {
             b.builder.count().saturating_add(count) <= most_commands(config)
                 && b.builder.len() + commands.len() <= config.max_bytes
@@ -92,6 +99,7 @@ impl Queue {
 
     pub(crate) fn pop(&mut self, id: BatchId) -> Option<(Bytes, Vec<Segment>)> {
         let mut batch = self.batches.pop_front()?;
+        self.commands = self.commands.saturating_sub(u64::from(batch.builder.count()));
         let bytes = batch.builder.finish(id);
         self.bytes = self.bytes.saturating_sub(bytes.len() - paxos_types::batch::BATCH_HEAD);
         Some((bytes, batch.segments))
@@ -100,6 +108,7 @@ impl Queue {
     /// Forgets everything; returns whom it came from.
     pub(crate) fn clear(&mut self) -> BTreeSet<u64> {
         self.bytes = 0;
+        self.commands = 0;
         self.batches.drain(..).flat_map(|b| b.segments).map(|s| s.connection).collect()
     }
 }

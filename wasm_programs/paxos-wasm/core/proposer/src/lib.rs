@@ -370,6 +370,11 @@ impl Proposer {
         }
     }
 
+    /// How many commands wait for a slot.
+    pub fn queued(&self) -> u64 {
+        self.queue.commands()
+    }
+
     /// The same proposer with its acceptors renamed: what the explorer of core/sim needs to treat acceptors as alike.
     #[doc(hidden)]
     pub fn renamed(mut self, name: impl Fn(NodeId) -> NodeId) -> Proposer {

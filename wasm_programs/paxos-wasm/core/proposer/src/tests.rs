@@ -296,10 +296,10 @@ fn the_window_holds_back_and_then_takes_all_that_waits() {
         p.submit(1, client, 1);
         p.step(Input::Flush);
     }
-    assert_eq!(p.proposer.open_slots(), 2);
+    assert_eq!((p.proposer.open_slots(), p.proposer.queued()), (2, 3));
     let out = p.executed(1);
     let sent = accepts(&out);
-    assert_eq!(sent.len(), 1);
+    assert_eq!((sent.len(), p.proposer.queued()), (1, 0));
     assert!(matches!(batch::split(&sent[0].2), Ok(Some((header, _))) if header.count == 3));
 }
 

@@ -260,6 +260,17 @@ impl Process {
         self.durable(now, position, effects)
     }
 
+    /// There is nothing else to do: what is durable is written down.
+    pub fn idle(&mut self) -> Result<(), String> {
+        let storage = self.storage.as_mut().filter(|storage| storage.pending().is_none());
+        storage.map_or(Ok(()), |storage| storage.idle().map_err(|e| e.to_string()))
+    }
+
+    /// Whether the end of the log says that all records are durable.
+    pub fn has_told(&self) -> bool {
+        self.storage.as_ref().is_some_and(|storage| storage.appended() > 0 && storage.told() == storage.appended())
+    }
+
     fn durable(&mut self, now: Instant, position: u64, effects: &mut Vec<Effect>) -> Result<(), String> {
         match &mut self.kind {
             Kind::Proposer { core, ld, told, .. } => {

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 const MS: u64 = 1_000_000;
 
+/// Between a sync and the moment in which a storage is told that there is nothing else to do.
+const QUIET: u64 = 5 * MS;
+
 /// How hard a run is.
 #[derive(Clone, Debug)]
 pub struct Faults {
@@ -37,6 +40,8 @@ pub struct Faults {
     pub wipe: bool,
     /// Whether (if no disk is wiped) one node dies for good, right after it has promised or accepted something.
     pub dies: bool,
+    /// Whether (if no disk is wiped and no node dies) a bit of the last records flips at a crash, on one disk. It has to be noticed.
+    pub flips: bool,
     /// Whether roles crash one by one (else a node's together).
     pub apart: bool,
 }
@@ -60,6 +65,8 @@ pub struct Report {
     pub refused: u64,
     /// Nodes that died for good.
     pub died: u64,
+    /// Nodes that found a flipped bit on a disk of theirs, and did not start.
+    pub damaged: u64,
     /// Messages lost.
     pub lost: u64,
     /// What the clients saw.
@@ -73,6 +80,7 @@ enum Event {
     Request(NodeId, u64, Bytes),
     Frame(u64, Bytes),
     Sync(Endpoint, u64),
+    Quiet(Endpoint, u64),
     Saved(Endpoint, u64, Slot, Bytes),
     Start(Endpoint),
     Fault,
@@ -119,6 +127,10 @@ pub struct World {
     /// The next one that promises or accepts dies.
     doom: bool,
     wiped: Option<NodeId>,
+    /// On whose disk a bit has flipped.
+    flipped: Option<Endpoint>,
+    /// For what came later than everything else here: so that the same seed still makes the same world besides.
+    flips: Random,
     /// Nodes that cannot talk to the others.
     cut: BTreeSet<NodeId>,
     clocks: BTreeMap<NodeId, u64>,
@@ -154,6 +166,7 @@ pub fn run(seed: u64, mutation: Mutated) -> Result<Report, String> {
 impl World {
     fn new(seed: u64, mutation: Mutated) -> World {
         let mut random = Random::new(seed);
+        let mut flips = Random::new(!seed);
         let nodes: Vec<NodeId> = (1..=if random.below(4) == 0 { 5 } else { 3 }).map(NodeId).collect();
         let hard = random.below(4);
         let faults = Faults {
@@ -166,6 +179,7 @@ impl World {
             ambushes: random.below(8),
             wipe: random.below(4) == 0,
             dies: random.below(2) == 0,
+            flips: flips.below(2) == 0,
             apart: random.below(2) == 0,
         };
         let clients = random.between(2, 6);
@@ -211,6 +225,8 @@ impl World {
             gone: BTreeSet::new(),
             doom: false,
             wiped: None,
+            flipped: None,
+            flips,
             cut: BTreeSet::new(),
             clocks: BTreeMap::new(),
             clients,
@@ -302,8 +318,17 @@ impl World {
                 if let Some(process) = self.processes.get_mut(&endpoint) {
                     process.sync(now, &mut effects)?;
                 }
+                self.at(QUIET, Event::Quiet(endpoint, life));
                 self.look_at_disk(endpoint)?;
                 self.effects(endpoint, effects)
+            }
+            Event::Quiet(endpoint, life) => {
+                if self.lives.get(&endpoint) == Some(&life)
+                    && let Some(process) = self.processes.get_mut(&endpoint)
+                {
+                    process.idle()?;
+                }
+                Ok(())
             }
             Event::Saved(endpoint, life, slot, bytes) => {
                 if self.lives.get(&endpoint) != Some(&life) {
@@ -358,12 +383,36 @@ impl World {
         }
         let disk = self.disks.remove(&endpoint).unwrap_or_default();
         let fresh = Incarnation(self.random.draw());
-        let process = Process::start(endpoint, &self.settings, Some(disk), fresh, self.clock(endpoint.node))
-            .map_err(|e| format!("{endpoint} does not start: {e}"))?;
+        let process = Process::start(endpoint, &self.settings, Some(disk), fresh, self.clock(endpoint.node));
+        if self.flipped == Some(endpoint) {
+            return self.damage_is_named(endpoint, process);
+        }
+        let process = process.map_err(|e| format!("{endpoint} does not start: {e}"))?;
         *self.lives.entry(endpoint).or_default() += 1;
         self.processes.insert(endpoint, process);
         self.look_at_disk(endpoint)?;
         self.step(endpoint, Input::Tick)
+    }
+
+    /// A process whose disk has a flipped bit in what it knew to be durable: it must say so and not start.
+    fn damage_is_named(&mut self, endpoint: Endpoint, started: Result<Process, String>) -> Result<(), String> {
+        match started {
+            Err(error) if error.contains("segment-") && error.contains("at byte ") => {
+                self.report.damaged += 1;
+                self.leave(endpoint.node);
+                Ok(())
+            }
+            Err(error) => Err(format!("{endpoint} has a flipped bit on its disk, and says: {error}")),
+            Ok(_) => Err(format!("{endpoint} has a flipped bit in what was durable, and starts")),
+        }
+    }
+
+    /// A node is gone for good.
+    fn leave(&mut self, node: NodeId) {
+        self.gone.insert(node);
+        for role in Role::OF_A_NODE {
+            self.end(Endpoint::new(node, role), Loss::Nothing);
+        }
     }
 
     fn step(&mut self, endpoint: Endpoint, input: Input) -> Result<(), String> {
@@ -422,10 +471,7 @@ impl World {
                         return Err(format!("node {node} stops: {reason}"));
                     }
                     self.report.refused += 1;
-                    self.gone.insert(node);
-                    for role in Role::OF_A_NODE {
-                        self.end(Endpoint::new(node, role), Loss::Nothing);
-                    }
+                    self.leave(node);
                 }
             }
         }
@@ -446,10 +492,7 @@ impl World {
         }
         self.doom = false;
         self.report.died += 1;
-        self.gone.insert(endpoint.node);
-        for role in Role::OF_A_NODE {
-            self.end(Endpoint::new(endpoint.node, role), Loss::Nothing);
-        }
+        self.leave(endpoint.node);
         true
     }
 
@@ -570,13 +613,31 @@ impl World {
         let longest = if self.random.below(2) == 0 { 8 * MS } else { 150 * MS };
         for role in roles {
             let endpoint = Endpoint::new(node, role);
+            let told = self.processes.get(&endpoint).is_some_and(Process::has_told);
             self.end(endpoint, loss);
+            if loss == Loss::Nothing && told && all_registered {
+                self.flip(endpoint);
+            }
             if wipe {
                 self.wiped = Some(node);
                 self.disks.remove(&endpoint);
             }
             let delay = self.random.between(MS, longest);
             self.at(delay, Event::Start(endpoint));
+        }
+    }
+
+    /// A bit flips in the last records of a log whose end says that all of them are durable. Before it says so, nothing tells a record
+    /// that was damaged from one that was never written whole.
+    fn flip(&mut self, endpoint: Endpoint) {
+        let one_node_is_lost = self.faults.wipe || self.faults.dies || self.flipped.is_some();
+        if !self.faults.flips || one_node_is_lost || self.calm || self.flips.below(3) > 0 {
+            return;
+        }
+        if let Some(disk) = self.disks.get_mut(&endpoint)
+            && disk.flip_near_the_end(self.flips.draw())
+        {
+            self.flipped = Some(endpoint);
         }
     }
 

@@ -24,13 +24,14 @@ fn nothing_is_lost_doubled_or_stale_whatever_fails() {
                 sum.installed += report.installed;
                 sum.refused += report.refused;
                 sum.died += report.died;
+                sum.damaged += report.damaged;
                 sum.lost += report.lost;
             }
             Err(e) => panic!("{e}"),
         }
     }
     println!(
-        "{} seeds: {} steps, {} answers, {} slots, {} crashes, {} leaderships, {} snapshots fetched, {} wiped nodes refused, {} nodes died for good, {} messages lost",
+        "{} seeds: {} steps, {} answers, {} slots, {} crashes, {} leaderships, {} snapshots fetched, {} wiped nodes refused, {} nodes died for good, {} named damage, {} messages lost",
         range.count(),
         sum.steps,
         sum.answered,
@@ -40,6 +41,7 @@ fn nothing_is_lost_doubled_or_stale_whatever_fails() {
         sum.installed,
         sum.refused,
         sum.died,
+        sum.damaged,
         sum.lost
     );
 }

@@ -116,6 +116,11 @@ impl<F: Files> Storage<F> {
         self.durable
     }
 
+    /// The last position of which the log itself says that it is durable.
+    pub fn told(&self) -> u64 {
+        self.told
+    }
+
     /// Writes records behind all others, in one write, and returns the position of the last. They are durable only when
     /// [`Storage::durable`] says so.
     pub fn append<B: AsRef<[u8]>>(&mut self, records: &[B]) -> Result<u64, StorageError> {

@@ -1,6 +1,7 @@
 //! A directory in memory that forgets at a crash what was not synced, as unkindly as a real one may.
 
 use crate::files::{Files, StorageError};
+use crate::format::{FRAME_HEAD, SEGMENT_HEAD};
 use std::collections::BTreeMap;
 
 /// A file: what is durable, and what was written since.
@@ -111,6 +112,20 @@ impl Memory {
             *byte ^= mask;
             file.durable = file.now.clone();
         }
+    }
+
+    /// Flips a bit among the last records of a log that ends with a frame without one. Which bit, `random` says. `false`: the last segment
+    /// has no record.
+    pub fn flip_near_the_end(&mut self, random: u64) -> bool {
+        let last = self.names.keys().filter(|name| name.starts_with("segment-")).max().cloned();
+        let Some((name, len)) = last.and_then(|name| self.len_of(&name).map(|len| (name, len))) else { return false };
+        let records = len.saturating_sub(SEGMENT_HEAD + FRAME_HEAD);
+        if records == 0 {
+            return false;
+        }
+        let back = (random >> 8) as usize % records.min(100);
+        self.flip(&name, SEGMENT_HEAD + records - 1 - back, 1 << (random % 8));
+        true
     }
 
     /// The length of a file.

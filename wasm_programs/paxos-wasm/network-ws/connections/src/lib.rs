@@ -8,7 +8,7 @@
 //! * Frames of one connection keep their order; none is doubled; none comes out before its connection's greeting was checked.
 //! * What waits is bounded: for a peer the oldest frame goes, for a client reading stops.
 //! * A peer connection carries messages one way only. Its other direction carries a hello and nothing more: so the receiving system
-//!   acknowledges as soon as it has read, and Nagle's rule, which WASI 0.2 cannot switch off, waits for nothing
+//!   acknowledges as soon as it has read, and Nagle's rule, which WASI 0.2 cannot switch off, waits for less where a host leaves it on
 //!   (docs/decisions/0018-paxos-connections.md).
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,7 @@
 //! Frames that wait for a peer, bounded.
 
 use bytes::{Buf, Bytes};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -75,9 +76,12 @@ impl OutQueue {
         count
     }
 
-    /// What waits, joined, at most `most` bytes: for who can write only one piece.
+    /// What waits, in one piece, at most `most` bytes: for who can write only one. A frame that is alone is lent as it is.
     #[must_use]
-    pub fn joined(&self, most: usize) -> Vec<u8> {
+    pub fn joined(&self, most: usize) -> Cow<'_, [u8]> {
+        if let (Some(frame), 1) = (self.frames.front(), self.frames.len()) {
+            return Cow::Borrowed(frame.get(..most).unwrap_or(frame));
+        }
         let mut out = Vec::with_capacity(self.bytes.min(most));
         for frame in &self.frames {
             let room = most - out.len();
@@ -86,7 +90,7 @@ impl OutQueue {
             }
             out.extend_from_slice(frame.get(..room).unwrap_or(frame));
         }
-        out
+        Cow::Owned(out)
     }
 
     /// `count` bytes were written.
@@ -134,7 +138,7 @@ mod tests {
         assert_eq!(queue.push_shedding(frame(b"fourth..")), 1);
         let mut bytes = frame(b"second..").to_vec();
         bytes.extend(frame(b"fourth.."));
-        assert_eq!(queue.joined(1000), bytes[1..]);
+        assert_eq!(*queue.joined(1000), bytes[1..]);
     }
 
     #[test]
@@ -143,7 +147,8 @@ mod tests {
         assert_eq!(queue.push_shedding(frame(&[1; 100])), 0);
         assert!(queue.is_full());
         assert_eq!(queue.push_shedding(frame(&[2; 100])), 1);
-        assert_eq!(queue.joined(usize::MAX), frame(&[2; 100]));
+        assert_eq!(*queue.joined(usize::MAX), frame(&[2; 100])[..]);
+        assert_eq!(*queue.joined(5), frame(&[2; 100])[..5]);
     }
 
     proptest! {
@@ -160,14 +165,14 @@ mod tests {
                 body.resize(4 + size, 9);
                 next += 1;
                 shed += queue.push_shedding(frame(&body));
-                let out = queue.joined(written);
+                let out = queue.joined(written).into_owned();
                 reader.push(&out);
                 queue.advance(out.len());
                 while let Some(body) = reader.next_frame().expect("whole frames") {
                     seen.push(u32::from_le_bytes(*body.first_chunk().expect("four bytes")));
                 }
             }
-            let rest = queue.joined(usize::MAX);
+            let rest = queue.joined(usize::MAX).into_owned();
             reader.push(&rest);
             queue.advance(rest.len());
             while let Some(body) = reader.next_frame().expect("whole frames") {

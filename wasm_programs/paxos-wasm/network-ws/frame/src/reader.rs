@@ -91,6 +91,16 @@ impl FrameReader {
         Ok(count)
     }
 
+    /// Takes over bytes that somebody else has read; copies them only behind others that are held.
+    pub fn take(&mut self, bytes: Vec<u8>) {
+        if self.at == self.end {
+            (self.at, self.end) = (0, bytes.len());
+            self.buffer = bytes;
+        } else {
+            self.push(&bytes);
+        }
+    }
+
     /// Adds bytes that somebody else has read.
     pub fn push(&mut self, bytes: &[u8]) {
         self.make_room(bytes.len());
@@ -175,8 +185,9 @@ mod tests {
             let mut rest = bytes.as_slice();
             let mut cuts = cuts.iter().cycle();
             while !rest.is_empty() {
-                let (now, later) = rest.split_at(cuts.next().copied().unwrap_or(1).min(rest.len()));
-                reader.push(now);
+                let cut = cuts.next().copied().unwrap_or(1);
+                let (now, later) = rest.split_at(cut.min(rest.len()));
+                if cut % 2 == 0 { reader.push(now) } else { reader.take(now.to_vec()) }
                 out.extend(all(&mut reader).expect("frames"));
                 rest = later;
             }

@@ -274,8 +274,8 @@ impl Sockets for WasiSockets {
         let Some(ends) = &stream.ends else { return Ok(Read::All(0)) };
         match ends.input.read(READ) {
             Ok(bytes) => {
-                into.push(&bytes);
                 let count = bytes.len();
+                into.take(bytes);
                 Ok(if count as u64 >= READ { Read::More(count) } else { Read::All(count) })
             }
             Err(StreamError::Closed) => Ok(Read::End),
@@ -289,10 +289,13 @@ impl Sockets for WasiSockets {
         if room == 0 {
             return Ok(0);
         }
-        let bytes = queue.joined(usize::try_from(room).unwrap_or(usize::MAX));
-        ends.output.write(&bytes).map_err(stream_error)?;
-        queue.advance(bytes.len());
-        Ok(bytes.len())
+        let count = {
+            let bytes = queue.joined(usize::try_from(room).unwrap_or(usize::MAX));
+            ends.output.write(&bytes).map_err(stream_error)?;
+            bytes.len()
+        };
+        queue.advance(count);
+        Ok(count)
     }
 
     fn close(&mut self, stream: Stream) {

@@ -146,7 +146,6 @@ fn report(value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::task::Context;
     use std::time::{Duration, Instant};
 
     fn shell(script: &str) -> Command {
@@ -200,24 +199,5 @@ mod tests {
         children.spawn("a", shell("read line || exit 7")).expect("started");
         children.lock().running.clear();
         assert!(matches!(next(&children), EventKind::Ended(Ending::Died(text)) if text == "ended with code 7"));
-    }
-
-    #[test]
-    fn the_bell_wakes() {
-        struct Count(std::sync::atomic::AtomicU32);
-        impl std::task::Wake for Count {
-            fn wake(self: Arc<Self>) {
-                self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            }
-        }
-        let count = Arc::new(Count(std::sync::atomic::AtomicU32::new(0)));
-        let waker = std::task::Waker::from(Arc::clone(&count));
-        let bell = Bell::default();
-        let cx = Context::from_waker(&waker);
-        bell.wake_at_next(&cx);
-        bell.wake_at_next(&cx);
-        bell.ring();
-        bell.ring();
-        assert_eq!(count.0.load(std::sync::atomic::Ordering::SeqCst), 1);
     }
 }

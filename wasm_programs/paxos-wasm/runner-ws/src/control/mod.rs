@@ -216,8 +216,9 @@ impl host_control::Host for State {
 
     fn stop_pollable(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
         let stopping = self.control.stopping.clone();
+        let seat = stopping.bell().seat();
         bell::pollable(&mut self.table, move |cx: &mut Context<'_>| {
-            stopping.bell().wake_at_next(cx);
+            seat.wake_at_next(cx);
             stopping.asked()
         })
     }
@@ -281,8 +282,9 @@ impl host_control::Host for State {
 
     fn watch_pollable(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
         let children = self.control.children.clone();
+        let seat = children.bell.seat();
         bell::pollable(&mut self.table, move |cx: &mut Context<'_>| {
-            children.bell.wake_at_next(cx);
+            seat.wake_at_next(cx);
             children.has_events()
         })
     }

@@ -85,23 +85,27 @@ impl Shipped {
         Ok(Self { folder, cluster })
     }
 
-    /// The demo client's figures. Its verdict has to be good.
     fn demo(&self, requests: u64, more: &[&str]) -> Result<Figures> {
-        let client = program("paxos-client").map_err(anyhow::Error::msg)?;
-        let output = Command::new(client)
-            .args(["demo", "--json", "--requests", &requests.to_string(), "--config"])
-            .arg(self.cluster.config())
-            .arg("--histories")
-            .arg(self.folder.path().join("histories"))
-            .args(more)
-            .stderr(Stdio::null())
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let json: Value = serde_json::from_str(text.trim()).with_context(|| format!("the demo client said: {text}"))?;
-        ensure!(json["good"] == true, "the demo client's verdict is bad: {json}");
-        let figure = |name: &str| json[name].as_f64().with_context(|| format!("no {name} in {json}"));
-        Ok(Figures { rate: figure("rate")?, p50: figure("p50_ms")?, p99: figure("p99_ms")? })
+        demo(self.cluster.config(), self.folder.path(), requests, more)
     }
+}
+
+/// The demo client's figures. Its verdict has to be good.
+fn demo(config: &Path, folder: &Path, requests: u64, more: &[&str]) -> Result<Figures> {
+    let client = program("paxos-client").map_err(anyhow::Error::msg)?;
+    let output = Command::new(client)
+        .args(["demo", "--json", "--requests", &requests.to_string(), "--config"])
+        .arg(config)
+        .arg("--histories")
+        .arg(folder.join("histories"))
+        .args(more)
+        .stderr(Stdio::null())
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let json: Value = serde_json::from_str(text.trim()).with_context(|| format!("the demo client said: {text}"))?;
+    ensure!(json["good"] == true, "the demo client's verdict is bad: {json}");
+    let figure = |name: &str| json[name].as_f64().with_context(|| format!("no {name} in {json}"));
+    Ok(Figures { rate: figure("rate")?, p50: figure("p50_ms")?, p99: figure("p99_ms")? })
 }
 
 /// A configuration without what is ours to say (nodes, folders, the cluster's name), and with `changes`.
@@ -302,7 +306,9 @@ impl Bench {
             },
         )?;
         let ratio = ours.rate / peer.rate;
-        let peer = format!("the cores, compiled natively into one program with the same sockets: {peer}");
+        let peer = format!(
+            "the cores, compiled natively into one program, with the same sockets and the same clients: {peer}"
+        );
         let text = ours.to_string();
         self.row("demo, accepted state in memory", &text, &peer, format!("**{ratio:.2}**"), "0.7", Some(ratio >= 0.7));
         Ok(())
@@ -368,15 +374,20 @@ fn suspect_timeout(config: &Path) -> Result<f64> {
     Ok(number.parse::<f64>().with_context(|| format!("timeouts.suspect is {told}"))? * unit)
 }
 
+/// The same cores in one native program, with the same client.
 fn native(requests: u64) -> Result<Figures> {
+    let folder = tempfile::Builder::new().prefix("paxos-native-").tempdir_in(paxos_tests::target())?;
+    let cluster = Cluster::prepare_in(&Settings::default(), folder.path());
+    let ports: Vec<String> = (1..=3).map(|node| cluster.address(node, 3).port().to_string()).collect();
     let file = paxos_tests::target().join("native/release/examples/native");
-    let output = Command::new(&file)
-        .args(["--json", "--sockets", "--requests", &requests.to_string(), "--clients", "500"])
-        .output()
+    // It ends when its standard input does.
+    let child = Command::new(&file)
+        .args(["--serve", &ports.join(","), "--cluster", "test"])
+        .stdin(Stdio::piped())
+        .spawn()
         .with_context(|| format!("{} is built by bench.sh", file.display()))?;
-    let json: Value = serde_json::from_slice(&output.stdout)?;
-    let figure = |name: &str| json[name].as_f64().with_context(|| format!("no {name} in {json}"));
-    Ok(Figures { rate: figure("rate")?, p50: figure("p50_ms")?, p99: figure("p99_ms")? })
+    let _program = Process(child);
+    demo(cluster.config(), folder.path(), requests, &[])
 }
 
 /// A process that is killed when it is dropped.

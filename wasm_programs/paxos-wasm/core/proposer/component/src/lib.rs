@@ -92,8 +92,9 @@ impl w::Guest for Component {
                 leader: core.leader().word(),
                 executed: core.executed().0,
                 open: core.open_slots() as u32,
+                queued: core.queued(),
             },
-            _ => w::Standing { leading: None, leader: None, executed: 0, open: 0 },
+            _ => w::Standing { leading: None, leader: None, executed: 0, open: 0, queued: 0 },
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The same cores natively in one program, accepted state in memory: the peer of the components in the table of speeds.
 //!
-//! With `--sockets` every role of the three nodes is a thread with sockets of its own, and so is every connection's worth of clients: what the
-//! components are compared with, since it leaves out nothing but them. Without, all of it is one thread that hands encoded messages
-//! over: what the cores and the form of messages cost by themselves.
+//! With `--serve` every role of the three nodes is a thread with sockets of its own, for the clients of any cluster: what the
+//! components are compared with, since it leaves out nothing but them. `--sockets`: the same, with clients of this program's own, a thread for
+//! each connection. Without either all of it is one thread that hands encoded messages over: what the cores and the form of messages
+//! cost by themselves.
 //!
 //! `cargo run --release -p paxos-sim --example native -- [--sockets] [--json] [--requests N] [--clients N] [--connections N] [--nodes N]`
+//! `cargo run --release -p paxos-sim --example native -- --serve PORT,PORT,PORT [--cluster NAME]`, until standard input ends
 
 mod sockets;
 
@@ -28,10 +30,22 @@ struct Arguments {
     clients: u64,
     connections: u64,
     nodes: u16,
+    /// Ports for clients, one per node; none: this program's own clients.
+    serve: Vec<u16>,
+    cluster: String,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut a = Arguments { json: false, sockets: false, requests: 1_000_000, clients: 500, connections: 10, nodes: 3 };
+    let mut a = Arguments {
+        json: false,
+        sockets: false,
+        requests: 1_000_000,
+        clients: 500,
+        connections: 10,
+        nodes: 3,
+        serve: Vec::new(),
+        cluster: "demo".to_owned(),
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         if word == "--json" || word == "--sockets" {
@@ -40,6 +54,16 @@ fn arguments() -> Result<Arguments, String> {
             continue;
         }
         let text = words.next().ok_or_else(|| format!("{word} needs a number"))?;
+        if word == "--cluster" {
+            a.cluster = text;
+            continue;
+        }
+        if word == "--serve" {
+            let ports = text.split(',').map(str::parse).collect::<Result<Vec<u16>, _>>();
+            a.serve = ports.map_err(|_| format!("--serve needs ports with commas between them, not '{text}'"))?;
+            a.nodes = u16::try_from(a.serve.len()).unwrap_or(3);
+            continue;
+        }
         let number: u64 = text.parse().map_err(|_| format!("{word} needs a number, not '{text}'"))?;
         match word.as_str() {
             "--requests" => a.requests = number,
@@ -48,7 +72,7 @@ fn arguments() -> Result<Arguments, String> {
             "--nodes" => a.nodes = u16::try_from(number).unwrap_or(3),
             _ => {
                 return Err(format!(
-                    "no option is called {word}; there are --json, --sockets, --requests, --clients, --connections, --nodes"
+                    "no option is called {word}; there are --json, --sockets, --serve, --cluster, --requests, --clients, --connections, --nodes"
                 ));
             }
         }
@@ -228,6 +252,9 @@ fn main() {
 
 fn run() -> Result<(), String> {
     let a = arguments()?;
+    if !a.serve.is_empty() {
+        return sockets::serve(&a);
+    }
     let cpu = cpu_seconds();
     let (mut latencies, seconds) = if a.sockets { sockets::run(&a)? } else { in_one_thread(&a)? };
     let answered = latencies.len();

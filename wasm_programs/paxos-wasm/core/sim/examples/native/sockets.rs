@@ -1,9 +1,10 @@
-//! Every role a thread with a poll loop and sockets of its own; every connection's clients a thread.
+//! Every role a thread with a poll loop and sockets of its own. Clients are threads of this program, one a connection, or come from outside
+//! and find the nodes where a configuration says.
 
 use crate::{Arguments, Client, settings};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use paxos_frame::{FrameReader, OutQueue, frame};
+use paxos_frame::{FrameReader, Greeting, OutQueue, frame};
 use paxos_sim::process::{Effect, Input, Process, Settings};
 use paxos_types::reply::Replies;
 use paxos_types::{
@@ -22,14 +23,35 @@ const CLIENTS: Token = Token(1);
 
 /// Latencies in microseconds, and seconds in all.
 pub fn run(a: &Arguments) -> Result<(Vec<u32>, f64), String> {
+    let ports = vec![0; usize::from(a.nodes)];
+    with_roles(a, &ports, |shared, addresses| load(a, shared, addresses))
+}
+
+/// Serves clients at these ports, one per node, until standard input ends.
+pub fn serve(a: &Arguments) -> Result<(), String> {
+    with_roles(a, &a.serve, |_, _| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop).map_err(text))
+}
+
+type Addresses = BTreeMap<Endpoint, SocketAddr>;
+
+/// Starts all roles, does something, ends them.
+fn with_roles<T>(
+    a: &Arguments,
+    ports: &[u16],
+    act: impl FnOnce(&Shared, &Addresses) -> Result<T, String>,
+) -> Result<T, String> {
     let settings = settings(a.nodes);
-    let shared =
-        Arc::new(Shared { leader: AtomicU64::new(0), end: AtomicBool::new(false), begun: time::Instant::now() });
+    let shared = Arc::new(Shared {
+        cluster: a.cluster.clone(),
+        leader: AtomicU64::new(0),
+        end: AtomicBool::new(false),
+        begun: time::Instant::now(),
+    });
     let (mut addresses, mut listeners) = (BTreeMap::new(), Vec::new());
-    for node in settings.nodes.iter().copied() {
+    for (node, port) in settings.nodes.iter().copied().zip(ports.iter().copied()) {
         for role in Role::OF_A_NODE {
-            let peers = listen()?;
-            let clients = if role == Role::Proposer { Some(listen()?) } else { None };
+            let peers = listen(0)?;
+            let clients = if role == Role::Proposer { Some(listen(port)?) } else { None };
             let endpoint = Endpoint::new(node, role);
             addresses.insert(endpoint, peers.1);
             if let Some((_, address)) = &clients {
@@ -45,7 +67,7 @@ pub fn run(a: &Arguments) -> Result<(Vec<u32>, f64), String> {
             RoleThread::start(endpoint, peers, clients, &settings, &addresses, shared)?.run()
         }));
     }
-    let result = load(a, &shared, &addresses);
+    let result = act(&shared, &addresses);
     shared.end.store(true, Ordering::Relaxed);
     for role in roles {
         role.join().map_err(|_| "a role's thread has panicked")??;
@@ -53,7 +75,7 @@ pub fn run(a: &Arguments) -> Result<(Vec<u32>, f64), String> {
     result
 }
 
-fn load(a: &Arguments, shared: &Shared, addresses: &BTreeMap<Endpoint, SocketAddr>) -> Result<(Vec<u32>, f64), String> {
+fn load(a: &Arguments, shared: &Shared, addresses: &Addresses) -> Result<(Vec<u32>, f64), String> {
     while shared.leader.load(Ordering::Relaxed) == 0 {
         if shared.begun.elapsed().as_secs() > 30 {
             return Err("no leader within 30 s".into());
@@ -67,7 +89,8 @@ fn load(a: &Arguments, shared: &Shared, addresses: &BTreeMap<Endpoint, SocketAdd
         .map(|c| {
             let numbers: Vec<u64> = (c..a.clients).step_by(a.connections as usize).collect();
             let requests = a.requests / a.connections + u64::from(c < a.requests % a.connections);
-            std::thread::spawn(move || clients(address, &numbers, requests))
+            let cluster = a.cluster.clone();
+            std::thread::spawn(move || clients(&cluster, address, &numbers, requests))
         })
         .collect();
     let mut latencies = Vec::new();
@@ -78,6 +101,8 @@ fn load(a: &Arguments, shared: &Shared, addresses: &BTreeMap<Endpoint, SocketAdd
 }
 
 struct Shared {
+    /// What clients call the cluster.
+    cluster: String,
     /// The node that leads; 0: none yet.
     leader: AtomicU64,
     end: AtomicBool,
@@ -88,8 +113,8 @@ fn text(e: impl std::fmt::Display) -> String {
     e.to_string()
 }
 
-fn listen() -> Result<(TcpListener, SocketAddr), String> {
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(text)?;
+fn listen(port: u16) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).map_err(text)?;
     let address = listener.local_addr().map_err(text)?;
     Ok((listener, address))
 }
@@ -113,13 +138,21 @@ struct Wire {
     out: OutQueue,
     /// Who is at the other end, once it has said so; connections that were opened here are only written to.
     from: Option<Endpoint>,
+    /// A client's first frame was taken.
+    greeted: bool,
 }
 
 impl Wire {
     fn new(stream: TcpStream) -> Wire {
         // Only what is small and alone would wait otherwise.
         let _ = stream.set_nodelay(true);
-        Wire { stream, reader: FrameReader::new(Limits::MAX_FRAME), out: OutQueue::new(1 << 26), from: None }
+        Wire {
+            stream,
+            reader: FrameReader::new(Limits::MAX_FRAME),
+            out: OutQueue::new(1 << 26),
+            from: None,
+            greeted: false,
+        }
     }
 
     fn flush(&mut self) -> Result<(), String> {
@@ -248,7 +281,10 @@ impl RoleThread {
             match listener.map(TcpListener::accept) {
                 Some(Ok((stream, _))) => {
                     let mut wire = Wire::new(stream);
-                    wire.from = client.then(|| Endpoint::new(NodeId(0), Role::Client));
+                    if client {
+                        wire.from = Some(Endpoint::new(NodeId(0), Role::Client));
+                        wire.out.push(Greeting::of_client_server(&self.shared.cluster).frame());
+                    }
                     let token = self.add(wire)?;
                     self.read(token)?;
                 }
@@ -275,6 +311,10 @@ impl RoleThread {
                     None => {
                         let hello = Hello::decode(&body).map_err(text)?;
                         wire.from = Some(Endpoint::new(hello.node, hello.role));
+                    }
+                    Some(Endpoint { role: Role::Client, .. }) if !wire.greeted => {
+                        Greeting::of_client_server(&self.shared.cluster).check_client(&body).map_err(text)?;
+                        wire.greeted = true;
                     }
                     Some(Endpoint { role: Role::Client, .. }) => {
                         // What follows the kind of the frame.
@@ -348,9 +388,11 @@ impl<R: Read> ReadTo for R {
 }
 
 /// The clients of one connection: each asks again when it has been answered.
-fn clients(address: SocketAddr, numbers: &[u64], requests: u64) -> Result<Vec<u32>, String> {
+fn clients(cluster: &str, address: SocketAddr, numbers: &[u64], requests: u64) -> Result<Vec<u32>, String> {
     let mut stream = std::net::TcpStream::connect(address).map_err(text)?;
     stream.set_nodelay(true).map_err(text)?;
+    stream.write_all(&Greeting::of_client(cluster).frame()).map_err(text)?;
+    let mut greeted = false;
     let mut clients: Vec<Client> = numbers.iter().map(|n| Client::new(*n)).collect();
     let by_id: BTreeMap<ClientId, usize> = clients.iter().enumerate().map(|(i, c)| (c.id, i)).collect();
     let mut reader = FrameReader::new(Limits::MAX_FRAME);
@@ -373,6 +415,9 @@ fn clients(address: SocketAddr, numbers: &[u64], requests: u64) -> Result<Vec<u3
             return Err("the leader has closed the connection".into());
         }
         while let Some(body) = reader.next_frame().map_err(text)? {
+            if !std::mem::replace(&mut greeted, true) {
+                continue;
+            }
             let ClientFrame::Replies(replies) = ClientFrame::decode(body).map_err(text)? else {
                 return Err("the leader sends its clients away".into());
             };

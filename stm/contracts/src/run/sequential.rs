@@ -1,0 +1,178 @@
+//! One transaction after the other: the specification.
+//!
+//! ```text
+//! transaction ─ decodes? ─ nonce ─ proof ─ money ─ batch gas ─ actions ─ fee ─ receipt
+//!                  └────────┴───────┴───────┴────────┴─ no: skipped, a receipt without effect
+//! ```
+
+use super::frames::{Fault, Frames, Invocation, Outcome, Purpose, Run};
+use super::host::Loader;
+use super::{Config, Moment, cells};
+use crate::account::Address;
+use crate::cell::Access;
+use crate::hash::{self, Domain, Hash};
+use crate::receipt::{FrameGas, Gas, Receipt, Skipped, Status, VERSION};
+use crate::transaction::{BadProof, Proof, Transaction};
+
+/// Executes blocks of transactions on cells. The cells' owner decides what a block's end means for them.
+pub struct Sequential<'a, A> {
+    cells: &'a mut A,
+    config: &'a Config,
+    loader: &'a dyn Loader,
+    moment: Moment,
+    position: u32,
+    gas_left: u64,
+}
+
+/// What a query has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Viewed {
+    /// How it has ended.
+    pub outcome: Outcome,
+    /// What its frames have burnt.
+    pub frames: Vec<FrameGas>,
+}
+
+impl<'a, A: Access> Sequential<'a, A> {
+    /// Begins a batch.
+    pub fn new(cells: &'a mut A, config: &'a Config, loader: &'a dyn Loader, moment: Moment) -> Self {
+        Self { cells, config, loader, moment, position: 0, gas_left: config.batch_gas }
+    }
+
+    /// The cells, between two transactions.
+    pub fn cells(&mut self) -> &mut A {
+        self.cells
+    }
+
+    /// Executes the next transaction of the batch. States in the receipt are filled in when the batch has ended
+    /// ([`Receipt::states`]).
+    ///
+    /// # Errors
+    /// When this node cannot go on. The cells are then of no use.
+    pub fn execute(&mut self, bytes: &[u8]) -> Run<Receipt, A> {
+        let position = self.position;
+        self.position += 1;
+        let blank = |transaction: Hash, gas: Gas, status: Status| Receipt {
+            version: VERSION,
+            transaction,
+            batch: self.moment.batch,
+            position,
+            status,
+            action: 0,
+            returned: Vec::new(),
+            gas,
+            spawned: Vec::new(),
+            deployed: Vec::new(),
+            events: Vec::new(),
+            touched: Vec::new(),
+            states: Vec::new(),
+        };
+        let Ok(transaction) = Transaction::decode(bytes, &self.config.limits) else {
+            let named = hash::parts(Domain::Transaction, &[&[1], bytes]);
+            return Ok(blank(named, Gas::default(), Status::Skipped { why: Skipped::Malformed }));
+        };
+        let body = &transaction.body;
+        let gas = Gas { limit: body.gas_limit, price: body.gas_price, ..Gas::default() };
+        let mut receipt = blank(transaction.hash(), gas, Status::Success);
+        let begin = self.cells.mark();
+        let (loader, moment, principal) = (self.loader, self.moment, body.principal);
+        let mut frames = Frames::new(self.cells, self.config, loader, moment, principal, body.gas_limit);
+        if let Some(why) = skipped(&mut frames, &transaction, self.gas_left)? {
+            frames.cells.roll_back(begin);
+            receipt.status = Status::Skipped { why };
+            return Ok(receipt);
+        }
+        let point = frames.point();
+        for (number, action) in (0u16..).zip(&body.actions) {
+            let outcome = frames.act(action)?;
+            (receipt.action, receipt.returned, receipt.status) = (number, outcome.returned, outcome.status);
+            if receipt.status != Status::Success {
+                receipt.returned.clear();
+                break;
+            }
+        }
+        if !receipt.is_success() {
+            frames.take_back(point);
+        }
+        receipt.gas.burnt = frames.outside.burnt();
+        receipt.gas.outside = frames.outside.own;
+        receipt.touched = frames.take_touched();
+        receipt.gas.frames = frames.records;
+        (receipt.events, receipt.spawned, receipt.deployed) =
+            (frames.made.events, frames.made.spawned, frames.made.deployed);
+        self.gas_left -= receipt.gas.burnt;
+        let fee = receipt.fee();
+        // The most that it may cost was taken before, so both fit.
+        cells::credit(self.cells, &body.principal, body.greatest_fee() - fee)?;
+        cells::credit(self.cells, &self.config.collector, fee)?;
+        Ok(receipt)
+    }
+
+    /// Runs a function of kind view, or any other to see what it would do, and takes everything back.
+    ///
+    /// # Errors
+    /// When this node cannot go on.
+    pub fn view(
+        &mut self,
+        sender: Address,
+        account: Address,
+        function: &str,
+        arguments: &[u8],
+        gas: u64,
+        read_only: bool,
+    ) -> Run<Viewed, A> {
+        let mut frames = Frames::new(self.cells, self.config, self.loader, self.moment, sender, gas);
+        let point = frames.point();
+        let outcome = frames.invoke(&Invocation {
+            purpose: Purpose::Call,
+            account,
+            function,
+            arguments,
+            sender,
+            value: 0,
+            gas,
+            read_only,
+            may_reenter: false,
+        })?;
+        frames.take_back(point);
+        Ok(Viewed { outcome, frames: frames.records })
+    }
+}
+
+/// Whether a transaction has no effect, and why: the first of the rules that says so, in their order. When none does,
+/// its nonce is used up and the most that it may cost is taken.
+fn skipped<A: Access>(frames: &mut Frames<'_, A>, transaction: &Transaction, gas_left: u64) -> Run<Option<Skipped>, A> {
+    let (body, principal) = (&transaction.body, transaction.body.principal);
+    let mut record = cells::record(frames.cells, &principal)?;
+    if body.nonce != record.nonce {
+        return Ok(Some(Skipped::BadNonce { next: record.nonce, given: body.nonce }));
+    }
+    let signed = body.signed(&frames.config.cell);
+    let decided = match (&record.template, &transaction.proof) {
+        (Some(template), Proof::Own { proof }) => match frames.verify(template, &signed, proof)? {
+            Some(burnt) => {
+                frames.outside.burn_below(burnt);
+                Ok(())
+            }
+            None => Err(BadProof::Refused),
+        },
+        (Some(_), _) => Err(BadProof::WrongKind),
+        (None, proof) => proof.check_built_in(&principal, &signed, frames.config.trust_names),
+    };
+    if let Err(why) = decided {
+        return Ok(Some(Skipped::BadSignature { why }));
+    }
+    let need = body.greatest_fee();
+    if !cells::debit(frames.cells, &principal, need)? {
+        return Ok(Some(Skipped::NoMoney { have: cells::balance(frames.cells, &principal)?, need }));
+    }
+    if body.gas_limit > gas_left {
+        return Ok(Some(Skipped::BatchGasLimit { left: gas_left, need: body.gas_limit }));
+    }
+    let Some(next) = record.nonce.checked_add(1) else {
+        return Err(Fault::Damaged { cell: cells::record_key(&principal), what: "its nonce is the last one" });
+    };
+    record.nonce = next;
+    cells::set_record(frames.cells, &principal, &record)?;
+    Ok(None)
+}

@@ -1,0 +1,69 @@
+//! Processes that die at the places where it matters most: between writing and syncing, between syncing and answering, around a
+//! snapshot. Their coordinator starts them again, and no request is lost, doubled, stale or wrong.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+use paxos_tests::{Cluster, Load, Settings};
+
+/// A place in the program, and at which passing of it.
+type Place = (&'static str, u32);
+
+/// A snapshot every hundred slots of twenty requests: every place is passed often.
+fn settings(model: &'static str, parts: &'static str) -> Settings {
+    let more = "snapshot-every: 100\nbatching:\n  max-commands: 20".to_owned();
+    Settings { model, network: parts, storage: parts, more, ..Settings::default() }
+}
+
+/// Processes of `node` die at these places, each for another one or one after the other, under load.
+fn crashes(settings: &Settings, node: u16, places: &[Place]) {
+    let mut cluster = Cluster::prepare(settings);
+    for (place, passing) in places {
+        let role = place.split('-').next().unwrap();
+        let process = if settings.model == "combined" { "combined" } else { role };
+        cluster.arguments.extend(["--crash-at".to_owned(), format!("{process}/{place}:{passing}")]);
+    }
+    cluster.start_node(node);
+    cluster.arguments.clear();
+    cluster.start_all();
+    Load::start(&cluster, 2, 20_000).judge();
+    let log = cluster.log(node);
+    for (place, _) in places {
+        assert!(log.contains(&format!("crashes at {place}, as it was told to")), "not at {place}:\n{log}");
+    }
+    assert_eq!(log.matches(" died: ").count(), places.len(), "others died, too:\n{log}");
+    cluster.stop();
+}
+
+#[test]
+fn the_leader_before_it_writes() {
+    let places = [("proposer-before-append", 1), ("acceptor-before-append", 50), ("learner-before-snapshot", 1)];
+    crashes(&settings("standalone", "host"), 1, &places);
+}
+
+#[test]
+fn the_leader_between_writing_and_syncing() {
+    let places = [("proposer-after-flush", 1), ("acceptor-before-flush", 50), ("learner-after-snapshot", 2)];
+    crashes(&settings("standalone", "host"), 1, &places);
+}
+
+#[test]
+fn the_leader_between_syncing_and_answering() {
+    let places = [("proposer-before-send", 200), ("acceptor-after-flush", 50), ("learner-before-send", 100)];
+    crashes(&settings("standalone", "component"), 1, &places);
+}
+
+#[test]
+fn a_follower_with_what_it_was_about_to_answer() {
+    let places = [("proposer-before-send", 5), ("acceptor-before-send", 100), ("learner-after-snapshot", 1)];
+    crashes(&settings("standalone", "component"), 2, &places);
+}
+
+#[test]
+fn a_whole_node_in_one_process() {
+    for (place, parts) in
+        [("acceptor-before-flush", "host"), ("acceptor-after-flush", "component"), ("learner-before-snapshot", "host")]
+    {
+        let passing = if place.starts_with("learner") { 1 } else { 50 };
+        crashes(&settings("combined", parts), 1, &[(place, passing)]);
+    }
+}
