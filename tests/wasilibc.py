@@ -146,8 +146,8 @@ def natively(test, folder, scratch):
     env = dict(os.environ, **dict(pair.split("=", 1) for pair in test.env))
     program = subprocess.Popen([os.path.join(folder, "server.wasm")] + args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, cwd=scratch, env=env, bufsize=0)
+    said, ends, clients = b"", [], []
     try:
-        said, ends = b"", []
         if test.clients:
             # A pipe keeps the server's line back until it ends, so the port is read from the kernel.
             port = listening_port(program)
@@ -159,20 +159,21 @@ def natively(test, folder, scratch):
         said += program.communicate(timeout=LIMIT)[0]
         ends.append(program.returncode)
     finally:
-        program.kill()
+        for process in [program] + clients:
+            process.kill()
     return passed(test, 0 if not any(ends) else 1, said.decode(errors="replace"), ""), f"ends with {ends}\n{said.decode(errors='replace')}"
 
 
 def listening_port(program):
-    """The port on which a native program listens or, for datagrams, has bound; what it printed first where it ends before that."""
+    """The port on which a native program listens or, for datagrams, has bound; "none" when it ends before that."""
     until = time.monotonic() + 10
     while time.monotonic() < until and program.poll() is None:
         inodes = set()
-        for fd in os.listdir(f"/proc/{program.pid}/fd"):
-            try:
+        try:
+            for fd in os.listdir(f"/proc/{program.pid}/fd"):
                 inodes.update(re.findall(r"socket:\[(\d+)\]", os.readlink(f"/proc/{program.pid}/fd/{fd}")))
-            except OSError:
-                pass
+        except OSError:
+            pass  # closed meanwhile, or the program has ended
         for table, state in (("tcp", "0A"), ("udp", "07")):
             with open(f"/proc/net/{table}", encoding="utf-8") as file:
                 for line in list(file)[1:]:
