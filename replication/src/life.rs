@@ -17,7 +17,7 @@ use crate::network::detour::{Detours, Ends};
 use crate::network::peer::{Lane, Peers};
 use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
-use crate::network::{detour, endpoint, frame, tag, watch};
+use crate::network::{detour, endpoint, frame, nudge, tag, watch};
 use crate::outgoing::Outgoing;
 use crate::patience::Patience;
 use crate::raft::{self, TypeConfig};
@@ -191,6 +191,9 @@ impl<D: Delivery> Life<D> {
             for (node, queue) in queues {
                 tasks.spawn(detour::carry(shared.peers.clone(), node, queue));
                 tasks.spawn(shared.peers.clone().keep_in_touch(node));
+                if let Some(peer) = shared.peers.get(node) {
+                    tasks.spawn(nudge::watch(peer.clone()));
+                }
             }
         }
         // Applies what the log says is committed, so it takes as long as the machine above.

@@ -183,7 +183,7 @@ lay_out_sdk() { # FOLDER
     # zig hands the answers of __config_site over on the command line; here they are in a file again
     sed 's,^#define _LIBCPP___CONFIG$,&\n#include <__config_site>,' "$WHEEL/lib/libcxx/include/__config" >"$include/c++/v1/__config"
     # Libraries that programs name and that are part of libc, or have nothing to do.
-    for name in m pthread dl rt util crypt resolv xnet setjmp wasi-emulated-{signal,mman,process-clocks,getpid}; do
+    for name in m pthread dl rt util crypt resolv xnet setjmp c-printscan-long-double wasi-emulated-{signal,mman,process-clocks,getpid}; do
         printf '!<arch>\n' >"$lib/lib$name.a"
     done
 }

@@ -4,7 +4,7 @@ use super::detour::Detours;
 use super::endpoint::HANDSHAKE;
 use super::hello::{Hello, Welcome};
 use super::watch::Watch;
-use super::{frame, nudge, tag, tls};
+use super::{frame, tag, tls};
 use crate::clock::sample::Sample;
 use crate::log_store::segment::Owner;
 use futures::future::{BoxFuture, Shared};
@@ -100,6 +100,14 @@ impl Peer {
     pub fn called(&self) {
         locked(&self.health).failures = 0;
         self.awake.notify_waiters();
+    }
+
+    /// The connection of a lane, if there is one.
+    pub fn up(&self, lane: Lane) -> Option<quinn::Connection> {
+        match &*locked(&self.links[lane as usize]) {
+            Link::Up(connection) if connection.close_reason().is_none() => Some(connection.clone()),
+            Link::Up(_) | Link::Dialling(_) | Link::Down => None,
+        }
     }
 
     /// Ends the connection of a lane: whoever needs it dials again.
@@ -320,7 +328,6 @@ impl Peers {
             Some(Welcome::Hello(theirs)) => {
                 ours.check(&theirs)?;
                 peer.heard();
-                tokio::spawn(nudge::watch(connection.clone()));
                 Ok(connection)
             }
             Some(Welcome::Refused(why)) => Err(format!("it refuses: {why}")),

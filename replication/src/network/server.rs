@@ -173,7 +173,7 @@ async fn attend<SM: RaftStateMachine<TypeConfig>>(
     connection: &quinn::Connection,
     node: NodeId,
 ) {
-    tokio::spawn(nudge::watch(connection.clone()));
+    tokio::spawn(nudge::attend(connection.clone()));
     while let Ok(streams) = connection.accept_bi().await {
         let (server, connection) = (server.clone(), connection.clone());
         tokio::spawn(async move {

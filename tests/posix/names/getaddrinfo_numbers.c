@@ -36,5 +36,6 @@ int main(void) {
     look("127.0.0.1", "no-such-service", AF_INET, 0);
     look("127.0.0.1", NULL, 77, 0);
     look("127.0.0.1", NULL, AF_INET, AI_CANONNAME);
+    look("127.0.0.1", NULL, AF_INET, 0x8000);
     return 0;
 }

@@ -12,7 +12,10 @@
 /* services.c: the port, or -1. */
 int __libposix_service(const char *name, const char *protocol);
 
-enum { MAX_ADDRESSES = 16 };
+enum {
+    MAX_ADDRESSES = 16,
+    KNOWN_FLAGS = AI_PASSIVE | AI_CANONNAME | AI_NUMERICHOST | AI_V4MAPPED | AI_ALL | AI_ADDRCONFIG | AI_NUMERICSERV,
+};
 
 /* What one lookup found. */
 struct found {
@@ -146,7 +149,7 @@ int getaddrinfo(const char *restrict name, const char *restrict service, const s
     int family = hints->ai_family;
     if (name == NULL && service == NULL)
         return EAI_NONAME;
-    if ((hints->ai_flags & AI_CANONNAME) && name == NULL)
+    if ((hints->ai_flags & ~KNOWN_FLAGS) || ((hints->ai_flags & AI_CANONNAME) && name == NULL))
         return EAI_BADFLAGS;
     if (family != AF_UNSPEC && family != AF_INET && family != AF_INET6)
         return EAI_FAMILY;
