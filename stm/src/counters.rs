@@ -63,7 +63,8 @@ impl Held for i128 {
 /// let moves = [(b'a', b'b', 5), (b'a', b'b', 90), (b'b', b'a', 5)];
 /// stm.run(|tx| balance.set(tx, b"a", 50))?;
 /// let moved = stm.execute(&moves, |tx, (from, to, amount)| {
-///     tx.require(balance.try_sub(tx, &[*from], *amount, 0..=i128::MAX)?, "poor")?;
+///     let enough = balance.try_sub(tx, &[*from], *amount, 0..=i128::MAX)?;
+///     tx.require(enough, "poor")?;
 ///     balance.add(tx, &[*to], *amount)
 /// })?;
 /// assert_eq!(moved.iter().map(|o| o.is_committed()).collect::<Vec<_>>(), [true, false, true]);
