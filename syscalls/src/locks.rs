@@ -461,14 +461,16 @@ mod tests {
                         waiting.insert(owner, (ino, wanted));
                     }
                 }
-                // Each that was woken asks again; what it gets may leave the next one waiting.
-                let woken = locks.take_woken();
-                for (pid, _) in woken {
-                    let who = pid.0 as usize - 1;
-                    let Some((ino, record)) = waiting.get(&who).copied() else { continue };
-                    if locks.lock(inos[ino], record).is_ok() {
-                        locks.stop_waiting(pid);
-                        waiting.remove(&who);
+                // Each that was woken asks again; what it gets may leave the next one waiting, or let another one go on: a lock for
+                // reading in place of its own for writing.
+                while locks.has_woken() {
+                    for (pid, _) in locks.take_woken() {
+                        let who = pid.0 as usize - 1;
+                        let Some((ino, record)) = waiting.get(&who).copied() else { continue };
+                        if locks.lock(inos[ino], record).is_ok() {
+                            locks.stop_waiting(pid);
+                            waiting.remove(&who);
+                        }
                     }
                 }
                 for (ino, record) in waiting.values() {
@@ -476,6 +478,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What is got in place of something stronger lets others go on, also while those that were woken are served.
+    #[test]
+    fn who_waits_for_a_lock_that_is_weakened_is_woken() {
+        let [ino, _] = inos();
+        let mut locks = Locks::default();
+        let of = |owner: usize, write, start, end| Record { owner: OWNERS[owner], write, start, end };
+        locks.lock(ino, of(2, true, 0, 2)).unwrap();
+        locks.lock(ino, of(1, true, 8, 8)).unwrap();
+        for (n, (pid, wanted)) in (1..).zip([(Pid(1), of(0, false, 0, 0)), (Pid(3), of(2, false, 0, 8))]) {
+            assert_eq!(locks.lock(ino, wanted), Err(Errno::Again));
+            locks.wait(pid, ino, Wanted::Record(wanted), n, n);
+        }
+        locks.unlock(ino, of(1, true, 0, 8)).unwrap();
+        assert_eq!(locks.take_woken(), [(Pid(3), 2)]);
+        locks.stop_waiting(Pid(3));
+        assert_eq!(locks.lock(ino, of(2, false, 0, 8)), Ok(()));
+        assert_eq!(locks.take_woken(), [(Pid(1), 1)]);
     }
 
     #[test]
