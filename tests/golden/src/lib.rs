@@ -13,7 +13,7 @@
 //! | [`import`] | recordings made from a node's directory |
 //! | [`script`], [`logbook`], [`scenes`] | recordings made up: programs as lists of calls, and batches for them |
 //!
-//! The recordings carry a stand-in for the engine fingerprint ([`recording::STAND_IN`]), because the fingerprint contains
+//! The recordings carry a stand-in for the engine fingerprint (`STAND_IN`), because the fingerprint contains
 //! the digest of their results.
 
 pub mod bless;
