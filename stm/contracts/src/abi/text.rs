@@ -9,7 +9,7 @@
 //! | `address`, `hash` | hexadecimal digits, with or without `0x`; for an address also a name that the caller knows |
 //! | `option<T>` | `null`, or as `T` |
 //! | an enum | the name of a variant without fields, or JSON |
-//! | everything else | JSON ([`super::json`]) |
+//! | everything else | JSON |
 
 use super::document::{Abi, Definition, Field};
 use super::types::Type;
