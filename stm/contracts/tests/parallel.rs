@@ -40,9 +40,17 @@ struct Job {
 
 fn jobs(most: usize) -> impl Strategy<Value = Vec<Job>> {
     let job = (prop::collection::vec((any::<bool>(), 0_u8..7, op()), 1..6), prop::option::weighted(0.3, 0_usize..5));
-    prop::collection::vec(job, 1..most).prop_map(|jobs| {
-        let hash = |at: usize| *replicode_contracts::hash::key(&at.to_le_bytes()).as_bytes();
-        jobs.into_iter().enumerate().map(|(at, (ops, frame))| Job { hash: hash(at), ops, frame }).collect()
+    prop::collection::vec(job, 1..most)
+        .prop_map(|jobs| jobs.into_iter().map(|(ops, frame)| Job { hash: [0; 32], ops, frame }).collect())
+}
+
+/// Blocks of transactions, no two of which have one hash: names of collections are made from it, and are for ever.
+fn blocks() -> impl Strategy<Value = Vec<Vec<Job>>> {
+    prop::collection::vec(jobs(24), 1..4).prop_map(|mut blocks| {
+        for (at, job) in blocks.iter_mut().flatten().enumerate() {
+            job.hash = *replicode_contracts::hash::key(&at.to_le_bytes()).as_bytes();
+        }
+        blocks
     })
 }
 
@@ -209,7 +217,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn parallel_equals_one_by_one(blocks in prop::collection::vec(jobs(24), 1..4), seed: u64, threads in 1_usize..4) {
+    fn parallel_equals_one_by_one(blocks in blocks(), seed: u64, threads in 1_usize..4) {
         let (said, storage) = sequential(&blocks);
         let engines = [
             Stm::builder().executor(Executor::Sequential),
