@@ -3,29 +3,17 @@
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used)]
 
+mod engines;
+
+use engines::engines;
 use replicode_stm::{
-    Builder, Contexts, Cursor, Direction, FatalCause, Mode, Outcome, Revert, Stm, Stop, StopKind, Turn, Tx, TxMemory,
-    TxResult, Verdict, lent,
+    Contexts, Cursor, Direction, FatalCause, Mode, Outcome, Revert, Stm, Stop, StopKind, Turn, Tx, TxMemory, TxResult,
+    Verdict, lent,
 };
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-
-fn engines() -> Vec<(&'static str, Builder)> {
-    let spec = Stm::builder().mode(Mode::Speculative);
-    vec![
-        ("sequential", Stm::builder().sequential()),
-        ("direct", Stm::builder().threads(2).mode(Mode::Direct)),
-        ("auto", Stm::builder().threads(2)),
-        ("alternating", Stm::builder().threads(2).mode(Mode::Alternate(3))),
-        ("one thread", spec.clone().threads(1)),
-        ("two threads", spec.clone().threads(2).run_ahead(false)),
-        ("four threads", spec.clone().threads(4).chaos(3)),
-        ("eight threads in groups", spec.clone().threads(8).group_certification(true).run_ahead(false)),
-        ("seeded", spec.seeded(5, 3)),
-    ]
-}
 
 #[test]
 fn marks_nest_and_a_roll_back_keeps_its_mark() {

@@ -3,27 +3,15 @@
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used)]
 
+mod engines;
+
+use engines::engines;
 use replicode_stm::{
-    Base, BaseError, Builder, CounterBase, FatalCause, MAX_BYTES, Mode, Outcome, Revert, Stm, TxCounters, TxMemory,
+    Base, BaseError, CounterBase, FatalCause, MAX_BYTES, Mode, Outcome, Revert, Stm, TxCounters, TxMemory,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-
-fn engines() -> Vec<(&'static str, Builder)> {
-    let spec = Stm::builder().mode(Mode::Speculative);
-    vec![
-        ("sequential", Stm::builder().sequential()),
-        ("direct", Stm::builder().threads(2).mode(Mode::Direct)),
-        ("auto", Stm::builder().threads(2)),
-        ("alternating", Stm::builder().threads(2).mode(Mode::Alternate(3))),
-        ("one thread", spec.clone().threads(1)),
-        ("two threads", spec.clone().threads(2).run_ahead(false)),
-        ("four threads", spec.clone().threads(4).chaos(3)),
-        ("eight threads in groups", spec.clone().threads(8).group_certification(true).run_ahead(false)),
-        ("seeded", spec.seeded(5, 3)),
-    ]
-}
 
 /// Maps below, and how often each key was asked for.
 #[derive(Default)]

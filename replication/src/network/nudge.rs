@@ -87,7 +87,8 @@ struct Blocked {
 }
 
 impl Blocked {
-    /// A look: whether this one is to be nudged, and how many acknowledgements have come on the other.
+    /// A look: whether this one is to be nudged, and how many acknowledgements have come on the other. Answers whether to give
+    /// this one up.
     fn look(&mut self, unheard: bool, other: u64) -> bool {
         if !unheard {
             *self = Self::default();

@@ -33,8 +33,7 @@ impl Set {
 
     /// Whether `key` is in it.
     pub fn contains<A: Access + ?Sized>(&self, access: &mut A, key: &[u8]) -> Result<bool, A> {
-        check_key(key)?;
-        Ok(entries::look(access, &self.id, key)?.is_some())
+        contains(access, &self.id, key)
     }
 
     /// Adds `key`. `false`: it was there.
@@ -51,14 +50,30 @@ impl Set {
 
     /// Keys of a range.
     pub fn keys<A: Access + ?Sized>(&self, access: &mut A, range: &Range<'_>) -> Result<Vec<Vec<u8>>, A> {
-        let mut keys = Vec::new();
-        let contains = |access: &mut A, key: &[u8]| self.contains(access, key);
-        visit(access, &self.index(), range, contains, |_, key| {
-            keys.push(key);
-            Ok(())
-        })?;
-        Ok(keys)
+        keys(access, &self.index(), &self.id, range)
     }
+}
+
+/// Keys of a range of a set of either order.
+pub(super) fn keys<A: Access + ?Sized>(
+    access: &mut A,
+    index: &Index,
+    id: &CollectionId,
+    range: &Range<'_>,
+) -> Result<Vec<Vec<u8>>, A> {
+    let mut keys = Vec::new();
+    let contains = |access: &mut A, key: &[u8]| contains(access, id, key);
+    visit(access, index, range, contains, |_, key| {
+        keys.push(key);
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
+/// Whether a key is in a set of either order.
+pub(super) fn contains<A: Access + ?Sized>(access: &mut A, id: &CollectionId, key: &[u8]) -> Result<bool, A> {
+    check_key(key)?;
+    Ok(entries::look(access, id, key)?.is_some())
 }
 
 /// Adds a key to a set of either order.

@@ -1,8 +1,8 @@
 //! Sorted set: keys alone, in the order of their bytes, ranked.
 
 use super::index::{Index, Order};
-use super::range::{Range, visit};
-use super::set::{enter, leave};
+use super::range::Range;
+use super::set::{contains, enter, keys, leave};
 use super::{CollectionId, check_key, entries};
 use crate::cell::{Access, Result};
 
@@ -34,8 +34,7 @@ impl SortedSet {
 
     /// Whether `key` is in it.
     pub fn contains<A: Access + ?Sized>(&self, access: &mut A, key: &[u8]) -> Result<bool, A> {
-        check_key(key)?;
-        Ok(entries::look(access, &self.id, key)?.is_some())
+        contains(access, &self.id, key)
     }
 
     /// Adds `key`. `false`: it was there.
@@ -87,12 +86,6 @@ impl SortedSet {
 
     /// Keys of a range.
     pub fn keys<A: Access + ?Sized>(&self, access: &mut A, range: &Range<'_>) -> Result<Vec<Vec<u8>>, A> {
-        let mut keys = Vec::new();
-        let contains = |access: &mut A, key: &[u8]| self.contains(access, key);
-        visit(access, &self.index(), range, contains, |_, key| {
-            keys.push(key);
-            Ok(())
-        })?;
-        Ok(keys)
+        keys(access, &self.index(), &self.id, range)
     }
 }

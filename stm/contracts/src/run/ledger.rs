@@ -10,7 +10,6 @@ use super::host::Loader;
 use super::sequential::Sequential;
 use super::{Config, Moment, cells};
 use crate::account::{Account, Address};
-use crate::cell::CellKey;
 use crate::hash::{self, Domain, Hash};
 use crate::kv::KeyValue;
 use crate::proof;
@@ -38,26 +37,6 @@ pub struct Ledger<K> {
     parent: Hash,
 }
 
-/// The store, where a slice that no layout has yet is zero: accounts are spawned and upgraded while a batch runs, and
-/// the store is told of their layouts at its end.
-struct Unborn<'a, K>(&'a mut Storage<K>);
-
-impl<K: KeyValue> Stored for Unborn<'_, K> {
-    fn cell(&mut self, key: &CellKey) -> Result<Option<Vec<u8>>, state::Fault> {
-        match self.0.cell(key) {
-            Err(state::Fault::NoSlice { .. }) => Ok(None),
-            other => other,
-        }
-    }
-
-    fn sum(&mut self, key: &CellKey) -> Result<i128, state::Fault> {
-        match self.0.sum(key) {
-            Err(state::Fault::NoSlice { .. }) => Ok(0),
-            other => other,
-        }
-    }
-}
-
 type Done<T> = Result<T, Fault<state::Fault>>;
 
 fn stored<T, E: Into<state::Fault>>(result: Result<T, E>) -> Done<T> {
@@ -81,8 +60,7 @@ impl<K: KeyValue> Ledger<K> {
     /// # Errors
     /// When the store fails.
     pub fn fund(&mut self, balances: &[(Address, u128)]) -> Done<()> {
-        let mut unborn = Unborn(&mut self.storage);
-        let mut session = Session::new(&mut unborn);
+        let mut session = self.storage.session();
         for (account, balance) in balances {
             cells::credit(&mut session, account, *balance)?;
         }
@@ -99,8 +77,7 @@ impl<K: KeyValue> Ledger<K> {
     pub fn execute(&mut self, moment: Moment, transactions: &[Vec<u8>], loader: &dyn Loader) -> Done<Sealed> {
         let mut receipts = Vec::new();
         let mut layouts = Vec::new();
-        let mut unborn = Unborn(&mut self.storage);
-        let mut session = Session::new(&mut unborn);
+        let mut session = self.storage.session();
         let mut block = Sequential::new(&mut session, &self.config, loader, moment);
         for bytes in transactions {
             let name = hash::parts(Domain::Transaction, &[&[1], bytes]);
