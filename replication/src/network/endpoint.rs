@@ -1,5 +1,6 @@
 //! The UDP socket and QUIC's settings, in one place.
 
+use super::congestion::OpenConfig;
 use super::detour::{Arrival, Detours};
 use super::socket::DetourSocket;
 use super::tls::Handshake;
@@ -20,13 +21,14 @@ pub const RETRY_FROM: usize = 16;
 /// A handshake must be complete, and a hello spoken, within this time.
 pub const HANDSHAKE: Duration = Duration::from_secs(3);
 /// A peer that is silent for so long is gone.
-const IDLE: Duration = Duration::from_secs(3);
+pub const IDLE: Duration = Duration::from_secs(3);
 /// Something is sent this often, so that a live peer is not taken for gone.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// Largest packet tried for: where the path takes more than Ethernet's usual 1500 bytes (jumbo frames, one machine), a batch
 /// costs a quarter of the packets. Ten of them, which is what quinn hands to the system at once, stay below its 64 KiB.
 const MAX_PACKET: u16 = 6400;
-/// Bytes on their way before anything is known of the path: a full batch. Peers are few, and their links are made for this.
+/// Bytes on their way before anything is known of the path: a full batch, which must not wait for the acknowledgement of its own
+/// first packets. Peers are few, and their links are made for this.
 const INITIAL_WINDOW: u64 = 1 << 20;
 /// Bytes that a peer may send ahead of what is read.
 pub const RECEIVE_WINDOW: u32 = 64 << 20;
@@ -60,15 +62,12 @@ fn transport() -> quinn::TransportConfig {
     // Nearly everything sent here is answered within a millisecond, and the answer carries the acknowledgement.
     let mut acks = quinn::AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(16u32.into()).max_ack_delay(Some(ACK_DELAY));
-    // A batch must not wait for the acknowledgement of its own first packets: its answer comes when all of it is there.
-    let mut congestion = quinn::congestion::CubicConfig::default();
-    congestion.initial_window(INITIAL_WINDOW);
     let mut mtu = quinn::MtuDiscoveryConfig::default();
     mtu.upper_bound(MAX_PACKET);
     transport
         .ack_frequency_config(Some(acks))
         .mtu_discovery_config(Some(mtu))
-        .congestion_controller_factory(Arc::new(congestion))
+        .congestion_controller_factory(Arc::new(OpenConfig::new(INITIAL_WINDOW)))
         .max_idle_timeout(Some(quinn::IdleTimeout::from(quinn::VarInt::from_u32(IDLE.as_millis() as u32))))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(Duration::from_millis(2))
@@ -115,7 +114,7 @@ fn lasting(secret: &[u8; 32]) -> quinn::EndpointConfig {
     config
 }
 
-fn assemble(socket: Arc<dyn quinn::AsyncUdpSocket>, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
+pub(super) fn assemble(socket: Arc<dyn quinn::AsyncUdpSocket>, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
     let mut server = quinn::ServerConfig::with_crypto(handshake.server.clone());
     server
         .transport_config(Arc::new(transport()))

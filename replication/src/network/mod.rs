@@ -17,6 +17,7 @@
 //! With the answers on `B`, `V`, `P` and `T` comes what the answering node's wall clock shows: see [`crate::clock`].
 
 pub mod client;
+pub mod congestion;
 pub mod detour;
 pub mod endpoint;
 pub mod forward;

@@ -5,8 +5,9 @@
 //! was sent is not acknowledged, something new is sent at every look. The first of it that arrives is acknowledged at once,
 //! and shows the sender what was lost before it. A way that is open, idle or not, gets nothing more than before.
 //!
-//! A connection that has as much on its way as congestion control allows can say nothing new. The log's is soon so while the
-//! peer is out of hearing. When the other connection to the same peer is heard and that one is not, it is given up for a new one.
+//! A connection that has as much on its way as congestion control allows can say nothing new, and does not until its next
+//! attempt at the old. The log's is soon so while the peer is out of hearing. When the other connection to the same peer is heard
+//! and that one is not, it is given up for a new one.
 
 use super::endpoint::RECEIVE_WINDOW;
 use super::peer::{Lane, Peer};
@@ -18,22 +19,27 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Looks without an acknowledgement, though one is due, after which there is a nudge at every look.
 const PATIENCE: u32 = 2;
 
-/// Whether what was sent is heard. Pure: the connection's counters are arguments.
+/// Whether what was sent is heard. Pure: what the connection says of itself are arguments.
+///
+/// A packet that says nothing new may still carry an acknowledgement, of what was heard long ago. One of something new measures
+/// the round trip, to the nanosecond: a figure that has changed is what tells the two apart.
 #[derive(Clone, Copy, Debug, Default)]
 struct Heard {
-    /// Acknowledgements that had come by the last look at which there were new ones.
-    acks: u64,
-    /// What had been sent by then that asks for one.
+    /// The round trip by the last look at which it had changed.
+    round_trip: Duration,
+    /// What had been sent by then that asks for an acknowledgement.
     sent: u64,
-    /// Looks since, with something sent and no answer.
+    /// Looks since, with something sent and nothing new acknowledged.
     looks: u32,
+    /// Looks at which there was something newly acknowledged.
+    times: u64,
 }
 
 impl Heard {
-    /// A look: how many acknowledgements have come, how much was sent that asks for one. Answers whether to nudge.
-    fn look(&mut self, acks: u64, sent: u64) -> bool {
-        if acks != self.acks {
-            *self = Self { acks, sent, looks: 0 };
+    /// A look: how long the round trip is, how much was sent that asks for an acknowledgement. Answers whether to nudge.
+    fn look(&mut self, round_trip: Duration, sent: u64) -> bool {
+        if round_trip != self.round_trip {
+            *self = Self { round_trip, sent, looks: 0, times: self.times + 1 };
         } else if sent != self.sent {
             self.looks = self.looks.saturating_add(1);
         }
@@ -57,7 +63,7 @@ impl Ear {
     fn look(&mut self) -> bool {
         let stats = self.connection.stats();
         let sent = stats.frame_tx.stream + stats.frame_tx.ping + stats.frame_tx.max_data;
-        self.heard.look(stats.frame_rx.acks, sent)
+        self.heard.look(stats.path.rtt, sent)
     }
 
     /// Says the smallest thing that there is to say to whoever may not be listening for streams: there is room for a byte more.
@@ -81,22 +87,21 @@ pub async fn attend(connection: quinn::Connection) {
 /// When to give up a connection that is not heard. Pure.
 #[derive(Clone, Copy, Debug, Default)]
 struct Blocked {
-    /// What the other connection had heard when this one began to hear nothing.
-    acks: Option<u64>,
+    /// How often the other connection had been heard when this one began to hear nothing.
+    times: Option<u64>,
     looks: u32,
 }
 
 impl Blocked {
-    /// A look: whether this one is to be nudged, and how many acknowledgements have come on the other. Answers whether to give
-    /// this one up.
+    /// A look: whether this one is to be nudged, and how often the other was heard. Answers whether to give this one up.
     fn look(&mut self, unheard: bool, other: u64) -> bool {
         if !unheard {
             *self = Self::default();
             return false;
         }
         // It may have been made anew meanwhile, and count from nothing.
-        let before = self.acks.map_or(other, |acks| acks.min(other));
-        self.acks = Some(before);
+        let before = self.times.map_or(other, |times| times.min(other));
+        self.times = Some(before);
         self.looks = if other > before { self.looks + 1 } else { 0 };
         self.looks >= PATIENCE
     }
@@ -119,7 +124,7 @@ pub async fn watch(peer: Arc<Peer>) {
         if unheard && let Some(bulk) = &mut bulk {
             bulk.nudge();
         }
-        let other = control.as_ref().map_or(0, |control| control.heard.acks);
+        let other = control.as_ref().map_or(0, |control| control.heard.times);
         if blocked.look(unheard, other) {
             blocked = Blocked::default();
             tracing::info!(peer = %peer.node, "a peer is heard, but not where the log goes: that connection is made anew");
@@ -138,22 +143,113 @@ fn renew(ear: &mut Option<Ear>, connection: Option<quinn::Connection>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::endpoint;
+    use super::super::tls::{Authority, handshake, node_name};
     use super::*;
+    use quinn::udp::{RecvMeta, Transmit};
+    use quinn::{AsyncUdpSocket, Runtime, UdpPoller};
+    use replicode_log::NodeId;
+    use std::io::{self, IoSliceMut};
+    use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Poll};
+    use std::time::Instant;
+
+    type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+    /// A socket whose way can be closed: what is sent is lost.
+    #[derive(Debug)]
+    struct Valve {
+        inner: Arc<dyn AsyncUdpSocket>,
+        closed: Arc<AtomicBool>,
+    }
+
+    impl AsyncUdpSocket for Valve {
+        fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
+            self.inner.clone().create_io_poller()
+        }
+
+        fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+            if self.closed.load(Ordering::Relaxed) { Ok(()) } else { self.inner.try_send(transmit) }
+        }
+
+        fn poll_recv(
+            &self,
+            cx: &mut Context<'_>,
+            bufs: &mut [IoSliceMut<'_>],
+            meta: &mut [RecvMeta],
+        ) -> Poll<io::Result<usize>> {
+            self.inner.poll_recv(cx, bufs, meta)
+        }
+
+        fn local_addr(&self) -> io::Result<SocketAddr> {
+            self.inner.local_addr()
+        }
+    }
+
+    /// What heartbeats and their like need goes through soon after the way is open again, and so it does when the way was
+    /// closed just before already.
+    #[tokio::test]
+    async fn a_way_that_was_closed_twice_is_in_use_again_soon() -> Outcome<()> {
+        const CLOSED: Duration = Duration::from_millis(2_400);
+        let (authority, cluster) = (Authority::new([7; 16])?, [7; 16]);
+        let (us, them) = (NodeId::new(1)?, NodeId::new(2)?);
+        let closed = Arc::new(AtomicBool::new(false));
+        let open = |node: NodeId| -> Outcome<quinn::Endpoint> {
+            let inner = quinn::TokioRuntime.wrap_udp_socket(endpoint::bind("127.0.0.1:0".parse()?)?)?;
+            let valve = Arc::new(Valve { inner, closed: closed.clone() });
+            Ok(endpoint::assemble(valve, &handshake(&authority.node(node)?, node, &cluster)?)?)
+        };
+        let (here, there) = (open(us)?, open(them)?);
+        let (arrived, mut arrivals) = tokio::sync::mpsc::unbounded_channel();
+        let addr = there.local_addr()?;
+        tokio::spawn(async move {
+            let Some(incoming) = there.accept().await else { return };
+            let Ok(connection) = incoming.await else { return };
+            tokio::spawn(attend(connection.clone()));
+            let Ok((_tx, mut rx)) = connection.accept_bi().await else { return };
+            let mut beat = [0; 60];
+            while rx.read_exact(&mut beat).await.is_ok() && arrived.send(()).is_ok() {}
+        });
+        let connection = here.connect(addr, &node_name(them, &cluster))?.await?;
+        tokio::spawn(attend(connection.clone()));
+        let (mut tx, _rx) = connection.open_bi().await?;
+        tokio::spawn(async move {
+            while tx.write_all(&[1; 60]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(8)).await;
+            }
+        });
+        for time in 0..3 {
+            arrivals.recv().await.ok_or("the connection is gone")?;
+            closed.store(true, Ordering::Relaxed);
+            tokio::time::sleep(CLOSED).await;
+            // What was on its way when it was closed.
+            while arrivals.try_recv().is_ok() {}
+            closed.store(false, Ordering::Relaxed);
+            let since = Instant::now();
+            arrivals.recv().await.ok_or("the connection is gone")?;
+            assert!(since.elapsed() < Duration::from_millis(1_500), "time {time}: after {:.2?}", since.elapsed());
+            println!("time {time}: after {:.2?}", since.elapsed());
+        }
+        Ok(())
+    }
 
     #[test]
     fn only_what_is_not_acknowledged_is_a_reason_to_nudge() {
+        let ms = Duration::from_millis;
         let mut heard = Heard::default();
-        assert!(!heard.look(0, 0));
-        assert!(!heard.look(5, 10));
+        assert!(!heard.look(ms(0), 0));
+        assert!(!heard.look(ms(5), 10));
         // Idle: nothing was sent since.
-        assert!((0..100).all(|_| !heard.look(5, 10)));
-        // Sent, and not heard.
-        assert_eq!([11, 11, 12, 13].map(|sent| heard.look(5, sent)), [false, true, true, true]);
+        assert!((0..100).all(|_| !heard.look(ms(5), 10)));
+        // Sent, and not heard, whatever comes that says what is known.
+        assert_eq!([11, 11, 12, 13].map(|sent| heard.look(ms(5), sent)), [false, true, true, true]);
         // Heard again.
-        assert!(!heard.look(6, 14));
-        assert!(!heard.look(6, 14));
+        assert!(!heard.look(ms(6), 14));
+        assert!(!heard.look(ms(6), 14));
         // Busy: acknowledgements come and go.
-        assert!((7..100).all(|n| !heard.look(n, 10 * n)));
+        assert!((7..100).all(|n| !heard.look(ms(n), 10 * n)));
     }
 
     #[test]
