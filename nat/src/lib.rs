@@ -13,8 +13,8 @@
 //! | hairpinning | connections between processes stay inside and show the connecting process's address (RFC 5382, 7.3) |
 //! | mapping timeout | none: a mapping ends with an event of the log, never with a timer (RFC 5382, 5, in spirit) |
 //!
-//! This is the pure half: no socket, no clock, no thread. Everything comes in as a value and leaves as one, so equal
-//! histories give equal tables. The half with real sockets is `replicode-gateway`.
+//! All of it is pure: no socket, no clock, no thread. Everything comes in as a value and leaves as one, so equal
+//! histories give equal tables. Real sockets are the affair of `replicode-gateway`.
 //!
 //! | module | it is |
 //! |---|---|
@@ -25,9 +25,13 @@
 //! | [`services`] | who listens where, under which name and address |
 //! | [`inbound`], [`outbound`] | what clients did, what programs did |
 //! | [`rows`] | the table as people see it |
+//!
+//! That is the table, equal on all nodes. [`client`] is about the clients of one node: what happens to their connections
+//! before the log and behind it.
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod flow;
 pub mod inbound;
 pub mod offsets;

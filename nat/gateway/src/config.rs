@@ -1,7 +1,7 @@
 //! What a gateway publishes, and the reasons for which it cannot.
 
-use crate::keepalive::Patience;
 use replicode_log::{Limits, NodeId, Service};
+use replicode_nat::client::{Patience, Settings};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -51,6 +51,20 @@ impl GatewayConfig {
             end_patience: Duration::from_secs(5),
             write_patience: Duration::from_secs(60),
             keepalive: Patience::default(),
+        }
+    }
+
+    /// What the client half goes by.
+    pub(crate) const fn settings(&self) -> Settings {
+        Settings {
+            node: self.node,
+            doors: self.publish.len(),
+            recv_window: self.recv_window,
+            send_window: self.send_window,
+            max_connections: self.max_connections,
+            end_patience: self.end_patience,
+            write_patience: self.write_patience,
+            keepalive: self.keepalive,
         }
     }
 

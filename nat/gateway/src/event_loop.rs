@@ -1,7 +1,7 @@
 //! The gateway's thread: waits for the clients and serves them, round after round.
 
 use crate::commands::Commands;
-use crate::desk::{Desk, WAKER};
+use crate::sockets::{Sockets, WAKER};
 use crate::{GatewayConfig, GatewayError, InputSink};
 use mio::{Events, Poll, Waker};
 use std::io::ErrorKind;
@@ -9,21 +9,21 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The desk and the way to wake the thread that usually sits at it.
+/// The sockets, and the way to wake the thread that usually serves them.
 pub(crate) struct Shared {
-    desk: Mutex<Desk>,
+    sockets: Mutex<Sockets>,
     pub(crate) commands: Arc<Commands>,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Desk> {
-        // A panic at the desk ends the gateway's thread or the machine's, and with either the node.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sockets> {
+        // A panic while serving ends the gateway's thread or the machine's, and with either the node.
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The desk, if nobody is at it.
-    pub(crate) fn free_desk(&self) -> Option<MutexGuard<'_, Desk>> {
-        self.desk.try_lock().ok()
+    /// The sockets, if nobody serves them.
+    pub(crate) fn if_free(&self) -> Option<MutexGuard<'_, Sockets>> {
+        self.sockets.try_lock().ok()
     }
 }
 
@@ -41,9 +41,9 @@ impl EventLoop {
         let waker = Waker::new(poll.registry(), WAKER).map_err(GatewayError::Poll)?;
         let commands = Arc::new(Commands::new(waker));
         let registry = poll.registry().try_clone().map_err(GatewayError::Poll)?;
-        let desk = Desk::new(config, sink, registry, Arc::clone(&commands))?;
-        let local_addrs = desk.local_addrs();
-        let shared = Arc::new(Shared { desk: Mutex::new(desk), commands });
+        let sockets = Sockets::new(config, sink, registry, Arc::clone(&commands))?;
+        let local_addrs = sockets.local_addrs();
+        let shared = Arc::new(Shared { sockets: Mutex::new(sockets), commands });
         Ok((Self { poll, shared: Arc::clone(&shared) }, shared, local_addrs))
     }
 
@@ -75,9 +75,9 @@ impl EventLoop {
             self.shared.lock().idle();
             poll(&mut self.poll, events, patience)?;
         }
-        let mut desk = self.shared.lock();
-        events.iter().for_each(|event| desk.note(event));
-        Ok(if desk.round()? { Some(desk.patience()) } else { None })
+        let mut sockets = self.shared.lock();
+        events.iter().for_each(|event| sockets.note(event));
+        Ok(if sockets.round()? { Some(sockets.patience()) } else { None })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Real client sockets on one side, inputs and outputs of the log on the other: the half of the NAT that does I/O.
 //!
 //! A node's gateway holds the connections that clients made to that node. What clients do becomes [`Input`]s, offered
-//! to the log; what the log says about them comes back as [`Output`]s. The gateway decides nothing that a program
-//! could see: whether a connection is taken, how many bytes may come and when it ends is said by the table
-//! (`replicode-nat`) on every node alike. Its own judgement is limited to what happens before the log (which client
-//! is accepted) and behind it (how bytes are written).
+//! to the log; what the log says about them comes back as [`Output`]s. The gateway decides nothing. Whether a connection is
+//! taken, how many bytes may come and when it ends is said by the table (`replicode-nat`) on every node alike; who is
+//! served when, how a connection ends and for how long anybody is waited for, by the client half
+//! ([`replicode_nat::client`], where the rules stand that the rest of the house relies on). Here are the system calls.
 //!
 //! ```text
 //!  clients ── TCP ──> [ gateway thread: mio ] ── InputSink::offer ──> log ──> machine, on every node
@@ -12,48 +12,40 @@
 //!     └──── bytes, FIN, RST ───┴───────────── Gateway::outputs <──────────────────┘
 //! ```
 //!
-//! Rules that the rest of the house relies on:
+//! Two rules are kept here:
 //!
 //! 1. **Never a false end.** Each socket has `SO_LINGER {on, 0}` from its first moment, so that a killed node's clients
-//!    see `ECONNRESET`, not an end of file that looks like the end of the data. Only a close that the log asked for
-//!    turns it off, and only when everything is written.
-//!    Where a reset is to be the end, what was sent before arrives first.
-//! 2. **Bytes are read only against credit.** What lies in the log unread by the program is bounded per connection.
-//! 3. **Bytes not yet written are bounded** by the send window, whose credit returns through [`Input::Acked`].
-//! 4. **One offer per round** of the event loop: everything that the clients did meanwhile travels together.
-//! 5. **Nothing new while the log is congested** ([`InputSink::congested`]): clients wait in their sockets, where TCP
-//!    slows them down, and not in this node's memory.
+//!    see `ECONNRESET`, not an end of file that looks like the end of the data. Only a close in good order turns it off.
+//! 2. **One offer per round** of the event loop: everything that the clients did meanwhile travels together.
 //!
 //! | module | it is |
 //! |---|---|
 //! | [`config`] | what to publish, and why it cannot be |
-//! | `desk` | who is there, and what is done for them |
 //! | `event_loop` | the thread that waits for clients and serves them |
+//! | `sockets` | all sockets: what happened is told to the client half, and what it asks for is done |
+//! | `socket` | one client's socket |
 //! | `listener` | taking clients |
-//! | `client` | one socket and where its connection stands |
 //! | `unacked` | how much of what was written has not arrived |
-//! | [`keepalive`] | how a client whose host has vanished is noticed |
-//! | `slots` | clients by token and by number |
 //! | `commands` | how other threads talk to the gateway's |
+//! | `clock` | what time it is |
 
 #![forbid(unsafe_code)]
 
-mod client;
+mod clock;
 mod commands;
 pub mod config;
-mod desk;
 mod event_loop;
-pub mod keepalive;
 mod listener;
-mod slots;
+mod socket;
+mod sockets;
 mod unacked;
 
 pub use config::{GatewayConfig, GatewayError, Published};
-pub use keepalive::Patience;
+pub use replicode_nat::client::{ClientInfo, ClientState, Patience};
 
 use commands::Command;
 use event_loop::{EventLoop, Shared};
-use replicode_log::{BootNo, ConnId, HostAddr, Input, Output, Service};
+use replicode_log::{BootNo, Input, Output};
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -83,42 +75,6 @@ pub trait InputSink: Send {
     fn failed(&mut self, why: GatewayError) {
         tracing::error!(error = %why, "gateway stopped");
     }
-}
-
-/// What is known of one client, for `replicode clients`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientInfo {
-    /// The stream's number.
-    pub conn: ConnId,
-    /// The client's address.
-    pub from: HostAddr,
-    /// What it connected to.
-    pub to: Service,
-    /// Where the connection stands.
-    pub state: ClientState,
-    /// Bytes put into the log.
-    pub bytes_in: u64,
-    /// First position that may not be put into the log yet.
-    pub credit: u64,
-    /// Bytes written to the client's socket.
-    pub bytes_out: u64,
-    /// Bytes that the program has sent and that are not written yet, because the client does not read them.
-    pub unwritten: u64,
-}
-
-/// Where a client's connection stands, seen from the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientState {
-    /// Both sides may send.
-    Open,
-    /// The client sends nothing more.
-    ClientDone,
-    /// The program sends nothing more.
-    ProgramDone,
-    /// Neither sends anything more, but the program still holds its socket.
-    BothDone,
-    /// Closed by the program; what it sent is being written, and then the client's end is awaited.
-    Closing,
 }
 
 /// A running gateway. Its methods may be called from any thread; each wakes the gateway's thread at most once, and none
@@ -167,11 +123,11 @@ impl Gateway {
         if outputs.is_empty() {
             return;
         }
-        let desk = if outputs.len() <= AT_ONCE { self.shared.free_desk() } else { None };
-        match desk {
-            Some(mut desk) => {
-                let wake = desk.bring(outputs);
-                drop(desk);
+        let sockets = if outputs.len() <= AT_ONCE { self.shared.if_free() } else { None };
+        match sockets {
+            Some(mut sockets) => {
+                let wake = sockets.bring(outputs);
+                drop(sockets);
                 if wake {
                     self.shared.commands.wake();
                 }

@@ -1,10 +1,11 @@
 //! Taking clients: listening sockets, and what is set on a client's socket before anything else happens to it.
 
-use crate::keepalive::{Patience, ask_soon};
+use crate::socket::ask_soon;
 use crate::{GatewayError, Published};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use replicode_log::Service;
+use replicode_nat::client::Patience;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -20,8 +21,6 @@ pub(crate) struct Listener {
     socket: TcpListener,
     pub(crate) service: Arc<Service>,
     pub(crate) local: SocketAddr,
-    /// Whether somebody may be waiting: the event queue says it once, until all were taken.
-    pub(crate) ready: bool,
 }
 
 /// What an attempt to take a client brought.
@@ -40,7 +39,7 @@ impl Listener {
     pub(crate) fn bind(published: Published, keepalive: &Patience) -> Result<Self, GatewayError> {
         let Published { listen, service } = published;
         match bind(listen, keepalive) {
-            Ok((socket, local)) => Ok(Self { socket, service: Arc::new(service), local, ready: false }),
+            Ok((socket, local)) => Ok(Self { socket, service: Arc::new(service), local }),
             Err(error) => Err(GatewayError::Listen { listen, service, error }),
         }
     }
@@ -52,7 +51,6 @@ impl Listener {
 
     /// Leaves clients to wait.
     pub(crate) fn ignore(&mut self, registry: &Registry) -> io::Result<()> {
-        self.ready = false;
         registry.deregister(&mut self.socket)
     }
 
@@ -63,10 +61,7 @@ impl Listener {
                 Ok(()) => Taken::Client(stream, from),
                 Err(error) => Taken::Lost(error),
             },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.ready = false;
-                Taken::Nobody
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Taken::Nobody,
             Err(error) if is_exhaustion(&error) => Taken::Exhausted(error),
             Err(error) => Taken::Lost(error),
         }

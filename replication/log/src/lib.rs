@@ -8,7 +8,8 @@
 //! | module | it is |
 //! |---|---|
 //! | [`ids`] | newtypes for everything that has a number |
-//! | [`time`] | time since genesis, the only clock a room can see |
+//! | [`time`] | time since genesis, the only clock that can influence state |
+//! | [`mono`] | a moment on this host's clock, which never enters a batch |
 //! | [`digest`] | content hashes, the digest chain, the fast hash of a batch's system calls |
 //! | [`input`], [`output`] | what enters the machine through the log, and what leaves it |
 //! | [`net_event`] | the sentences that the kernel and the NAT table say to each other |
@@ -25,6 +26,7 @@ pub mod ids;
 pub mod image;
 pub mod input;
 pub mod limits;
+pub mod mono;
 pub mod net_event;
 pub mod output;
 pub mod time;
@@ -37,6 +39,7 @@ pub use ids::{BatchIndex, BootNo, ConnId, IdError, NodeId, Pid, SockId, Term};
 pub use image::{FsEntry, FsImage, FsNode};
 pub use input::{HostAddr, Input, Order, Service, Spawn};
 pub use limits::{LimitError, Limits};
+pub use mono::Mono;
 pub use net_event::{Egress, FlowPort, Ingress, KeepAlive, Refused};
 pub use output::{ConsoleStream, ExitStatus, Ordered, Output, Refusal, TrapKind};
 pub use time::LogicalTime;

@@ -1,13 +1,16 @@
-//! How a client whose host has vanished is noticed: without power or network it sends neither FIN nor RST, and would hold
-//! its place in the cell's table for ever.
+//! How long a client is waited for, and how long its host may be silent.
 //!
-//! A host that has been silent is asked whether it still knows the connection (keepalive, RFC 9293, 3.8.4); one that owes
-//! an acknowledgement is given up after a while (`TCP_USER_TIMEOUT`, RFC 5482). Both are set on the listening socket,
-//! from which accepted ones have them on Linux, so that a client costs no further system call.
+//! A host that has vanished without power or network sends neither FIN nor RST, and would hold its place in the cell's table
+//! for ever. One that has been silent is asked whether it still knows the connection (keepalive, RFC 9293, 3.8.4); one that
+//! owes an acknowledgement is given up after a while (`TCP_USER_TIMEOUT`, RFC 5482). The operating system does both; here
+//! is said after how long.
+//!
+//! A client whose program has closed the connection is waited for by this house itself: that it reads what it is still to be
+//! sent, and then that it ends its own stream.
 
-use replicode_log::KeepAlive;
-use socket2::{SockRef, TcpKeepalive};
-use std::io;
+use super::Slot;
+use replicode_log::{KeepAlive, Mono};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a client's host may be silent before its client is given up.
@@ -56,13 +59,37 @@ impl Patience {
     }
 }
 
-/// Sets it on a socket.
-pub(crate) fn ask_soon(socket: &SockRef<'_>, patience: &Patience) -> io::Result<()> {
-    let keepalive = TcpKeepalive::new().with_time(patience.idle).with_interval(patience.interval);
-    socket.set_tcp_keepalive(&keepalive)?;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(patience.unacknowledged))?;
-    Ok(())
+/// When patience with which client ends. Each client has one deadline at most; it keeps its own, so that this is asked about
+/// only when one ends.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines(BTreeSet<(Mono, Slot)>);
+
+impl Deadlines {
+    /// `slot` has until `deadline`, instead of until `before`.
+    pub(crate) fn set(&mut self, slot: Slot, before: Option<Mono>, deadline: Mono) {
+        self.forget(slot, before);
+        self.0.insert((deadline, slot));
+    }
+
+    /// `slot`, which had until `before`, is not waited for any more.
+    pub(crate) fn forget(&mut self, slot: Slot, before: Option<Mono>) {
+        if let Some(before) = before {
+            self.0.remove(&(before, slot));
+        }
+    }
+
+    /// The next deadline.
+    pub(crate) fn first(&self) -> Option<Mono> {
+        self.0.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Whose deadline has come, the earliest first. It is forgotten.
+    pub(crate) fn take_due(&mut self, now: Mono) -> Option<Slot> {
+        if self.first()? > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, slot)| slot)
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +114,21 @@ mod tests {
         );
         let between = Some(KeepAlive { idle: 20, interval: 5, count: 4 });
         assert_eq!(node.sooner(between).unacknowledged, seconds(40));
+    }
+
+    #[test]
+    fn the_earliest_deadline_counts_and_each_client_has_one() {
+        let at = Mono::from_nanos;
+        let mut deadlines = Deadlines::default();
+        deadlines.set(3, None, at(30));
+        deadlines.set(1, None, at(10));
+        assert_eq!((deadlines.first(), deadlines.take_due(at(9))), (Some(at(10)), None));
+        deadlines.set(1, Some(at(10)), at(40));
+        assert_eq!((deadlines.take_due(at(29)), deadlines.take_due(at(30))), (None, Some(3)));
+        assert_eq!(deadlines.take_due(at(39)), None);
+        deadlines.forget(1, None);
+        assert_eq!(deadlines.first(), Some(at(40)));
+        deadlines.forget(1, Some(at(40)));
+        assert_eq!((deadlines.first(), deadlines.take_due(at(99))), (None, None));
     }
 }

@@ -1,4 +1,4 @@
-//! One client: its socket, and where both of its streams stand.
+//! One client: where both of its streams stand, and how they end.
 //!
 //! ```text
 //!   client ── socket ──> intake  ── Data, HalfClose ──> log        read only against credit
@@ -14,32 +14,16 @@
 //! not take them for received (RFC 1122, 4.2.2.13). It comes behind everything that the program has sent: not before
 //! the client's host has acknowledged that, since a reset throws away what still waits on our side.
 
-use crate::keepalive::{Patience, ask_soon};
-use crate::unacked::Unacked;
-use crate::{ClientInfo, ClientState};
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
-use replicode_log::{ConnId, HostAddr, Input, KeepAlive, Service};
-use replicode_nat::{Intake, Outflow, Violation};
-use socket2::SockRef;
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use super::acks::{Arrival, Told};
+use super::{CHUNK, ClientInfo, ClientState, Ending, Read, Readiness};
+use crate::{Intake, Outflow, Violation};
+use replicode_log::{ConnId, HostAddr, Input, Mono, Service};
+use std::collections::{VecDeque, vec_deque};
 use std::sync::Arc;
-use std::time::Instant;
 
-/// Chunks handed to the operating system in one call.
-const SLICES: usize = 16;
-
-/// What the event queue tells of every client: bytes, and urgent ones, because of which a read ends early.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const READING: Interest = Interest::READABLE;
-
+/// See the module.
 #[derive(Debug)]
-pub(crate) struct Client {
-    stream: TcpStream,
+pub(crate) struct Flow {
     conn: ConnId,
     from: HostAddr,
     to: Arc<Service>,
@@ -48,9 +32,9 @@ pub(crate) struct Client {
     intake: Intake,
     /// Reading may bring something. Falls when the socket said that there is nothing; an event raises it.
     readable: bool,
-    /// The event queue has told of the client's end, so that reading goes on until it is found.
+    /// The client's end has been announced, so that reading goes on until it is found.
     end_announced: bool,
-    /// The event queue has told of an error, found by reading if credit allows, and acted on otherwise.
+    /// An error has been announced, found by reading if credit allows, and acted on otherwise.
     failed: bool,
     /// There is urgent data: a read ends before it, however much lies behind.
     urgent: bool,
@@ -64,11 +48,8 @@ pub(crate) struct Client {
     head: usize,
     /// Writing may succeed. Falls when the socket was full; an event raises it.
     writable: bool,
-    /// Whether the event queue was asked to tell when there is room. Most clients never fill their socket.
-    watched_for_room: bool,
     fin_sent: bool,
-    /// Last position reported to the log as written.
-    reported: u64,
+    told: Told,
 
     /// The program has closed its socket.
     closing: bool,
@@ -76,21 +57,20 @@ pub(crate) struct Client {
     resets: bool,
     /// Closing, and only the client's end is awaited, or the acknowledgement of the last bytes.
     pub(crate) awaits: Option<Awaited>,
-    /// What the client's host had not acknowledged when it was last asked about, and since when it is so much.
-    unacked: Option<(u32, Instant)>,
+    pub(crate) arrival: Arrival,
     /// When patience with a closing client ends.
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<Mono>,
 
-    // Marks of the event loop: the client is in its list of those to read from, and of those to write to.
+    // Marks of the rounds: the client is in the list of those to read from, and of those to write to.
     pub(crate) to_read: bool,
     pub(crate) to_write: bool,
 }
 
-/// What reading brought.
+/// What reading brought for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Got {
-    /// So many bytes, the first of them at `offset`.
-    Bytes { offset: u64, len: usize },
+    /// All the bytes that were read, the first of them at `offset`.
+    Bytes { offset: u64 },
     /// The client's end, at `offset`.
     End { offset: u64 },
     /// Nothing for now, or nothing for the log.
@@ -99,6 +79,17 @@ pub(crate) enum Got {
     Unwanted,
     /// The connection is gone.
     Lost,
+}
+
+/// What is to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// What is queued.
+    Bytes,
+    /// The end of the stream.
+    End,
+    /// Nothing, at least for now.
+    Nothing,
 }
 
 /// What a closing client is waited for.
@@ -110,9 +101,9 @@ pub(crate) enum Awaited {
     Acks,
 }
 
-/// What writing led to.
+/// Where a client stands once everything is written that can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flushed {
+pub(crate) enum Stands {
     /// The connection goes on.
     Goes,
     /// Closing: all is written and the FIN is out, the client's end is awaited.
@@ -121,23 +112,13 @@ pub(crate) enum Flushed {
     AwaitsAcks,
     /// Closing: both streams have ended.
     Over,
-    /// The connection is gone.
-    Lost,
 }
 
-impl Client {
-    pub(crate) fn new(
-        stream: TcpStream,
-        conn: ConnId,
-        from: SocketAddr,
-        to: Arc<Service>,
-        recv_window: u32,
-        send_window: u32,
-    ) -> Self {
+impl Flow {
+    pub(crate) fn new(conn: ConnId, from: HostAddr, to: Arc<Service>, recv_window: u32, send_window: u32) -> Self {
         Self {
-            stream,
             conn,
-            from: host_addr(from),
+            from,
             to,
             intake: Intake::new(recv_window.into()),
             // A client that connects to ask something has often asked already: its first bytes then travel in the
@@ -151,13 +132,12 @@ impl Client {
             queue: VecDeque::new(),
             head: 0,
             writable: true,
-            watched_for_room: false,
             fin_sent: false,
-            reported: 0,
+            told: Told::default(),
             closing: false,
             resets: false,
             awaits: None,
-            unacked: None,
+            arrival: Arrival::default(),
             deadline: None,
             to_read: false,
             to_write: false,
@@ -173,25 +153,21 @@ impl Client {
         Input::Open { conn: self.conn, to: Service::clone(&self.to), from: self.from }
     }
 
-    pub(crate) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.stream, token, READING)
+    /// What is announced of the socket.
+    pub(crate) const fn handle_event(&mut self, event: Readiness) {
+        self.readable |= event.readable || event.read_closed || event.failed;
+        self.end_announced |= event.read_closed;
+        self.failed |= event.failed;
+        self.urgent |= event.urgent;
+        self.writable |= event.writable || event.write_closed || event.failed;
     }
 
-    /// Takes note of what the event queue says.
-    pub(crate) fn note(&mut self, event: &mio::event::Event) {
-        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-        self.end_announced |= event.is_read_closed();
-        self.failed |= event.is_error();
-        self.urgent |= event.is_priority();
-        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
-    }
-
-    /// Whether [`Client::read`] may have something to say.
+    /// Whether reading may have something to say.
     pub(crate) const fn wants_read(&self) -> bool {
-        self.readable && (self.has_credit() || (self.closing || self.deaf) && !self.intake.ended() || self.failed)
+        self.readable && (self.has_credit() || self.reads_for_nobody() && !self.intake.ended() || self.failed)
     }
 
-    /// Whether [`Client::flush`] may have something to do.
+    /// Whether writing may have something to do.
     pub(crate) fn wants_write(&self) -> bool {
         self.writable && !self.queue.is_empty()
     }
@@ -200,47 +176,62 @@ impl Client {
         self.intake.received() < self.intake.limit()
     }
 
-    /// Reads once, at most what fits in `scratch` and what credit allows. When closing, credit does not matter and
-    /// the bytes are thrown away.
-    pub(crate) fn read(&mut self, scratch: &mut [u8]) -> Got {
-        let offset = self.intake.received();
-        let room = usize::try_from(self.intake.limit() - offset).unwrap_or(usize::MAX);
-        let most = if self.closing || self.deaf { scratch.len() } else { scratch.len().min(room) };
-        if most == 0 || self.intake.ended() {
-            // Nothing can be read for the log, so an error would never be found by reading.
-            return if self.failed { Got::Lost } else { Got::Nothing };
+    /// What is read is not put into the log, so that credit does not matter.
+    const fn reads_for_nobody(&self) -> bool {
+        self.closing || self.deaf
+    }
+
+    /// How much may be read now; nothing where that would be for the log and there is no credit, or where the stream has
+    /// ended.
+    pub(crate) fn most(&self) -> usize {
+        if self.intake.ended() {
+            return 0;
         }
-        match self.stream.read(&mut scratch[..most]) {
-            Ok(0) => {
+        if self.reads_for_nobody() {
+            return CHUNK;
+        }
+        CHUNK.min(usize::try_from(self.intake.limit() - self.intake.received()).unwrap_or(usize::MAX))
+    }
+
+    /// Nothing may be read. An error would then never be found by reading.
+    pub(crate) const fn read_nothing(&self) -> Got {
+        if self.failed { Got::Lost } else { Got::Nothing }
+    }
+
+    /// What a read of at most [`Flow::most`] bytes brought.
+    pub(crate) fn handle_read(&mut self, read: &Read<'_>) -> Got {
+        let (most, offset) = (self.most(), self.intake.received());
+        match *read {
+            Read::End => {
                 self.readable = self.failed;
                 match self.intake.end(offset) {
                     Ok(_) if !self.closing => Got::End { offset },
                     _ => Got::Nothing,
                 }
             }
-            Ok(len) => {
+            Read::Bytes(bytes) => {
                 // Less than asked for: the socket is empty, and its next bytes are a new event (epoll(7)). Unless a read
                 // ends early for another reason: before urgent data. An event tells of that, one that came before this
                 // read or, if it arrived since, one that is still to come.
-                self.readable = len == most || self.urgent || self.end_announced || self.failed;
+                self.readable = bytes.len() == most || self.urgent || self.end_announced || self.failed;
                 if self.closing {
                     return Got::Nothing;
                 }
                 if self.deaf {
                     return Got::Unwanted;
                 }
-                match self.intake.receive(offset, len) {
-                    Ok(_) => Got::Bytes { offset, len },
+                match self.intake.receive(offset, bytes.len()) {
+                    Ok(_) => Got::Bytes { offset },
                     Err(_) => Got::Lost,
                 }
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Read::Empty => {
                 self.readable = false;
                 self.urgent = false;
                 Got::Nothing
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Got::Nothing,
-            Err(_) => Got::Lost,
+            Read::Again => Got::Nothing,
+            Read::Lost => Got::Lost,
         }
     }
 
@@ -296,7 +287,7 @@ impl Client {
     /// Where a reset cannot be timed.
     ///
     /// # Errors
-    /// None: see [`Client::close`].
+    /// None: see [`Flow::close`].
     pub(crate) fn end_instead_of_reset(&mut self) -> Result<(), Violation> {
         self.resets = false;
         self.awaits = None;
@@ -308,83 +299,30 @@ impl Client {
         self.deaf = true;
     }
 
-    /// Asks a silent client's host whether it is still there as soon as the program wants, if that is sooner than the
-    /// node would.
-    pub(crate) fn keep_alive(&self, wanted: Option<KeepAlive>, patience: &Patience) -> io::Result<()> {
-        ask_soon(&SockRef::from(&self.stream), &patience.sooner(wanted))
-    }
-
-    /// How much of what was written has not arrived, and since when it is so much. `None`: nobody knows.
-    pub(crate) fn unacked(&mut self, asked: &mut Unacked, now: Instant) -> Option<(u32, Instant)> {
-        let left = asked.of(&self.stream)?;
-        if self.unacked.is_none_or(|(before, _)| left < before) {
-            self.unacked = Some((left, now));
-        }
-        self.unacked
-    }
-
     pub(crate) const fn is_closing(&self) -> bool {
         self.closing
     }
 
-    /// Writes what the client's socket takes, then ends the stream if it is to end.
-    pub(crate) fn flush(&mut self, registry: &Registry, token: Token) -> Flushed {
-        while self.writable && !self.queue.is_empty() {
-            match self.write_once() {
-                Ok(0) => return Flushed::Lost,
-                Ok(len) => {
-                    if self.outflow.ack(self.outflow.acked() + len as u64).is_err() {
-                        return Flushed::Lost;
-                    }
-                    self.forget(len);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.writable = false;
-                    if !self.watched_for_room {
-                        self.watched_for_room = true;
-                        let all = READING.add(Interest::WRITABLE);
-                        if registry.reregister(&mut self.stream, token, all).is_err() {
-                            return Flushed::Lost;
-                        }
-                    }
-                }
-                Err(_) => return Flushed::Lost,
-            }
-        }
-        if self.queue.is_empty() && self.outflow.ended() && !self.fin_sent {
-            if self.stream.shutdown(Shutdown::Write).is_err() {
-                return Flushed::Lost;
-            }
-            self.fin_sent = true;
-        }
-        if self.resets {
-            return if self.queue.is_empty() { Flushed::AwaitsAcks } else { Flushed::Goes };
-        }
-        match (self.closing && self.fin_sent, self.intake.ended()) {
-            (false, _) => Flushed::Goes,
-            (true, false) => Flushed::AwaitsEnd,
-            (true, true) => Flushed::Over,
+    /// What is to be written next.
+    pub(crate) fn wanted(&self) -> Wanted {
+        match (self.queue.is_empty(), self.writable) {
+            (false, true) => Wanted::Bytes,
+            (true, _) if self.outflow.ended() && !self.fin_sent => Wanted::End,
+            _ => Wanted::Nothing,
         }
     }
 
-    fn write_once(&mut self) -> io::Result<usize> {
-        if let (1, Some(chunk)) = (self.queue.len(), self.queue.front()) {
-            return self.stream.write(&chunk[self.head..]);
-        }
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut head = self.head;
-        let mut count = 0;
-        for (slice, chunk) in slices.iter_mut().zip(&self.queue) {
-            *slice = IoSlice::new(&chunk[head..]);
-            head = 0;
-            count += 1;
-        }
-        self.stream.write_vectored(&slices[..count])
+    /// What is queued.
+    pub(crate) fn chunks(&self) -> Chunks<'_> {
+        Chunks { chunks: self.queue.iter(), head: self.head }
     }
 
-    /// Drops `len` written bytes from the front of the queue.
-    fn forget(&mut self, len: usize) {
+    /// `len` bytes from the front of the queue have been written.
+    ///
+    /// # Errors
+    /// [`Violation::Window`] when so many were not queued.
+    pub(crate) fn handle_written(&mut self, len: usize) -> Result<(), Violation> {
+        self.outflow.ack(self.outflow.acked() + len as u64)?;
         self.head += len;
         while let Some(first) = self.queue.front()
             && self.head >= first.len()
@@ -392,26 +330,42 @@ impl Client {
             self.head -= first.len();
             self.queue.pop_front();
         }
+        Ok(())
     }
 
-    /// The position to report to the log, once `step` more bytes were written since the last report: until then the
-    /// program has room enough, and an input less is a batch less.
+    /// The socket takes nothing more for now.
+    pub(crate) const fn handle_full(&mut self) {
+        self.writable = false;
+    }
+
+    /// The end of the stream has been written.
+    pub(crate) const fn handle_ended(&mut self) {
+        self.fin_sent = true;
+    }
+
+    /// Where the client stands once everything is written that can be.
+    pub(crate) fn stands(&self) -> Stands {
+        if self.resets {
+            return if self.queue.is_empty() { Stands::AwaitsAcks } else { Stands::Goes };
+        }
+        match (self.closing && self.fin_sent, self.intake.ended()) {
+            (false, _) => Stands::Goes,
+            (true, false) => Stands::AwaitsEnd,
+            (true, true) => Stands::Over,
+        }
+    }
+
+    /// The position to tell the log of, if one is due. Of a closing connection the log wants to know nothing more.
     pub(crate) const fn report(&mut self, step: u64) -> Option<u64> {
-        let written = self.outflow.acked();
-        if self.closing || written - self.reported < step {
+        if self.closing {
             return None;
         }
-        self.reported = written;
-        Some(written)
+        self.told.due(self.outflow.acked(), step)
     }
 
-    /// Ends the connection in good order, if it may end so: the log has asked for it, and all is written. Otherwise,
-    /// and whenever a client is merely dropped, the socket's linger setting makes it a reset.
-    pub(crate) fn finish(self) {
-        if self.closing && self.fin_sent && !self.failed && !self.resets {
-            // If this fails the client sees a reset behind its last byte, which is no false end.
-            let _ = SockRef::from(&self.stream).set_linger(None);
-        }
+    /// How the client's socket is to be closed: in good order only if the log has asked for it, and all is written.
+    pub(crate) const fn ending(&self) -> Ending {
+        if self.closing && self.fin_sent && !self.failed && !self.resets { Ending::InGoodOrder } else { Ending::Reset }
     }
 
     pub(crate) fn info(&self) -> ClientInfo {
@@ -435,9 +389,25 @@ impl Client {
     }
 }
 
-fn host_addr(addr: SocketAddr) -> HostAddr {
-    match addr {
-        SocketAddr::V4(addr) => HostAddr::V4(addr.ip().octets(), addr.port()),
-        SocketAddr::V6(addr) => HostAddr::V6(addr.ip().octets(), addr.port()),
+/// The chunks to be written, in order. None of them is empty.
+#[derive(Clone, Debug)]
+pub struct Chunks<'a> {
+    chunks: vec_deque::Iter<'a, Vec<u8>>,
+    /// Bytes of the first one that were written already.
+    head: usize,
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let head = std::mem::take(&mut self.head);
+        self.chunks.next().and_then(|chunk| chunk.get(head..))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.chunks.size_hint()
     }
 }
+
+impl ExactSizeIterator for Chunks<'_> {}
