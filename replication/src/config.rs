@@ -1,23 +1,12 @@
 //! What a replica is started with.
 
 use crate::clock::Steering;
-use replicode_log::{Digest, NodeId};
+use replicode_log::NodeId;
+pub use replicode_store::segment::ClusterIdentity;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// What all nodes of a cluster must have in common. Compared with the log on disk at start, and with each peer when
-/// they meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClusterIdentity {
-    /// The cell's random number, `ClusterConfig::cluster`.
-    pub cluster: [u8; 16],
-    /// `ClusterConfig::digest()`: also the parent of the first batch.
-    pub config: Digest,
-    /// Fingerprint of engine version and settings.
-    pub engine: Digest,
-}
 
 /// A node's credentials, as PEM text. Made by [`crate::network::tls`].
 #[derive(Clone)]

@@ -21,7 +21,7 @@
 //! | [`batcher`] | what the leader puts into a batch, and when (pure) |
 //! | [`clock`] | what time it stamps on it, by a majority's clocks (pure) |
 //! | [`answers`] | what has become of the batches that it proposed |
-//! | [`log_store`] | segments on disk, group commit, recovery, the offline reader |
+//! | [`log_store`] | `replicode-store`'s log with its threads: group commit, reading, the engine's words for it |
 //! | [`network`] | peers: certificates, hello, frames, streams |
 //!
 //! What is not here: the machine that eats the batches, and any meaning of an input. Batches are bytes; only their

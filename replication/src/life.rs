@@ -11,7 +11,7 @@ use crate::log_store::file_disk::FileDisk;
 use crate::log_store::record::Body;
 use crate::log_store::segment::{Owner, hex};
 use crate::log_store::store::LogStore;
-use crate::log_store::{self, Log, LogOptions};
+use crate::log_store::{Log, LogOptions};
 use crate::network::client::Network;
 use crate::network::detour::{Detours, Ends};
 use crate::network::peer::{Lane, Peers};
@@ -29,6 +29,7 @@ use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config, Raft};
 use replicode_log::{BatchHeader, BatchIndex, BootNo, Digest, NodeId};
+use replicode_store::Disk;
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -107,8 +108,8 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
 /// [`ReplicaError::Log`]: the directory holds something else, or the disk fails.
 pub fn found(config: &ReplicaConfig) -> Result<(), ReplicaError> {
     let owner = Owner { node: config.node, identity: config.identity };
-    let disk = FileDisk::open(&config.dir, true)?;
-    Ok(log_store::found(&disk, owner, incarnation()?, config.tuning.segment_bytes)?)
+    let disk: Arc<dyn Disk> = Arc::new(FileDisk::open(&config.dir, true)?);
+    Ok(replicode_store::found(&disk, owner, incarnation()?, config.tuning.segment_bytes)?)
 }
 
 fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>, ReplicaError> {
@@ -126,7 +127,8 @@ fn open_log<D: Delivery>(config: &ReplicaConfig, owner: Owner, faults: Arc<Fault
     let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
     let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
     let options = LogOptions { found: config.found, incarnation: incarnation()?, segment_bytes, cache_bytes };
-    Ok(Log::open(disk, owner, options, Box::new(move |fault| faults.raise(&fault.what, &fault.why)))?)
+    let on_fault = Box::new(move |why: String| faults.raise("the log cannot be written", &why));
+    Ok(Log::open(disk, owner, options, on_fault, &mut |_| {})?)
 }
 
 /// What tells a log that is made now from any other.

@@ -2,6 +2,7 @@
 
 use crate::clock::{Course, Offset, Steering};
 use replicode_log::{BatchIndex, BootNo, NodeId, Term};
+pub use replicode_store::LogStatus;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -109,17 +110,4 @@ pub struct PeerStatus {
     pub trouble: Option<String>,
     /// How far its clock is ahead of the cell's time; leader only, `None` also when it has not told for a while.
     pub clock: Option<Offset>,
-}
-
-/// The log on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogStatus {
-    /// Bytes of all segments.
-    pub bytes: u64,
-    /// Number of segments.
-    pub segments: u64,
-    /// Calls of `fdatasync` since start.
-    pub fsyncs: u64,
-    /// Records written since start.
-    pub records: u64,
 }

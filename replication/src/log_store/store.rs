@@ -1,12 +1,12 @@
 //! The log in the consensus engine's words.
 
 use super::log::Log;
-use super::record::{Body, Entry as LogEntry};
 use super::work::Done;
 use crate::raft::{self, Entry, LogId, TypeConfig, Vote};
 use futures::Stream;
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use replicode_store::record::{Body, Entry as LogEntry};
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};

@@ -8,11 +8,9 @@
 //! a quick disk. It is left to the thread where syncs take long: heartbeats and votes would wait with the caller, and there is
 //! more to gather meanwhile.
 
-use super::LogError;
-use super::log::{State, locked};
-use super::record::Item;
-use super::writer::{Writer, Written};
-use crate::delivery::Fault;
+use super::log::{Seen, locked};
+use replicode_store::record::Item;
+use replicode_store::{Disk, File, Hands, LogError, Writer, Written};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -28,8 +26,8 @@ const SLACK: usize = 1 << 10;
 /// Called once when what it was given with is durable, or never will be.
 pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 
-/// Called at most once when the log must stop, from whichever thread noticed.
-pub type OnFault = Box<dyn FnOnce(Fault) + Send>;
+/// Called at most once when the log must stop, from whichever thread noticed, with the reason.
+pub type OnFault = Box<dyn FnOnce(String) + Send>;
 
 /// A change of the log.
 pub(super) struct Job {
@@ -50,7 +48,11 @@ struct Queue {
 /// Whoever holds this works the queue off.
 struct Worker {
     writer: Writer,
-    state: Arc<Mutex<State>>,
+    hands: Hands,
+    disk: Arc<dyn Disk>,
+    /// The thread that prepares the next segment.
+    preparing: Option<JoinHandle<Result<(), LogError>>>,
+    seen: Arc<Seen>,
     cache_bytes: usize,
     on_fault: Option<OnFault>,
     written: Vec<Written>,
@@ -70,12 +72,23 @@ impl Work {
     /// Starts the thread.
     pub(super) fn begin(
         writer: Writer,
-        state: Arc<Mutex<State>>,
+        hands: Hands,
+        disk: Arc<dyn Disk>,
+        seen: Arc<Seen>,
         cache_bytes: usize,
         on_fault: OnFault,
     ) -> Result<Arc<Self>, LogError> {
-        let on_fault = Some(on_fault);
-        let worker = Worker { writer, state, cache_bytes, on_fault, written: Vec::new(), pace: Duration::ZERO };
+        let worker = Worker {
+            writer,
+            hands,
+            disk,
+            preparing: None,
+            seen,
+            cache_bytes,
+            on_fault: Some(on_fault),
+            written: Vec::new(),
+            pace: Duration::ZERO,
+        };
         let work = Arc::new(Self {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -160,7 +173,7 @@ impl Work {
                 // Who hears of faults may wait for the last of those that could tell of one to be gone.
                 let mut worker = locked(&self.worker);
                 worker.on_fault = None;
-                worker.writer.rest();
+                worker.rest();
                 return;
             }
             locked(&self.worker).work(self);
@@ -194,14 +207,18 @@ impl Worker {
             return;
         }
         let began = Instant::now();
-        let (writer, state, written) = (&mut self.writer, &self.state, &mut self.written);
-        let result = writer.write(ending.jobs.iter().flat_map(|job| &job.items), written).and_then(|()| {
+        self.writer.handle_items(ending.jobs.iter().flat_map(|job| &job.items), &mut self.written);
+        let result = carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk).and_then(|()| {
+            let hands = &self.hands;
             let unused = {
-                let mut state = locked(state);
-                state.status.fsyncs = writer.syncs();
-                state.follow(written, self.cache_bytes)
+                let mut picture = self.seen.lock();
+                picture.status.fsyncs = self.writer.syncs();
+                let file = |generation| hands.held(File::Segment(generation)).cloned();
+                picture.follow(self.written.drain(..), self.cache_bytes, &file)
             };
-            writer.recycle(&unused)
+            self.hands.let_go_before(self.writer.tail().header.generation);
+            self.writer.handle_unused(&unused);
+            carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk)
         });
         self.pace = (self.pace * 7 + began.elapsed()) / 8;
         if let Err(error) = result {
@@ -215,6 +232,43 @@ impl Worker {
             }
         }
     }
+}
+
+impl Worker {
+    /// Waits for whatever is done in the background: nothing more is written.
+    fn rest(&mut self) {
+        if let Some(thread) = self.preparing.take() {
+            // Its result no longer matters: an unfinished spare is removed at the next start.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.rest();
+    }
+}
+
+/// Does what the writer asks for, and has the next segment prepared when it is time to.
+fn carry_out(
+    writer: &mut Writer,
+    hands: &mut Hands,
+    preparing: &mut Option<JoinHandle<Result<(), LogError>>>,
+    disk: &Arc<dyn Disk>,
+) -> Result<(), LogError> {
+    hands.serve(writer, &mut || match preparing.take().map(JoinHandle::join) {
+        Some(Ok(prepared)) => prepared,
+        Some(Err(_)) => Err(LogError::Stopped("the thread that prepares log segments has panicked".to_string())),
+        None => Err(LogError::Stopped("nobody prepares the next log segment".to_string())),
+    })?;
+    if let Some(plan) = writer.poll_preparation() {
+        let mut hands = Hands::new(disk.clone());
+        let thread = std::thread::Builder::new().name("log-prepare".to_string());
+        let thread = thread.spawn(move || hands.carry_out(plan));
+        *preparing = Some(thread.map_err(|why| LogError::io("start a thread that prepares log segments", why))?);
+    }
+    Ok(())
 }
 
 /// Makes sure that nobody who works the queue off goes without a word, be it by a panic: whoever waits for the log would
@@ -236,11 +290,7 @@ impl Ending<'_> {
             jobs.append(&mut queue.jobs);
         }
         if let Some(on_fault) = self.on_fault.take() {
-            on_fault(Fault {
-                what: "the log cannot be written".to_string(),
-                why: why.to_string(),
-                contradicted: false,
-            });
+            on_fault(why.to_string());
         }
         for job in jobs {
             if let Some(done) = job.done {

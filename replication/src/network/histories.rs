@@ -105,7 +105,7 @@ mod tests {
 
     fn log(disk: &SimDisk, entries: u64) -> Log {
         // Nearly nothing is cached: what is looked at is read.
-        let opened = Log::open(Arc::new(disk.clone()), owner(), options(64 << 10, 1), no_fault());
+        let opened = Log::open(Arc::new(disk.clone()), owner(), options(64 << 10, 1), no_fault(), &mut |_| {});
         let Ok(log) = opened else { unreachable!("an empty disk gives a log") };
         let entry = |index| Entry { id: EntryId { term: 1, index }, body: Body::Batch(Bytes::from(vec![7; 400])) };
         let (tx, written) = std::sync::mpsc::channel();

@@ -1,18 +1,15 @@
-//! Tests of the log store as a whole.
+//! Tests of the log with its threads. Crashes and damage are `replicode-store`'s to test.
 
-mod crash;
-mod damage;
 mod suite;
 
-use super::disk::Disk;
-use super::log::{Log, LogOptions};
-use super::record::{Body, Entry, EntryId, Item, VoteRecord};
-use super::segment::Owner;
-use super::sim_disk::SimDisk;
+use super::log::Log;
 use super::work::{self, OnFault};
-use crate::config::ClusterIdentity;
 use bytes::Bytes;
 use replicode_log::{Digest, NodeId};
+use replicode_store::record::{Body, Entry, EntryId, VoteRecord};
+use replicode_store::segment::{ClusterIdentity, Owner};
+use replicode_store::sim_disk::SimDisk;
+use replicode_store::{Disk, LogOptions};
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -37,7 +34,7 @@ fn entry(term: u64, index: u64, len: usize) -> Entry {
 
 fn open(disk: &SimDisk, segment_bytes: u64, cache_bytes: usize) -> Log {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    match Log::open(disk, owner(), options(segment_bytes, cache_bytes), no_fault()) {
+    match Log::open(disk, owner(), options(segment_bytes, cache_bytes), no_fault(), &mut |_| {}) {
         Ok(log) => log,
         Err(error) => unreachable!("the log opens: {error}"),
     }
@@ -123,7 +120,7 @@ fn an_error_of_the_disk_ends_everything() {
     let disk = SimDisk::new();
     let (faults, fault) = mpsc::channel();
     let on_fault: OnFault = Box::new(move |fault| drop(faults.send(fault)));
-    let log = Log::open(Arc::new(disk.clone()), owner(), options(1 << 20, 1 << 20), on_fault);
+    let log = Log::open(Arc::new(disk.clone()), owner(), options(1 << 20, 1 << 20), on_fault, &mut |_| {});
     let Ok(log) = log else { unreachable!("the log opens") };
     durably(|done| log.append(vec![entry(1, 0, 10)], false, done));
     disk.stop_after(1);
@@ -131,7 +128,7 @@ fn an_error_of_the_disk_ends_everything() {
     let pushed = log.append(vec![entry(1, 1, 10)], false, Box::new(move |result| drop(tx.send(result))));
     assert!(pushed.is_ok());
     assert!(rx.recv().is_ok_and(|result| result.is_err()), "the write succeeds, the sync does not: no acknowledgement");
-    assert!(fault.recv().is_ok_and(|fault| fault.why.contains("sync log segment 000000000001.log")));
+    assert!(fault.recv().is_ok_and(|fault| fault.contains("sync log segment 000000000001.log")));
     assert!(log.append(vec![entry(1, 2, 10)], false, Box::new(|result| assert!(result.is_err()))).is_err());
     log.close();
 }
@@ -140,7 +137,7 @@ fn an_error_of_the_disk_ends_everything() {
 fn a_panic_of_the_logs_thread_is_a_fault_and_leaves_nobody_waiting() {
     let (faults, fault) = mpsc::channel();
     let on_fault: OnFault = Box::new(move |fault| drop(faults.send(fault)));
-    let log = Log::open(Arc::new(SimDisk::new()), owner(), options(1 << 20, 1 << 20), on_fault);
+    let log = Log::open(Arc::new(SimDisk::new()), owner(), options(1 << 20, 1 << 20), on_fault, &mut |_| {});
     let Ok(log) = log else { unreachable!("the log opens") };
     let (tx, rx) = mpsc::channel();
     let (go, wait) = mpsc::channel();
@@ -156,7 +153,7 @@ fn a_panic_of_the_logs_thread_is_a_fault_and_leaves_nobody_waiting() {
     assert!(first.is_ok());
     let second = log.append(vec![entry(1, 1, 10)], false, Box::new(move |result| drop(tx.send(result))));
     assert!(second.is_ok() && go.send(()).is_ok());
-    assert!(fault.recv().is_ok_and(|fault| fault.why.contains("panicked")));
+    assert!(fault.recv().is_ok_and(|fault| fault.contains("panicked")));
     assert!(rx.recv().is_ok_and(|result| result.is_err()));
     assert!(log.append(vec![entry(1, 2, 10)], false, Box::new(|result| assert!(result.is_err()))).is_err());
     log.close();
@@ -172,8 +169,8 @@ fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
     let disk = Arc::new(FileDisk::open(&dir, true)?);
     assert!(matches!(FileDisk::open(&dir, false), Err(LogError::Busy(_))));
     let not_founding = LogOptions { found: false, ..options(1 << 20, 1) };
-    assert!(matches!(Log::open(disk.clone(), owner(), not_founding, no_fault()), Err(LogError::NoLog(_))));
-    let log = Log::open(disk, owner(), options(1 << 20, 1), no_fault())?;
+    assert!(matches!(Log::open(disk.clone(), owner(), not_founding, no_fault(), &mut |_| {}), Err(LogError::NoLog(_))));
+    let log = Log::open(disk, owner(), options(1 << 20, 1), no_fault(), &mut |_| {})?;
     let entries = vec![entry(1, 0, 0), entry(1, 1, 50)];
     durably(|done| log.append(entries.clone(), false, done));
     // The offline reader needs no lock and changes nothing.
@@ -188,15 +185,10 @@ fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
     drop(log);
     let mut other = owner();
     other.identity.cluster = [2; 16];
-    let foreign = Log::open(Arc::new(FileDisk::open(&dir, false)?), other, not_founding, no_fault());
+    let foreign = Log::open(Arc::new(FileDisk::open(&dir, false)?), other, not_founding, no_fault(), &mut |_| {});
     assert!(foreign.is_err_and(|error| error.to_string().contains("belongs to cluster 0101")));
     std::fs::remove_dir_all(&dir)?;
     Ok(())
-}
-
-/// Items that a test writes by hand through the writer, without a thread.
-fn items(entries: &[Entry]) -> Vec<Item> {
-    entries.iter().cloned().map(Item::Entry).collect()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::{no_fault, options, owner};
 use crate::log_store::Log;
-use crate::log_store::sim_disk::SimDisk;
+
 use crate::log_store::store::LogStore;
 use crate::raft::{LogId, TypeConfig};
 use futures::{Stream, TryStreamExt};
@@ -11,6 +11,7 @@ use openraft::alias::{SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{EntryPayload, OptionalSend, StorageError};
+use replicode_store::sim_disk::SimDisk;
 use std::io;
 use std::sync::Arc;
 
@@ -89,7 +90,7 @@ struct Builder {
 impl StoreBuilder<TypeConfig, LogStore, Counter, ()> for Builder {
     async fn build(&self) -> Result<((), LogStore, Counter), StorageError<TypeConfig>> {
         let disk = Arc::new(SimDisk::new());
-        match Log::open(disk, owner(), options(12 << 10, self.cache_bytes), no_fault()) {
+        match Log::open(disk, owner(), options(12 << 10, self.cache_bytes), no_fault(), &mut |_| {}) {
             Ok(log) => Ok(((), LogStore { log, alone: self.alone, batch: Arc::default() }, Counter::default())),
             Err(error) => unreachable!("the log opens: {error}"),
         }

@@ -11,16 +11,15 @@
 //! A segment is begun in this order: its file is durable under its name, the head names it, its first group is written.
 //! So the head never names a segment that was not there, and a segment that it does not name yet holds nothing.
 
-use super::LogError;
-use super::disk::Disk;
-use super::segment;
+use crate::LogError;
+use crate::disk::Disk;
 use bytes::BufMut;
 use std::io;
 
 /// The file's name.
 pub const HEAD: &str = "head";
 /// Where its next content is prepared.
-const NEXT: &str = "head.new";
+pub const NEXT: &str = "head.new";
 const MAGIC: &[u8; 8] = b"replhead";
 const LEN: usize = 36;
 
@@ -34,7 +33,9 @@ pub struct Head {
 }
 
 impl Head {
-    fn encode(&self) -> Vec<u8> {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(LEN);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&self.incarnation);
@@ -50,22 +51,6 @@ impl Head {
         generation.copy_from_slice(&content[24..]);
         let whole = content.starts_with(MAGIC) && crc == crc32c::crc32c(content).to_le_bytes();
         whole.then(|| Self { incarnation, generation: u64::from_le_bytes(generation) })
-    }
-
-    /// Makes it durable in place of the one before.
-    ///
-    /// # Errors
-    /// [`LogError::Io`]; the one before or this one is there then.
-    pub fn write(&self, disk: &dyn Disk) -> Result<(), LogError> {
-        let failed = |why| {
-            let name = segment::name(self.generation);
-            LogError::io(format!("note in {HEAD} in {} that log segment {name} exists", disk.place()), why)
-        };
-        let file = disk.create(NEXT).map_err(failed)?;
-        file.write_at(&self.encode(), 0).map_err(failed)?;
-        file.sync().map_err(failed)?;
-        disk.rename(NEXT, HEAD).map_err(failed)?;
-        disk.sync_dir().map_err(failed)
     }
 
     /// Reads it; `None` if there is none.
@@ -92,14 +77,15 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log_store::sim_disk::SimDisk;
+    use crate::sim_disk::SimDisk;
+    use crate::tests::note;
 
     #[test]
     fn it_is_read_back_and_every_flipped_bit_is_noticed() {
         let disk = SimDisk::new();
         assert!(matches!(Head::read(&disk), Ok(None)));
         let head = Head { incarnation: [3; 16], generation: 77 };
-        assert!(head.write(&disk).is_ok());
+        note(&disk, &head);
         assert_eq!(Head::read(&disk).ok().flatten(), Some(head));
         let bytes = disk.bytes(HEAD).unwrap_or_default();
         for bit in 0..bytes.len() * 8 {

@@ -8,9 +8,9 @@
 //! - a group that does not verify, with a record of a later group somewhere after it, had been synced: that is damage;
 //! - in a segment that has a successor nothing can be torn: its end must be where the successor's chain begins.
 
-use super::LogError;
-use super::record::{self, Chain, Item, Verified};
-use super::segment::{self, Header};
+use crate::LogError;
+use crate::record::{self, Chain, Item, Verified};
+use crate::segment::{self, Header};
 use bytes::Bytes;
 
 /// A segment that has been read.

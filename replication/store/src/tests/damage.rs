@@ -1,25 +1,25 @@
 //! Damage to the files of a stopped log: what is found, and what is said about it.
 
-use super::{durably, entry, items, no_fault, open, options, owner};
-use crate::log_store::disk::Disk;
-use crate::log_store::head::{HEAD, Head};
-use crate::log_store::opening::{headers, open_writer, recover_all};
-use crate::log_store::sim_disk::SimDisk;
-use crate::log_store::{Log, LogError, segment};
-use std::sync::Arc;
+use super::{Kept, entry, items, note, owner};
+use crate::disk::Disk;
+use crate::head::{HEAD, Head};
+use crate::opening::{headers, recover_all};
+use crate::sim_disk::SimDisk;
+use crate::{LogError, segment};
 
 /// Three segments, 24 entries, each its own group.
 fn whole() -> SimDisk {
     let disk = SimDisk::new();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let Ok((mut writer, _)) = open_writer(&shared, owner(), &options(9 << 10, 0), false) else {
-        unreachable!("the log opens")
-    };
-    for index in 0..24 {
-        assert!(writer.write(items(&[entry(1, index, 500)]).iter(), &mut Vec::new()).is_ok());
-    }
-    assert_eq!(headers(&*shared, None).map(|headers| headers.len()).ok(), Some(3));
+    fill(&disk, owner(), [5; 16]);
+    assert_eq!(headers(&disk, None).map(|headers| headers.len()).ok(), Some(3));
     disk
+}
+
+fn fill(disk: &SimDisk, owner: segment::Owner, incarnation: [u8; 16]) {
+    let Ok(mut log) = Kept::open_as(disk, owner, incarnation, 9 << 10) else { unreachable!("the log opens") };
+    for index in 0..24 {
+        assert!(log.write(&items(&[entry(1, index, 500)])).is_ok());
+    }
 }
 
 fn damaged(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> SimDisk {
@@ -31,10 +31,7 @@ fn damaged(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> SimDisk {
 }
 
 fn verdict(disk: &SimDisk) -> Result<usize, LogError> {
-    let log = Log::open(Arc::new(disk.clone()), owner(), options(9 << 10, 0), no_fault())?;
-    let entries = log.read(0, u64::MAX, usize::MAX)?.len();
-    log.close();
-    Ok(entries)
+    Ok(Kept::open(disk, 9 << 10)?.read(0, u64::MAX)?.len())
 }
 
 /// Where the records of a segment begin.
@@ -138,7 +135,7 @@ fn a_head_that_is_missing_or_of_another_log_is_named() {
     let disk = whole();
     assert!(disk.remove(HEAD).is_ok());
     assert!(matches!(verdict(&disk), Err(LogError::Missing { file }) if file == HEAD));
-    assert!(Head { incarnation: [6; 16], generation: 3 }.write(&disk).is_ok());
+    note(&disk, &Head { incarnation: [6; 16], generation: 3 });
     assert!(matches!(verdict(&disk), Err(LogError::Damage { file, .. }) if file == HEAD));
     let disk = damaged(HEAD, |bytes| bytes[25] ^= 1);
     assert!(matches!(verdict(&disk), Err(LogError::Damage { file, .. }) if file == HEAD));
@@ -161,13 +158,7 @@ fn cut_and_swapped_files_are_refused() {
 fn a_segment_of_another_log_of_the_same_node_is_refused() {
     // An older incarnation of this node's log, as from a backup.
     let other = SimDisk::new();
-    let mut options = options(9 << 10, 0);
-    options.incarnation = [6; 16];
-    let shared: Arc<dyn Disk> = Arc::new(other.clone());
-    let Ok((mut writer, _)) = open_writer(&shared, owner(), &options, false) else { unreachable!("the log opens") };
-    for index in 0..24 {
-        assert!(writer.write(items(&[entry(1, index, 500)]).iter(), &mut Vec::new()).is_ok());
-    }
+    fill(&other, owner(), [6; 16]);
     let disk = whole();
     disk.put(&segment::name(2), other.bytes(&segment::name(2)).unwrap_or_default());
     assert!(verdict(&disk).is_err_and(|error| error.to_string().contains("another log")));
@@ -185,20 +176,19 @@ fn foreign_directories_are_refused_with_both_names() {
     for (what, change) in cases {
         let mut other = owner();
         change(&mut other);
-        let result = Log::open(Arc::new(whole()), other, options(9 << 10, 0), no_fault());
-        assert!(result.is_err_and(|error| error.to_string().contains(&format!("belongs to {what} "))), "{what}");
+        let result = Kept::open_as(&whole(), other, [5; 16], 9 << 10).err();
+        assert!(result.is_some_and(|error| error.to_string().contains(&format!("belongs to {what} "))), "{what}");
     }
 }
 
 #[test]
 fn an_entry_that_rots_while_the_log_is_open_is_not_served() {
     let disk = whole();
-    let log = open(&disk, 9 << 10, 0);
+    let Ok(mut log) = Kept::open(&disk, 9 << 10) else { unreachable!("the log opens") };
     let at = offsets(&disk, 1)[2];
     let file = disk.open(&segment::name(1));
     assert!(file.is_ok_and(|file| file.write_at(&[0xff; 4], at + 40).is_ok()));
-    assert!(log.read(2, 3, usize::MAX).is_err());
-    assert!(log.read(20, 24, usize::MAX).is_ok_and(|entries| entries.len() == 4), "others are");
-    durably(|done| log.append(vec![entry(1, 24, 5)], false, done));
-    log.close();
+    assert!(log.read(2, 3).is_err());
+    assert!(log.read(20, 24).is_ok_and(|entries| entries.len() == 4), "others are");
+    assert!(log.write(&items(&[entry(1, 24, 5)])).is_ok());
 }

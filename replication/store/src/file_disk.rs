@@ -1,7 +1,9 @@
-//! The real disk: a directory that only one process may write.
+//! The real disk: a directory that only one process may write. The one module of the crate that touches real files.
 
-use super::LogError;
-use super::disk::{Disk, DiskFile};
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is where files are opened")]
+
+use crate::LogError;
+use crate::disk::{Disk, DiskFile};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};

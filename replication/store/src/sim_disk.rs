@@ -3,7 +3,7 @@
 //! It keeps two pictures: what a reader sees now, and what would be left if the power went. A crash keeps everything
 //! synced, and of the rest any subset of 512-byte sectors and of changes of names, chosen by a seed.
 
-use super::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! Where entries are, in memory that does not grow with them. Pure.
 //!
 //! Offsets are kept only for the segment being written; of the others only the range of entries that are still valid.
-//! Who reads an old entry scans its segment once and keeps the offsets for a while (see [`super::log`]).
+//! Who reads an old entry scans its segment once and keeps the offsets for a while (see [`crate::picture`]).
 
-use super::record::{Entry, Item};
+use crate::record::{Entry, Item};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -53,6 +53,8 @@ impl Offsets {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Span {
     generation: u64,
+    /// Its size.
+    bytes: u64,
     /// Entries of this segment that no later truncation has made void.
     live: Range<u64>,
 }
@@ -74,18 +76,18 @@ pub struct Index {
 }
 
 impl Index {
-    /// A new segment is being written; by its header, its first entry is `next_index`. Answers the one before, with its
-    /// offsets.
-    pub fn begin(&mut self, generation: u64, next_index: u64) -> Option<(u64, Offsets)> {
+    /// A new segment of so many bytes is being written; by its header, its first entry is `next_index`. Answers the one before,
+    /// with its offsets.
+    pub fn begin(&mut self, generation: u64, next_index: u64, bytes: u64) -> Option<(u64, Offsets)> {
         let before = self.spans.back().map(|span| span.generation);
         let next = self.spans.back().map_or(next_index, |span| span.live.end);
-        self.spans.push_back(Span { generation, live: next..next });
+        self.spans.push_back(Span { generation, bytes, live: next..next });
         let offsets = std::mem::replace(&mut self.active, Offsets { base: next, offsets: Vec::new() });
         before.map(|generation| (generation, offsets))
     }
 
-    /// Follows a record of the segment being written. Answers segments that are no longer needed.
-    pub fn follow(&mut self, offset: u32, item: &Item) -> Vec<u64> {
+    /// Follows a record of the segment being written. Answers segments that are no longer needed, each with its size.
+    pub fn follow(&mut self, offset: u32, item: &Item) -> Vec<(u64, u64)> {
         self.active.follow(offset, item);
         match item {
             Item::Entry(Entry { id, .. }) => {
@@ -107,13 +109,13 @@ impl Index {
         Vec::new()
     }
 
-    fn purge(&mut self, first: u64) -> Vec<u64> {
+    fn purge(&mut self, first: u64) -> Vec<(u64, u64)> {
         let mut unused = Vec::new();
         while self.spans.len() > 1
             && let Some(span) = self.spans.front()
             && span.live.end <= first
         {
-            unused.push(span.generation);
+            unused.push((span.generation, span.bytes));
             self.spans.pop_front();
         }
         unused
@@ -152,8 +154,8 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{Body, EntryId};
     use super::*;
+    use crate::record::{Body, EntryId};
 
     fn entry(index: u64) -> Item {
         Item::Entry(Entry { id: EntryId { term: 1, index }, body: Body::Blank })
@@ -162,7 +164,7 @@ mod tests {
     fn index_of(segments: &[&[u64]]) -> Index {
         let mut index = Index::default();
         for (generation, entries) in segments.iter().enumerate() {
-            index.begin(generation as u64 + 1, 0);
+            index.begin(generation as u64 + 1, 0, 9);
             for (n, at) in entries.iter().enumerate() {
                 index.follow(n as u32 * 8, &entry(*at));
             }
@@ -187,7 +189,7 @@ mod tests {
         index.follow(24, &entry(1));
         index.follow(32, &entry(2));
         assert_eq!((index.find(1), index.find(2)), (Some(Place::Active(24)), Some(Place::Active(32))));
-        index.begin(3, 0);
+        index.begin(3, 0, 9);
         index.follow(0, &entry(3));
         let places = (0..4).map(|at| index.find(at)).collect::<Option<Vec<_>>>();
         assert_eq!(places, Some(vec![Place::Sealed(1), Place::Sealed(2), Place::Sealed(2), Place::Active(0)]));
@@ -197,9 +199,9 @@ mod tests {
     fn a_purge_frees_whole_segments_only() {
         let mut index = index_of(&[&[0, 1, 2], &[3, 4], &[5]]);
         let purge = |index| Item::Purge(EntryId { term: 1, index });
-        assert_eq!(index.follow(8, &purge(3)), [1]);
+        assert_eq!(index.follow(8, &purge(3)), [(1, 9)]);
         assert_eq!(index.find(4), Some(Place::Sealed(2)));
-        assert_eq!(index.follow(8, &purge(9)), [2]);
+        assert_eq!(index.follow(8, &purge(9)), [(2, 9)]);
         index.follow(16, &entry(10));
         assert_eq!((index.find(5), index.find(10), index.next()), (None, Some(Place::Active(16)), 11));
     }

@@ -3,11 +3,11 @@
 //! Nothing is cut, cleaned or locked. The same proofs are asked for as when a node starts, except that the log need not
 //! be *this* node's: whose it is can be read from [`LogReader::owner`].
 
-use super::LogError;
-use super::file_disk::FileDisk;
-use super::opening::{headers, read_all, recover_all};
-use super::record::{Body, Entry, EntryId, Item, VoteRecord};
-use super::segment::{self, Header, Owner};
+use crate::LogError;
+use crate::file_disk::FileDisk;
+use crate::opening::{headers, read_all, recover_all};
+use crate::record::{Body, Entry, EntryId, Item, VoteRecord};
+use crate::segment::{self, Header, Owner};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -113,12 +113,12 @@ pub struct Entries<'a> {
 impl Entries<'_> {
     fn load(&mut self, header: &Header) -> Result<(), LogError> {
         let name = segment::name(header.generation);
-        let file = super::disk::Disk::open(&self.reader.disk, &name);
+        let file = crate::disk::Disk::open(&self.reader.disk, &name);
         let file = file.map_err(|why| LogError::io(format!("open log segment {name}"), why))?;
         let bytes = read_all(&*file, &name)?;
         let successor = self.reader.headers.get(self.segment + 1).map(|next| next.previous);
         let ready = &mut self.ready;
-        super::recover::scan(&name, &bytes, header, successor, &mut |_, item| match item {
+        crate::recover::scan(&name, &bytes, header, successor, &mut |_, item| match item {
             Item::Entry(Entry { id, body }) => {
                 let batch = match body {
                     Body::Batch(bytes) => Some(bytes),

@@ -1,30 +1,58 @@
 //! What a log on disk amounts to when it is opened: which segments there are, what is in them, where it ends.
 
-use super::disk::{Disk, DiskFile};
-use super::head::{HEAD, Head};
-use super::index::Index;
-use super::log::LogOptions;
-use super::record::Item;
-use super::segment::{self, Header, Owner, SPARE};
-use super::writer::{self, Latest, Tail, Writer};
-use super::{LogError, recover};
+use crate::disk::{Disk, DiskFile};
+use crate::hands::Hands;
+use crate::head::{HEAD, Head};
+use crate::index::Index;
+use crate::plan::Plan;
+use crate::record::Item;
+use crate::segment::{self, Header, Owner, SPARE};
+use crate::writer::{self, Latest, Tail, Writer};
+use crate::{LogError, recover};
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 
+/// How a log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOptions {
+    /// Whether an empty directory becomes a new log.
+    pub found: bool,
+    /// Drawn at random for a new log.
+    pub incarnation: [u8; 16],
+    /// Bytes of a segment.
+    pub segment_bytes: u64,
+    /// Bytes of recent entries kept in memory.
+    pub cache_bytes: usize,
+}
+
 /// A log that has been read from its first byte to its last.
-pub(super) struct Recovered {
-    pub(super) tail: Tail,
-    pub(super) index: Index,
-    pub(super) bytes: u64,
+#[derive(Debug)]
+pub struct Recovered {
+    /// Where it goes on.
+    pub tail: Tail,
+    /// Where its entries are.
+    pub index: Index,
+    /// Bytes of all segments.
+    pub bytes: u64,
     /// Where remains of a group that was cut short end, in the last segment.
-    pub(super) torn: Option<u64>,
+    pub torn: Option<u64>,
     /// The newest segment by the head; 0 if there is none yet.
-    pub(super) head: u64,
+    pub head: u64,
+}
+
+/// A log that is ready to go on.
+pub struct Opened {
+    /// Says what is to be written.
+    pub writer: Writer,
+    /// Carries it out.
+    pub hands: Hands,
+    /// What was read.
+    pub recovered: Recovered,
 }
 
 /// Reads a whole file.
-pub(super) fn read_all(file: &dyn DiskFile, name: &str) -> Result<Bytes, LogError> {
+pub(crate) fn read_all(file: &dyn DiskFile, name: &str) -> Result<Bytes, LogError> {
     let failed = |why| LogError::io(format!("read log segment {name}"), why);
     let len = file.len().map_err(failed)?;
     let mut bytes = vec![0; usize::try_from(len).map_err(|_| failed(io::ErrorKind::FileTooLarge.into()))?];
@@ -33,7 +61,10 @@ pub(super) fn read_all(file: &dyn DiskFile, name: &str) -> Result<Bytes, LogErro
 }
 
 /// The headers of all segments, in order, proven to follow each other without a gap up to the one that the head names.
-pub(super) fn headers(disk: &dyn Disk, owner: Option<&Owner>) -> Result<Vec<Header>, LogError> {
+///
+/// # Errors
+/// [`LogError`]: a segment is missing, damaged, or of another log.
+pub fn headers(disk: &dyn Disk, owner: Option<&Owner>) -> Result<Vec<Header>, LogError> {
     let names = disk.list().map_err(|why| LogError::io(format!("list {}", disk.place()), why))?;
     let mut generations: Vec<u64> = names.iter().filter_map(|name| segment::parse_name(name)).collect();
     generations.sort_unstable();
@@ -84,7 +115,10 @@ pub(super) fn headers(disk: &dyn Disk, owner: Option<&Owner>) -> Result<Vec<Head
 }
 
 /// Reads the log from its first byte to its last and hands every record to `visit`. Changes nothing.
-pub(super) fn recover_all(
+///
+/// # Errors
+/// [`LogError`]: there is none, or it is damaged.
+pub fn recover_all(
     disk: &dyn Disk,
     headers: &[Header],
     visit: &mut dyn FnMut(&Header, u64, &Item),
@@ -95,7 +129,7 @@ pub(super) fn recover_all(
         let name = segment::name(header.generation);
         let file = disk.open(&name).map_err(|why| LogError::io(format!("open log segment {name}"), why))?;
         let bytes = read_all(&*file, &name)?;
-        index.begin(header.generation, header.next_index);
+        index.begin(header.generation, header.next_index, bytes.len() as u64);
         let successor = headers.get(at + 1).map(|next| next.previous);
         let scan = recover::scan(&name, &bytes, header, successor, &mut |offset, item| {
             if let Item::Entry(entry) = &item
@@ -113,9 +147,9 @@ pub(super) fn recover_all(
             return Err(LogError::Damage { file: name, offset, what });
         }
         total += bytes.len() as u64;
-        end = Some((header, file, bytes.len() as u64, scan));
+        end = Some((header, bytes.len() as u64, scan));
     }
-    let Some((header, file, capacity, scan)) = end else { return Err(LogError::NoLog(disk.place())) };
+    let Some((header, capacity, scan)) = end else { return Err(LogError::NoLog(disk.place())) };
     let head = Head::read(disk)?.map_or(0, |head| head.generation);
     // Only a log that was made a moment before a crash has no head: nothing has been written to it.
     if head == 0 && (header.generation > 1 || scan.group > 0) {
@@ -126,31 +160,21 @@ pub(super) fn recover_all(
         return Err(LogError::Missing { file: segment::name(oldest.generation - 1) });
     }
     let (position, next_index) = (scan.end as u64, index.next().max(first));
-    let tail =
-        Tail { header: *header, file, capacity, position, group: scan.group, chain: scan.chain, next_index, latest };
+    let tail = Tail { header: *header, capacity, position, group: scan.group, chain: scan.chain, next_index, latest };
     Ok(Recovered { tail, index, bytes: total, torn: scan.torn.map(|end| end as u64), head })
 }
 
 /// Overwrites the remains of a group that was cut short, and makes sure that what was read is durable: it may have come
 /// from the system's cache.
-fn settle(disk: &dyn Disk, recovered: &Recovered) -> Result<(), LogError> {
-    let tail = &recovered.tail;
-    let failed = |why| LogError::io(format!("clean log segment {}", segment::name(tail.header.generation)), why);
-    if let Some(torn) = recovered.torn {
-        tracing::warn!(
-            segment = segment::name(tail.header.generation),
-            offset = tail.position,
-            bytes = torn - tail.position,
-            "the log's last write was cut short by a crash; it was never acknowledged and is removed"
-        );
-        let zeros = vec![0; (torn - tail.position) as usize];
-        tail.file.write_at(&zeros, tail.position).map_err(failed)?;
-    }
-    tail.file.sync().map_err(failed)?;
-    disk.sync_dir().map_err(failed)?;
+fn settle(place: &str, recovered: &Recovered) -> Plan {
+    let Tail { header: Header { incarnation, generation, .. }, position, .. } = recovered.tail;
+    let mut plan = Plan::new(place);
+    plan.clean(generation, position, recovered.torn.unwrap_or(position));
     // The crash came between a new segment and the head's naming it.
-    let Header { incarnation, generation, .. } = tail.header;
-    if recovered.head < generation { Head { incarnation, generation }.write(disk) } else { Ok(()) }
+    if recovered.head < generation {
+        plan.note(&Head { incarnation, generation });
+    }
+    plan
 }
 
 /// Makes a new log where there is none. What an attempt that was cut short left (a spare, or a first segment that no head
@@ -158,34 +182,41 @@ fn settle(disk: &dyn Disk, recovered: &Recovered) -> Result<(), LogError> {
 ///
 /// # Errors
 /// [`LogError`]: the directory holds a log of somebody else, or one that is damaged; the disk fails.
-pub fn found(disk: &dyn Disk, owner: Owner, incarnation: [u8; 16], segment_bytes: u64) -> Result<(), LogError> {
-    if headers(disk, Some(&owner))?.is_empty() {
-        writer::create(disk, owner, incarnation, segment_bytes)?;
+pub fn found(disk: &Arc<dyn Disk>, owner: Owner, incarnation: [u8; 16], segment_bytes: u64) -> Result<(), LogError> {
+    if headers(&**disk, Some(&owner))?.is_empty() {
+        let plan = writer::create(&disk.place(), owner, incarnation, segment_bytes);
+        Hands::new(disk.clone()).carry_out(plan)?;
     }
     Ok(())
 }
 
-/// Opens a log for writing, or makes one: everything but the thread.
-pub(super) fn open_writer(
+/// Opens a log for writing, or makes one. Every record that it holds goes by `visit`, in order. `background`: whether
+/// somebody will carry [`Writer::poll_preparation`] out.
+///
+/// # Errors
+/// [`LogError`]: the log is damaged, belongs to something else, or the system refuses.
+pub fn open(
     disk: &Arc<dyn Disk>,
     owner: Owner,
     options: &LogOptions,
     background: bool,
-) -> Result<(Writer, Recovered), LogError> {
+    visit: &mut dyn FnMut(&Item),
+) -> Result<Opened, LogError> {
     let names = disk.list().map_err(|why| LogError::io(format!("list {}", disk.place()), why))?;
     if names.iter().any(|name| name == SPARE) {
         disk.remove(SPARE).map_err(|why| LogError::io("remove an unused log segment", why))?;
     }
-    let mut found = headers(&**disk, Some(&owner))?;
-    if found.is_empty() {
+    let mut segments = headers(&**disk, Some(&owner))?;
+    if segments.is_empty() {
         if !options.found {
             return Err(LogError::NoLog(disk.place()));
         }
-        self::found(&**disk, owner, options.incarnation, options.segment_bytes)?;
-        found = headers(&**disk, Some(&owner))?;
+        found(disk, owner, options.incarnation, options.segment_bytes)?;
+        segments = headers(&**disk, Some(&owner))?;
     }
-    let recovered = recover_all(&**disk, &found, &mut |_, _, _| {})?;
-    settle(&**disk, &recovered)?;
-    let tail = Tail { file: recovered.tail.file.clone(), ..recovered.tail };
-    Ok((Writer::new(disk.clone(), tail, options.segment_bytes, background), recovered))
+    let recovered = recover_all(&**disk, &segments, &mut |_, _, item| visit(item))?;
+    let (place, mut hands) = (disk.place(), Hands::new(disk.clone()));
+    hands.carry_out(settle(&place, &recovered))?;
+    let writer = Writer::new(&place, recovered.tail, options.segment_bytes, background);
+    Ok(Opened { writer, hands, recovered })
 }

@@ -1,13 +1,11 @@
 //! The power goes at every operation of a workload, and takes any part of what was not synced with it. What was
 //! acknowledged must be there afterwards, and nothing may be there that was not written.
 
-use super::{entry, options, owner};
-use crate::log_store::disk::Disk;
-use crate::log_store::opening::open_writer;
-use crate::log_store::record::{Entry, EntryId, Item, VoteRecord};
-use crate::log_store::sim_disk::{Dice, SimDisk};
-use crate::log_store::{LogError, opening, segment};
-use std::sync::Arc;
+use super::{Kept, entry};
+use crate::record::{Entry, EntryId, Item, VoteRecord};
+use crate::sim_disk::{Dice, SimDisk};
+use crate::tests::owner;
+use crate::{Disk, LogError, opening, segment};
 
 const SEGMENT: u64 = 9 << 10;
 
@@ -63,12 +61,11 @@ fn workload(seed: u64, groups: usize) -> Vec<Vec<Item>> {
 
 /// What is on the disk, as the next start finds it.
 fn reopen(disk: &SimDisk) -> Result<Model, LogError> {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut model = Model::default();
-    open_writer(&disk, owner(), &options(SEGMENT, 0), false)?;
+    Kept::open(disk, SEGMENT)?;
     // A second time, after cleaning: nothing may have changed, nothing may be left to clean.
-    let headers = crate::log_store::opening::headers(&*disk, Some(&owner()))?;
-    let recovered = crate::log_store::opening::recover_all(&*disk, &headers, &mut |header, offset, item| {
+    let headers = opening::headers(disk, Some(&owner()))?;
+    let recovered = opening::recover_all(disk, &headers, &mut |header, offset, item| {
         // A segment's first records repeat the latest values.
         let _ = (header, offset);
         model.follow(item);
@@ -81,12 +78,9 @@ fn reopen(disk: &SimDisk) -> Result<Model, LogError> {
 /// one that was under way.
 fn run(disk: &SimDisk, work: &[Vec<Item>]) -> (Model, Option<Vec<Item>>) {
     let mut acknowledged = Model::default();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let Ok((mut writer, _)) = open_writer(&shared, owner(), &options(SEGMENT, 0), false) else {
-        return (acknowledged, None);
-    };
+    let Ok(mut log) = Kept::open(disk, SEGMENT) else { return (acknowledged, None) };
     for group in work {
-        if writer.write(group.iter(), &mut Vec::new()).is_err() {
+        if log.write(group).is_err() {
             return (acknowledged, Some(group.clone()));
         }
         group.iter().for_each(|item| acknowledged.follow(item));
@@ -156,12 +150,11 @@ fn a_log_survives_crash_after_crash() {
                     super::items(&[entry(life, next, (dice.roll() % 700) as usize), entry(life, next + 1, 8)])
                 })
                 .collect();
-            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
             disk.stop_after(dice.roll() % 80);
             let mut under_way: &[Item] = &[];
-            if let Ok((mut writer, _)) = open_writer(&shared, owner(), &options(SEGMENT, 0), false) {
+            if let Ok(mut log) = Kept::open(&disk, SEGMENT) {
                 for group in &work {
-                    if writer.write(group.iter(), &mut Vec::new()).is_err() {
+                    if log.write(group).is_err() {
                         under_way = group;
                         break;
                     }

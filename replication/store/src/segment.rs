@@ -18,9 +18,8 @@
 //!   4092      4  CRC-32C of the bytes before
 //! ```
 
-use super::LogError;
-use super::record::{Chain, Seed};
-use crate::config::ClusterIdentity;
+use crate::LogError;
+use crate::record::{Chain, Seed};
 use bytes::{Buf, BufMut};
 use replicode_log::{Digest, NodeId};
 
@@ -31,6 +30,18 @@ pub const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"replclog";
 /// The name of a segment that is prepared and not yet in use.
 pub const SPARE: &str = "spare";
+
+/// What all nodes of a cluster must have in common. Compared with the log on disk at start, and with each peer when
+/// they meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterIdentity {
+    /// The cell's random number, `ClusterConfig::cluster`.
+    pub cluster: [u8; 16],
+    /// `ClusterConfig::digest()`: also the parent of the first batch.
+    pub config: Digest,
+    /// Fingerprint of engine version and settings.
+    pub engine: Digest,
+}
 
 /// Whose log it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
