@@ -170,7 +170,7 @@ fn config(limits: &Limits) -> Result<Config, EngineError> {
 }
 
 /// The host's own target triple: the engine runs code of no other.
-const fn target() -> Option<&'static str> {
+pub(crate) const fn target() -> Option<&'static str> {
     if cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         Some("x86_64-unknown-linux-gnu")
     } else if cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "musl")) {

@@ -21,11 +21,14 @@
 //! | `start_section` | start functions run like everything else |
 //! | `cap`, `trap` | how far a guest may grow; how it ends |
 //!
+//! The code of contracts is a house of its own, [`contracts`], with an engine of its own.
+//!
 //! Not here: any decision about what a system call does. The crate links what [`replicode_syscalls::abi::IMPORTS`]
 //! lists and knows no function by name.
 
 pub mod behaviour;
 mod cap;
+pub mod contracts;
 pub mod engine;
 pub mod facts;
 mod features;

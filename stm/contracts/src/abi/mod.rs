@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`types`] | the types of values, and how they are written: `map<string, option<u128>>` |
 //! | [`storage`] | the types of variables, collections among them |
+//! | [`host`] | the functions that modules import, and what each of them does |
 //! | [`document`] | the document, and what makes one well formed |
 //! | [`value`] | values, to bytes and back |
 //! | [`key`] | scalars as bytes that sort as the values do: keys of collections |
@@ -18,6 +19,7 @@ pub mod arguments;
 mod check;
 pub mod compare;
 pub mod document;
+pub mod host;
 mod json;
 pub mod key;
 pub mod storage;

@@ -80,10 +80,8 @@ impl<A: Access> Frames<'_, A> {
             if template.header.kind != kind {
                 return Ok(Err(Status::NotAllowed { what: Rule::Library }));
             }
-            for library in &template.libraries {
-                if !cells::has_template(self.cells, &library.hash)? {
-                    return refused(format!("there is no library {} with hash {}", library.name, library.hash));
-                }
+            if let Err(why) = self.linked(&template)? {
+                return refused(why);
             }
             if let Err(why) = self.loader.load(&hash, template) {
                 return refused(why);

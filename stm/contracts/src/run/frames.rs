@@ -11,9 +11,12 @@ use crate::hash::Hash;
 use crate::receipt::status::Rule;
 use crate::receipt::{FrameGas, GasKind, Status, Touched, TouchedSlice};
 use crate::registers::Registers;
-use crate::template::Template;
-use std::collections::BTreeMap;
+use crate::template::{Kind, Template};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Libraries that a template may need, with those that they need: each is an instance more in a frame.
+pub const MAX_LINKED: usize = 8;
 
 /// Records of frames that a receipt has room for; what further ones burn is in the record of the frame that called them.
 const MAX_RECORDS: usize = 1024;
@@ -38,6 +41,14 @@ pub enum Fault<E> {
         /// Which one.
         template: Hash,
         /// What is wrong with it.
+        why: String,
+    },
+    /// The engine could not give a running contract what the configuration promises.
+    #[error("this node cannot run template {template}: {why}")]
+    Engine {
+        /// Whose code it was.
+        template: Hash,
+        /// What was missing.
         why: String,
     },
 }
@@ -194,7 +205,35 @@ impl<'a, A: Access> Frames<'a, A> {
         let fault = |why: String| Fault::Template { template: *template, why };
         let decoded =
             Template::decode(&bytes, &self.config.limits.template).map_err(|wrong| fault(wrong.to_string()))?;
+        // Its libraries first. They were stored before it, and there are few of them, with all of theirs: see `linked`.
+        for library in &decoded.libraries {
+            if self.loaded(&library.hash)?.is_none() {
+                return Err(fault(format!("its library {} is not stored", library.name)));
+            }
+        }
         self.loader.load(template, decoded).map(Some).map_err(fault)
+    }
+
+    /// All libraries that a template needs, with those that they need; or why it cannot have them.
+    pub(super) fn linked(&mut self, template: &Template) -> Run<Result<BTreeSet<Hash>, String>, A> {
+        let mut linked = BTreeSet::new();
+        let mut pins = template.libraries.clone();
+        while let Some(pin) = pins.pop() {
+            if !linked.insert(pin.hash) {
+                continue;
+            }
+            if linked.len() > MAX_LINKED {
+                return Ok(Err(format!("more than {MAX_LINKED} libraries, with those that they need themselves")));
+            }
+            let Some(library) = self.loaded(&pin.hash)? else {
+                return Ok(Err(format!("there is no library {} with hash {}", pin.name, pin.hash)));
+            };
+            if library.template.header.kind != Kind::Library {
+                return Ok(Err(format!("{} with hash {} is a contract and no library", pin.name, pin.hash)));
+            }
+            pins.extend(library.template.libraries.iter().cloned());
+        }
+        Ok(Ok(linked))
     }
 
     /// Makes a call. What it burns is the caller's to account for.
@@ -220,7 +259,10 @@ impl<'a, A: Access> Frames<'a, A> {
         self.enter(call, &loaded, &function);
         let entry = Entry { function: &function.name, arguments: call.arguments };
         let result = match loaded.template.fixed_gas(&function.name) {
-            Some(gas) => super::Host::charge(self, GasKind::Compute, gas).and_then(|()| loaded.code.run(entry, self)),
+            Some(gas) => super::Host::charge(self, GasKind::Compute, gas).and_then(|()| {
+                self.stack.last_mut().into_iter().for_each(|frame| frame.meter.prepay());
+                loaded.code.run(entry, self)
+            }),
             None => loaded.code.run(entry, self),
         };
         let Some(frame) = self.stack.pop() else { return Ok(Outcome::failed(Status::TooDeep)) };

@@ -144,6 +144,16 @@ pub trait Host: Access<Error = Halt> {
     /// Ends because the code is wrong.
     fn trap(&mut self, trap: Trap) -> Halt;
 
+    /// Ends because its gas does not suffice, which code has noticed that counts for itself.
+    fn out_of_gas(&mut self) -> Halt;
+
+    /// Ends everything because this node's engine cannot do what the configuration promises. Never a contract's doing.
+    fn fault(&mut self, why: String) -> Halt;
+
+    /// Whether it is known that nothing of this run will be seen: the node cannot go on, or the run has to be done again. Everything asked
+    /// from then on is answered with a [`Halt`]; code may as well go to its end by itself, with zeros for answers.
+    fn is_lost(&self) -> bool;
+
     /// What an operation on storage that did not succeed means for the frame: misuse is a trap, everything else ends
     /// more than the frame.
     fn storage_error(&mut self, error: Error<Halt>) -> Halt;

@@ -175,6 +175,20 @@ impl<A: Access> Host for Frames<'_, A> {
         self.end(Status::Trapped { trap })
     }
 
+    fn out_of_gas(&mut self) -> Halt {
+        self.end(Status::OutOfGas)
+    }
+
+    fn fault(&mut self, why: String) -> Halt {
+        let template = self.current().message.template;
+        self.fault.get_or_insert(Fault::Engine { template, why });
+        self.end(Status::Trapped { trap: Trap::Host })
+    }
+
+    fn is_lost(&self) -> bool {
+        self.fault.is_some()
+    }
+
     fn storage_error(&mut self, error: Error<Halt>) -> Halt {
         match error {
             Error::Access(halt) => halt,

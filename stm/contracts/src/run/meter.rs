@@ -10,6 +10,8 @@ pub(super) struct Meter {
     pub(super) own: [u64; 6],
     /// By the frames that it has called.
     below: u64,
+    /// What the host does is in what was burnt for computing: class fixed.
+    prepaid: bool,
 }
 
 impl Meter {
@@ -25,9 +27,19 @@ impl Meter {
         self.limit - self.burnt()
     }
 
+    /// From now on what is burnt is taken out of what was burnt for computing: a proven price covers everything that the frame does.
+    pub(super) fn prepay(&mut self) {
+        self.prepaid = true;
+    }
+
     /// Burns; `false` when there is not so much, and then nothing is burnt.
     #[must_use]
     pub(super) fn charge(&mut self, kind: GasKind, gas: u64) -> bool {
+        if self.prepaid && gas <= self.own[GasKind::Compute as usize] {
+            self.own[GasKind::Compute as usize] -= gas;
+            self.own[kind as usize] += gas;
+            return true;
+        }
         let enough = gas <= self.left();
         if enough {
             self.own[kind as usize] += gas;
@@ -62,6 +74,12 @@ mod tests {
         assert!(!meter.charge(GasKind::Compute, u64::MAX));
         meter.lose_the_rest();
         assert_eq!((meter.burnt(), meter.left()), (10, 0));
+        let mut fixed = Meter::new(10);
+        assert!(fixed.charge(GasKind::Compute, 8));
+        fixed.prepay();
+        assert!(fixed.charge(GasKind::Read, 7) && fixed.charge(GasKind::Compute, 1));
+        assert_eq!((fixed.burnt(), fixed.own[GasKind::Read as usize]), (8, 7));
+        assert!(fixed.charge(GasKind::Write, 2) && !fixed.charge(GasKind::Write, 2), "beyond the price it is paid for");
         let mut other = Meter::new(5);
         other.lose_the_rest();
         assert_eq!(other.own[GasKind::Lost as usize], 5);

@@ -23,7 +23,7 @@ pub mod ledger;
 mod meter;
 pub mod sequential;
 
-pub use frames::{Fault, Outcome};
+pub use frames::{Fault, MAX_LINKED, Outcome};
 pub use host::{CallRequest, Code, Entry, Halt, Host, Loaded, Loader, Message, SpawnRequest};
 pub use ledger::{Ledger, Sealed};
 pub use sequential::{Sequential, Viewed};

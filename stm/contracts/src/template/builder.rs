@@ -29,6 +29,8 @@ pub struct Builder {
     pub libraries: Vec<LibraryPin>,
     /// How its gas is counted.
     pub class: Class,
+    /// Bytes that its memory may have; [`super::STANDARD_MEMORY`] unless there is a reason.
+    pub memory: u32,
 }
 
 /// Why no container came of it.
@@ -91,6 +93,7 @@ impl Builder {
             registers: self.registers,
             libraries: self.libraries,
             class: self.class,
+            memory: self.memory,
         };
         let bytes = template.encode();
         Template::decode(&bytes, limits)?;
@@ -193,6 +196,7 @@ mod tests {
             registers: Shape::STANDARD,
             libraries: vec![],
             class: Class::Metered,
+            memory: crate::template::STANDARD_MEMORY,
         }
     }
 

@@ -40,11 +40,13 @@ pub enum SectionId {
     Libraries = 7,
     /// Metered, or fixed with proven prices.
     Class = 8,
+    /// Bytes of the module's memory.
+    Memory = 9,
 }
 
 impl SectionId {
     /// All of them, in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Header,
         Self::Code,
         Self::Layout,
@@ -53,6 +55,7 @@ impl SectionId {
         Self::Registers,
         Self::Libraries,
         Self::Class,
+        Self::Memory,
     ];
 
     /// Whether a template without it is none.
@@ -73,6 +76,7 @@ impl fmt::Display for SectionId {
             Self::Registers => "registers",
             Self::Libraries => "libraries",
             Self::Class => "class",
+            Self::Memory => "memory",
         })
     }
 }
@@ -237,21 +241,21 @@ mod tests {
     #[test]
     fn an_unknown_required_section_is_refused() {
         let mut more = required();
-        more.push((9, vec![1]));
+        more.push((10, vec![1]));
         let said = read(&join(&more)).1;
-        assert_eq!(said, ["template at byte 32: section 9 is required, and this node does not know it"]);
+        assert_eq!(said, ["template at byte 32: section 10 is required, and this node does not know it"]);
     }
 
     #[test]
     fn every_complaint_comes_at_once_with_its_place() {
-        let mut bytes = join(&[(2, vec![]), (1, vec![]), (1, vec![7]), (9, vec![])]);
+        let mut bytes = join(&[(2, vec![]), (1, vec![]), (1, vec![7]), (10, vec![])]);
         bytes.push(0);
         assert_eq!(
             read(&bytes).1,
             [
                 "template at byte 14: section 1 is not above the one before: they ascend, each once",
                 "template at byte 20: section 1 is not above the one before: they ascend, each once",
-                "template at byte 27: section 9 is required, and this node does not know it",
+                "template at byte 27: section 10 is required, and this node does not know it",
                 "template at byte 33: 1 bytes behind the last section",
                 "template at byte 34: there is no section 5 (abi)",
             ]
@@ -273,7 +277,7 @@ mod tests {
 
     #[test]
     fn complaints_are_bounded() {
-        let many: Vec<(u16, Vec<u8>)> = (0..300).map(|_| (9, vec![])).collect();
+        let many: Vec<(u16, Vec<u8>)> = (0..300).map(|_| (10, vec![])).collect();
         let mut complaints = Complaints::default();
         split(&join(&many), 4096, &mut complaints);
         assert_eq!((complaints.list.len(), complaints.more), (100, 300 + 299 + 3 - 100));

@@ -24,7 +24,7 @@ pub mod section;
 pub use builder::{ABI_SECTION, BuildError, Builder};
 pub use container::{Complaint, Complaints, SectionId};
 pub use layout::{Layout, SliceKind, SliceSpec};
-pub use section::{Class, FixedPrice, Header, Kind, LibraryPin, Template};
+pub use section::{Class, FixedPrice, Header, Kind, LibraryPin, STANDARD_MEMORY, Template};
 
 /// What a template may have. Equal on all nodes of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,7 +84,12 @@ pub struct Template {
     pub libraries: Vec<LibraryPin>,
     /// How its gas is counted.
     pub class: Class,
+    /// Bytes that its memory may have.
+    pub memory: u32,
 }
+
+/// The memory of a template that says nothing about it, in bytes.
+pub const STANDARD_MEMORY: u32 = 64 << 10;
 
 impl Template {
     /// Under what a template's bytes are stored and spawned.
@@ -127,6 +132,9 @@ impl Template {
         }
         if self.class != Class::Metered {
             sections.push((SectionId::Class as u16, encode(&self.class)));
+        }
+        if self.memory != STANDARD_MEMORY {
+            sections.push((SectionId::Memory as u16, encode(&self.memory)));
         }
         join(&sections)
     }
@@ -198,6 +206,7 @@ impl<'a> Reading<'a, '_> {
         let registers = self.read_or(SectionId::Registers, Shape::STANDARD);
         let libraries = self.read_or::<Vec<LibraryPin>>(SectionId::Libraries, Vec::new());
         let class = self.read_or(SectionId::Class, Class::Metered);
+        let memory = self.read_or(SectionId::Memory, STANDARD_MEMORY);
         if let Some(header) = &header {
             self.check_header(header);
         }
@@ -230,6 +239,7 @@ impl<'a> Reading<'a, '_> {
             registers: registers?,
             libraries: libraries?,
             class: class?,
+            memory: memory?,
         })
     }
 

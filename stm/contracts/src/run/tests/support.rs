@@ -72,6 +72,7 @@ pub(super) fn template_with(name: &str, document: serde_json::Value, change: imp
         registers: Shape::STANDARD,
         libraries: vec![],
         class: Class::Metered,
+        memory: crate::template::STANDARD_MEMORY,
     };
     change(&mut template);
     template.encode()

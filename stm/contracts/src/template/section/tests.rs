@@ -31,6 +31,7 @@ fn template() -> Template {
         registers: Shape { counts: [1, 2, 3, 4, 5] },
         libraries: vec![LibraryPin { name: "mathlib".into(), hash: Hash::new([7; 32]) }],
         class: Class::Metered,
+        memory: 16 << 10,
     }
 }
 
@@ -51,6 +52,7 @@ fn a_template_reads_back() {
         abi: Abi { storage: vec![], functions: vec![], ..token() },
         registers: Shape::STANDARD,
         libraries: vec![],
+        memory: STANDARD_MEMORY,
         ..full
     };
     assert_eq!(Template::decode(&least.encode(), &Limits::STANDARD), Ok(least));
@@ -66,6 +68,7 @@ fn sections_that_are_left_out_say_nothing_unusual() {
     let read = Template::decode(&join(&sections), &Limits::STANDARD).expect("the required ones are there");
     assert_eq!(read.registers, Shape::STANDARD);
     assert_eq!(read.class, Class::Metered);
+    assert_eq!(read.memory, 64 << 10);
     assert_eq!(read.layout, Layout::empty(4096));
 }
 
