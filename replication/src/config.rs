@@ -1,7 +1,7 @@
 //! What a replica is started with.
 
-use crate::clock::Steering;
 use replicode_log::NodeId;
+use replicode_pacing::clock::Steering;
 pub use replicode_store::segment::ClusterIdentity;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -72,6 +72,8 @@ pub struct Tuning {
     pub cache_bytes: usize,
     /// How the cell's time is brought to where a majority's clocks are.
     pub steering: Steering,
+    /// Silence after which a leader gives another node up: see [`crate::Replica::watch_over`].
+    pub node_down_after: Duration,
 }
 
 impl Default for Tuning {
@@ -89,6 +91,7 @@ impl Default for Tuning {
             segment_bytes: 16 << 20,
             cache_bytes: 32 << 20,
             steering: Steering::default(),
+            node_down_after: Duration::from_secs(3),
         }
     }
 }

@@ -4,11 +4,10 @@
 //! progress of the state machine and of the machine above, the engine's view of who leads.
 
 use crate::answers::{Answer, Refusal};
-use crate::batcher::{Batcher, Proposal};
 use crate::delivery::{Delivery, Leadership};
+use crate::mono;
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
-use crate::patience::{Lead, Overdue, Patience, Sight, Wait};
 use crate::raft::{Payload, TypeConfig};
 use crate::replica::{Faults, Shared};
 use crate::state_machine::StateMachine;
@@ -17,7 +16,9 @@ use openraft::Raft;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
-use replicode_log::{BatchIndex, Digest, NodeId, Term};
+use replicode_log::{BatchIndex, Digest, Mono, NodeId, Term};
+use replicode_pacing::stall::{Lead, Overdue, Sight, Stall, Wait};
+use replicode_pacing::{Batcher, Gather, Gathering, Proposal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -32,8 +33,6 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 const LOSSES: u32 = 2;
 /// The engine takes a proposal off the driver's hands within this time; it queues thousands.
 const HAND_OVER: Duration = Duration::from_secs(3);
-/// How long a batch waits for more at most: serving all clients of a batch takes a fraction of it.
-const EXPECT: Duration = Duration::from_millis(2);
 
 /// See the module.
 pub(crate) struct Driver<D: Delivery> {
@@ -44,17 +43,16 @@ pub(crate) struct Driver<D: Delivery> {
     pub(crate) inbox: mpsc::Receiver<Forwarded>,
     pub(crate) batcher: Batcher,
     pub(crate) seeds: Seeds,
-    pub(crate) started: Instant,
     pub(crate) leadership: Option<Leadership>,
     pub(crate) route: Option<Route>,
     pub(crate) retry_at: Option<Instant>,
-    pub(crate) patience: Patience,
+    pub(crate) stall: Stall,
     /// Not before this may the engine be given a proposal: it has just refused one.
     pub(crate) propose_at: Option<Instant>,
     /// The term in which the engine's refusals have been told.
     pub(crate) refused_in: Option<u64>,
-    /// Until when more is waited for: see [`crate::Replica::expect_more`].
-    pub(crate) expects_until: Option<Instant>,
+    /// Whether more is waited for: see [`crate::Replica::expect_more`].
+    pub(crate) gathering: Gathering,
 }
 
 /// Numbers that nobody can guess: the hash of a secret and a counter.
@@ -87,7 +85,7 @@ impl<D: Delivery> Driver<D> {
                 self.faults.raise("the consensus engine has stopped", &why);
                 return;
             }
-            if self.mend().await {
+            if self.see_to_what_is_overdue().await {
                 continue;
             }
             let wake_at = self.wake_at();
@@ -120,9 +118,9 @@ impl<D: Delivery> Driver<D> {
         self.shared.time.rest();
         // What only a leader changes: how much is worth a word to it, and what it waits for.
         self.shared.awaits_progress.store(self.leads(), Ordering::Release);
-        self.shared.outgoing().sated(1);
+        self.shared.outgoing().wake_above(1);
         self.shared.expect_no_more();
-        self.expects_until = None;
+        self.gathering.forget();
         self.route = None;
         self.retry_at = None;
         self.propose_at = None;
@@ -149,10 +147,10 @@ impl<D: Delivery> Driver<D> {
     }
 
     /// Does something about what is awaited for too long. Answers whether there is something to move now.
-    async fn mend(&mut self) -> bool {
-        let wait = self.sight().wait();
-        let Some(overdue) = self.patience.look(wait, self.started.elapsed()) else { return false };
-        let Overdue { wait, before } = overdue;
+    async fn see_to_what_is_overdue(&mut self) -> bool {
+        let sight = self.sight();
+        self.stall.handle_sight(&sight, mono::now());
+        let Some(Overdue { wait, before }) = self.stall.poll_overdue() else { return false };
         match wait {
             Wait::Leader => {
                 tracing::info!(term = self.term(), "there has been no leader for seconds: no quorum?");
@@ -253,8 +251,8 @@ impl<D: Delivery> Driver<D> {
                     self.propose().await?;
                 }
                 // What arrives while a batch is on its way gathers where it is offered: nobody is woken for each piece.
-                let appetite = self.batcher.appetite(expecting);
-                if !self.shared.outgoing().sated(appetite) {
+                let lacks = self.batcher.lacks(expecting);
+                if !self.shared.outgoing().wake_above(lacks) {
                     return Ok(());
                 }
             }
@@ -268,18 +266,14 @@ impl<D: Delivery> Driver<D> {
 
     /// Whether the next batch should wait for more.
     fn expects_more(&mut self) -> bool {
-        if !self.shared.expecting() || self.batcher.is_heavy() {
-            self.expects_until = None;
-            return false;
+        match self.gathering.handle_look(self.shared.expecting(), self.batcher.is_heavy(), mono::now()) {
+            Gather::SetOut => false,
+            Gather::Wait => true,
+            Gather::GiveUp => {
+                self.shared.expect_no_more();
+                false
+            }
         }
-        let now = Instant::now();
-        // Should whoever promised more be held up, nobody else is to wait for it.
-        if *self.expects_until.get_or_insert(now + EXPECT) <= now {
-            self.shared.expect_no_more();
-            self.expects_until = None;
-            return false;
-        }
-        true
     }
 
     /// Takes back what the engine has refused.
@@ -349,14 +343,15 @@ impl<D: Delivery> Driver<D> {
     /// When to look again even if nothing happens.
     fn wake_at(&mut self) -> Option<Instant> {
         // Whoever promised more is waited for first, ticks included.
-        let deadline = self.batcher.deadline().filter(|_| self.expects_until.is_none());
+        let deadline = self.batcher.deadline().filter(|_| self.gathering.deadline().is_none());
         let tick = deadline.map(|deadline| {
             let now = self.shared.time.now();
             // Time may go faster by a while, or forward: no sleep is longer than this.
             Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
         });
-        let overdue = self.patience.deadline().map(|deadline| self.started + deadline);
-        [tick, self.retry_at, self.propose_at, overdue, self.expects_until].into_iter().flatten().min()
+        let waits = [self.stall.deadline(), self.gathering.deadline()].into_iter().flatten().min();
+        let waits = waits.map(|deadline: Mono| Instant::now() + deadline.since(mono::now()));
+        [tick, self.retry_at, self.propose_at, waits].into_iter().flatten().min()
     }
 }
 

@@ -16,30 +16,25 @@
 //! |---|---|
 //! | [`config`], [`error`], [`status`] | what a replica is started with, what can go wrong, what it tells about itself |
 //! | [`delivery`] | the door to the floor above |
-//! | [`outgoing`] | this node's inputs: numbered, sent, sent again, forgotten once applied (pure) |
-//! | [`patience`] | what is awaited, and until when, in every state (pure) |
-//! | [`batcher`] | what the leader puts into a batch, and when (pure) |
-//! | [`clock`] | what time it stamps on it, by a majority's clocks (pure) |
 //! | [`answers`] | what has become of the batches that it proposed |
 //! | [`log_store`] | `replicode-store`'s log with its threads: group commit, reading, the engine's words for it |
 //! | [`network`] | peers: certificates, hello, frames, streams |
+//!
+//! When something is done is decided in [`replicode_pacing`]: what has gathered sets out, what is awaited is overdue, who is
+//! silent, what time it is. Here are the clocks that it is told of.
 //!
 //! What is not here: the machine that eats the batches, and any meaning of an input. Batches are bytes; only their
 //! header is read, to check that they chain.
 
 pub mod answers;
-pub mod batcher;
-pub mod chain;
-pub mod clock;
 pub mod config;
 pub mod delivery;
 mod driver;
 pub mod error;
 mod life;
 pub mod log_store;
+pub mod mono;
 pub mod network;
-pub mod outgoing;
-pub mod patience;
 pub mod raft;
 pub mod replica;
 pub mod state_machine;
@@ -47,11 +42,14 @@ pub mod status;
 mod step_down;
 mod timekeeper;
 
-pub use chain::Tip;
-pub use clock::{Course, Offset, Steering};
+pub(crate) use replicode_pacing::clock;
+
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};
 pub use delivery::{Committed, Delivery, Event, Events, Fault, Leadership, channel};
 pub use error::{AskError, ReplicaError};
 pub use life::{found, start};
-pub use replica::{Progress, Replica};
+pub use replica::Replica;
+pub use replicode_log::Tip;
+pub use replicode_pacing::Progress;
+pub use replicode_pacing::clock::{Course, Offset, Steering};
 pub use status::{ClockStatus, LogStatus, PeerStatus, ReplicaStatus, Role, SteppedDown};

@@ -1,8 +1,6 @@
 //! How a replica is started, lives and stops: its thread, and the tasks on it.
 
 use crate::answers::Refusals as Answers;
-use crate::batcher::Batcher;
-use crate::chain::Tip;
 use crate::config::{ReplicaConfig, Tuning};
 use crate::delivery::Delivery;
 use crate::driver::{Driver, Seeds};
@@ -12,14 +10,13 @@ use crate::log_store::record::Body;
 use crate::log_store::segment::{Owner, hex};
 use crate::log_store::store::LogStore;
 use crate::log_store::{Log, LogOptions};
+use crate::mono;
 use crate::network::client::Network;
 use crate::network::detour::{Detours, Ends};
 use crate::network::peer::{Lane, Peers};
 use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
 use crate::network::{detour, endpoint, frame, nudge, tag, watch};
-use crate::outgoing::Outgoing;
-use crate::patience::Patience;
 use crate::raft::{self, TypeConfig};
 use crate::replica::{Faults, Question, Replica, Shared, locked};
 use crate::state_machine::{AppliedCell, StateMachine};
@@ -28,7 +25,9 @@ use crate::timekeeper::Timekeeper;
 use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config, Raft};
-use replicode_log::{BatchHeader, BatchIndex, BootNo, Digest, NodeId};
+use replicode_log::{BatchHeader, BatchIndex, BootNo, Digest, Input, NodeId, Tip};
+use replicode_pacing::peer_watch::Quorum;
+use replicode_pacing::{Batcher, Gathering, Outgoing, Silences, Stall, silences};
 use replicode_store::Disk;
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -37,7 +36,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 /// Parcels of other nodes that wait for the leader's attention.
 const INBOX: usize = 256;
@@ -77,6 +75,7 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         logged: Arc::default(),
         stepped_down: Mutex::default(),
         cut_off: AtomicU64::new(0),
+        watched: Mutex::default(),
         wake,
         peers: Arc::new(Peers::new(owner, log.incarnation(), &config.peers)),
         time: Timekeeper::new(config.epoch_unix_ns, config.tuning.steering),
@@ -231,7 +230,9 @@ impl<D: Delivery> Life<D> {
         });
         let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
         let (least, most) = self.config.tuning.election;
-        let watching = endpoint.is_some().then(|| tokio::spawn(keep_watch(raft.clone(), shared.clone(), least + most)));
+        let silences = Silences::new(self.config.tuning.node_down_after);
+        let watching =
+            endpoint.is_some().then(|| tokio::spawn(keep_watch(raft.clone(), shared.clone(), least + most, silences)));
         let timing = tokio::spawn(keep_time(shared.clone()));
         let asking = tokio::spawn(ask_around(shared.peers.clone(), self.asked));
         let Tuning { pipeline, batch_inputs, batch_bytes, .. } = self.config.tuning;
@@ -245,14 +246,13 @@ impl<D: Delivery> Life<D> {
                     inbox,
                     batcher: Batcher::new(pipeline, batch_inputs, batch_bytes),
                     seeds: Seeds { secret, drawn: 0 },
-                    started: Instant::now(),
                     leadership: None,
                     route: None,
                     retry_at: None,
-                    patience: Patience::default(),
+                    stall: Stall::default(),
                     propose_at: None,
                     refused_in: None,
-                    expects_until: None,
+                    gathering: Gathering::default(),
                 };
                 driver.run().await;
             }
@@ -312,10 +312,15 @@ async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared
     }
 }
 
-/// Keeps the watch over silent peers, on the thread that hears them: see [`crate::network::watch`]. A leader that has not
+/// Keeps the watch over silent peers, on the thread that hears them: see [`replicode_pacing::peer_watch`]. A leader that has not
 /// heard of a quorum for `limit` gives leadership up.
-async fn keep_watch<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, shared: Arc<Shared>, limit: Duration) {
-    let mut quorum = watch::Quorum::new(Instant::now().into_std());
+async fn keep_watch<D: Delivery>(
+    raft: Raft<TypeConfig, StateMachine<D>>,
+    shared: Arc<Shared>,
+    limit: Duration,
+    mut silences: Silences,
+) {
+    let mut quorum = Quorum::new(mono::now());
     let mut cluster = quorum;
     loop {
         let leads = shared.leads_in();
@@ -323,10 +328,12 @@ async fn keep_watch<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, shared
         if let Some(detours) = shared.peers.detours() {
             detours.look();
         }
-        let heard = shared.quorum_heard().max(Some(shared.peers.led_at()));
-        let cut_off = cluster.look(Instant::now().into_std(), Some(0), heard);
+        let quorum_heard = shared.quorum_heard();
+        let heard = quorum_heard.max(Some(shared.peers.led_at())).map(mono::of);
+        let cut_off = cluster.handle_look(Some(0), heard, mono::now());
         shared.cut_off.store(cut_off.as_millis() as u64, Ordering::Relaxed);
-        let silence = quorum.look(Instant::now().into_std(), leads, shared.quorum_heard());
+        look_for_silent_nodes(&shared, leads, &mut silences);
+        let silence = quorum.handle_look(leads, quorum_heard.map(mono::of), mono::now());
         if let Some(term) = leads
             && silence >= limit
         {
@@ -334,6 +341,32 @@ async fn keep_watch<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, shared
             step_down(&raft, &shared, term, false, &why).await;
         }
         tokio::time::sleep(watch::LOOK).await;
+    }
+}
+
+/// As leader: looks after nodes that have fallen silent.
+fn look_for_silent_nodes(shared: &Shared, leads: Option<u64>, silences: &mut Silences) {
+    let (now, Some(boots)) = (mono::now(), locked(&shared.watched).clone()) else { return };
+    if !silences.is_due(now) {
+        return;
+    }
+    match leads {
+        None => silences.handle_following(),
+        Some(term) => {
+            for peer in shared.peers.iter() {
+                let (silence, contact) = (shared.peers.silence(peer, term), peer.health().0);
+                let sight = silences::Sight { silence, contact, boot: boots.get(&peer.node).copied() };
+                silences.handle_sight(peer.node, sight, now);
+            }
+        }
+    }
+    while let Some(text) = silences.poll_word() {
+        tracing::warn!("{text}");
+    }
+    let down = std::iter::from_fn(|| silences.poll_down());
+    let mut inputs: Vec<Input> = down.map(|(node, boot)| Input::NodeDown { node, boot }).collect();
+    if !inputs.is_empty() {
+        shared.offer(&mut inputs);
     }
 }
 

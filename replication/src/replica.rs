@@ -5,7 +5,6 @@ use crate::delivery::{Delivery, Fault};
 use crate::error::AskError;
 use crate::log_store::Log;
 use crate::network::peer::{Lane, Peer, Peers};
-use crate::outgoing::Outgoing;
 use crate::raft::TypeConfig;
 use crate::state_machine::AppliedCell;
 use crate::status::{PeerStatus, ReplicaStatus, Role, SteppedDown};
@@ -15,24 +14,14 @@ use openraft::ServerState;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftMetrics;
-use replicode_log::{BatchIndex, BootNo, Input, LogicalTime, NodeId, Term};
+use replicode_log::{BatchIndex, BootNo, Input, NodeId, Term};
+use replicode_pacing::{Outgoing, Progress};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
-
-/// How far the machine above has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// The last batch it applied.
-    pub index: BatchIndex,
-    /// When it wants to be given a batch even if nothing arrives; `None`: never.
-    pub next_deadline: Option<LogicalTime>,
-    /// The sequence number it expects next from this node's current boot (`Machine::origin`).
-    pub next_seq: u64,
-}
 
 /// What the handle, the driver and the engine's parts share.
 pub(crate) struct Shared {
@@ -54,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) stepped_down: Mutex<Option<SteppedDown>>,
     /// See [`Replica::cut_off`], in milliseconds.
     pub(crate) cut_off: AtomicU64,
+    /// See [`Replica::watch_over`].
+    pub(crate) watched: Mutex<Option<BTreeMap<NodeId, BootNo>>>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) time: Timekeeper,
     pub(crate) batches: AtomicU64,
@@ -85,6 +76,20 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     pub(crate) fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
         locked(&self.outgoing)
+    }
+
+    /// See [`Replica::offer`].
+    pub(crate) fn offer(&self, inputs: &mut Vec<Input>) {
+        let (refused, wanted) = {
+            let mut outgoing = self.outgoing();
+            (outgoing.offer(inputs), outgoing.is_wanted())
+        };
+        if wanted {
+            self.wake.notify_one();
+        }
+        if refused > 0 {
+            tracing::error!(refused, "dropped inputs that no batch can carry");
+        }
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
@@ -199,16 +204,7 @@ impl Replica {
         if inputs.is_empty() {
             return;
         }
-        let (refused, wanted) = {
-            let mut outgoing = self.shared.outgoing();
-            (outgoing.offer(inputs), outgoing.is_wanted())
-        };
-        if wanted {
-            self.shared.wake.notify_one();
-        }
-        if refused > 0 {
-            tracing::error!(refused, "dropped inputs that no batch can carry");
-        }
+        self.shared.offer(inputs);
     }
 
     /// Whether so much has been offered that is not yet applied ([`crate::Tuning::outgoing_bytes`]) that whoever has more should
@@ -318,6 +314,15 @@ impl Replica {
         status.last_raft_index = metrics.last_log_index;
         let matched = metrics.replication.iter().flatten();
         matched.map(|(node, id)| (*node, id.as_ref().map(|id| id.index()))).collect()
+    }
+
+    /// From now on a leader watches the other nodes: what falls silent for [`crate::Tuning::node_down_after`] is told in the node's log,
+    /// and its boot is declared over ([`Input::NodeDown`]). `boots`: those that the log has admitted and not ended, as far
+    /// as the machine has come; to be told anew when they change. `None`, and until the first call: nobody is watched.
+    ///
+    /// It happens on the thread that hears the peers, so it needs nobody who may be busy with a batch.
+    pub fn watch_over(&self, boots: Option<BTreeMap<NodeId, BootNo>>) {
+        *locked(&self.shared.watched) = boots;
     }
 
     /// On the leader: for how long each member has not answered, counted from when this node began to lead at the

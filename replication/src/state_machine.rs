@@ -3,14 +3,13 @@
 //! Nothing is kept on disk: after a restart the engine applies the log again from its first entry, and the machine above
 //! runs through its whole life. Until guests can be checkpointed there is no snapshot to start from instead.
 
-use crate::chain::Tip;
 use crate::delivery::{Committed, Delivery};
 use crate::raft::{LogId, TypeConfig, entry_id};
 use futures::{Stream, TryStreamExt};
 use openraft::alias::{SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
-use replicode_log::Term;
+use replicode_log::{Term, Tip};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;

@@ -1,7 +1,7 @@
 //! What a replica tells about itself.
 
-use crate::clock::{Course, Offset, Steering};
 use replicode_log::{BatchIndex, BootNo, NodeId, Term};
+use replicode_pacing::clock::{Course, Offset, Steering};
 pub use replicode_store::LogStatus;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,18 +1,19 @@
 //! Reads this host's clocks, gathers what peers told about theirs, and keeps the cell's clock with both.
 //!
-//! What it means is decided in [`crate::clock`]. A stamp costs one look at the monotonic clock; the wall clocks are
+//! What it means is decided in [`replicode_pacing::clock`]. A stamp costs one look at the monotonic clock; the wall clocks are
 //! compared ten times a second, by a task of its own ([`crate::network::watch::LOOK`]).
 
-use crate::clock::news::{News, Word};
-use crate::clock::sample::{Bounds, Sample};
-use crate::clock::{LeaderClock, Offset, Readings, Steering, nanos};
+use crate::mono;
 use crate::network::peer::Peers;
 use crate::replica::locked;
 use crate::status::ClockStatus;
 use nix::time::{ClockId, clock_gettime};
 use replicode_log::{LogicalTime, NodeId};
+use replicode_pacing::clock::news::{News, Word};
+use replicode_pacing::clock::sample::{Bounds, Sample};
+use replicode_pacing::clock::{LeaderClock, Offset, Readings, Steering, nanos};
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The wall clock of this host, nanoseconds since the Unix epoch; 0 before that.
 #[must_use]
@@ -32,7 +33,6 @@ pub fn boot_time() -> Duration {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Timekeeper {
-    started: Instant,
     clock: Mutex<LeaderClock>,
     news: Mutex<News>,
 }
@@ -40,12 +40,12 @@ pub(crate) struct Timekeeper {
 impl Timekeeper {
     pub(crate) fn new(epoch_unix_ns: u64, steering: Steering) -> Self {
         let clock = Mutex::new(LeaderClock::new(epoch_unix_ns, steering));
-        Self { started: Instant::now(), clock, news: Mutex::default() }
+        Self { clock, news: Mutex::default() }
     }
 
     /// The time to stamp on a batch.
     pub(crate) fn now(&self) -> LogicalTime {
-        locked(&self.clock).now(self.started.elapsed())
+        locked(&self.clock).now(mono::now())
     }
 
     /// This node begins to lead a history that has reached `time`.
@@ -57,7 +57,7 @@ impl Timekeeper {
 
     /// This node does not lead (any more).
     pub(crate) fn rest(&self) {
-        locked(&self.clock).rest(self.started.elapsed());
+        locked(&self.clock).rest(mono::now());
         *locked(&self.news) = News::default();
     }
 
@@ -90,7 +90,7 @@ impl Timekeeper {
 
     fn readings(&self) -> Readings {
         let wall = Duration::from_nanos(wall_unix_ns());
-        Readings { wall, mono: self.started.elapsed(), boot: boot_time() }
+        Readings { wall, mono: mono::now(), boot: boot_time() }
     }
 
     fn look(&self, peers: &Peers) {

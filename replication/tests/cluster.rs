@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Cluster, ToyNode, node, numbers, until};
-use replicode_log::{Input, NodeId};
+use replicode_log::{BootNo, Input, NodeId};
 use replicode_replication::{AskError, Role};
 use std::time::{Duration, Instant};
 
@@ -169,4 +169,32 @@ fn without_a_majority_nothing_is_committed_and_nothing_is_lost() {
     assert!(one.toy().inputs.iter().all(|(from, input)| *from == node(1) && matches!(input, Input::Data { .. })));
     one.stop();
     two.stop();
+}
+
+#[test]
+fn a_leader_whose_machine_is_busy_declares_who_falls_silent() {
+    let cluster = Cluster::new("busy", 3);
+    let mut nodes = vec![cluster.start(1), cluster.start(2), cluster.start(3)];
+    for (n, one) in nodes.iter().enumerate() {
+        one.boot(n as u64 + 1);
+    }
+    until("a leader", || leader_of(&nodes.iter().collect::<Vec<_>>()).is_some());
+    let at = nodes.iter().position(|one| one.replica.status().role == Role::Leader).unwrap_or(0);
+    let leader = nodes.remove(at);
+    let (gone, witness) = (nodes.remove(0), nodes.remove(0));
+    let boots: std::collections::BTreeMap<_, _> = (1..=3).map(|n| (node(n), BootNo(1))).collect();
+    for one in [&leader, &witness] {
+        one.replica.watch_over(Some(boots.clone()));
+    }
+    // Nothing that is agreed on from now on is executed by the leader.
+    let busy = leader.toy();
+    let down = (leader.node, Input::NodeDown { node: gone.node, boot: BootNo(1) });
+    gone.stop();
+    witness.wait("the silent node is declared", |toy| toy.inputs.contains(&down));
+    assert!(!busy.inputs.contains(&down), "the leader was not busy");
+    drop(busy);
+    agree(&[&leader, &witness], 1);
+    for one in [leader, witness] {
+        one.stop();
+    }
 }

@@ -50,10 +50,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-/// So many outputs at most are carried out by whoever brings them: a hand-over to the gateway's thread would take longer. More
-/// are left to that thread, so that the machine can apply the next batch meanwhile.
-pub const AT_ONCE: usize = 4;
-
 /// Where clients' inputs go: the log.
 pub trait InputSink: Send {
     /// Takes all inputs out of `inputs`, in order. Called once per round of the event loop, on the gateway's thread
@@ -116,14 +112,14 @@ impl Gateway {
         self.shared.commands.send(Command::Suspend);
     }
 
-    /// Carries out what the log says, in order: a little at once on this thread, more of it on the gateway's.
-    /// Outputs for streams that this node does not hold (any more), and
+    /// Carries out what the log says, in order. `at_once`: on this thread if nobody else serves, which is quicker for little;
+    /// otherwise on the gateway's. Outputs for streams that this node does not hold (any more), and
     /// those that are not for a stream, are ignored.
-    pub fn outputs(&self, outputs: Vec<Output>) {
+    pub fn outputs(&self, outputs: Vec<Output>, at_once: bool) {
         if outputs.is_empty() {
             return;
         }
-        let sockets = if outputs.len() <= AT_ONCE { self.shared.if_free() } else { None };
+        let sockets = if at_once { self.shared.if_free() } else { None };
         match sockets {
             Some(mut sockets) => {
                 let wake = sockets.bring(outputs);

@@ -33,7 +33,7 @@ fn a_reset_comes_behind_everything_that_was_sent() {
             outputs.push(Output::HalfClose { conn: c, offset: answer.len() as u64 });
         }
         outputs.push(Output::Reset { conn: c });
-        rig.gateway.outputs(outputs);
+        rig.bring(outputs);
         std::thread::sleep(Duration::from_millis(late));
         let (bytes, end) = rest(&mut client);
         assert!(bytes == answer, "{} of {} bytes", bytes.len(), answer.len());

@@ -78,7 +78,7 @@ fn each_direction_ends_by_itself() {
     rig.read(c, 0, 8);
     assert_eq!(rig.next(), Input::HalfClose { conn: c, offset: 8 });
     assert_eq!(rig.gateway.clients()[0].state, ClientState::ClientDone);
-    rig.gateway.outputs(vec![
+    rig.bring(vec![
         Output::Data { conn: c, offset: 0, bytes: b"ans".to_vec() },
         Output::Data { conn: c, offset: 3, bytes: b"wer".to_vec() },
         Output::HalfClose { conn: c, offset: 6 },
@@ -110,7 +110,7 @@ fn a_close_delivers_everything_although_the_client_goes_on_sending() {
     // would answer them with a reset and cut the answer short.
     client.write_all(&pattern(3, 50_000)).expect("buffered");
     rig.read(c, 0, 10);
-    rig.gateway.outputs(vec![
+    rig.bring(vec![
         Output::Data { conn: c, offset: 0, bytes: answer.clone() },
         Output::HalfClose { conn: c, offset: answer.len() as u64 },
         Output::Closed { conn: c },
@@ -262,14 +262,14 @@ fn repeated_outputs_are_written_once() {
 fn outputs_for_nobody_are_ignored() {
     let rig = Rig::new(100, 100);
     let (mut client, c) = rig.client();
-    rig.gateway.outputs(vec![
+    rig.bring(vec![
         Output::Data { conn: conn(77), offset: 3, bytes: b"?".to_vec() },
         Output::Closed { conn: replicode_log::ConnId::console(replicode_log::Pid(1)) },
         Output::Exited { pid: replicode_log::Pid(1), status: replicode_log::ExitStatus::Killed },
         Output::Data { conn: c, offset: 0, bytes: b"!".to_vec() },
         Output::Closed { conn: c },
     ]);
-    rig.gateway.outputs(vec![]);
+    rig.bring(vec![]);
     assert_eq!(rest(&mut client), (b"!".to_vec(), Ok(())));
 }
 

@@ -14,6 +14,7 @@
 //! | [`input`], [`output`] | what enters the machine through the log, and what leaves it |
 //! | [`net_event`] | the sentences that the kernel and the NAT table say to each other |
 //! | [`batch`] | the unit of agreement, of replay and of blame |
+//! | [`tip`] | the end of the history so far, and whether a batch continues it |
 //! | [`limits`], [`config`] | what must be equal on all nodes |
 //! | [`image`] | files imported at genesis |
 //! | [`codec`] | bounded decoding of what a peer or a disk says |
@@ -30,6 +31,7 @@ pub mod mono;
 pub mod net_event;
 pub mod output;
 pub mod time;
+pub mod tip;
 
 pub use batch::{Batch, BatchBuilder, BatchHeader, Section};
 pub use codec::CodecError;
@@ -43,3 +45,4 @@ pub use mono::Mono;
 pub use net_event::{Egress, FlowPort, Ingress, KeepAlive, Refused};
 pub use output::{ConsoleStream, ExitStatus, Ordered, Output, Refusal, TrapKind};
 pub use time::LogicalTime;
+pub use tip::Tip;

@@ -3,25 +3,17 @@
 //! Whoever works the queue off takes all that has gathered, makes it durable with one write and one sync, and then tells
 //! everybody in order. So under load the cost of a sync is shared, and at rest nobody waits for company.
 //!
-//! Usually that is the log's own thread. A caller that would only wait for the disk, as a follower does between a batch and
-//! its answer, may do it itself when nobody else is at it: that saves two hand-overs between threads, which cost as much as
-//! a quick disk. It is left to the thread where syncs take long: heartbeats and votes would wait with the caller, and there is
-//! more to gather meanwhile.
+//! Usually that is the log's own thread. A caller that would only wait for the disk may do it itself when nobody else is at
+//! it: see [`replicode_pacing::sync_choice`].
 
 use super::log::{Seen, locked};
+use replicode_pacing::SyncChoice;
 use replicode_store::record::Item;
 use replicode_store::{Disk, File, Hands, LogError, Writer, Written};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-/// Callers make changes durable themselves only while that takes less than this, on average.
-const QUICK: Duration = Duration::from_micros(400);
-/// And only changes of up to so many bytes.
-const LIGHT: usize = 1 << 20;
-/// What may be written beside a change: hints that ride along.
-const SLACK: usize = 1 << 10;
+use std::time::Instant;
 
 /// Called once when what it was given with is durable, or never will be.
 pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -56,8 +48,8 @@ struct Worker {
     cache_bytes: usize,
     on_fault: Option<OnFault>,
     written: Vec<Written>,
-    /// What a write and its sync take, as a moving average.
-    pace: Duration,
+    /// Learns what a write and its sync take.
+    choice: SyncChoice,
 }
 
 /// The queue, and who works it off.
@@ -87,7 +79,7 @@ impl Work {
             cache_bytes,
             on_fault: Some(on_fault),
             written: Vec::new(),
-            pace: Duration::ZERO,
+            choice: SyncChoice::default(),
         };
         let work = Arc::new(Self {
             queue: Mutex::default(),
@@ -141,7 +133,7 @@ impl Work {
     /// Works the queue off on the caller's thread, unless somebody else is at it, it would take long, or it would start the
     /// thread that prepares the next segment: a thread inherits the processor that its starter is bound to.
     fn at_once(&self, bytes: usize) -> bool {
-        if bytes > LIGHT {
+        if !SyncChoice::is_light(bytes) {
             return false;
         }
         let mut worker = match self.worker.try_lock() {
@@ -149,7 +141,7 @@ impl Work {
             Err(TryLockError::Poisoned(worker)) => worker.into_inner(),
             Err(TryLockError::WouldBlock) => return false,
         };
-        if worker.pace > QUICK || !worker.writer.is_plain((bytes + SLACK) as u64) {
+        if !worker.choice.is_bringers(bytes, |bytes| worker.writer.is_plain(bytes)) {
             return false;
         }
         worker.work(self);
@@ -220,7 +212,7 @@ impl Worker {
             self.writer.handle_unused(&unused);
             carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk)
         });
-        self.pace = (self.pace * 7 + began.elapsed()) / 8;
+        self.choice.handle_synced(began.elapsed());
         if let Err(error) = result {
             return ending.stop(&error.to_string());
         }

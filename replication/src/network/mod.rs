@@ -14,7 +14,7 @@
 //! | detour (`D`) | datagrams of a node on their way to another one which it does not reach: see [`detour`] |
 //! | ask (`Q`) | a question for the floor above, and its answer |
 //!
-//! With the answers on `B`, `V`, `P` and `T` comes what the answering node's wall clock shows: see [`crate::clock`].
+//! With the answers on `B`, `V`, `P` and `T` comes what the answering node's wall clock shows: see [`replicode_pacing::clock`].
 
 pub mod client;
 pub mod congestion;

@@ -21,10 +21,8 @@ use super::main_program::MainProgram;
 use super::orders::Orders;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
-use super::reports::Reports;
 use super::rest::{self, Rest};
 use super::scheduling::Seat;
-use super::silences::{Sight, Silences};
 use super::vitals::{Recent, Vitals, took_long};
 use crate::datadir::{self, DataDir};
 use crate::digests::DigestFile;
@@ -33,20 +31,17 @@ use anyhow::{Context, Result};
 use replicode_gateway::Gateway;
 use replicode_log::{Batch, BatchIndex, BootNo, ExitStatus, Input, NodeId, Output, Pid, ProgramSpec, Refusal};
 use replicode_machine::Machine;
-use replicode_replication::{Committed, Progress, Replica, Role};
+use replicode_pacing::{Reports, gathering, peer_watch};
+use replicode_replication::{Committed, Progress, Replica, mono};
 use replicode_wasm::WasmLoader;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Batches applied in a row before the gateway hears of what they cause.
-const GROUP: usize = 32;
 /// What a note is about when a process could not be started.
 const NOBODY: Pid = Pid(0);
-/// How often a leader looks for nodes that have fallen silent.
+/// How often a node of a cluster looks whether it is cut off.
 const WATCH: Duration = Duration::from_millis(500);
-/// Longer than nobody leads when a leader is lost, with an election that has to be held twice.
-const NOT_AN_ELECTION: Duration = Duration::from_millis(2500);
 
 /// How a node ends when nothing is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +90,6 @@ pub struct LoopState {
     /// The last batch that the replica has not heard of.
     unsettled: bool,
     watched: Option<Instant>,
-    silences: Silences,
     /// The node was told to stop, and lets what is on its way arrive.
     rest: Option<Rest>,
     #[cfg(feature = "planted-nondeterminism")]
@@ -114,7 +108,7 @@ impl ApplyLoop {
         }
         self.ask_for_boot()?;
         loop {
-            self.inbox.take(self.patience(Instant::now()), GROUP, &mut self.state.taken);
+            self.inbox.take(self.patience(), gathering::GROUP, &mut self.state.taken);
             self.seat.take();
             let mut end = None;
             while end.is_none()
@@ -154,6 +148,7 @@ impl ApplyLoop {
             // Alone, a node has nobody to come to an agreement with.
             Message::Stop(reason) if self.machine.config().nodes.len() == 1 => return Ok(Some(End::Stopped(reason))),
             Message::Stop(reason) => {
+                self.replica.watch_over(None);
                 self.state.rest.get_or_insert_with(|| Rest::new(reason, Instant::now()));
                 if let Some(gateway) = &self.gateway {
                     gateway.suspend();
@@ -217,7 +212,9 @@ impl ApplyLoop {
             main.after();
         }
         if self.state.boot.is_some() {
-            let report = self.state.reports.applied(applied.index, applied.digest, applied.had_events, events, now);
+            let (index, digest, acted) = (applied.index, applied.digest, applied.had_events);
+            self.state.reports.handle_batch(index, digest, acted, events, mono::now());
+            let report = self.state.reports.poll_report();
             self.report(report);
         }
         Ok(exited)
@@ -228,7 +225,9 @@ impl ApplyLoop {
         let admitted = outputs.iter().any(ours);
         // The batch that admits this start was proposed by it, so it was never executed before either.
         let new = self.state.live || admitted;
+        let mut boots_changed = false;
         for output in outputs {
+            boots_changed |= matches!(output, Output::Booted { .. } | Output::BootOver { .. });
             self.vitals.follow(index, &output);
             if let Some(main) = &mut self.main {
                 main.output(&output, new, &self.replica)?;
@@ -289,6 +288,9 @@ impl ApplyLoop {
                 _ => {}
             }
         }
+        if boots_changed {
+            self.tell_boots();
+        }
         let exited = self.main.as_mut().and_then(MainProgram::take_end);
         if admitted && !self.state.live {
             self.state.live = true;
@@ -316,10 +318,11 @@ impl ApplyLoop {
         if let Some(gateway) = &self.gateway
             && !self.state.outgoing.is_empty()
         {
-            if self.state.outgoing.len() > replicode_gateway::AT_ONCE {
+            let at_once = gathering::written_at_once(self.state.outgoing.len());
+            if !at_once {
                 self.replica.expect_more();
             }
-            gateway.outputs(std::mem::take(&mut self.state.outgoing));
+            gateway.outputs(std::mem::take(&mut self.state.outgoing), at_once);
         }
         if std::mem::take(&mut self.state.unsettled) {
             let next_seq = self.machine.origin(self.node).map_or(1, |(_, next)| next);
@@ -329,7 +332,7 @@ impl ApplyLoop {
     }
 
     /// How long there is nothing to do unless somebody says something.
-    fn patience(&self, now: Instant) -> Duration {
+    fn patience(&self) -> Duration {
         if self.state.rest.is_some() {
             return rest::LOOK;
         }
@@ -338,7 +341,7 @@ impl ApplyLoop {
             patience = WATCH;
         }
         match self.state.reports.deadline() {
-            Some(deadline) if self.state.boot.is_some() => patience.min(deadline.saturating_duration_since(now)),
+            Some(deadline) if self.state.boot.is_some() => patience.min(deadline.since(mono::now())),
             _ => patience,
         }
     }
@@ -348,25 +351,23 @@ impl ApplyLoop {
         if self.state.boot.is_none() || self.state.rest.is_some() {
             return Ok(());
         }
-        let report = self.state.reports.quiet(now);
+        self.state.reports.handle_quiet(mono::now());
+        let report = self.state.reports.poll_report();
         if report.is_some() {
             self.digests.flush()?;
         }
         self.report(report);
         if self.machine.config().nodes.len() > 1 && self.state.watched.is_none_or(|at| now >= at + WATCH) {
             self.state.watched = Some(now);
-            self.watch(now);
             self.let_go_if_cut_off()?;
         }
         Ok(())
     }
 
-    /// A node that hears of nobody for as long as it would take the others to declare it dead takes itself for dead: its
-    /// clients are better served by the others, and could not be answered here. What they have asked for may have been
-    /// heard or not.
+    /// A node that hears of nobody takes itself for dead: see [`peer_watch::is_cut_off`].
     fn let_go_if_cut_off(&mut self) -> Result<()> {
         let silence = self.replica.cut_off();
-        if silence >= self.node_down_after.max(NOT_AN_ELECTION) {
+        if peer_watch::is_cut_off(silence, self.node_down_after) {
             tracing::warn!(
                 "no leader and no quorum has been heard for {} ms; the clients are reset",
                 silence.as_millis()
@@ -380,6 +381,7 @@ impl ApplyLoop {
     fn boot_over(&mut self) -> Result<()> {
         self.state.boot = None;
         self.vitals.boot(BootNo(0));
+        self.replica.watch_over(None);
         if let Some(gateway) = &self.gateway {
             gateway.suspend();
         }
@@ -393,23 +395,10 @@ impl ApplyLoop {
         }
     }
 
-    /// As leader: looks after nodes that have fallen silent.
-    fn watch(&mut self, now: Instant) {
-        let status = self.replica.status();
-        if status.role != Role::Leader {
-            return self.state.silences.forget();
-        }
-        for (node, silence) in self.replica.silent_peers() {
-            let contact = status.peers.iter().find(|peer| peer.node == node).and_then(|peer| peer.last_contact);
-            let boot = self.machine.live_boots().find(|(live, _)| *live == node).map(|(_, boot)| boot);
-            let sight = Sight { silence, contact, boot };
-            let verdict = self.state.silences.look(node, sight, self.node_down_after, now);
-            if let Some(text) = verdict.say {
-                tracing::warn!("{text}");
-            }
-            if let Some(boot) = verdict.declare {
-                self.replica.offer(&mut vec![Input::NodeDown { node, boot }]);
-            }
+    /// Who is there for the log has changed: whoever watches over the others is told.
+    fn tell_boots(&self) {
+        if self.state.boot.is_some() && self.state.rest.is_none() {
+            self.replica.watch_over(Some(self.machine.live_boots().collect()));
         }
     }
 

@@ -9,10 +9,8 @@
 //! | [`files`] | the cell's files, told between two batches |
 //! | [`last_words`] | what a process printed last |
 //! | [`progress`] | how far a start is that executes a long log again |
-//! | [`reports`] | when digests are compared with other nodes |
 //! | [`rest`] | how it comes to rest before it stops |
 //! | [`crowd`] | whether the table of connections is nearly full |
-//! | [`silences`] | nodes that have fallen silent: what is said about them, and when they are given up |
 //! | [`divergence`] | where two nodes parted |
 //! | [`console_file`] | a bounded file of console output |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
@@ -35,11 +33,9 @@ pub mod orders;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
 pub mod progress;
-pub mod reports;
 pub mod rest;
 pub mod scheduling;
 pub mod signals;
-pub mod silences;
 pub mod stdin;
 pub mod vitals;
 
@@ -243,7 +239,7 @@ impl Node {
             dir: dir.log(),
             found: false,
             tls,
-            tuning: Tuning { steering, ..Tuning::default() },
+            tuning: Tuning { steering, node_down_after, ..Tuning::default() },
         };
         starting::at(format!("reading the log in {}", dir.log().display()));
         if first {

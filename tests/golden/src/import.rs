@@ -7,8 +7,7 @@
 use crate::execute::Cell;
 use crate::recording::{History, Modules, stand_in};
 use anyhow::{Context, Result, bail, ensure};
-use replicode_log::{Batch, ClusterConfig, Digest, FsImage, Input, codec};
-use replicode_replication::chain::Tip;
+use replicode_log::{Batch, ClusterConfig, Digest, FsImage, Input, Tip, codec};
 use replicode_replication::log_store::LogReader;
 use std::fs;
 use std::path::Path;

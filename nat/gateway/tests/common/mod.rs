@@ -105,7 +105,13 @@ impl Rig {
     }
 
     pub fn say(&self, output: Output) {
-        self.gateway.outputs(vec![output]);
+        self.bring(vec![output]);
+    }
+
+    /// What the log says, as a node brings it.
+    pub fn bring(&self, outputs: Vec<Output>) {
+        let few = outputs.len() <= 4;
+        self.gateway.outputs(outputs, few);
     }
 
     pub fn send(&self, conn: ConnId, offset: u64, bytes: &[u8]) {
@@ -131,7 +137,8 @@ impl Rig {
                     echo.admit(input, &mut outputs);
                 }
                 let Some(gateway) = weak.upgrade() else { return };
-                gateway.outputs(outputs);
+                let few = outputs.len() <= 4;
+                gateway.outputs(outputs, few);
             }
         });
         (gateway, addr)

@@ -2,11 +2,9 @@
 //! input is applied, once, in order, and nobody waits for ever.
 
 use proptest::prelude::*;
-use replicode_log::{Batch, BatchIndex, BootNo, ConnId, Digest, Input, LogicalTime, NodeId, Pid};
-use replicode_replication::batcher::{Batcher, Proposal};
-use replicode_replication::outgoing::Outgoing;
-use replicode_replication::patience::{Lead, Patience, Sight, Wait};
-use replicode_replication::{Progress, Tip};
+use replicode_log::{Batch, BatchIndex, BootNo, ConnId, Digest, Input, LogicalTime, Mono, NodeId, Pid, Tip};
+use replicode_pacing::stall::{Lead, Sight, Stall, Wait};
+use replicode_pacing::{Batcher, Outgoing, Progress, Proposal};
 use std::time::Duration;
 
 /// What happens next.
@@ -51,8 +49,8 @@ struct World {
     outgoing: Outgoing,
     offered: u64,
     batcher: Batcher,
-    patience: Patience,
-    now: Duration,
+    stall: Stall,
+    now: Mono,
     /// Given to the engine, which has not looked at it yet.
     given: Vec<Proposal>,
     /// Refusals on their way.
@@ -79,8 +77,8 @@ impl World {
             outgoing,
             offered: 0,
             batcher,
-            patience: Patience::default(),
-            now: Duration::ZERO,
+            stall: Stall::default(),
+            now: Mono::LONG_AGO,
             given: Vec::new(),
             answers: Vec::new(),
             log: Vec::new(),
@@ -93,9 +91,9 @@ impl World {
         }
     }
 
-    fn wait(&self) -> Option<Wait> {
+    fn sight(&self) -> Sight {
         let (oldest, logged, delivered) = (self.batcher.oldest(), self.logged, self.tip.index);
-        Sight { lead: Lead::Own(1), builds: true, oldest, logged, delivered, inputs: None }.wait()
+        Sight { lead: Lead::Own(1), builds: true, oldest, logged, delivered, inputs: None }
     }
 
     fn pick<T>(from: &mut Vec<T>, at: u8) -> Option<T> {
@@ -113,8 +111,7 @@ impl World {
                 while let Some(parcel) = self.outgoing.take() {
                     self.batcher.push(parcel);
                 }
-                while let Some(proposal) = self.batcher.next(LogicalTime::from_nanos(self.now.as_nanos() as u64), || 0)
-                {
+                while let Some(proposal) = self.batcher.next(LogicalTime::from_nanos(self.now.nanos()), || 0) {
                     self.logged = self.logged.min(BatchIndex(proposal.index.0 - 1));
                     self.given.push(proposal);
                 }
@@ -172,15 +169,16 @@ impl World {
 
     /// Sleeps, but wakes up for the deadline.
     fn sleep(&mut self, time: Duration) -> Result<(), TestCaseError> {
-        let until = self.now + time;
+        let until = self.now.plus(time);
         loop {
-            let overdue = self.patience.look(self.wait(), self.now);
+            self.stall.handle_sight(&self.sight(), self.now);
+            let overdue = self.stall.poll_overdue();
             if overdue.is_some_and(|overdue| matches!(overdue.wait, Wait::Log(_) | Wait::Quorum(_))) {
                 self.batcher.recall();
             }
-            prop_assert!(self.wait().is_none() || self.patience.deadline().is_some(), "something waits for ever");
-            match self.patience.deadline().filter(|deadline| *deadline <= until) {
-                Some(deadline) => self.now = deadline.max(self.now + Duration::from_millis(1)),
+            prop_assert!(self.sight().wait().is_none() || self.stall.deadline().is_some(), "something waits for ever");
+            match self.stall.deadline().filter(|deadline| *deadline <= until) {
+                Some(deadline) => self.now = deadline.max(self.now.plus(Duration::from_millis(1))),
                 None => break,
             }
         }
@@ -204,7 +202,7 @@ proptest! {
             for step in [Step::Propose, Step::Take(0), Step::Answer(0), Step::Commit(255), Step::Apply(255)] {
                 world.step(&step)?;
             }
-            if world.inputs.len() as u64 == world.offered && world.wait().is_none() {
+            if world.inputs.len() as u64 == world.offered && world.sight().wait().is_none() {
                 break;
             }
             world.sleep(Duration::from_secs(1))?;

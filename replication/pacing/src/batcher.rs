@@ -11,12 +11,21 @@
 //! again, byte for byte the same, and so are those after it, which cannot fit without it. A repeat of a batch that was
 //! taken after all does no harm: it does not continue the history any more, and every node skips it alike.
 
-use crate::chain::Tip;
 use crate::outgoing::Parcel;
-use crate::replica::Progress;
 use bytes::{BufMut, Bytes};
-use replicode_log::{Batch, BatchHeader, BatchIndex, Digest, LogicalTime, codec};
+use replicode_log::{Batch, BatchHeader, BatchIndex, Digest, LogicalTime, Tip, codec};
 use std::collections::VecDeque;
+
+/// How far the machine above has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The last batch it applied.
+    pub index: BatchIndex,
+    /// When it wants to be given a batch even if nothing arrives; `None`: never.
+    pub next_deadline: Option<LogicalTime>,
+    /// The sequence number it expects next from this node's current boot (`Machine::origin`).
+    pub next_seq: u64,
+}
 
 /// Gathers parcels into batches while this node leads.
 #[derive(Debug)]
@@ -219,7 +228,7 @@ impl Batcher {
     /// How many bytes of inputs must arrive before a batch can set out, unless another one is applied first. `patient`: the
     /// next batch waits for more anyway, unless it is full.
     #[must_use]
-    pub fn appetite(&self, patient: bool) -> usize {
+    pub fn lacks(&self, patient: bool) -> usize {
         if self.on_their_way.len() >= self.depth || self.is_full() {
             return usize::MAX;
         }
@@ -339,22 +348,22 @@ mod tests {
     }
 
     #[test]
-    fn the_appetite_is_what_the_next_batch_lacks() {
+    fn the_next_batch_lacks_what_makes_it_as_heavy_as_those_on_their_way() {
         let mut batcher = leader(2, 100);
-        assert_eq!(batcher.appetite(false), 1, "anything sets out when nothing is on its way");
-        assert_eq!(batcher.appetite(true), 1 << 20, "a full batch does not wait");
+        assert_eq!(batcher.lacks(false), 1, "anything sets out when nothing is on its way");
+        assert_eq!(batcher.lacks(true), 1 << 20, "a full batch does not wait");
         let weight = |parcels: &[Parcel]| parcels.iter().map(|parcel| parcel.bytes.len()).sum::<usize>();
         let (first, second) = (parcels(3, 1), parcels(1, 1));
         first.iter().for_each(|parcel| batcher.push(parcel.clone()));
         assert!(batcher.next(at(1), || 0).is_some());
-        assert_eq!(batcher.appetite(false), weight(&first));
+        assert_eq!(batcher.lacks(false), weight(&first));
         second.iter().for_each(|parcel| batcher.push(parcel.clone()));
-        assert_eq!(batcher.appetite(false), weight(&first) - weight(&second));
+        assert_eq!(batcher.lacks(false), weight(&first) - weight(&second));
         first.iter().for_each(|parcel| batcher.push(parcel.clone()));
         assert!(batcher.next(at(2), || 0).is_some());
-        assert_eq!(batcher.appetite(false), usize::MAX, "the pipeline is full");
+        assert_eq!(batcher.lacks(false), usize::MAX, "the pipeline is full");
         batcher.applied(progress(2, None));
-        assert_eq!(batcher.appetite(false), 1);
+        assert_eq!(batcher.lacks(false), 1);
     }
 
     #[test]

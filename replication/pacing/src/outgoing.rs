@@ -85,7 +85,7 @@ pub struct Outgoing {
     /// Bytes of inputs that have no numbers yet.
     fresh: usize,
     /// So many fresh bytes are worth somebody's being woken.
-    appetite: usize,
+    wake_above: usize,
     offered: u64,
     max_inputs: usize,
     max_bytes: usize,
@@ -106,7 +106,7 @@ impl Outgoing {
             sent: VecDeque::new(),
             bytes: 0,
             fresh: 0,
-            appetite: 1,
+            wake_above: 1,
             offered: 0,
             max_inputs,
             max_bytes,
@@ -148,15 +148,15 @@ impl Outgoing {
 
     /// Whoever sends has taken all there was and has no use for more until `bytes` have gathered. Answers whether so many
     /// have.
-    pub const fn sated(&mut self, bytes: usize) -> bool {
-        self.appetite = bytes;
+    pub const fn wake_above(&mut self, bytes: usize) -> bool {
+        self.wake_above = bytes;
         self.is_wanted()
     }
 
     /// Whether what has gathered is worth sending, and can be sent.
     #[must_use]
     pub const fn is_wanted(&self) -> bool {
-        self.boot.0 != 0 && self.asking.is_none() && self.fresh >= self.appetite
+        self.boot.0 != 0 && self.asking.is_none() && self.fresh >= self.wake_above
     }
 
     /// Asks for a boot number. What an earlier boot had to say is dropped.
@@ -338,14 +338,14 @@ mod tests {
         assert!(outgoing.is_wanted());
         let one = outgoing.bytes();
         sections(&mut outgoing);
-        assert!(!outgoing.sated(3 * one));
+        assert!(!outgoing.wake_above(3 * one));
         outgoing.offer(&mut vec![data(1), data(2)]);
         assert!(!outgoing.is_wanted());
         outgoing.offer(&mut vec![data(3)]);
         assert!(outgoing.is_wanted());
-        assert!(!outgoing.sated(4 * one) && outgoing.sated(3 * one));
+        assert!(!outgoing.wake_above(4 * one) && outgoing.wake_above(3 * one));
         sections(&mut outgoing);
-        assert!(!outgoing.sated(1));
+        assert!(!outgoing.wake_above(1));
         outgoing.ask_boot(1);
         outgoing.offer(&mut vec![data(4)]);
         assert!(!outgoing.is_wanted(), "it has no number before the boot");

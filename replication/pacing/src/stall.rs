@@ -7,7 +7,7 @@
 //! the patience.
 
 use crate::outgoing::Awaited;
-use replicode_log::BatchIndex;
+use replicode_log::{BatchIndex, Mono};
 use std::time::Duration;
 
 /// Patience is doubled no more than so often: three seconds to a minute and a half.
@@ -99,43 +99,45 @@ pub struct Overdue {
     pub before: u32,
 }
 
-/// See the module.
+/// See the module. [`Stall::handle_sight`] is to be called whenever everything has been looked at, and at
+/// [`Stall::deadline`] if nothing else happens; [`Stall::poll_overdue`] says once what has become overdue.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Patience {
+pub struct Stall {
     /// What is awaited, since when, and how often it was overdue.
-    awaited: Option<(Wait, Duration, u32)>,
+    awaited: Option<(Wait, Mono, u32)>,
+    overdue: Option<Overdue>,
 }
 
-impl Patience {
-    /// Whether what is awaited is overdue, given the time since any fixed moment.
-    pub fn look(&mut self, wait: Option<Wait>, now: Duration) -> Option<Overdue> {
+impl Stall {
+    /// What is seen now.
+    pub fn handle_sight(&mut self, sight: &Sight, now: Mono) {
         let deadline = self.deadline();
-        let Some(wait) = wait else {
+        let Some(wait) = sight.wait() else {
             self.awaited = None;
-            return None;
+            return;
         };
         match &mut self.awaited {
             Some((awaited, since, before)) if *awaited == wait => {
-                let late = deadline.and_then(|deadline| now.checked_sub(deadline))?;
+                let Some(deadline) = deadline.filter(|deadline| now >= *deadline) else { return };
                 *since = now;
-                if late >= LATE {
-                    return None;
+                if now.since(deadline) < LATE {
+                    self.overdue = Some(Overdue { wait, before: *before });
+                    *before += 1;
                 }
-                let overdue = Overdue { wait, before: *before };
-                *before += 1;
-                Some(overdue)
             }
-            _ => {
-                self.awaited = Some((wait, now, 0));
-                None
-            }
+            _ => self.awaited = Some((wait, now, 0)),
         }
+    }
+
+    /// What has become overdue.
+    pub const fn poll_overdue(&mut self) -> Option<Overdue> {
+        self.overdue.take()
     }
 
     /// When to look again.
     #[must_use]
-    pub fn deadline(&self) -> Option<Duration> {
-        self.awaited.map(|(wait, since, before)| since + wait.patience() * (1 << before.min(DOUBLINGS)))
+    pub fn deadline(&self) -> Option<Mono> {
+        self.awaited.map(|(wait, since, before)| since.plus(wait.patience() * (1 << before.min(DOUBLINGS))))
     }
 }
 
@@ -144,36 +146,56 @@ mod tests {
     use super::*;
     use replicode_log::BootNo;
 
+    fn at(ms: u64) -> Mono {
+        Mono::LONG_AGO.plus(Duration::from_millis(ms))
+    }
+
+    /// What a look says.
+    fn look(stall: &mut Stall, sight: &Sight, now: Mono) -> Option<Overdue> {
+        stall.handle_sight(sight, now);
+        let overdue = stall.poll_overdue();
+        assert_eq!(stall.poll_overdue(), None, "once");
+        overdue
+    }
+
     fn seq(first_seq: u64) -> Awaited {
         Awaited { boot: BootNo(1), first_seq }
     }
 
     #[test]
     fn progress_renews_patience_and_waiting_in_vain_doubles_it() {
-        let mut patience = Patience::default();
-        let at = Duration::from_secs;
-        let wait = |first_seq| Some(Wait::Inputs(seq(first_seq)));
+        let mut stall = Stall::default();
+        let s = |seconds: u64| at(1000 * seconds);
+        let nothing = BatchIndex(0);
+        let waits = |inputs: Option<u64>| Sight {
+            lead: Lead::Other,
+            builds: false,
+            oldest: None,
+            logged: nothing,
+            delivered: nothing,
+            inputs: inputs.map(seq),
+        };
         let overdue = |first_seq, before| Some(Overdue { wait: Wait::Inputs(seq(first_seq)), before });
-        assert!(patience.look(None, at(0)).is_none() && patience.deadline().is_none());
-        assert_eq!(patience.look(wait(1), at(100)), None);
-        assert_eq!(patience.deadline(), Some(at(103)));
-        assert_eq!(patience.look(wait(4), at(103)), None, "it has moved");
-        assert_eq!(patience.look(wait(4), at(105)), None);
-        assert_eq!(patience.look(wait(4), at(106)), overdue(4, 0));
-        assert_eq!(patience.look(wait(4), at(111)), None);
-        assert_eq!(patience.look(wait(4), at(112)), overdue(4, 1));
-        assert_eq!(patience.look(None, at(113)), None);
-        assert_eq!(patience.deadline(), None);
+        assert!(look(&mut stall, &waits(None), s(0)).is_none() && stall.deadline().is_none());
+        assert_eq!(look(&mut stall, &waits(Some(1)), s(100)), None);
+        assert_eq!(stall.deadline(), Some(s(103)));
+        assert_eq!(look(&mut stall, &waits(Some(4)), s(103)), None, "it has moved");
+        assert_eq!(look(&mut stall, &waits(Some(4)), s(105)), None);
+        assert_eq!(look(&mut stall, &waits(Some(4)), s(106)), overdue(4, 0));
+        assert_eq!(look(&mut stall, &waits(Some(4)), s(111)), None);
+        assert_eq!(look(&mut stall, &waits(Some(4)), s(112)), overdue(4, 1));
+        assert_eq!(look(&mut stall, &waits(None), s(113)), None);
+        assert_eq!(stall.deadline(), None);
     }
 
     #[test]
     fn who_was_paused_looks_first() {
-        let mut patience = Patience::default();
-        let at = Duration::from_millis;
-        let wait = Some(Wait::Log(BatchIndex(7)));
-        assert_eq!(patience.look(wait, at(0)), None);
-        assert_eq!(patience.look(wait, at(5_000)), None, "a look that late tells of a pause");
-        assert!(patience.look(wait, at(5_310)).is_some());
+        let mut stall = Stall::default();
+        let (oldest, zero) = (Some(BatchIndex(7)), BatchIndex(0));
+        let sight = Sight { lead: Lead::Own(3), builds: true, oldest, logged: zero, delivered: zero, inputs: None };
+        assert_eq!(look(&mut stall, &sight, at(0)), None);
+        assert_eq!(look(&mut stall, &sight, at(5_000)), None, "a look that late tells of a pause");
+        assert!(look(&mut stall, &sight, at(5_310)).is_some());
     }
 
     /// All states that the driver can be in, as far as they differ here.
@@ -203,20 +225,21 @@ mod tests {
             let waits = sight.lead == Lead::Nobody
                 || sight.inputs.is_some()
                 || own && (!sight.builds || sight.oldest.is_some());
-            let mut patience = Patience::default();
-            let mut now = Duration::from_secs(1);
-            assert_eq!(patience.look(sight.wait(), now), None);
-            assert_eq!(patience.deadline().is_some(), waits, "{sight:?}");
+            let mut stall = Stall::default();
+            let mut now = at(1_000);
+            assert_eq!(look(&mut stall, &sight, now), None);
+            assert_eq!(stall.deadline().is_some(), waits, "{sight:?}");
             // However often it is looked at in between: as long as nothing moves it becomes overdue, again and again.
             for before in 0..8 {
-                let Some(deadline) = patience.deadline() else { break };
-                assert!(deadline > now && deadline - now <= Duration::from_secs(10) * 32, "{sight:?}");
-                while now + Duration::from_millis(70) < deadline {
-                    now += Duration::from_millis(70);
-                    assert_eq!(patience.look(sight.wait(), now), None);
+                let Some(deadline) = stall.deadline() else { break };
+                assert!(deadline > now && deadline.since(now) <= Duration::from_secs(10) * 32, "{sight:?}");
+                let step = Duration::from_millis(70);
+                while now.plus(step) < deadline {
+                    now = now.plus(step);
+                    assert_eq!(look(&mut stall, &sight, now), None);
                 }
                 now = deadline;
-                assert_eq!(patience.look(sight.wait(), now).map(|overdue| overdue.before), Some(before));
+                assert_eq!(look(&mut stall, &sight, now).map(|overdue| overdue.before), Some(before));
             }
         }
     }

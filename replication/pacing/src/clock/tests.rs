@@ -3,7 +3,7 @@
 use super::sample::{Bounds, Sample};
 use super::{Course, LeaderClock, Readings, Steering};
 use proptest::prelude::*;
-use replicode_log::LogicalTime;
+use replicode_log::{LogicalTime, Mono};
 use std::time::Duration;
 
 /// Genesis of the cell, in seconds since the Unix epoch.
@@ -35,7 +35,7 @@ impl Host {
     fn readings(&self, truth: i64) -> Readings {
         let at = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
         let wall = at(EPOCH * SECOND + truth + self.ahead);
-        Readings { wall, mono: at(truth - self.on - self.slept), boot: at(truth - self.on) }
+        Readings { wall, mono: Mono::of_reading(at(truth - self.on - self.slept)), boot: at(truth - self.on) }
     }
 }
 
@@ -348,12 +348,12 @@ fn a_cluster_that_was_switched_off_takes_the_time_of_a_majority() {
 #[test]
 fn before_genesis_it_is_genesis() {
     let mut clock = LeaderClock::new(1_000, Steering::default());
-    assert_eq!(clock.now(Duration::ZERO), LogicalTime::GENESIS);
-    let now = Readings { wall: Duration::from_nanos(10), ..Readings::default() };
+    assert_eq!(clock.now(Mono::LONG_AGO), LogicalTime::GENESIS);
+    let now = Readings { wall: Duration::from_nanos(10), mono: Mono::LONG_AGO, boot: Duration::ZERO };
     clock.lead(LogicalTime::GENESIS, &now);
     clock.look(&now, &[Some(Bounds::exactly(now.wall))]);
-    assert_eq!(clock.now(Duration::ZERO), LogicalTime::GENESIS);
-    assert_eq!(clock.offset(Bounds::exactly(now.wall), Duration::ZERO).ahead_ns, -990);
+    assert_eq!(clock.now(Mono::LONG_AGO), LogicalTime::GENESIS);
+    assert_eq!(clock.offset(Bounds::exactly(now.wall), Mono::LONG_AGO).ahead_ns, -990);
 }
 
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ pub mod sample;
 mod tests;
 
 use majority::majority;
-use replicode_log::LogicalTime;
+use replicode_log::{LogicalTime, Mono};
 use sample::Bounds;
 use std::time::Duration;
 
@@ -53,12 +53,12 @@ impl Default for Steering {
 }
 
 /// The clocks of this host, read together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readings {
     /// The wall clock, since the Unix epoch.
     pub wall: Duration,
-    /// The monotonic clock, since any fixed moment; it may stand still while the machine is suspended.
-    pub mono: Duration,
+    /// The monotonic clock; it may stand still while the machine is suspended.
+    pub mono: Mono,
     /// A monotonic clock that also counts while the machine is suspended, since any fixed moment.
     pub boot: Duration,
 }
@@ -95,7 +95,7 @@ pub struct LeaderClock {
     /// The time of the last batch followed.
     tip: LogicalTime,
     /// The time at a reading of the monotonic clock.
-    base: Option<(LogicalTime, Duration)>,
+    base: Option<(LogicalTime, Mono)>,
     course: Course,
     /// How far time may have come for all that this host's clocks witness, at a reading of the one that counts through
     /// suspensions. `None`: the cell has not been seen alive since this node's start.
@@ -131,7 +131,7 @@ impl LeaderClock {
     }
 
     /// This node does not lead (any more).
-    pub fn rest(&mut self, mono: Duration) {
+    pub fn rest(&mut self, mono: Mono) {
         if self.leads {
             self.base = Some((self.now(mono), mono));
             self.course = Course::Unknown;
@@ -147,9 +147,9 @@ impl LeaderClock {
 
     /// The time now, by the monotonic clock. Never less than what was answered before while this node leads.
     #[must_use]
-    pub fn now(&self, mono: Duration) -> LogicalTime {
+    pub fn now(&self, mono: Mono) -> LogicalTime {
         let Some((time, at)) = self.base else { return LogicalTime::GENESIS };
-        let passed = nanos(mono.saturating_sub(at));
+        let passed = nanos(mono.since(at));
         let credit = passed.min(nanos(CREDIT)) * u64::from(self.steering.slew_ppm.min(Steering::MOST_PPM)) / 1_000_000;
         match self.course {
             Course::Unknown | Course::Steady => time.plus(passed),
@@ -191,7 +191,7 @@ impl LeaderClock {
 
     /// How far a clock is ahead of the cell's time.
     #[must_use]
-    pub fn offset(&self, clock: Bounds, mono: Duration) -> Offset {
+    pub fn offset(&self, clock: Bounds, mono: Mono) -> Offset {
         let time = i128::from(self.epoch_unix_ns) + i128::from(self.now(mono).nanos());
         let ahead = i128::from(clock.low.midpoint(clock.high)) - time;
         let most = if ahead < 0 { i64::MIN } else { i64::MAX };

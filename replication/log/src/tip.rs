@@ -4,7 +4,7 @@
 //! of its successor: those do not fit any more and are skipped, by all nodes, at the same place. Their inputs are sent
 //! again by the nodes they came from.
 
-use replicode_log::{Batch, BatchHeader, BatchIndex, Digest, LogicalTime};
+use crate::{Batch, BatchHeader, BatchIndex, Digest, LogicalTime};
 
 /// The end of the history so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
