@@ -192,7 +192,9 @@ fn hand_on(
             "subscribe": (Role) -> Subscription;
             "read": (Role, u64, u32) -> Result<Vec<Vec<u8>>, Fault>;
             "truncate": (Role, u64) -> Result<(), Fault>;
-            "save-snapshot": (Role, u64, Vec<u8>) -> Result<(), Fault>;
+            "begin-snapshot": (Role, u64) -> Result<(), Fault>;
+            "add-to-snapshot": (Role, Vec<u8>) -> Result<(), Fault>;
+            "finish-snapshot": (Role) -> Result<(), Fault>;
             "load-snapshot": (Role, u64, u32) -> Result<Option<storage::SnapshotPart>, Fault>;
             "close": (Role) -> Result<(), Fault>;
         ),
@@ -216,7 +218,8 @@ fn hand_on(
         "kv-store" => functions!(there,
             "configure": (kv_store::Config) -> Result<(), Fault>;
             "apply": (Vec<Execution>) -> Result<Vec<messages::SlotReplies>, Fault>;
-            "snapshot": () -> (u64, Vec<u8>);
+            "begin-snapshot": () -> kv_store::Begun;
+            "snapshot-part": () -> Result<Vec<u8>, Fault>;
             "restore": (u64, Vec<u8>) -> Result<(), Fault>;
             "stand": () -> kv_store::Standing;
         ),

@@ -70,13 +70,18 @@ struct Done {
 
 enum Job {
     Sync,
-    Snapshot(u64, Vec<u8>),
+    /// A snapshot: its slot, its bytes in parts, its end.
+    Begin(u64),
+    Part(Vec<u8>),
+    Finish,
 }
 
 #[derive(Default)]
 struct Memory {
     appended: u64,
     snapshot: Option<(u64, Bytes)>,
+    /// One of which parts are still to come.
+    coming: Option<(u64, Vec<u8>)>,
     given: bool,
 }
 
@@ -251,16 +256,9 @@ fn work(shared: &Shared, folder: &Path, queue: &Receiver<Job>) {
         for job in std::iter::once(first).chain(queue.try_iter().collect::<Vec<_>>()) {
             match job {
                 Job::Sync => sync = true,
-                Job::Snapshot(slot, bytes) => {
-                    let saved = lock(&shared.storage).save_snapshot(Slot(slot), &bytes);
-                    let mut progress = lock(&shared.progress);
-                    match saved {
-                        Ok(()) => progress.snapshot = progress.snapshot.max(slot),
-                        Err(error) => progress.failed = progress.failed.take().or(Some(error)),
-                    }
-                    drop(progress);
-                    shared.bell.ring();
-                }
+                Job::Begin(slot) => save(shared, |storage| storage.begin_snapshot(Slot(slot)).map(|()| None)),
+                Job::Part(bytes) => save(shared, |storage| storage.add_to_snapshot(&bytes).map(|()| None)),
+                Job::Finish => save(shared, |storage| storage.finish_snapshot().map(Some)),
             }
         }
         if sync {
@@ -269,6 +267,19 @@ fn work(shared: &Shared, folder: &Path, queue: &Receiver<Job>) {
             shared.bell.ring();
         }
     }
+}
+
+/// Does something for a snapshot, and notes when it has become durable, or why it cannot.
+fn save(shared: &Shared, act: impl FnOnce(&mut Storage<Directory>) -> Result<Option<Slot>, StorageError>) {
+    let done = act(&mut lock(&shared.storage));
+    let mut progress = lock(&shared.progress);
+    match done {
+        Ok(None) => return,
+        Ok(Some(slot)) => progress.snapshot = progress.snapshot.max(slot.0),
+        Err(error) => progress.failed = progress.failed.take().or(Some(error)),
+    }
+    drop(progress);
+    shared.bell.ring();
 }
 
 /// One sync of everything that is appended by now.
@@ -416,13 +427,39 @@ impl storage::Host for State {
         }))
     }
 
-    fn save_snapshot(&mut self, role: Role, slot: u64, bytes: Vec<u8>) -> wasmtime::Result<Result<(), Fault>> {
+    fn begin_snapshot(&mut self, role: Role, slot: u64) -> wasmtime::Result<Result<(), Fault>> {
         Ok(self.place(role).and_then(|place| match place {
-            Place::File(log) => log.give(Job::Snapshot(slot, bytes)),
+            Place::File(log) => log.give(Job::Begin(slot)),
             Place::Memory(memory) => {
-                memory.snapshot = Some((slot, Bytes::from(bytes)));
+                memory.coming = Some((slot, Vec::new()));
                 Ok(())
             }
+        }))
+    }
+
+    fn add_to_snapshot(&mut self, role: Role, bytes: Vec<u8>) -> wasmtime::Result<Result<(), Fault>> {
+        Ok(self.place(role).and_then(|place| match place {
+            Place::File(log) => log.give(Job::Part(bytes)),
+            Place::Memory(memory) => match &mut memory.coming {
+                Some((_, all)) => {
+                    all.extend_from_slice(&bytes);
+                    Ok(())
+                }
+                None => Err(contract("a part of a snapshot came, and none was begun")),
+            },
+        }))
+    }
+
+    fn finish_snapshot(&mut self, role: Role) -> wasmtime::Result<Result<(), Fault>> {
+        Ok(self.place(role).and_then(|place| match place {
+            Place::File(log) => log.give(Job::Finish),
+            Place::Memory(memory) => match memory.coming.take() {
+                Some((slot, bytes)) => {
+                    memory.snapshot = Some((slot, Bytes::from(bytes)));
+                    Ok(())
+                }
+                None => Err(contract("a snapshot was finished, and none was begun")),
+            },
         }))
     }
 
@@ -484,7 +521,9 @@ mod tests {
         assert_eq!(append(&log, &["one", "two"]), 2);
         log.give(Job::Sync).expect("a thread");
         await_progress(&log, 2, 0);
-        log.give(Job::Snapshot(9, vec![7; 100])).expect("a thread");
+        for job in [Job::Begin(9), Job::Part(vec![7; 70]), Job::Part(vec![7; 30]), Job::Finish] {
+            log.give(job).expect("a thread");
+        }
         await_progress(&log, 2, 9);
         assert_eq!(append(&log, &["three"]), 3);
         // Read while it works: also what came since the start.

@@ -44,8 +44,14 @@ impl Storage for Imported {
     fn truncate(&mut self, upto: u64) -> Outcome<()> {
         call::storage::truncate(self.0, upto)
     }
-    fn save_snapshot(&mut self, slot: u64, bytes: &[u8]) -> Outcome<()> {
-        call::storage::save_snapshot(self.0, slot, bytes)
+    fn begin_snapshot(&mut self, slot: u64) -> Outcome<()> {
+        call::storage::begin_snapshot(self.0, slot)
+    }
+    fn add_to_snapshot(&mut self, bytes: &[u8]) -> Outcome<()> {
+        call::storage::add_to_snapshot(self.0, bytes)
+    }
+    fn finish_snapshot(&mut self) -> Outcome<()> {
+        call::storage::finish_snapshot(self.0)
     }
     fn load_snapshot(&mut self, offset: u64, max_bytes: u32) -> Outcome<Option<storage::SnapshotPart>> {
         call::storage::load_snapshot(self.0, offset, max_bytes)
@@ -147,8 +153,11 @@ impl Kv for Imported {
     fn apply(&mut self, slots: &[Execution]) -> Outcome<Vec<SlotReplies>> {
         call::kv_store::apply(slots)
     }
-    fn snapshot(&mut self) -> (u64, Vec<u8>) {
-        call::kv_store::snapshot()
+    fn begin_state(&mut self) -> kv_store::Begun {
+        call::kv_store::begin_snapshot()
+    }
+    fn state_part(&mut self) -> Outcome<Vec<u8>> {
+        call::kv_store::snapshot_part()
     }
     fn restore(&mut self, slot: u64, bytes: &[u8]) -> Outcome<()> {
         call::kv_store::restore(slot, bytes)

@@ -22,8 +22,17 @@ const HELD: usize = 1 << 20;
 pub struct LearnerAgent<P> {
     ports: P,
     links: Links,
-    /// Snapshots that were handed to the storage and are not durable yet.
-    saving: Vec<learner::Snapshot>,
+    /// The snapshot that the kv-store is making.
+    making: Option<Making>,
+    /// Snapshots that the storage has whole and that are not durable yet.
+    saving: Vec<u64>,
+}
+
+struct Making {
+    slot: u64,
+    total: u64,
+    /// Bytes of it that have come.
+    done: u64,
 }
 
 impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
@@ -52,14 +61,14 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
         };
         LearnerCore::configure(&mut ports, &config, &snapshot)?;
         let links = Links::start(&mut ports, settings, Role::Learner, opened.incarnation)?;
-        Ok(LearnerAgent { ports, links, saving: Vec::new() })
+        Ok(LearnerAgent { ports, links, making: None, saving: Vec::new() })
     }
 
     /// One turn: messages in, what is chosen to the kv-store, its answers to the proposer, a piece at a time: a short batch may have
-    /// long answers, and they are handed on before there are more.
+    /// long answers, and they are handed on before there are more. Of a snapshot a turn makes one part: no batch waits for more.
     pub fn turn(&mut self, now: u64, letters: Vec<Letter>) -> Outcome<Turned> {
         let (mail, more) = self.links.intake(&mut self.ports, now, letters, INTAKE);
-        let mut inputs = learner::Inputs { mail, applied: None, saved: self.saved()? };
+        let mut inputs = learner::Inputs { mail, applied: None, part: self.part()?, saved: self.saved()? };
         let mut actions: VecDeque<learner::Action> = VecDeque::new();
         let mut sends: Vec<Sending> = Vec::new();
         let deadline = loop {
@@ -69,7 +78,8 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
             if sends.iter().map(|sending| weight(&sending.message)).sum::<usize>() > HELD {
                 self.links.dispatch(&mut self.ports, std::mem::take(&mut sends));
             }
-            inputs = learner::Inputs { mail: Vec::new(), applied: self.act(&mut actions)?, saved: self.saved()? };
+            let applied = self.act(&mut actions)?;
+            inputs = learner::Inputs { mail: Vec::new(), applied, part: None, saved: self.saved()? };
             if inputs.applied.is_none() && inputs.saved.is_none() {
                 break outputs.deadline;
             }
@@ -77,6 +87,7 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
         self.links.crash_point(&mut self.ports, "learner-before-send");
         self.links.dispatch(&mut self.ports, sends);
         let local = self.links.pump(&mut self.ports, now);
+        let more = more || self.making.is_some();
         Ok(Turned { deadline: earlier(deadline, self.links.deadline()), more, local })
     }
 
@@ -94,40 +105,63 @@ impl<P: LearnerCore + Kv + Host + Network + Storage> LearnerAgent<P> {
                     return Ok(Some(learner::Applied { upto, replies }));
                 }
                 learner::Action::TakeSnapshot(slot) => {
-                    let (found, bytes) = self.ports.snapshot();
+                    let kv_store::Begun { slot: found, total } = self.ports.begin_state();
                     if found != slot {
                         let text = format!("a snapshot of slot {slot} is due, and the kv-store is at {found}");
                         return Err(fault(FaultKind::Contract, text));
                     }
-                    self.save(slot, bytes)?;
+                    self.ports.begin_snapshot(slot)?;
+                    self.making = Some(Making { slot, total, done: 0 });
                 }
                 learner::Action::Install(snapshot) => {
+                    // The kv-store has given up what it was making.
+                    self.making = None;
                     self.ports.restore(snapshot.slot, &snapshot.bytes)?;
                     let text = format!("took the snapshot of slot {} from another learner", snapshot.slot);
                     self.ports.log(Level::Info, &text);
-                    self.save(snapshot.slot, snapshot.bytes)?;
+                    self.ports.begin_snapshot(snapshot.slot)?;
+                    for part in snapshot.bytes.chunks(PART as usize) {
+                        self.ports.add_to_snapshot(part)?;
+                    }
+                    self.finish(snapshot.slot)?;
                 }
             }
         }
         Ok(None)
     }
 
-    fn save(&mut self, slot: u64, bytes: Vec<u8>) -> Outcome<()> {
+    /// One part of the snapshot that is being made, to the storage and for the core.
+    fn part(&mut self) -> Outcome<Option<learner::SnapshotPart>> {
+        let Some(making) = &mut self.making else { return Ok(None) };
+        let bytes = self.ports.state_part()?;
+        if !bytes.is_empty() {
+            self.ports.add_to_snapshot(&bytes)?;
+        }
+        making.done += bytes.len() as u64;
+        let (slot, total) = (making.slot, making.total);
+        if making.done >= total {
+            self.making = None;
+            self.finish(slot)?;
+        }
+        Ok(Some(learner::SnapshotPart { slot, total, bytes }))
+    }
+
+    fn finish(&mut self, slot: u64) -> Outcome<()> {
         self.links.crash_point(&mut self.ports, "learner-before-snapshot");
-        self.ports.save_snapshot(slot, &bytes)?;
+        self.ports.finish_snapshot()?;
         self.ports.flush()?;
         self.links.crash_point(&mut self.ports, "learner-after-snapshot");
-        self.saving.push(learner::Snapshot { slot, bytes });
+        self.saving.push(slot);
         Ok(())
     }
 
     /// The next snapshot that has become durable.
-    fn saved(&mut self) -> Outcome<Option<learner::Snapshot>> {
+    fn saved(&mut self) -> Outcome<Option<u64>> {
         if self.saving.is_empty() {
             return Ok(None);
         }
         let durable = self.ports.durable()?.snapshot;
-        let ready = self.saving.first().is_some_and(|snapshot| snapshot.slot <= durable);
+        let ready = self.saving.first().is_some_and(|slot| *slot <= durable);
         Ok(ready.then(|| self.saving.remove(0)))
     }
 

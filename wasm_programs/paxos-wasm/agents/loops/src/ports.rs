@@ -38,7 +38,11 @@ pub trait Storage {
     /// See the interface.
     fn truncate(&mut self, upto: u64) -> Outcome<()>;
     /// See the interface.
-    fn save_snapshot(&mut self, slot: u64, bytes: &[u8]) -> Outcome<()>;
+    fn begin_snapshot(&mut self, slot: u64) -> Outcome<()>;
+    /// See the interface.
+    fn add_to_snapshot(&mut self, bytes: &[u8]) -> Outcome<()>;
+    /// See the interface.
+    fn finish_snapshot(&mut self) -> Outcome<()>;
     /// See the interface.
     fn load_snapshot(&mut self, offset: u64, max_bytes: u32) -> Outcome<Option<storage::SnapshotPart>>;
     /// See the interface.
@@ -117,8 +121,10 @@ pub trait Kv {
     fn configure_store(&mut self, config: kv_store::Config) -> Outcome<()>;
     /// See `kv-store.apply`.
     fn apply(&mut self, slots: &[Execution]) -> Outcome<Vec<paxos_bindings::wit::messages::SlotReplies>>;
-    /// See `kv-store.snapshot`.
-    fn snapshot(&mut self) -> (u64, Vec<u8>);
+    /// See `kv-store.begin-snapshot`.
+    fn begin_state(&mut self) -> kv_store::Begun;
+    /// See `kv-store.snapshot-part`.
+    fn state_part(&mut self) -> Outcome<Vec<u8>>;
     /// See `kv-store.restore`.
     fn restore(&mut self, slot: u64, bytes: &[u8]) -> Outcome<()>;
     /// See `kv-store.stand`.

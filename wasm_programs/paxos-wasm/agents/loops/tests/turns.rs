@@ -172,17 +172,36 @@ fn a_learner_acts_in_order_and_reports_a_snapshot_when_it_is_durable() {
     fake.0.borrow_mut().learner.push_back(learner::Outputs { actions, send: Vec::new(), deadline: None });
     let turned = agent.turn(1, Vec::new()).expect("a turn");
     assert_eq!(turned.deadline, Some(77));
-    assert_eq!(fake.calls(), ["apply [4, 5]", "snapshot", "save-snapshot 5 50", "flush", "apply [6]"]);
+    assert_eq!(fake.calls(), ["apply [4, 5]", "begin", "begin-snapshot 5", "apply [6]"]);
     {
         let outside = fake.0.borrow();
         let uptos: Vec<_> = outside.learner_inputs.iter().map(|i| i.applied.as_ref().map(|a| a.upto)).collect();
         assert_eq!(uptos, [None, Some(5), Some(6)]);
-        assert!(outside.learner_inputs.iter().all(|inputs| inputs.saved.is_none()));
+        assert!(outside.learner_inputs.iter().all(|inputs| inputs.saved.is_none() && inputs.part.is_none()));
     }
+    // A part with each turn, and batches in between; each turn says that there is more to do at once, until it is whole.
+    assert!(turned.more);
+    fake.0.borrow_mut().parts.extend([0, 30, 20]);
+    let mut turns = Vec::new();
+    for now in 2..5 {
+        let actions = vec![learner::Action::Execute(vec![slot(5 + now)])];
+        fake.0.borrow_mut().learner.push_back(learner::Outputs { actions, send: Vec::new(), deadline: None });
+        turns.push((agent.turn(now, Vec::new()).expect("a turn").more, fake.calls().join(", ")));
+    }
+    let calls = [
+        (true, "part, apply [7]"),
+        (true, "part, add-to-snapshot 30, apply [8]"),
+        (false, "part, add-to-snapshot 20, finish-snapshot, flush, apply [9]"),
+    ];
+    assert_eq!(turns, calls.map(|(more, calls)| (more, calls.to_string())));
     fake.0.borrow_mut().durable_snapshot = 5;
-    agent.turn(2, Vec::new()).expect("a turn");
+    agent.turn(5, Vec::new()).expect("a turn");
+    assert!(fake.calls().is_empty());
     let outside = fake.0.borrow();
-    assert_eq!(outside.learner_inputs[3].saved, Some(learner::Snapshot { slot: 5, bytes: vec![5; 50] }));
+    let parts: Vec<_> = outside.learner_inputs.iter().filter_map(|inputs| inputs.part.clone()).collect();
+    assert!(parts.iter().all(|part| (part.slot, part.total) == (5, 50)));
+    assert_eq!(parts.iter().map(|part| part.bytes.len()).collect::<Vec<_>>(), [0, 30, 20]);
+    assert_eq!(outside.learner_inputs.iter().filter_map(|inputs| inputs.saved).collect::<Vec<_>>(), [5]);
 }
 
 #[test]

@@ -1,10 +1,18 @@
-//! How long a command takes in the store alone: `cargo run --release -p paxos-kv-store --example apply`.
+//! How long a command takes in the store alone: `cargo run --release -p paxos-kv-store --example apply`; with `-- snapshots`: how long a
+//! snapshot holds it up.
 
 use paxos_kv_store::{Config, KvStore};
 use paxos_types::{BatchBuilder, BatchId, ClientId, Command, NodeId, Op, Slot};
 use std::time::Instant;
 
 fn main() {
+    match std::env::args().nth(1).as_deref() {
+        Some("snapshots") => snapshots(),
+        _ => commands(),
+    }
+}
+
+fn commands() {
     let mut store = KvStore::new(Config::default());
     let (clients, batch, rounds, keys) = (500u64, 100u64, 20_000u64, 100_000u64);
     let mut batches = Vec::new();
@@ -41,13 +49,51 @@ fn main() {
         }
     }
     let nanos = start.elapsed().as_nanos() as f64 / (rounds * batch) as f64;
-    let start = Instant::now();
-    let snapshot = store.snapshot();
-    println!(
-        "{nanos:.0} ns a command; {} keys, {} sessions; snapshot of {} bytes in {:?}",
-        store.sizes().0,
-        store.sizes().1,
-        snapshot.len(),
-        start.elapsed()
-    );
+    println!("{nanos:.0} ns a command; {} keys, {} sessions", store.sizes().0, store.sizes().1);
+}
+
+/// How long a store does nothing else when its state is saved at once, and when it is saved in parts.
+fn snapshots() {
+    for keys in [10_000u64, 100_000, 1_000_000] {
+        let mut store = KvStore::new(Config::default());
+        let mut replies = Vec::new();
+        let mut seq = 1;
+        let mut open = Vec::new();
+        Command { client: ClientId(1), seq, op: Op::Open }.encode(&mut open);
+        let mut builder = BatchBuilder::default();
+        builder.push(&open, 1);
+        for key in 0..keys {
+            let mut bytes = Vec::new();
+            seq += 1;
+            let key = format!("key-{:08}", key.wrapping_mul(7_919) % keys);
+            Command { client: ClientId(1), seq, op: Op::Put { key: key.as_bytes(), value: &[7; 100] } }
+                .encode(&mut bytes);
+            builder.push(&bytes, 1);
+        }
+        let batch = builder.finish(BatchId { origin: NodeId(2), round: 1, number: 1 });
+        if let Err(e) = store.apply(Slot(1), &batch, NodeId(1), &mut replies) {
+            println!("{e}");
+            return;
+        }
+        let start = Instant::now();
+        let whole = store.snapshot();
+        let once = start.elapsed();
+        let start = Instant::now();
+        let total = store.begin_snapshot();
+        let (mut parts, mut bytes, mut longest) = (0, 0, start.elapsed());
+        while store.is_making_snapshot() {
+            let start = Instant::now();
+            match store.snapshot_part() {
+                Ok(part) => bytes += part.len(),
+                Err(e) => println!("{e}"),
+            }
+            (parts, longest) = (parts + 1, longest.max(start.elapsed()));
+        }
+        assert!(bytes == whole.len() && bytes as u64 == total);
+        println!(
+            "{keys} keys, {} MB: {once:?} at once; {parts} parts in {:?}, the longest {longest:?}",
+            bytes / 1_000_000,
+            start.elapsed()
+        );
+    }
 }

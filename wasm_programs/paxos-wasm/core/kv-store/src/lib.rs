@@ -11,18 +11,24 @@
 //! * **The state is bounded.** A command that would take it beyond [`Config::max_bytes`] is refused, alike on all nodes, and counts as its
 //!   session's last.
 //! * **The table of sessions is bounded.** The one whose last command is oldest in the log goes first; all nodes forget the same one.
+//! * **A snapshot disturbs nothing.** It is made in parts, each of bounded work, between which commands are applied ([`KvStore::snapshot_part`]).
 //! * **A key's version is the index of its last write**, and indices count applied commands without gaps.
 #![forbid(unsafe_code)]
 
 mod hash;
+mod key;
+mod making;
 mod sessions;
 mod snapshot;
 
 use hash::Hash64;
+use hashbrown::HashMap;
+use key::{Key, Wanted, same};
+use making::Making;
 use paxos_types::command::Commands;
 use paxos_types::{BatchHeader, Command, NodeId, Op, Outcome, Reply, Slot, batch};
 use sessions::{Sessions, Verdict};
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How a store is set up.
@@ -34,6 +40,10 @@ pub struct Config {
     pub max_bytes: usize,
     /// Any number that clients do not know, so that they cannot choose keys that fall into one bucket. It shows in nothing.
     pub seed: u64,
+    /// Keys and sessions that are looked at for one part of a snapshot.
+    pub part_entries: usize,
+    /// Bytes of one part of a snapshot, beyond which no other key or session is added.
+    pub part_bytes: usize,
     /// The rule that is broken on purpose.
     #[cfg(feature = "planted")]
     pub mutation: Option<paxos_types::Mutation>,
@@ -45,6 +55,9 @@ impl Default for Config {
             sessions: paxos_types::Limits::default().sessions,
             max_bytes: paxos_types::Limits::MAX_STATE,
             seed: 0,
+            // Half a millisecond or so as a component, and a batch may have to wait for one.
+            part_entries: 1024,
+            part_bytes: 128 * 1024,
             #[cfg(feature = "planted")]
             mutation: None,
         }
@@ -69,8 +82,13 @@ const ENTRY: usize = 64;
 #[derive(Clone, Debug)]
 struct Entry {
     version: u64,
-    value: Vec<u8>,
+    /// Nothing: it was deleted while a snapshot was being made, and its place is still there.
+    value: Option<Vec<u8>>,
+    /// Where its key stands in [`KvStore::keys`].
+    place: u32,
 }
+
+type Data = HashMap<Key, Entry, Hash64>;
 
 /// The store of one node.
 #[derive(Clone, Debug)]
@@ -78,10 +96,15 @@ pub struct KvStore {
     config: Config,
     applied: Slot,
     index: u64,
-    data: HashMap<Box<[u8]>, Entry, Hash64>,
+    data: Data,
+    /// All keys of `data`, in no order: a snapshot goes through them by place.
+    keys: Vec<Key>,
+    /// Places of those that have no value.
+    dead: BTreeSet<u32>,
     /// Bytes of `data`, with what each entry costs.
     data_bytes: usize,
     sessions: Sessions,
+    making: Option<Making>,
 }
 
 impl KvStore {
@@ -92,8 +115,11 @@ impl KvStore {
             applied: Slot::ZERO,
             index: 0,
             data: HashMap::with_hasher(hash.clone()),
+            keys: Vec::new(),
+            dead: BTreeSet::new(),
             data_bytes: 0,
             sessions: Sessions::new(config.sessions, hash),
+            making: None,
             config,
         }
     }
@@ -115,7 +141,7 @@ impl KvStore {
 
     /// How many keys and how many sessions there are.
     pub fn sizes(&self) -> (usize, usize) {
-        (self.data.len(), self.sessions.len())
+        (self.data.len() - self.dead.len(), self.sessions.len())
     }
 
     /// Applies one slot. Appends a reply per command to `replies` if the batch originates at `own`, and says which batch that was.
@@ -131,6 +157,7 @@ impl KvStore {
             return Err(Fault(format!("slot {slot} was to be applied, and {} is the next", self.applied.next())));
         }
         self.applied = slot;
+        self.sweep();
         let Ok(Some((header, commands))) = batch::split(batch) else { return Ok(None) };
         let wanted = header.id.origin == own;
         let start = replies.len();
@@ -173,7 +200,7 @@ impl KvStore {
         let mut reply = |version: u64, outcome: Outcome<'_>| {
             Reply { client: command.client, seq: command.seq, index, version, outcome }.encode(replies);
         };
-        let found = |key: &[u8]| self.data.get(key).map_or(0, |e| e.value.len());
+        let found = |key: &[u8]| self.peek(key).map_or(0, |(_, value)| value.len());
         let grows = match command.op {
             Op::Open | Op::Delete { .. } => 0,
             Op::Get { key } => found(key),
@@ -186,29 +213,30 @@ impl KvStore {
         }
         match command.op {
             Op::Open => reply(0, Outcome::Done),
-            Op::Get { key } => match self.data.get(key) {
-                Some(entry) => reply(entry.version, Outcome::Value(&entry.value)),
+            Op::Get { key } => match self.peek(key) {
+                Some((version, value)) => reply(version, Outcome::Value(value)),
                 None => reply(0, Outcome::Absent),
             },
             Op::Put { key, value } => {
                 let replaced = self.write(key, value);
                 reply(replaced, Outcome::Done);
             }
-            Op::Delete { key } => match self.data.remove(key) {
-                Some(entry) => {
-                    self.data_bytes -= ENTRY + key.len() + entry.value.len();
-                    reply(entry.version, Outcome::Done);
-                }
+            Op::Delete { key } => match self.remove(key) {
+                Some(version) => reply(version, Outcome::Done),
                 None => reply(0, Outcome::Absent),
             },
             Op::Cas { key, expected, value } => {
-                let found = self.data.get(key);
-                if found.map(|entry| &entry.value[..]) == expected {
+                let found = self.peek(key);
+                let fits = match (found, expected) {
+                    (Some((_, value)), Some(expected)) => same(value, expected),
+                    (found, expected) => found.is_none() && expected.is_none(),
+                };
+                if fits {
                     let replaced = self.write(key, value);
                     return reply(replaced, Outcome::Done);
                 }
                 match found {
-                    Some(entry) => reply(entry.version, Outcome::Mismatch(&entry.value)),
+                    Some((version, value)) => reply(version, Outcome::Mismatch(value)),
                     None => reply(0, Outcome::MismatchAbsent),
                 }
             }
@@ -218,24 +246,67 @@ impl KvStore {
     /// Writes, and returns the version that was replaced: 0 if there was none.
     fn write(&mut self, key: &[u8], value: &[u8]) -> u64 {
         let version = self.index;
-        match self.data.get_mut(key) {
-            // The old value's room is used again: no allocation for values that stay of one size.
-            Some(entry) => {
-                let replaced = std::mem::replace(&mut entry.version, version);
-                self.data_bytes = self.data_bytes - entry.value.len() + value.len();
-                entry.value.clear();
-                entry.value.extend_from_slice(value);
-                // A key that once had a huge value does not hold on to its room.
-                if entry.value.capacity() > 4 * value.len() + 64 {
-                    entry.value.shrink_to_fit();
-                }
-                replaced
-            }
-            None => {
-                self.data_bytes += ENTRY + key.len() + value.len();
-                self.data.insert(key.into(), Entry { version, value: value.to_vec() });
-                0
-            }
+        let Some(entry) = self.data.get_mut(&Wanted(key)) else {
+            self.insert(key, version, value);
+            return 0;
+        };
+        let kept = self.making.as_ref().is_some_and(|making| making.needs(&self.keys, entry));
+        let replaced = std::mem::replace(&mut entry.version, version);
+        let Some(old) = &mut entry.value else {
+            // Deleted while a snapshot was being made, and written again.
+            self.dead.remove(&entry.place);
+            self.data_bytes += ENTRY + key.len() + value.len();
+            entry.value = Some(value.to_vec());
+            return 0;
+        };
+        self.data_bytes = self.data_bytes - old.len() + value.len();
+        if kept && let Some(making) = &mut self.making {
+            making.keep(entry.place, replaced, std::mem::replace(old, value.to_vec()));
+            return replaced;
+        }
+        // The old value's room is used again: no allocation for values that stay of one size.
+        old.clear();
+        old.extend_from_slice(value);
+        // A key that once had a huge value does not hold on to its room.
+        if old.capacity() > 4 * value.len() + 64 {
+            old.shrink_to_fit();
+        }
+        replaced
+    }
+
+    /// Adds a key that is not there.
+    fn insert(&mut self, key: &[u8], version: u64, value: &[u8]) {
+        self.data_bytes += ENTRY + key.len() + value.len();
+        let (key, place) = (Key::new(key), self.keys.len() as u32);
+        self.keys.push(key.clone());
+        self.data.insert(key, Entry { version, value: Some(value.to_vec()), place });
+    }
+
+    /// Removes, and returns the version that was there.
+    fn remove(&mut self, key: &[u8]) -> Option<u64> {
+        let entry = self.data.get_mut(&Wanted(key))?;
+        let kept = self.making.as_ref().is_some_and(|making| making.needs(&self.keys, entry));
+        let value = entry.value.take()?;
+        let version = std::mem::replace(&mut entry.version, self.index);
+        self.data_bytes -= ENTRY + key.len() + value.len();
+        let place = entry.place;
+        if self.making.is_none() && self.dead.is_empty() {
+            self.clear(place);
+            return Some(version);
+        }
+        self.dead.insert(place);
+        if kept && let Some(making) = &mut self.making {
+            making.keep(place, version, value);
+        }
+        Some(version)
+    }
+
+    /// Takes a key out for good; the last one takes its place.
+    fn clear(&mut self, place: u32) {
+        let key = self.keys.swap_remove(place as usize);
+        self.data.remove(&key);
+        if let Some(entry) = self.keys.get(place as usize).and_then(|moved| self.data.get_mut(moved)) {
+            entry.place = place;
         }
     }
 
@@ -249,9 +320,11 @@ impl KvStore {
         true
     }
 
-    /// What a get would find now, past the log: neither ordered nor linearizable. For tests and the planted bug.
+    /// Version and value of a key as they are now. Past the log neither ordered nor linearizable: only tests and the planted bug ask so.
+    #[inline]
     pub fn peek(&self, key: &[u8]) -> Option<(u64, &[u8])> {
-        self.data.get(key).map(|e| (e.version, &e.value[..]))
+        let entry = self.data.get(&Wanted(key))?;
+        Some((entry.version, entry.value.as_deref()?))
     }
 }
 

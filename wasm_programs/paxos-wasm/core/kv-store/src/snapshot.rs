@@ -8,38 +8,58 @@
 //! ```
 //! A block is `len u32 | bytes`.
 
-use crate::{ENTRY, Entry, Fault, KvStore};
+use crate::sessions::Told;
+use crate::{Fault, KvStore};
 use paxos_types::wire::{Put, Reader, WireError};
 use paxos_types::{ClientId, Slot};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 4] = b"RPKV";
 const VERSION: u16 = 1;
+/// Bytes in front of the first key.
+pub(crate) const HEAD: usize = 4 + 2 + 8 + 8 + 8 + 8;
+/// Bytes of a key besides key and value, of a session besides its reply, and of the end.
+pub(crate) const KEY: usize = 4 + 8 + 4;
+pub(crate) const SESSION: usize = 16 + 8 + 8 + 4;
+pub(crate) const DIGEST: usize = 8;
+
+pub(crate) fn put_head(out: &mut Vec<u8>, slot: Slot, index: u64, sessions: usize, keys: usize) {
+    out.extend_from_slice(MAGIC);
+    out.put_u16(VERSION);
+    out.put_u64(slot.0);
+    out.put_u64(index);
+    out.put_u64(sessions as u64);
+    out.put_u64(keys as u64);
+}
+
+pub(crate) fn put_key(out: &mut Vec<u8>, key: &[u8], version: u64, value: &[u8]) {
+    out.put_block(key);
+    out.put_u64(version);
+    out.put_block(value);
+}
+
+pub(crate) fn put_session(out: &mut Vec<u8>, session: Told<'_>) {
+    out.put_u128(session.client.0);
+    out.put_u64(session.seq);
+    out.put_u64(session.index);
+    out.put_block(session.reply);
+}
 
 impl KvStore {
-    /// The state after the last applied slot.
+    /// The state after the last applied slot, at once: the store does nothing else meanwhile. [`KvStore::begin_snapshot`] is for where
+    /// that would be too long.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut keys: Vec<(&[u8], &Entry)> = self.data.iter().map(|(k, e)| (&k[..], e)).collect();
-        keys.sort_unstable_by_key(|(k, _)| *k);
-        let bytes: usize = keys.iter().map(|(k, e)| k.len() + e.value.len() + 16).sum();
-        let mut out = Vec::with_capacity(bytes + self.sessions.iter().map(|s| 36 + s.3.len()).sum::<usize>() + 64);
-        out.extend_from_slice(MAGIC);
-        out.put_u16(VERSION);
-        out.put_u64(self.applied.0);
-        out.put_u64(self.index);
-        out.put_u64(self.sessions.limit() as u64);
-        out.put_u64(keys.len() as u64);
-        for (key, entry) in keys {
-            out.put_block(key);
-            out.put_u64(entry.version);
-            out.put_block(&entry.value);
+        let live = self.data.iter().filter_map(|(key, e)| Some((key.bytes(), e.version, e.value.as_deref()?)));
+        let mut keys: Vec<(&[u8], u64, &[u8])> = live.collect();
+        keys.sort_unstable_by_key(|(key, ..)| *key);
+        let mut out = Vec::new();
+        put_head(&mut out, self.applied, self.index, self.sessions.limit(), keys.len());
+        for (key, version, value) in keys {
+            put_key(&mut out, key, version, value);
         }
         out.put_u64(self.sessions.len() as u64);
-        for (client, seq, index, reply) in self.sessions.iter() {
-            out.put_u128(client.0);
-            out.put_u64(seq);
-            out.put_u64(index);
-            out.put_block(reply);
+        for session in self.sessions.iter() {
+            put_session(&mut out, session);
         }
         out.put_u64(xxh3_64(&out));
         out
@@ -87,9 +107,8 @@ impl KvStore {
         for _ in 0..r.u64("the number of keys")? {
             let key = r.block("a key")?;
             let version = r.u64("a version")?;
-            let value = r.block("a value")?.to_vec();
-            self.data_bytes += ENTRY + key.len() + value.len();
-            self.data.insert(key.into(), Entry { version, value });
+            let value = r.block("a value")?;
+            self.insert(key, version, value);
         }
         for _ in 0..r.u64("the number of sessions")? {
             let client = ClientId(r.u128("a session's client")?);

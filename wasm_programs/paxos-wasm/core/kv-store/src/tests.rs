@@ -250,3 +250,110 @@ proptest! {
         prop_assert_eq!(store.index(), index);
     }
 }
+
+/// Takes one part, and says whether it was the last.
+fn take(store: &mut KvStore, parts: &mut Vec<u8>) -> bool {
+    parts.extend(store.snapshot_part().unwrap_or_else(|e| panic!("{e}")));
+    !store.is_making_snapshot()
+}
+
+proptest! {
+    /// Commands of every kind between the parts, more clients than sessions are kept, parts of all sizes: the parts are, byte for byte, what
+    /// the whole state was when the first of them was asked for, and the store goes on as one of which no snapshot was made.
+    #[test]
+    fn a_snapshot_in_parts_is_of_the_state_at_its_beginning(
+        before in proptest::collection::vec((0u128..6, any::<u8>(), some_op()), 0..60),
+        between in proptest::collection::vec((0u128..6, any::<u8>(), some_op(), 0usize..3), 1..150),
+        (part_entries, part_bytes, sessions) in (1usize..5, 1usize..200, 2usize..5),
+    ) {
+        let config = Config { part_entries, part_bytes, sessions, ..Config::default() };
+        let mut store = KvStore::new(config.clone());
+        let mut other = KvStore::new(Config { seed: 4, ..config.clone() });
+        let mut seqs = [0u64; 6];
+        let mut act = |client: u128, spread: u8, what: &Do, store: &mut KvStore, other: &mut KvStore| {
+            // Twenty keys and more, of several lengths.
+            let name = |k: u8| format!("{}{}", "k".repeat(usize::from(spread % 7)), k).into_bytes();
+            let (k, v, e);
+            let op = match *what {
+                Do::Get(key) => { k = name(key); Op::Get { key: &k } }
+                Do::Put(key, value) => { k = name(key); v = vec![value; usize::from(spread)]; Op::Put { key: &k, value: &v } }
+                Do::Delete(key) => { k = name(key); Op::Delete { key: &k } }
+                Do::Cas(key, expected, value) => {
+                    k = name(key); v = vec![value]; e = expected.map(|e| [e]);
+                    Op::Cas { key: &k, expected: e.as_ref().map(|e| &e[..]), value: &v }
+                }
+            };
+            let seq = &mut seqs[client as usize];
+            *seq += 1;
+            let op = if *seq == 1 { Op::Open } else { op };
+            let answer = one(store, client, *seq, op);
+            assert_eq!(one(other, client, *seq, op), answer);
+            if answer.2 == "UnknownSession" {
+                *seq = 0;
+            }
+        };
+        for (client, spread, what) in &before {
+            act(*client, *spread, what, &mut store, &mut other);
+        }
+        // One after the other, and whatever the one before has left.
+        let mut between = between.iter();
+        while between.len() > 0 {
+            let expected = store.snapshot();
+            let (total, mut parts) = (store.begin_snapshot(), Vec::new());
+            prop_assert_eq!(total, expected.len() as u64);
+            let mut whole = false;
+            while !whole {
+                if let Some((client, spread, what, count)) = between.next() {
+                    act(*client, *spread, what, &mut store, &mut other);
+                    whole = (0..*count).any(|_| take(&mut store, &mut parts));
+                } else {
+                    whole = take(&mut store, &mut parts);
+                }
+            }
+            prop_assert_eq!(&parts, &expected);
+            let mut copy = KvStore::new(config.clone());
+            prop_assert_eq!(copy.restore(&parts), Ok(()));
+        }
+        prop_assert_eq!((store.digest(), store.bytes(), store.sizes()), (other.digest(), other.bytes(), other.sizes()));
+        prop_assert!(store.snapshot_part().is_err(), "none was begun");
+    }
+
+    /// Whatever is between two parts, one does no more than it may: of the bound of entries or bytes it exceeds neither by more than an item.
+    #[test]
+    fn a_part_is_bounded(keys in 0u32..300, part_entries in 1usize..20, part_bytes in 1usize..500) {
+        let mut store = KvStore::new(Config { part_entries, part_bytes, ..Config::default() });
+        one(&mut store, 1, 1, Op::Open);
+        for key in 0..keys {
+            one(&mut store, 1, u64::from(key) + 2, Op::Put { key: &key.to_be_bytes(), value: b"value" });
+        }
+        store.begin_snapshot();
+        while store.is_making_snapshot() {
+            let part = store.snapshot_part().unwrap_or_else(|e| panic!("{e}"));
+            let item = 4 + 4 + 8 + 4 + 5;
+            // The head, the number of sessions, a session, and the digest may be there besides.
+            prop_assert!(part.len() < (part_bytes + item).min(part_entries * item) + 38 + 8 + 100 + 8, "{}", part.len());
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_given_up_leaves_nothing_behind() {
+    let mut store = KvStore::new(Config { part_entries: 1, ..Config::default() });
+    one(&mut store, 1, 1, Op::Open);
+    for (seq, key) in (2..).zip(*b"abcdef") {
+        one(&mut store, 1, seq, Op::Put { key: &[key], value: b"v" });
+    }
+    store.begin_snapshot();
+    assert_eq!(one(&mut store, 1, 8, Op::Delete { key: b"c" }).2, "Done");
+    assert_eq!(one(&mut store, 1, 9, Op::Delete { key: b"c" }).2, "Absent");
+    // Another is begun in the middle; and a state that is put in its place ends that.
+    let expected = store.snapshot();
+    assert_eq!(store.begin_snapshot(), expected.len() as u64);
+    let mut parts = Vec::new();
+    while !take(&mut store, &mut parts) {}
+    assert_eq!(parts, expected);
+    store.begin_snapshot();
+    assert_eq!(store.restore(&parts), Ok(()));
+    assert!(!store.is_making_snapshot());
+    assert_eq!((store.snapshot(), store.sizes()), (expected, (5, 1)));
+}

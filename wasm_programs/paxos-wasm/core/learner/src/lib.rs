@@ -11,13 +11,14 @@
 #![forbid(unsafe_code)]
 
 mod catch_up;
+mod digest;
 mod snapshots;
 mod votes;
 
 use catch_up::CatchUp;
 use paxos_types::reply::prefix;
 use paxos_types::{Bytes, Endpoint, Incarnation, Instant, Message, NodeId, Role, Slot, SlotReplies, Target};
-use snapshots::{Fetch, Snapshots};
+use snapshots::{Fetch, Making, Snapshots};
 use std::collections::{BTreeMap, VecDeque};
 use votes::Votes;
 
@@ -90,12 +91,19 @@ pub enum Input {
         /// The answers to batches of the own node.
         replies: Vec<SlotReplies>,
     },
-    /// A snapshot is durable here: the answer to [`Output::TakeSnapshot`] and to [`Output::Install`].
+    /// The next bytes of the snapshot that [`Output::TakeSnapshot`] has begun. Whatever else happens may come between two parts.
+    SnapshotPart {
+        /// The last slot that it contains.
+        slot: Slot,
+        /// How many bytes it will have.
+        total: u64,
+        /// The next of them.
+        bytes: Bytes,
+    },
+    /// A snapshot is whole and durable here: the end of [`Output::TakeSnapshot`] and the answer to [`Output::Install`].
     SnapshotSaved {
         /// The last slot that it contains.
         slot: Slot,
-        /// The snapshot.
-        bytes: Bytes,
     },
     /// Time has passed.
     Tick,
@@ -111,12 +119,13 @@ pub enum Output {
         /// The batch; empty for a no-op.
         batch: Bytes,
     },
-    /// Make a snapshot of the kv-store, which has applied exactly the slots up to this one, and make it durable.
+    /// Begin a snapshot of the kv-store, which has applied exactly the slots up to this one; hand it over as it is made, go on with all else
+    /// meanwhile, and make it durable.
     TakeSnapshot {
         /// The last slot that it contains.
         slot: Slot,
     },
-    /// Replace the state of the kv-store by this snapshot, and make it durable.
+    /// Replace the state of the kv-store by this snapshot, and make it durable. One that was being made is given up.
     Install {
         /// The last slot that it contains.
         slot: Slot,
@@ -193,7 +202,8 @@ impl Learner {
                     self.tell_proposer(now, upto, replies, out);
                 }
             }
-            Input::SnapshotSaved { slot, bytes } => self.saved(now, slot, bytes, out),
+            Input::SnapshotPart { slot, total, bytes } => self.snapshots.grows(slot, total, &bytes),
+            Input::SnapshotSaved { slot } => self.saved(now, slot, out),
             Input::Tick => {}
         }
         if !was_behind && self.behind() {
@@ -269,7 +279,7 @@ impl Learner {
             self.catch_up.progress(now);
             let last = self.next().prev();
             if self.snapshots.is_due(last, self.new_bytes, &self.config) {
-                self.snapshots.making = true;
+                self.snapshots.making = Some(Making::begun(last));
                 self.new_bytes = 0;
                 out.push(Output::TakeSnapshot { slot: last });
                 #[cfg(feature = "planted")]
@@ -290,8 +300,8 @@ impl Learner {
         }
     }
 
-    fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, out: &mut Vec<Output>) {
-        self.snapshots.saved(now, slot, bytes, self.patience());
+    fn saved(&mut self, now: Instant, slot: Slot, out: &mut Vec<Output>) {
+        self.snapshots.saved(now, slot, self.patience());
         self.shorten_tail();
         self.tell_acceptor(self.snapshots.slot(), out);
     }

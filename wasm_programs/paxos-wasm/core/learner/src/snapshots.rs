@@ -1,8 +1,8 @@
-//! Snapshots: when one is due, giving parts of it away, and fetching one from another learner.
+//! Snapshots: when one is due, taking it in as the store makes it, giving parts of it away, and fetching one from another learner.
 
+use crate::digest::Digest;
 use crate::{Config, Learner, Output};
 use paxos_types::{Bytes, Endpoint, Instant, Message, NodeId, Role, Slot, Target};
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Parts that may be asked for in vain before another learner is tried.
 const TRIES: u32 = 5;
@@ -25,8 +25,44 @@ pub(crate) struct Fetch {
     total: u64,
     digest: u64,
     bytes: Vec<u8>,
+    hash: Digest,
     pub(crate) asked: Instant,
     tries: u32,
+}
+
+/// Bytes of a snapshot: coming part by part, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Collected {
+    Parts(Vec<u8>),
+    All(Bytes),
+}
+
+/// One that the store is making, or that is being written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Making {
+    slot: Slot,
+    /// What has come of it.
+    bytes: Collected,
+    hash: Digest,
+    whole: bool,
+}
+
+impl Making {
+    pub(crate) fn begun(slot: Slot) -> Self {
+        Making { slot, bytes: Collected::Parts(Vec::new()), hash: Digest::default(), whole: false }
+    }
+
+    fn fetched(slot: Slot, bytes: Bytes, hash: Digest) -> Self {
+        Making { slot, bytes: Collected::All(bytes), hash, whole: true }
+    }
+
+    fn offered(self) -> Offered {
+        let bytes = match self.bytes {
+            Collected::Parts(bytes) => Bytes::from(bytes),
+            Collected::All(bytes) => bytes,
+        };
+        Offered { slot: self.slot, bytes, digest: self.hash.value(), asked: None }
+    }
 }
 
 /// One that others may fetch.
@@ -41,7 +77,7 @@ struct Offered {
 
 impl Offered {
     fn new(slot: Slot, bytes: Bytes) -> Self {
-        let digest = xxh3_64(&bytes);
+        let digest = Digest::of(&bytes).value();
         Offered { slot, bytes, digest, asked: None }
     }
 
@@ -56,8 +92,8 @@ pub(crate) struct Snapshots {
     newest: Option<Offered>,
     /// An older one that somebody is fetching: who needs longer for that than there is between two snapshots would never get one whole.
     older: Option<Offered>,
-    /// One is being made or written.
-    pub(crate) making: bool,
+    /// The one that is being made or written.
+    pub(crate) making: Option<Making>,
     pub(crate) fetch: Option<Fetch>,
 }
 
@@ -84,14 +120,29 @@ impl Snapshots {
         // A large state is not written over and over for few new bytes; but acceptors' logs are bounded.
         let large = self.newest.as_ref().map_or(0, |n| n.bytes.len()).min(config.snapshot_bytes.saturating_mul(8));
         let new = last.0 > self.slot().0;
-        !self.making && new && (last.0 - self.slot().0 >= every || bytes >= config.snapshot_bytes.max(large))
+        self.making.is_none() && new && (last.0 - self.slot().0 >= every || bytes >= config.snapshot_bytes.max(large))
     }
 
-    pub(crate) fn saved(&mut self, now: Instant, slot: Slot, bytes: Bytes, patience: u64) {
-        self.making = false;
+    /// The next bytes of the one that the store is making, which will have `total`.
+    pub(crate) fn grows(&mut self, slot: Slot, total: u64, bytes: &[u8]) {
+        // Of another one: the store has given that up for one that was fetched.
+        let Some(making) = self.making.as_mut().filter(|making| making.slot == slot) else { return };
+        let Collected::Parts(parts) = &mut making.bytes else { return };
+        if parts.is_empty() {
+            // All the room at once. What has come would be copied whenever there is too little.
+            let _ = usize::try_from(total).map(|total| parts.try_reserve_exact(total));
+        }
+        making.hash.update(bytes);
+        parts.extend_from_slice(bytes);
+        making.whole = parts.len() as u64 == total;
+    }
+
+    /// The one that was made is durable.
+    pub(crate) fn saved(&mut self, now: Instant, slot: Slot, patience: u64) {
         self.drop_unwanted(now, patience);
+        let Some(made) = self.making.take_if(|making| making.slot == slot && making.whole) else { return };
         if slot > self.slot() {
-            let old = self.newest.replace(Offered::new(slot, bytes));
+            let old = self.newest.replace(made.offered());
             if self.older.is_none() {
                 self.older = old.filter(|o| o.is_wanted(now, patience));
             }
@@ -127,8 +178,16 @@ impl Learner {
         if self.snapshots.fetch.is_some() || node == self.config.node {
             return;
         }
-        self.snapshots.fetch =
-            Some(Fetch { from: node, slot: Slot::ZERO, total: 0, digest: 0, bytes: Vec::new(), asked: now, tries: 0 });
+        self.snapshots.fetch = Some(Fetch {
+            from: node,
+            slot: Slot::ZERO,
+            total: 0,
+            digest: 0,
+            bytes: Vec::new(),
+            hash: Digest::default(),
+            asked: now,
+            tries: 0,
+        });
         self.ask_part(out);
     }
 
@@ -174,29 +233,31 @@ impl Learner {
             fetch.total = part.total;
             fetch.digest = part.digest;
             fetch.bytes.clear();
+            fetch.hash = Digest::default();
         }
         let room = fetch.total.saturating_sub(fetch.bytes.len() as u64);
         if part.slot != fetch.slot || part.offset != fetch.bytes.len() as u64 || part.bytes.len() as u64 > room {
             return;
         }
         fetch.bytes.extend_from_slice(&part.bytes);
+        fetch.hash.update(&part.bytes);
         fetch.asked = now;
         fetch.tries = 0;
         if (fetch.bytes.len() as u64) < fetch.total {
             return self.ask_part(out);
         }
         let Some(fetch) = self.snapshots.fetch.take() else { return };
-        if xxh3_64(&fetch.bytes) == fetch.digest {
-            self.install(now, fetch.slot, Bytes::from(fetch.bytes), out);
+        if fetch.hash.value() == fetch.digest {
+            self.install(now, fetch.slot, Bytes::from(fetch.bytes), fetch.hash, out);
         }
     }
 
-    fn install(&mut self, now: Instant, slot: Slot, bytes: Bytes, out: &mut Vec<Output>) {
+    fn install(&mut self, now: Instant, slot: Slot, bytes: Bytes, hash: Digest, out: &mut Vec<Output>) {
         self.votes.skip_to(slot.next());
         self.tail.clear();
         self.tail_bytes = 0;
         self.tail_first = slot.next();
-        self.snapshots.making = true;
+        self.snapshots.making = Some(Making::fetched(slot, bytes.clone(), hash));
         self.new_bytes = 0;
         self.catch_up.progress(now);
         self.applied = slot;

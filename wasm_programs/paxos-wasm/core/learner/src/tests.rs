@@ -157,8 +157,7 @@ fn a_snapshot_is_durable_before_anything_is_forgotten_and_carries_a_late_one() {
     let out = step(&mut l, voted(2, 1, 1, 2, &[]));
     assert_eq!(out, vec![execute(1, b"x"), execute(2, b"y"), Output::TakeSnapshot { slot: Slot(2) }]);
     let state = Bytes::from_static(b"the state");
-    let saved = Input::SnapshotSaved { slot: Slot(2), bytes: state.clone() };
-    assert_eq!(step(&mut l, saved), vec![send(at(1, Role::Acceptor), Message::Trim { upto: Slot(2) })]);
+    assert_eq!(save(&mut l, 0, 2, &state), vec![send(at(1, Role::Acceptor), Message::Trim { upto: Slot(2) })]);
 
     // Another one, which has missed everything, gets it in parts. Node 1 is its peer.
     let mut late = Learner::new(Config { node: NodeId(2), ..config }, None);
@@ -182,6 +181,66 @@ fn a_snapshot_is_durable_before_anything_is_forgotten_and_carries_a_late_one() {
     assert_eq!(late.next(), Slot(3));
 }
 
+/// The store has made the snapshot of that slot, in two parts, and it is durable.
+fn save(l: &mut Learner, now: u64, slot: u64, bytes: &[u8]) -> Vec<Output> {
+    let total = bytes.len() as u64;
+    let (front, back) = bytes.split_at(bytes.len() / 2);
+    for part in [front, back] {
+        let bytes = Bytes::copy_from_slice(part);
+        assert_eq!(step_at(l, now, Input::SnapshotPart { slot: Slot(slot), total, bytes }), vec![]);
+    }
+    step_at(l, now, Input::SnapshotSaved { slot: Slot(slot) })
+}
+
+/// Between its parts everything goes on, and nothing is forgotten or given away before all of it has come and is durable; one that was
+/// fetched meanwhile takes its place.
+#[test]
+fn a_snapshot_comes_in_parts_and_holds_nothing_up() {
+    let config = Config { snapshot_every: 1, ..Config::new(NodeId(1), nodes()) };
+    let mut l = Learner::new(config, None);
+    let vote = |l: &mut Learner, slot| {
+        step(l, voted(1, 1, slot, 1, &[b"x"]));
+        step(l, voted(2, 1, slot, 1, &[]))
+    };
+    assert_eq!(vote(&mut l, 1), vec![execute(1, b"x"), Output::TakeSnapshot { slot: Slot(1) }]);
+    let part = |slot, bytes: &'static [u8]| Input::SnapshotPart {
+        slot: Slot(slot),
+        total: 4,
+        bytes: Bytes::from_static(bytes),
+    };
+    let ask = from(at(2, Role::Learner), Message::SnapshotRequest { slot: Slot(0), offset: 0 });
+    assert_eq!(step(&mut l, part(1, b"ab")), vec![]);
+    assert_eq!(vote(&mut l, 2), vec![execute(2, b"x")], "another one is not due while one is being made");
+    let early = step(&mut l, Input::SnapshotSaved { slot: Slot(1) });
+    assert_eq!(early, vec![send(at(1, Role::Acceptor), Message::Trim { upto: Slot(0) })], "it is not whole");
+    assert_eq!(step(&mut l, ask.clone()), vec![]);
+    assert_eq!(step(&mut l, part(7, b"zz")), vec![], "of another one");
+    assert_eq!(step(&mut l, part(1, b"cd")), vec![]);
+    assert_eq!(step(&mut l, ask.clone()), vec![], "it is not durable");
+    let out = step(&mut l, Input::SnapshotSaved { slot: Slot(1) });
+    assert_eq!(out, vec![send(at(1, Role::Acceptor), Message::Trim { upto: Slot(1) })]);
+    let digest = xxhash_rust::xxh3::xxh3_64(b"abcd");
+    let bytes = Bytes::from_static(b"abcd");
+    let whole = Message::SnapshotChunk { slot: Slot(1), offset: 0, total: 4, digest, bytes };
+    assert_eq!(step(&mut l, ask.clone()), vec![send(at(2, Role::Learner), whole)]);
+
+    // The next is half made when this learner finds that it is far behind.
+    assert!(vote(&mut l, 3).contains(&Output::TakeSnapshot { slot: Slot(3) }));
+    step(&mut l, part(3, b"ab"));
+    let peer = at(2, Role::Learner);
+    step(&mut l, from(peer, Message::Trimmed { first: Slot(9) }));
+    let (total, digest) = (3, xxhash_rust::xxh3::xxh3_64(b"new"));
+    let bytes = Bytes::from_static(b"new");
+    let chunk = Message::SnapshotChunk { slot: Slot(8), offset: 0, total, digest, bytes: bytes.clone() };
+    assert_eq!(step(&mut l, from(peer, chunk.clone()))[0], Output::Install { slot: Slot(8), bytes });
+    step(&mut l, part(3, b"cd"));
+    assert_eq!(step(&mut l, Input::SnapshotSaved { slot: Slot(3) }).len(), 1);
+    assert_eq!(l.snapshot_slot(), Slot(1));
+    step(&mut l, Input::SnapshotSaved { slot: Slot(8) });
+    assert_eq!(l.snapshot_slot(), Slot(8));
+    assert_eq!(step(&mut l, ask), vec![send(peer, chunk)]);
+}
+
 fn messages(out: Vec<Output>) -> Vec<Message> {
     out.into_iter()
         .filter_map(|o| match o {
@@ -201,16 +260,15 @@ fn a_snapshot_is_due_after_bytes_as_well() {
         let out = step(l, voted(1, 1, slot, 1, &[b"12345"]));
         out.contains(&Output::TakeSnapshot { slot: Slot(slot) })
     };
-    let saved = |slot, len| Input::SnapshotSaved { slot: Slot(slot), bytes: Bytes::from(vec![7; len]) };
     let mut l = Learner::new(config.clone(), None);
     assert_eq!([1, 2, 3].map(|slot| taken(&mut l, slot)), [false, true, false]);
-    step(&mut l, saved(2, 20));
+    save(&mut l, 0, 2, &[7; 20]);
     assert_eq!(
         [4, 5, 6].map(|slot| taken(&mut l, slot)),
         [false, false, true],
         "20 bytes, as many as the last one has"
     );
-    step(&mut l, saved(6, 1000));
+    save(&mut l, 0, 6, &[7; 1000]);
     assert_eq!((7..=22).position(|slot| taken(&mut l, slot)), Some(15), "80 bytes, but not 1000");
     // What comes again after a restart counts.
     let mut l = Learner::new(config, Some((Slot(6), Bytes::from_static(b"state"))));
@@ -242,7 +300,7 @@ fn a_snapshot_is_due_by_bytes_too_and_not_at_the_same_slot_everywhere() {
 
 #[test]
 fn a_snapshot_that_is_being_fetched_outlives_the_next_one() {
-    let config = Config { chunk: 2, ..Config::new(NodeId(1), nodes()) };
+    let config = Config { chunk: 2, snapshot_every: 1, ..Config::new(NodeId(1), nodes()) };
     let mut l = Learner::new(config, Some((Slot(8), Bytes::from_static(b"abcd"))));
     let peer = at(2, Role::Learner);
     let ask = |slot, offset| from(peer, Message::SnapshotRequest { slot: Slot(slot), offset });
@@ -254,8 +312,9 @@ fn a_snapshot_that_is_being_fetched_outlives_the_next_one() {
     };
     let part = |slot, offset, bytes| Some((slot, offset, Bytes::from_static(bytes)));
     assert_eq!(got(step_at(&mut l, 1, ask(0, 0))), part(8, 0, b"ab"));
-    let saved = |slot, bytes| Input::SnapshotSaved { slot: Slot(slot), bytes: Bytes::from_static(bytes) };
-    step_at(&mut l, 2, saved(9, b"efgh"));
+    step_at(&mut l, 2, voted(1, 1, 9, 1, &[b"x"]));
+    step_at(&mut l, 2, voted(2, 1, 9, 1, &[]));
+    save(&mut l, 2, 9, b"efgh");
     assert_eq!(got(step_at(&mut l, 3, ask(8, 2))), part(8, 2, b"cd"));
     assert_eq!(got(step_at(&mut l, 3, ask(0, 0))), part(9, 0, b"ef"), "whoever begins gets the newest");
     let later = 4 + 10 * l.config.retransmit;

@@ -167,7 +167,9 @@ impl Client {
                     else {
                         continue;
                     };
-                    if reply.outcome == Outcome::UnknownSession && may_forget {
+                    // An `open` that was sent again may come after the session was forgotten, and opens an empty one of that name.
+                    let opened_late = reply.outcome == Outcome::Gap && reply.version == 1;
+                    if (reply.outcome == Outcome::UnknownSession || opened_late) && may_forget {
                         // It may have taken effect before, so there is no answer; the session is gone for good.
                         self.forgotten = true;
                         self.waits_for = None;

@@ -38,6 +38,8 @@ pub struct Settings {
     pub chunk: usize,
     /// Bytes of batches kept for learners that are behind.
     pub tail_bytes: usize,
+    /// Keys and sessions in a part of a snapshot.
+    pub part_entries: usize,
     /// Sessions kept.
     pub sessions: usize,
     /// Bytes of a segment.
@@ -73,6 +75,15 @@ pub struct Process {
     /// Its disk; `None`: everything is durable at once.
     pub storage: Option<Storage<Memory>>,
     kind: Kind,
+    /// A learner's snapshot of which parts are still to come.
+    making: Option<Making>,
+}
+
+#[derive(Debug)]
+struct Making {
+    slot: Slot,
+    total: u64,
+    bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -171,6 +182,7 @@ impl Process {
                 let mut kv = kv::KvStore::new(kv::Config {
                     sessions: settings.sessions,
                     seed: incarnation.0,
+                    part_entries: settings.part_entries,
                     #[cfg(feature = "planted")]
                     mutation: settings.mutation,
                     ..kv::Config::default()
@@ -182,7 +194,7 @@ impl Process {
                 Kind::Learner { core, kv: Box::new(kv), scratch: Vec::new() }
             }
         };
-        Ok(Process { endpoint, storage, kind })
+        Ok(Process { endpoint, storage, kind, making: None })
     }
 
     /// The disk, when the process has ended.
@@ -248,7 +260,19 @@ impl Process {
                 };
                 let mut out = Vec::new();
                 core.step(now, input, &mut out);
-                learn(self.endpoint.node, core, kv, scratch, now, out, effects)
+                learn(self.endpoint.node, core, kv, scratch, now, out, &mut self.making, effects)?;
+                // A part of a snapshot with each input, so that everything comes between two of them.
+                let Some(making) = &mut self.making else { return Ok(()) };
+                let bytes = kv.snapshot_part().map_err(|e| e.to_string())?;
+                making.bytes.extend_from_slice(&bytes);
+                let Making { slot, total, .. } = *making;
+                let mut out = Vec::new();
+                core.step(now, learner::Input::SnapshotPart { slot, total, bytes: bytes.into() }, &mut out);
+                if making.bytes.len() as u64 == total {
+                    effects.push(Effect::Save(slot, std::mem::take(&mut making.bytes).into()));
+                    self.making = None;
+                }
+                learn(self.endpoint.node, core, kv, scratch, now, out, &mut self.making, effects)
             }
         }
     }
@@ -302,8 +326,8 @@ impl Process {
             storage.save_snapshot(slot, &bytes).map_err(|e| e.to_string())?;
         }
         let mut out = Vec::new();
-        core.step(now, learner::Input::SnapshotSaved { slot, bytes }, &mut out);
-        learn(self.endpoint.node, core, kv, scratch, now, out, effects)
+        core.step(now, learner::Input::SnapshotSaved { slot }, &mut out);
+        learn(self.endpoint.node, core, kv, scratch, now, out, &mut self.making, effects)
     }
 
     /// The proposer's core.
@@ -416,6 +440,7 @@ fn learn(
     scratch: &mut Vec<u8>,
     now: Instant,
     mut out: Vec<learner::Output>,
+    making: &mut Option<Making>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     loop {
@@ -437,9 +462,10 @@ fn learn(
                     effects.push(Effect::Executed(slot, batch));
                 }
                 learner::Output::TakeSnapshot { slot } => {
-                    effects.push(Effect::Save(slot, Bytes::from(kv.snapshot())));
+                    *making = Some(Making { slot, total: kv.begin_snapshot(), bytes: Vec::new() });
                 }
                 learner::Output::Install { slot, bytes } => {
+                    *making = None;
                     kv.restore(&bytes).map_err(|e| e.to_string())?;
                     effects.push(Effect::Installed(slot));
                     effects.push(Effect::Save(slot, bytes));

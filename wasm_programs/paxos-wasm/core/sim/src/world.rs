@@ -201,6 +201,7 @@ impl World {
             max_commands: random.between(1, 8) as u32,
             chunk: random.between(50, 4000) as usize,
             tail_bytes: random.below(3000) as usize,
+            part_entries: random.between(1, 6) as usize,
             sessions,
             segment_bytes: random.between(200, 4000),
             mutation,

@@ -37,6 +37,12 @@ pub(crate) fn put_whole(files: &mut impl Files, name: &str, parts: &[&[u8]]) -> 
     for part in parts {
         files.append(&temporary, part)?;
     }
+    finish_whole(files, name)
+}
+
+/// Puts the file that was written beside in place.
+pub(crate) fn finish_whole(files: &mut impl Files, name: &str) -> Result<(), Error> {
+    let temporary = format!("{name}{TEMPORARY}");
     files.sync(&temporary)?;
     files.rename(&temporary, name)?;
     files.sync_dir()

@@ -7,7 +7,7 @@
 //! identity              "RPID" | version u16 | cluster u64 | node u16 | role u8 | incarnation u64 | check u64
 //! segment-<position>    "RPSG" | version u16 | incarnation u64 | first position u64 | check u64 | frame …
 //!   frame               len u32 | position u64 | durable u64 | check u64 | bytes
-//! snapshot-<slot>       "RPSN" | version u16 | incarnation u64 | slot u64 | len u64 | check u64 | bytes
+//! snapshot-<slot>       "RPSN" | version u16 | incarnation u64 | slot u64 | bytes | len u64 | check u64
 //! ```
 //! Positions count records, from 1; they stand in names as 16 hexadecimal digits. A check is XXH3 (64 bit), seeded with the incarnation,
 //! over all other fields and the bytes. A frame without bytes carries no record: it only says what is durable.
@@ -90,6 +90,7 @@ pub struct Storage<F: Files> {
     /// The durable position that the last frame tells.
     told: u64,
     snapshot: Option<Slot>,
+    writing: Option<snapshot::Writing>,
     failed: Option<StorageError>,
     buffer: Vec<u8>,
 }
@@ -199,13 +200,38 @@ impl<F: Files> Storage<F> {
         Ok(())
     }
 
-    /// Replaces the snapshot. When this returns it is durable, and older ones are gone.
-    pub fn save_snapshot(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StorageError> {
+    /// Begins a snapshot that is to replace the one held. One that was begun and is not finished is given up.
+    pub fn begin_snapshot(&mut self, slot: Slot) -> Result<(), StorageError> {
         self.check()?;
-        let result = snapshot::save(&mut self.files, self.incarnation, slot, bytes, self.snapshot);
-        self.keep(result)?;
-        self.snapshot = Some(slot);
+        self.writing = None;
+        let begun = snapshot::Writing::begin(&mut self.files, self.incarnation, slot);
+        self.writing = Some(self.keep(begun)?);
         Ok(())
+    }
+
+    /// Its next bytes.
+    pub fn add_to_snapshot(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.check()?;
+        let Some(writing) = &mut self.writing else { return Err(not_begun()) };
+        let result = writing.add(&mut self.files, bytes);
+        self.keep(result)
+    }
+
+    /// It is whole. When this returns it is durable, and older ones are gone. Returns its slot.
+    pub fn finish_snapshot(&mut self) -> Result<Slot, StorageError> {
+        self.check()?;
+        let Some(writing) = self.writing.take() else { return Err(not_begun()) };
+        let result = writing.finish(&mut self.files, self.snapshot);
+        let slot = self.keep(result)?;
+        self.snapshot = Some(slot);
+        Ok(slot)
+    }
+
+    /// Replaces the snapshot at once. When this returns it is durable, and older ones are gone.
+    pub fn save_snapshot(&mut self, slot: Slot, bytes: &[u8]) -> Result<(), StorageError> {
+        self.begin_snapshot(slot)?;
+        self.add_to_snapshot(bytes)?;
+        self.finish_snapshot().map(|_| ())
     }
 
     /// The newest snapshot.
@@ -259,6 +285,10 @@ impl<F: Files> Storage<F> {
         }
         result
     }
+}
+
+fn not_begun() -> StorageError {
+    StorageError::io("write to", "the snapshot", "none was begun")
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ pub(crate) fn open<F: Files>(
         durable: log.durable.min(appended),
         told: log.told,
         snapshot: newest.map(Slot),
+        writing: None,
         failed: None,
         buffer: Vec::new(),
     };

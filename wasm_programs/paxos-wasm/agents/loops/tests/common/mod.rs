@@ -27,6 +27,8 @@ pub struct Outside {
     /// A flush makes everything durable at once.
     pub sync_at_once: bool,
     pub snapshot: Option<(u64, Vec<u8>)>,
+    /// The lengths of the parts of the state that is taken.
+    pub parts: VecDeque<usize>,
     pub durable_snapshot: u64,
     pub acceptor: VecDeque<acceptor::Outputs>,
     pub acceptor_inputs: Vec<acceptor::Inputs>,
@@ -136,8 +138,16 @@ impl Storage for Fake {
         self.note(format!("truncate {upto}"));
         Ok(())
     }
-    fn save_snapshot(&mut self, slot: u64, bytes: &[u8]) -> Outcome<()> {
-        self.note(format!("save-snapshot {slot} {}", bytes.len()));
+    fn begin_snapshot(&mut self, slot: u64) -> Outcome<()> {
+        self.note(format!("begin-snapshot {slot}"));
+        Ok(())
+    }
+    fn add_to_snapshot(&mut self, bytes: &[u8]) -> Outcome<()> {
+        self.note(format!("add-to-snapshot {}", bytes.len()));
+        Ok(())
+    }
+    fn finish_snapshot(&mut self) -> Outcome<()> {
+        self.note("finish-snapshot");
         Ok(())
     }
     fn load_snapshot(&mut self, offset: u64, _: u32) -> Outcome<Option<storage::SnapshotPart>> {
@@ -300,9 +310,13 @@ impl Kv for Fake {
         self.note(format!("apply {:?}", slots.iter().map(|slot| slot.slot).collect::<Vec<_>>()));
         Ok(Vec::new())
     }
-    fn snapshot(&mut self) -> (u64, Vec<u8>) {
-        self.note("snapshot");
-        (5, vec![5; 50])
+    fn begin_state(&mut self) -> kv_store::Begun {
+        self.note("begin");
+        kv_store::Begun { slot: 5, total: 50 }
+    }
+    fn state_part(&mut self) -> Outcome<Vec<u8>> {
+        self.note("part");
+        Ok(self.0.borrow_mut().parts.pop_front().map_or_else(Vec::new, |len| vec![5; len]))
     }
     fn restore(&mut self, slot: u64, bytes: &[u8]) -> Outcome<()> {
         self.note(format!("restore {slot} {}", bytes.len()));

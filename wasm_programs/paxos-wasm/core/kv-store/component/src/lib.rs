@@ -60,8 +60,13 @@ impl w::Guest for Component {
         })
     }
 
-    fn snapshot() -> (u64, Vec<u8>) {
-        with(|_, core| Ok((core.applied().0, core.snapshot()))).unwrap_or_default()
+    fn begin_snapshot() -> w::Begun {
+        with(|_, core| Ok(w::Begun { slot: core.applied().0, total: core.begin_snapshot() }))
+            .unwrap_or(w::Begun { slot: 0, total: 0 })
+    }
+
+    fn snapshot_part() -> Result<Vec<u8>, Fault> {
+        with(|_, core| core.snapshot_part())
     }
 
     fn restore(slot: u64, bytes: Vec<u8>) -> Result<(), Fault> {

@@ -61,8 +61,12 @@ fn step(core: &mut Learner, now: Instant, inputs: w::Inputs) -> w::Outputs {
         let input = Input::Applied { upto: Slot(applied.upto), replies: Words::from_word(applied.replies) };
         core.step(now, input, &mut out);
     }
-    if let Some(saved) = inputs.saved {
-        core.step(now, Input::SnapshotSaved { slot: Slot(saved.slot), bytes: saved.bytes.into() }, &mut out);
+    if let Some(part) = inputs.part {
+        let (slot, total, bytes) = (Slot(part.slot), part.total, part.bytes.into());
+        core.step(now, Input::SnapshotPart { slot, total, bytes }, &mut out);
+    }
+    if let Some(slot) = inputs.saved {
+        core.step(now, Input::SnapshotSaved { slot: Slot(slot) }, &mut out);
     }
     for mail in inputs.mail {
         let from = Endpoint::from_word(mail.sender);

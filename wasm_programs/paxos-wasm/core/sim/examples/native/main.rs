@@ -104,6 +104,7 @@ fn settings(nodes: u16) -> Settings {
         max_commands: 1024,
         chunk: 1 << 20,
         tail_bytes: 32 << 20,
+        part_entries: 1024,
         sessions: 100_000,
         segment_bytes: 64 << 20,
         mutation: None,

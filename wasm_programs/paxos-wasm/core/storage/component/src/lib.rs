@@ -131,11 +131,18 @@ impl w::Guest for Component {
         with(role, |open| open.storage.truncate(upto))
     }
 
-    fn save_snapshot(role: RoleWord, slot: u64, bytes: Vec<u8>) -> Result<(), Fault> {
+    fn begin_snapshot(role: RoleWord, slot: u64) -> Result<(), Fault> {
+        with(role, |open| open.storage.begin_snapshot(Slot(slot)))
+    }
+
+    fn add_to_snapshot(role: RoleWord, bytes: Vec<u8>) -> Result<(), Fault> {
+        with(role, |open| open.storage.add_to_snapshot(&bytes))
+    }
+
+    fn finish_snapshot(role: RoleWord) -> Result<(), Fault> {
         with(role, |open| {
             open.reading = None;
-            open.storage.save_snapshot(Slot(slot), &bytes)?;
-            open.snapshot = Slot(slot);
+            open.snapshot = open.storage.finish_snapshot()?;
             Ok(())
         })
     }
