@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests everything in this folder, as tests/run.sh and .ci/run of the project do:
-#   wasm_programs/paxos-wasm/test.sh [all|lints]   all: the tests that take minutes, too: every mix of providers, scripts as users
-#                                                  run them (tmux, iproute2), the README's commands; lints: clippy instead of tests
+#   wasm_programs/paxos-wasm/test.sh [all|lints]   all: the tests that take minutes, too: every mix of providers, scripts in a terminal, in
+#                                                  tmux and over network namespaces (iproute2); lints: clippy instead of tests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 target=${CARGO_TARGET_DIR:-target}

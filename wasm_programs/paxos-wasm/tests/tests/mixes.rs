@@ -60,6 +60,21 @@ fn all_mixes(model: &'static str, composition: &'static str) {
     }
 }
 
+/// One of each model and composition, with every part provided both ways and both forms: what a build looks at. All mixes follow below.
+#[test]
+fn each_part_in_each_way() {
+    let expected = answers(&Settings::default());
+    for (model, composition, network, serializer, storage, form) in [
+        ("standalone", "composed", "component", "component", "component", "protobuf"),
+        ("standalone", "linked", "component", "host", "component", "compact"),
+        ("combined", "composed", "host", "host", "component", "protobuf"),
+        ("combined", "linked", "component", "component", "host", "compact"),
+    ] {
+        let settings = Settings { model, composition, network, serializer, storage, form, ..Settings::default() };
+        assert!(answers(&settings) == expected, "other answers than by default: {}", settings.name());
+    }
+}
+
 #[test]
 #[ignore = "takes minutes: test.sh all"]
 fn combined_composed() {
@@ -85,7 +100,6 @@ fn standalone_linked() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn in_memory() {
     let expected = answers(&Settings::default());
     for storage in PARTS {
@@ -95,7 +109,6 @@ fn in_memory() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn nodes_of_different_make_form_one_cluster() {
     let expected = answers(&Settings::default());
     let base = Settings::default();

@@ -18,7 +18,6 @@ fn blocks() -> Vec<String> {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn every_command_works() {
     let blocks = blocks();
     assert!(blocks.len() >= 4, "{blocks:#?}");

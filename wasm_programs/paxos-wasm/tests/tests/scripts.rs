@@ -43,7 +43,6 @@ const CHECKED: &str = "
     ! runner-ws/run-local.sh status \"$CONFIG\" | grep ready";
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn run_local_without_a_terminal_returns_when_all_is_ready() {
     for model in ["combined", "standalone"] {
         let cluster = Cluster::prepare(&Settings { model, ..Settings::default() });
@@ -96,7 +95,6 @@ fn run_local_in_tmux_opens_a_window_for_each_node() {
 }
 
 #[test]
-#[ignore = "takes minutes: test.sh all"]
 fn scripts_say_what_is_missing() {
     for (script, words) in [
         ("runner-ws/run-local.sh /nowhere.yaml", "/nowhere.yaml"),

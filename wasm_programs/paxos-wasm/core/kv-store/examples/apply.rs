@@ -57,14 +57,12 @@ fn snapshots() {
     for keys in [10_000u64, 100_000, 1_000_000] {
         let mut store = KvStore::new(Config::default());
         let mut replies = Vec::new();
-        let mut seq = 1;
         let mut open = Vec::new();
-        Command { client: ClientId(1), seq, op: Op::Open }.encode(&mut open);
+        Command { client: ClientId(1), seq: 1, op: Op::Open }.encode(&mut open);
         let mut builder = BatchBuilder::default();
         builder.push(&open, 1);
-        for key in 0..keys {
+        for (seq, key) in (2..).zip(0..keys) {
             let mut bytes = Vec::new();
-            seq += 1;
             let key = format!("key-{:08}", key.wrapping_mul(7_919) % keys);
             Command { client: ClientId(1), seq, op: Op::Put { key: key.as_bytes(), value: &[7; 100] } }
                 .encode(&mut bytes);

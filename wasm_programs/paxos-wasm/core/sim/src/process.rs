@@ -260,7 +260,7 @@ impl Process {
                 };
                 let mut out = Vec::new();
                 core.step(now, input, &mut out);
-                learn(self.endpoint.node, core, kv, scratch, now, out, &mut self.making, effects)?;
+                learn(self.endpoint.node, core, (kv, scratch, &mut self.making), now, out, effects)?;
                 // A part of a snapshot with each input, so that everything comes between two of them.
                 let Some(making) = &mut self.making else { return Ok(()) };
                 let bytes = kv.snapshot_part().map_err(|e| e.to_string())?;
@@ -272,7 +272,7 @@ impl Process {
                     effects.push(Effect::Save(slot, std::mem::take(&mut making.bytes).into()));
                     self.making = None;
                 }
-                learn(self.endpoint.node, core, kv, scratch, now, out, &mut self.making, effects)
+                learn(self.endpoint.node, core, (kv, scratch, &mut self.making), now, out, effects)
             }
         }
     }
@@ -327,7 +327,7 @@ impl Process {
         }
         let mut out = Vec::new();
         core.step(now, learner::Input::SnapshotSaved { slot }, &mut out);
-        learn(self.endpoint.node, core, kv, scratch, now, out, &mut self.making, effects)
+        learn(self.endpoint.node, core, (kv, scratch, &mut self.making), now, out, effects)
     }
 
     /// The proposer's core.
@@ -436,11 +436,9 @@ fn truncate(storage: &mut Option<Storage<Memory>>, before: u64) -> Result<(), St
 fn learn(
     node: NodeId,
     core: &mut learner::Learner,
-    kv: &mut kv::KvStore,
-    scratch: &mut Vec<u8>,
+    (kv, scratch, making): (&mut kv::KvStore, &mut Vec<u8>, &mut Option<Making>),
     now: Instant,
     mut out: Vec<learner::Output>,
-    making: &mut Option<Making>,
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     loop {
