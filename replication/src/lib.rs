@@ -18,6 +18,7 @@
 //! | [`delivery`] | the door to the floor above |
 //! | [`answers`] | what has become of the batches that it proposed |
 //! | [`log_store`] | `replicode-store`'s log with its threads: group commit, reading, the engine's words for it |
+//! | [`starts`] | who has been started how often, so that a node whose log has gone back in time gets no vote |
 //! | [`network`] | peers: certificates, hello, frames, streams |
 //!
 //! When something is done is decided in [`replicode_pacing`]: what has gathered sets out, what is awaited is overdue, who is
@@ -37,6 +38,7 @@ pub mod mono;
 pub mod network;
 pub mod raft;
 pub mod replica;
+pub mod starts;
 pub mod state_machine;
 pub mod status;
 mod step_down;

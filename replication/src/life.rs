@@ -19,6 +19,7 @@ use crate::network::tls::{self, Handshake};
 use crate::network::{detour, endpoint, frame, nudge, tag, watch};
 use crate::raft::{self, TypeConfig};
 use crate::replica::{Faults, Question, Replica, Shared, locked};
+use crate::starts::Starts;
 use crate::state_machine::{AppliedCell, StateMachine};
 use crate::step_down::step_down;
 use crate::timekeeper::Timekeeper;
@@ -58,7 +59,11 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
     let delivery = Arc::new(delivery);
     let faults =
         Arc::new(Faults { delivery: delivery.clone(), raised: AtomicBool::new(false), quiet: AtomicBool::new(false) });
-    let log = open_log(&config, owner, faults.clone())?;
+    let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
+    let log = open_log(&config, owner, disk.clone(), faults.clone())?;
+    // Four bytes of a number that nobody can guess are one that will not be drawn twice.
+    let drawn = secret()?.bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    let starts = Arc::new(Starts::begin(disk, config.node, drawn)?);
 
     let wake = Arc::new(Notify::new());
     let (questions, asked) = mpsc::unbounded_channel();
@@ -77,7 +82,8 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         cut_off: AtomicU64::new(0),
         watched: Mutex::default(),
         wake,
-        peers: Arc::new(Peers::new(owner, log.incarnation(), &config.peers)),
+        peers: Arc::new(Peers::new(owner, starts.clone(), &config.peers)),
+        starts,
         time: Timekeeper::new(config.epoch_unix_ns, config.tuning.steering),
         batches: AtomicU64::new(0),
         recorded: last_batch(&log),
@@ -122,8 +128,12 @@ fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>
     Ok(Some((socket, handshake)))
 }
 
-fn open_log<D: Delivery>(config: &ReplicaConfig, owner: Owner, faults: Arc<Faults<D>>) -> Result<Log, ReplicaError> {
-    let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
+fn open_log<D: Delivery>(
+    config: &ReplicaConfig,
+    owner: Owner,
+    disk: Arc<FileDisk>,
+    faults: Arc<Faults<D>>,
+) -> Result<Log, ReplicaError> {
     let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
     let options = LogOptions { found: config.found, incarnation: incarnation()?, segment_bytes, cache_bytes };
     let on_fault = Box::new(move |why: String| faults.raise("the log cannot be written", &why));
@@ -188,7 +198,8 @@ impl<D: Delivery> Life<D> {
         };
         let mut tasks = JoinSet::new();
         if let Some(endpoint) = &endpoint {
-            shared.peers.open(endpoint.clone(), detours);
+            let faults = faults.clone();
+            shared.peers.open(endpoint.clone(), detours, Box::new(move |why| faults.contradicted(why)));
             for (node, queue) in queues {
                 tasks.spawn(detour::carry(shared.peers.clone(), node, queue));
                 tasks.spawn(shared.peers.clone().keep_in_touch(node));

@@ -6,6 +6,7 @@ use crate::error::AskError;
 use crate::log_store::Log;
 use crate::network::peer::{Lane, Peer, Peers};
 use crate::raft::TypeConfig;
+use crate::starts::Starts;
 use crate::state_machine::AppliedCell;
 use crate::status::{PeerStatus, ReplicaStatus, Role, SteppedDown};
 use crate::timekeeper::Timekeeper;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     /// See [`Replica::watch_over`].
     pub(crate) watched: Mutex<Option<BTreeMap<NodeId, BootNo>>>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) starts: Arc<Starts>,
     pub(crate) time: Timekeeper,
     pub(crate) batches: AtomicU64,
     pub(crate) log: Log,
@@ -232,10 +234,21 @@ impl Replica {
     }
 
     /// Asks the log for a boot number, again and again until [`Replica::booted`]. Inputs of an earlier boot that are not
-    /// yet applied are dropped: their connections are gone.
-    pub fn boot(&self, nonce: u64) {
+    /// yet applied are dropped: their connections are gone. Answers by which nonce the boot is known when it is granted.
+    #[must_use]
+    pub fn boot(&self) -> u64 {
+        let nonce = self.shared.starts.nonce();
         self.shared.outgoing().ask_boot(nonce);
         self.shared.wake.notify_one();
+        nonce
+    }
+
+    /// The log has granted a boot to another node: from now on an earlier start of it is refused, see [`crate::starts`].
+    ///
+    /// # Errors
+    /// When that cannot be noted.
+    pub fn started(&self, node: NodeId, nonce: u64) -> Result<(), String> {
+        self.shared.starts.heard(node, nonce)
     }
 
     /// The machine has granted the boot that was asked for last: numbering starts again at 1. Not to be called for

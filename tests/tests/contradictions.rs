@@ -2,6 +2,7 @@
 //! acknowledged contradicted ends with an exit code of its own, names both histories, and does not start again.
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 use replicode_tests::cluster::{Cluster, ping};
 use replicode_tests::resp::{Resp, Value};
 use replicode_tests::{check, eventually, guest};
@@ -43,11 +44,12 @@ fn stops(cluster: &mut Cluster, node: u16, words: &[&str]) -> Result<()> {
     check(code == CONTRADICTED && refused && named(&said), || format!("its next start ended with {code:?}: {said}"))
 }
 
-/// Stops a follower for long enough to copy its directory.
+/// Pauses a follower for long enough to copy its directory: a copy from before its last start would be refused by name.
 fn keep_a_copy(cluster: &mut Cluster, node: u16, to: &Path) -> Result<()> {
-    cluster.kill(node)?;
-    copy(&cluster.dir(node), to)?;
-    cluster.revive(node)?;
+    cluster.signal(node, Signal::SIGSTOP)?;
+    let copied = copy(&cluster.dir(node), to);
+    cluster.signal(node, Signal::SIGCONT)?;
+    copied?;
     write(cluster, node, 10)?;
     cluster.await_agreement(TIMEOUT).map(drop)
 }
@@ -84,6 +86,12 @@ fn both_kinds(dir: &Path) -> Result<bool> {
     cluster.kill(other)?;
     for node in [forgets, other] {
         copy(&old(node), &cluster.dir(node))?;
+    }
+    // The leader knows one such start already; this is to be another.
+    cluster.revive(forgets)?;
+    eventually("its start", TIMEOUT, || cluster.status(forgets).map(drop))?;
+    cluster.kill(forgets)?;
+    for node in [forgets, other] {
         cluster.revive(node)?;
     }
     write(&cluster, other, 50)?;

@@ -290,6 +290,8 @@ pub async fn carry(peers: Arc<Peers>, to: u64, mut queue: mpsc::Receiver<Bytes>)
 mod tests {
     use super::*;
     use crate::log_store::tests::owner;
+    use crate::starts::Starts;
+    use replicode_store::sim_disk::SimDisk;
 
     const OPEN: Seen = Seen { heard: 100, plea: None, via: None };
 
@@ -340,7 +342,8 @@ mod tests {
         assert_eq!(own.get(), 1);
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let members = [(own, at(7001)), (other, at(7002)), (third, at(7003))].into_iter().collect();
-        let (detours, mut ends) = Detours::new(own, &Peers::new(owner(), [0; 16], &members));
+        let starts = Arc::new(Starts::begin(Arc::new(SimDisk::new()), own, 1)?);
+        let (detours, mut ends) = Detours::new(own, &Peers::new(owner(), starts, &members));
         let datagram = Bytes::from_static(&[2, 1, 1, b'x']);
 
         detours.pass(third, datagram.clone())?;

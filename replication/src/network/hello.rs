@@ -2,10 +2,11 @@
 
 use crate::log_store::segment::Owner;
 use crate::log_store::segment::hex;
+use crate::starts::Start;
 use serde::{Deserialize, Serialize};
 
 /// The version of what flows between nodes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Who speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +23,8 @@ pub struct Hello {
     pub node: u64,
     /// The node that it takes the other one for.
     pub to: u64,
-    /// Drawn when the speaker's log was made.
-    pub incarnation: [u8; 16],
+    /// The speaker's [`Start`].
+    pub start: [u8; 16],
 }
 
 /// The answer.
@@ -33,12 +34,25 @@ pub enum Welcome {
     Hello(Hello),
     /// Why the two do not belong together.
     Refused(String),
+    /// The log of the one that is answered has gone back in time: see [`crate::starts`].
+    Past(String),
+}
+
+impl Welcome {
+    /// Why the two have nothing to say to each other; nothing where they have.
+    #[must_use]
+    pub fn into_reason(self) -> String {
+        match self {
+            Self::Hello(_) => String::new(),
+            Self::Refused(why) | Self::Past(why) => why,
+        }
+    }
 }
 
 impl Hello {
     /// The words of `owner` to the node numbered `to`.
     #[must_use]
-    pub fn new(owner: &Owner, incarnation: [u8; 16], to: u64) -> Self {
+    pub fn new(owner: &Owner, start: Start, to: u64) -> Self {
         Self {
             version: VERSION,
             cluster: owner.identity.cluster,
@@ -46,7 +60,7 @@ impl Hello {
             engine: *owner.identity.engine.bytes(),
             node: owner.node.get(),
             to,
-            incarnation,
+            start: start.bytes(),
         }
     }
 
@@ -90,7 +104,7 @@ mod tests {
             engine: [3; 32],
             node: 1,
             to: 2,
-            incarnation: [0; 16],
+            start: [0; 16],
         };
         let peer = Hello { node: 2, to: 1, ..base.clone() };
         assert_eq!(base.check(&peer), Ok(()));

@@ -63,7 +63,14 @@ impl Ear {
     fn look(&mut self) -> bool {
         let stats = self.connection.stats();
         let sent = stats.frame_tx.stream + stats.frame_tx.ping + stats.frame_tx.max_data;
-        self.heard.look(stats.path.rtt, sent)
+        let unheard = self.heard.look(stats.path.rtt, sent);
+        let (id, path) = (self.connection.stable_id(), &stats.path);
+        tracing::trace!(
+            id, addr = %self.connection.remote_address(), looks = self.heard.looks, times = self.heard.times, sent,
+            received = stats.udp_rx.datagrams, round_trip = ?path.rtt, window = path.cwnd, lost = path.lost_packets,
+            closed = ?self.connection.close_reason(), "a look at a connection"
+        );
+        unheard
     }
 
     /// Says the smallest thing that there is to say to whoever may not be listening for streams: there is room for a byte more.

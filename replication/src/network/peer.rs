@@ -7,6 +7,7 @@ use super::watch::Watch;
 use super::{frame, tag, tls};
 use crate::clock::sample::Sample;
 use crate::log_store::segment::Owner;
+use crate::starts::{Start, Starts, Unfit};
 use futures::future::{BoxFuture, Shared};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -138,9 +139,11 @@ impl Peer {
 /// All other members.
 pub struct Peers {
     owner: Owner,
-    incarnation: [u8; 16],
+    starts: Arc<Starts>,
     endpoint: OnceLock<quinn::Endpoint>,
     detours: OnceLock<Arc<Detours>>,
+    /// What to do when this node's own log has gone back in time.
+    past: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
     table: BTreeMap<u64, Arc<Peer>>,
     watch: Mutex<Watch>,
     began: Instant,
@@ -151,7 +154,7 @@ pub struct Peers {
 impl Peers {
     /// The members other than `owner`, without any connection.
     #[must_use]
-    pub fn new(owner: Owner, incarnation: [u8; 16], members: &BTreeMap<NodeId, SocketAddr>) -> Self {
+    pub fn new(owner: Owner, starts: Arc<Starts>, members: &BTreeMap<NodeId, SocketAddr>) -> Self {
         let others = members.iter().filter(|(node, _)| **node != owner.node);
         let peer = |(node, addr): (&NodeId, &SocketAddr)| {
             let links = [Mutex::new(Link::Down), Mutex::new(Link::Down)];
@@ -161,9 +164,10 @@ impl Peers {
         };
         Self {
             owner,
-            incarnation,
+            starts,
             endpoint: OnceLock::new(),
             detours: OnceLock::new(),
+            past: OnceLock::new(),
             table: others.map(peer).collect(),
             watch: Mutex::new(Watch::new(Instant::now())),
             began: Instant::now(),
@@ -171,9 +175,10 @@ impl Peers {
         }
     }
 
-    /// Dials may begin.
-    pub fn open(&self, endpoint: quinn::Endpoint, detours: Arc<Detours>) {
+    /// Dials may begin. `past`: what to do when another node says that this one's log has gone back in time, and why.
+    pub fn open(&self, endpoint: quinn::Endpoint, detours: Arc<Detours>, past: Box<dyn Fn(&str) + Send + Sync>) {
         // Called once, when the replica's thread has started.
+        let _ = self.past.set(past);
         let _ = self.endpoint.set(endpoint);
         let _ = self.detours.set(detours);
     }
@@ -235,10 +240,30 @@ impl Peers {
         locked(&self.watch).silence(Instant::now(), term, contact)
     }
 
+    /// Whether a node with its start as in its first words is to be listened to. Once it is, its start is noted for good.
+    ///
+    /// # Errors
+    /// What to answer it instead.
+    pub async fn meet(&self, node: NodeId, start: [u8; 16]) -> Result<(), Welcome> {
+        let start = Start::from_bytes(start).map_err(|why| Welcome::Refused(format!("node {}: {why}", node.get())))?;
+        let starts = self.starts.clone();
+        let met = if starts.is_known(node, start) {
+            starts.meet(node, start)
+        } else {
+            // Writes, which this thread must not wait for.
+            let met = tokio::task::spawn_blocking(move || starts.meet(node, start)).await;
+            met.unwrap_or_else(|error| Err(Unfit::Unnoted(error.to_string())))
+        };
+        met.map_err(|unfit| match unfit {
+            Unfit::Past(why) => Welcome::Past(why),
+            Unfit::Unnoted(why) => Welcome::Refused(why),
+        })
+    }
+
     /// This node's words to another.
     #[must_use]
     pub fn hello(&self, to: u64) -> Hello {
-        Hello::new(&self.owner, self.incarnation, to)
+        Hello::new(&self.owner, self.starts.own(), to)
     }
 
     /// A connection to a peer, dialled if there is none. A dial goes on when its caller gives up, so that callers with
@@ -327,8 +352,15 @@ impl Peers {
             }
             Some(Welcome::Hello(theirs)) => {
                 ours.check(&theirs)?;
+                self.meet(peer.node, theirs.start).await.map_err(Welcome::into_reason)?;
                 peer.heard();
                 Ok(connection)
+            }
+            Some(Welcome::Past(why)) => {
+                if let Some(past) = self.past.get() {
+                    past(&why);
+                }
+                Err(format!("it refuses: {why}"))
             }
             Some(Welcome::Refused(why)) => Err(format!("it refuses: {why}")),
             None => Err("it closed the connection without a word".to_string()),

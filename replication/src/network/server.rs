@@ -118,17 +118,17 @@ async fn meet<SM: RaftStateMachine<TypeConfig>>(
     let verdict = recognise(server, &connection, &mut rx).await;
     let welcome = match &verdict {
         Ok(node) => Welcome::Hello(server.peers.hello(node.get())),
-        Err(why) => Welcome::Refused(why.clone()),
+        Err(refusal) => refusal.clone(),
     };
     let answered = frame::write(&mut tx, &welcome, &mut Vec::new()).await;
     let _ = tx.finish();
     match verdict {
         Ok(node) => answered.map(|()| (connection, node)).map_err(|error| error.to_string()),
-        Err(why) => {
+        Err(refusal) => {
             // Give the reason time to arrive.
             let _ = tx.stopped().await;
             connection.close(1u32.into(), b"refused");
-            Err(why)
+            Err(refusal.into_reason())
         }
     }
 }
@@ -137,7 +137,24 @@ async fn recognise<SM: RaftStateMachine<TypeConfig>>(
     server: &Server<SM>,
     connection: &quinn::Connection,
     rx: &mut quinn::RecvStream,
-) -> Result<NodeId, String> {
+) -> Result<NodeId, Welcome> {
+    let (node, start) = belongs(server, connection, rx).await.map_err(Welcome::Refused)?;
+    server.peers.meet(node, start).await?;
+    if let Some(peer) = server.peers.get(node.get()) {
+        peer.called();
+    }
+    if let Some(detours) = server.peers.detours() {
+        detours.called(node, connection.remote_address());
+    }
+    Ok(node)
+}
+
+/// Which member it is, and its start, as it says.
+async fn belongs<SM: RaftStateMachine<TypeConfig>>(
+    server: &Server<SM>,
+    connection: &quinn::Connection,
+    rx: &mut quinn::RecvStream,
+) -> Result<(NodeId, [u8; 16]), String> {
     if read_tag(rx).await.map_err(|error| error.to_string())? != tag::HELLO {
         return Err("it did not begin with a hello".to_string());
     }
@@ -145,15 +162,11 @@ async fn recognise<SM: RaftStateMachine<TypeConfig>>(
     let hello = hello.ok_or("it closed the connection without a word")?;
     let node = NodeId::new(hello.node).map_err(|error| error.to_string())?;
     server.peers.hello(hello.node).check(&hello)?;
-    let Some(peer) = server.peers.get(hello.node) else {
+    if server.peers.get(hello.node).is_none() {
         return Err(format!("{node} is not another member of this cluster"));
-    };
-    tls::check_peer(connection, node, &server.peers.owner().identity.cluster)?;
-    peer.called();
-    if let Some(detours) = server.peers.detours() {
-        detours.called(node, connection.remote_address());
     }
-    Ok(node)
+    tls::check_peer(connection, node, &server.peers.owner().identity.cluster)?;
+    Ok((node, hello.start))
 }
 
 /// Writes an answer, and before it what this node's wall clock shows.

@@ -106,7 +106,7 @@ impl ApplyLoop {
         {
             self.state.plant = Plant::from_env();
         }
-        self.ask_for_boot()?;
+        self.ask_for_boot();
         loop {
             self.inbox.take(self.patience(), gathering::GROUP, &mut self.state.taken);
             self.seat.take();
@@ -247,9 +247,17 @@ impl ApplyLoop {
                         gateway.admit(boot);
                     }
                 }
+                Output::Booted { node, nonce, .. } if node != self.node => {
+                    if let Err(why) = self.replica.started(node, nonce) {
+                        self.warn(&format!(
+                            "{why}; were node {} to come back with an older log, it might not be noticed",
+                            node.get()
+                        ));
+                    }
+                }
                 Output::BootOver { node, boot } if node == self.node && self.state.boot == Some(boot) => {
                     tracing::warn!("the others took this node for dead (batch {index}); its clients are reset");
-                    self.boot_over()?;
+                    self.boot_over();
                 }
                 Output::BootOver { node, boot } if node != self.node => {
                     tracing::info!("boot {} of node {} is over (batch {index})", boot.0, node.get());
@@ -372,20 +380,20 @@ impl ApplyLoop {
                 "no leader and no quorum has been heard for {} ms; the clients are reset",
                 silence.as_millis()
             );
-            self.boot_over()?;
+            self.boot_over();
         }
         Ok(())
     }
 
     /// This start is over for the log, or will be: clients are reset, and the log is asked for a new one.
-    fn boot_over(&mut self) -> Result<()> {
+    fn boot_over(&mut self) {
         self.state.boot = None;
         self.vitals.boot(BootNo(0));
         self.replica.watch_over(None);
         if let Some(gateway) = &self.gateway {
             gateway.suspend();
         }
-        self.ask_for_boot()
+        self.ask_for_boot();
     }
 
     fn report(&self, report: Option<Input>) {
@@ -423,10 +431,8 @@ impl ApplyLoop {
         }
     }
 
-    fn ask_for_boot(&mut self) -> Result<()> {
-        self.state.nonce = u64::from_le_bytes(datadir::random()?);
-        self.replica.boot(self.state.nonce);
-        Ok(())
+    fn ask_for_boot(&mut self) {
+        self.state.nonce = self.replica.boot();
     }
 
     fn answer(&self, query: Query) -> Result<Answered, String> {
