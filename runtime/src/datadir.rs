@@ -285,6 +285,7 @@ pub fn make_private_dir(path: &Path) -> Result<()> {
     if let Some(why) = hints::not_a_directory(path) {
         bail!("cannot make a directory: {why}; name another one");
     }
+    let _step = signals::undisturbed();
     file_disk::make_private_dir(path).with_context(|| format!("cannot make directory {}", path.display()))
 }
 

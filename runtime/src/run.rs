@@ -159,6 +159,7 @@ impl Place {
         if !args.cell.publish.is_empty() {
             return Ok(Self::Kept(Path::new("replicode-data").join(name)));
         }
+        let _step = signals::undisturbed();
         let dir =
             tempfile::Builder::new().prefix("replicode-run-").tempdir().context("cannot make a temporary directory")?;
         signals::remove_at_hard_end(dir.path());

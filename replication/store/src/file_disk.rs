@@ -22,14 +22,15 @@ pub struct FileDisk {
 }
 
 impl FileDisk {
-    /// Opens a directory for writing, and takes its lock. Makes it first (mode 0700) when `make` is set.
+    /// Opens a directory for writing, and takes its lock. Makes it first (mode 0700) when `make` is set; the one that holds it is
+    /// somebody else's affair, who may just be taking it away.
     ///
     /// # Errors
     /// [`LogError::Busy`] when another process has the lock; [`LogError::NoLog`] when there is no directory.
     pub fn open(dir: &Path, make: bool) -> Result<Self, LogError> {
         let place = dir.display();
         if make {
-            make_private_dir(dir).map_err(|why| LogError::io(format!("make the directory {place}"), why))?;
+            make_in_parent(dir).map_err(|why| LogError::io(format!("make the directory {place}"), why))?;
         }
         if !dir.is_dir() {
             return Err(LogError::NoLog(place.to_string()));
@@ -67,21 +68,29 @@ impl FileDisk {
 /// # Errors
 /// When the system refuses.
 pub fn make_private_dir(dir: &Path) -> io::Result<()> {
-    let parent = match dir.parent() {
+    let parent = parent(dir);
+    if !dir.is_dir() && !parent.is_dir() {
+        make_private_dir(parent)?;
+    }
+    make_in_parent(dir)
+}
+
+fn parent(dir: &Path) -> &Path {
+    match dir.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
+    }
+}
+
+fn make_in_parent(dir: &Path) -> io::Result<()> {
     if !dir.is_dir() {
-        if !parent.is_dir() {
-            make_private_dir(parent)?;
-        }
         match DirBuilder::new().mode(0o700).create(dir) {
             // Somebody else makes it at the same time.
             Err(why) if why.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
             made => made?,
         }
     }
-    match File::open(parent) {
+    match File::open(parent(dir)) {
         Ok(parent) => parent.sync_all(),
         // It may be passed through but not looked into, so it cannot be synced from here either.
         Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -24,7 +24,7 @@ use super::plant::Plant;
 use super::rest::{self, Rest};
 use super::scheduling::Seat;
 use super::vitals::{Recent, Vitals, took_long};
-use crate::datadir::{self, DataDir};
+use crate::datadir::DataDir;
 use crate::digests::DigestFile;
 use crate::{rows, telemetry};
 use anyhow::{Context, Result};

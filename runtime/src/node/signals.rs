@@ -177,6 +177,14 @@ fn stop(reason: StopReason) {
     }
 }
 
+/// As long as it is held no signal ends a start; and once one does, nobody gets it any more.
+pub struct Undisturbed(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, Phase>);
+
+/// For a step that would undo what the end of the process does: making a directory anew that has just been removed.
+pub fn undisturbed() -> Undisturbed {
+    Undisturbed(phase())
+}
+
 /// Returns unless a signal is just ending the process: then whatever went wrong went wrong because of it.
 pub fn unless_ending() {
     drop(phase());
