@@ -35,9 +35,7 @@ fn agree(nodes: &[&ToyNode], inputs: usize) {
 fn all_nodes_get_the_same_batches_from_all_nodes_inputs() {
     let cluster = Cluster::new("same", 3);
     let nodes = [cluster.start(1), cluster.start(2), cluster.start(3)];
-    for (n, one) in nodes.iter().enumerate() {
-        one.boot(n as u64 + 1);
-    }
+    nodes.iter().for_each(ToyNode::boot);
     std::thread::scope(|scope| {
         for one in &nodes {
             scope.spawn(move || (0..500).for_each(|n| one.offer([n])));
@@ -71,9 +69,7 @@ fn all_nodes_get_the_same_batches_from_all_nodes_inputs() {
 fn a_leader_that_stops_is_replaced_and_inputs_are_applied_exactly_once() {
     let cluster = Cluster::new("leader", 3);
     let mut nodes = vec![cluster.start(1), cluster.start(2), cluster.start(3)];
-    for (n, one) in nodes.iter().enumerate() {
-        one.boot(n as u64 + 1);
-    }
+    nodes.iter().for_each(ToyNode::boot);
     let mut sent = [0u64; 4];
     for round in 0..3 {
         let all: Vec<&ToyNode> = nodes.iter().collect();
@@ -111,7 +107,7 @@ fn a_leader_that_stops_is_replaced_and_inputs_are_applied_exactly_once() {
             sent[node.get() as usize] = next;
         }
         let back = cluster.start(leader.get());
-        back.boot(100 + round);
+        back.boot();
         sent[leader.get() as usize] = numbers(&back.toy(), leader).len() as u64;
         nodes.push(back);
         let all: Vec<&ToyNode> = nodes.iter().collect();
@@ -139,7 +135,7 @@ fn a_follower_that_was_away_catches_up() {
     let number = away.node.get();
     away.stop();
     let one = &nodes[0];
-    one.boot(1);
+    one.boot();
     for piece in 0..20 {
         one.offer(piece * 100..piece * 100 + 100);
     }
@@ -156,8 +152,7 @@ fn a_follower_that_was_away_catches_up() {
 fn without_a_majority_nothing_is_committed_and_nothing_is_lost() {
     let cluster = Cluster::new("majority", 3);
     let one = cluster.start(1);
-    one.toy().nonce = 5;
-    one.replica.boot(5);
+    one.ask_for_boot();
     one.offer(0..10);
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!((one.toy().batches.len(), one.replica.status().leader), (0, None));

@@ -35,7 +35,7 @@ fn a_node_that_knows_better_than_the_others_stops() -> Result<(), Box<dyn std::e
     let cluster = Cluster::new("knows", 3);
     let (dir, old) = (cluster.dir.path().join("3"), cluster.dir.path().join("old"));
     let (one, two, three) = (cluster.start(1), cluster.start(2), cluster.start(3));
-    one.boot(1);
+    one.boot();
     served(&[&one, &two, &three], 1);
     three.stop();
     copy(&dir, &old)?;
@@ -48,7 +48,7 @@ fn a_node_that_knows_better_than_the_others_stops() -> Result<(), Box<dyn std::e
     one.stop();
     copy(&old, &dir)?;
     let (two, three) = (cluster.start(2), cluster.start(3));
-    two.boot(20);
+    two.boot();
     for input in 10..20 {
         served(&[&two, &three], input);
     }
@@ -77,7 +77,7 @@ fn a_node_that_has_forgotten_what_it_acknowledged_stops() -> Result<(), Box<dyn 
     let mut nodes = Vec::from(nodes);
     let leader = nodes.remove(leads);
     let (forgets, other) = (nodes.remove(0), nodes.remove(0));
-    leader.boot(1);
+    leader.boot();
     served(&[&leader, &other, &forgets], 1);
     let number = forgets.node.get();
     let (dir, old) = (cluster.dir.path().join(number.to_string()), cluster.dir.path().join("old"));

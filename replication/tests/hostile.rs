@@ -10,13 +10,14 @@ use replicode_replication::network::hello::{Hello, Welcome};
 use replicode_replication::network::tls::{self, Authority};
 use replicode_replication::network::{endpoint, frame};
 use replicode_replication::raft::{TypeConfig, vote};
+use replicode_replication::starts::Start;
 use replicode_replication::{ReplicaConfig, TlsIdentity, log_store::record::VoteRecord};
 use std::net::{Ipv4Addr, UdpSocket};
 
 /// Two of three nodes, which are a majority, with inputs flowing.
 fn majority(cluster: &Cluster) -> [ToyNode; 2] {
     let nodes = [cluster.start(1), cluster.start(2)];
-    nodes[0].boot(1);
+    nodes[0].boot();
     nodes
 }
 
@@ -111,7 +112,7 @@ async fn say_hello(
     let connection = endpoint.connect(cluster.members[&node(1)], &name)?.await?;
     let (mut tx, mut rx) = connection.open_bi().await?;
     tx.write_all(b"H").await?;
-    let hello = Hello::new(&Owner { node: claimed, identity: identity() }, [0; 16], 1);
+    let hello = Hello::new(&Owner { node: claimed, identity: identity() }, Start { count: 1, number: 1 }, 1);
     frame::write(&mut tx, &hello, &mut Vec::new()).await?;
     let welcome = frame::read(&mut rx, frame::SMALL).await?;
     Ok((endpoint, connection, welcome))

@@ -15,7 +15,7 @@ const DIR: &str = "REPLICODE_TEST_CHILD";
 fn child() -> Result<(), Box<dyn std::error::Error>> {
     let Some(dir) = std::env::var_os(DIR) else { return Ok(()) };
     let node = Cluster::load(Path::new(&dir))?.start(1);
-    node.boot(u64::from(std::process::id()));
+    node.boot();
     loop {
         node.offer([0]);
         std::thread::sleep(Duration::from_millis(2));
@@ -35,7 +35,7 @@ fn a_killed_leader_is_replaced_soon_and_comes_back() -> Result<(), Box<dyn std::
     // Node 1 forms the cluster and leads it.
     let mut one = spawn(&cluster)?;
     let (two, three) = (cluster.start(2), cluster.start(3));
-    two.boot(2);
+    two.boot();
     two.wait("inputs of the child", |toy| toy.inputs.len() > 20);
     let mut next = 0;
     for kills in 1..=3 {

@@ -14,7 +14,7 @@ fn leader(nodes: &[ToyNode]) -> Option<NodeId> {
 
 fn start(links: &Links) -> (Vec<ToyNode>, usize) {
     let nodes: Vec<_> = (1..=3).map(|n| links.start(n)).collect();
-    nodes.iter().for_each(|one| one.boot(one.node.get()));
+    nodes.iter().for_each(ToyNode::boot);
     until("a leader", || leader(&nodes).is_some());
     let at = nodes.iter().position(|one| Some(one.node) == leader(&nodes)).unwrap_or(0);
     (nodes, at)

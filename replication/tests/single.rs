@@ -12,7 +12,7 @@ use std::time::Duration;
 fn inputs_are_applied_once_in_order_and_again_after_a_restart() -> Result<(), Box<dyn std::error::Error>> {
     let cluster = Cluster::new("single", 1);
     let one = cluster.start(1);
-    one.boot(11);
+    one.boot();
     for n in 0..500 {
         one.offer([n * 2, n * 2 + 1]);
     }
@@ -33,7 +33,7 @@ fn inputs_are_applied_once_in_order_and_again_after_a_restart() -> Result<(), Bo
     let again = ToyNode::start(replicode_replication::ReplicaConfig { found: false, ..cluster.config(1) })?;
     again.wait("the old batches", |toy| toy.batches.len() == before.len());
     assert_eq!(again.toy().batches, before);
-    again.boot(12);
+    again.boot();
     again.offer([5000]);
     again.wait("a new input", |toy| toy.inputs.len() == 1001);
     assert!(again.toy().leadership.iter().any(|now| now.leader == Some(node(1)) && now.term > Term(1)));
@@ -45,7 +45,7 @@ fn inputs_are_applied_once_in_order_and_again_after_a_restart() -> Result<(), Bo
 fn an_idle_node_writes_nothing_and_a_deadline_makes_a_tick() {
     let cluster = Cluster::new("idle", 1);
     let one = cluster.start(1);
-    one.boot(1);
+    one.boot();
     let before = one.replica.status();
     // Ten heartbeats and an election's time.
     std::thread::sleep(Duration::from_millis(1100));
@@ -63,7 +63,7 @@ fn an_idle_node_writes_nothing_and_a_deadline_makes_a_tick() {
 fn many_threads_may_offer() {
     let cluster = Cluster::new("threads", 1);
     let one = cluster.start(1);
-    one.boot(1);
+    one.boot();
     std::thread::scope(|scope| {
         for thread in 0..4u64 {
             let one = &one;
@@ -119,7 +119,7 @@ fn what_cannot_work_is_refused_at_once() {
 fn a_batch_waits_for_what_is_expected_and_not_for_a_promise_that_is_forgotten() {
     let cluster = Cluster::new("expecting", 1);
     let one = cluster.start(1);
-    one.boot(1);
+    one.boot();
     one.offer([0]);
     one.wait("an input", |toy| toy.inputs.len() == 1);
     // Never kept: the batch sets out all the same.

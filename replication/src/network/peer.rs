@@ -136,14 +136,16 @@ impl Peer {
     }
 }
 
+/// What to do when this node's own log has gone back in time, and why it is thought to have.
+pub type Past = Box<dyn Fn(&str) + Send + Sync>;
+
 /// All other members.
 pub struct Peers {
     owner: Owner,
     starts: Arc<Starts>,
     endpoint: OnceLock<quinn::Endpoint>,
     detours: OnceLock<Arc<Detours>>,
-    /// What to do when this node's own log has gone back in time.
-    past: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    past: OnceLock<Past>,
     table: BTreeMap<u64, Arc<Peer>>,
     watch: Mutex<Watch>,
     began: Instant,
@@ -176,7 +178,7 @@ impl Peers {
     }
 
     /// Dials may begin. `past`: what to do when another node says that this one's log has gone back in time, and why.
-    pub fn open(&self, endpoint: quinn::Endpoint, detours: Arc<Detours>, past: Box<dyn Fn(&str) + Send + Sync>) {
+    pub fn open(&self, endpoint: quinn::Endpoint, detours: Arc<Detours>, past: Past) {
         // Called once, when the replica's thread has started.
         let _ = self.past.set(past);
         let _ = self.endpoint.set(endpoint);

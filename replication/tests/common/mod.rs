@@ -145,11 +145,16 @@ impl ToyNode {
         }
     }
 
+    /// Asks for a boot; answers with its nonce.
+    pub fn ask_for_boot(&self) -> u64 {
+        let mut toy = self.toy();
+        toy.nonce = self.replica.boot();
+        toy.nonce
+    }
+
     /// Asks for a boot and waits for it.
-    pub fn boot(&self, nonce: u64) {
-        self.toy().nonce = nonce;
-        self.replica.boot(nonce);
-        let me = self.node;
+    pub fn boot(&self) {
+        let (me, nonce) = (self.node, self.ask_for_boot());
         self.wait("boot", |toy| toy.origins.get(&me).is_some_and(|origin| origin.2 == nonce));
     }
 
