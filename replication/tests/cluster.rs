@@ -170,9 +170,7 @@ fn without_a_majority_nothing_is_committed_and_nothing_is_lost() {
 fn a_leader_whose_machine_is_busy_declares_who_falls_silent() {
     let cluster = Cluster::new("busy", 3);
     let mut nodes = vec![cluster.start(1), cluster.start(2), cluster.start(3)];
-    for (n, one) in nodes.iter().enumerate() {
-        one.boot(n as u64 + 1);
-    }
+    nodes.iter().for_each(ToyNode::boot);
     until("a leader", || leader_of(&nodes.iter().collect::<Vec<_>>()).is_some());
     let at = nodes.iter().position(|one| one.replica.status().role == Role::Leader).unwrap_or(0);
     let leader = nodes.remove(at);

@@ -197,6 +197,8 @@ impl Dir {
     pub fn new(name: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("replicode-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
+        // What cannot be made shows when a node is started in it.
+        let _ = std::fs::create_dir_all(&dir);
         Self(dir)
     }
 
