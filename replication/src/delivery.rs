@@ -50,8 +50,8 @@ pub struct Gone;
 
 /// Where a replica hands over what was agreed. [`channel`] gives one that a plain thread can drain.
 pub trait Delivery: Send + Sync + 'static {
-    /// Takes the next batch. Applying waits for the future, so one that is slow to complete slows this node down
-    /// (and, through the growing backlog, only this node).
+    /// Takes the next batch. Whoever is slow to take them slows nobody down: what is agreed on meanwhile is read from the log once
+    /// there is room. The future may be dropped before it completes; then the batch has not been taken, and comes again.
     fn batch(&self, batch: Committed) -> impl Future<Output = Result<(), Gone>> + Send;
     /// Leadership has changed. Must not block. Called on the thread that does consensus.
     fn leadership(&self, leadership: Leadership);

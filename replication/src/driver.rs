@@ -9,7 +9,7 @@ use crate::mono;
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
 use crate::raft::{Payload, TypeConfig};
-use crate::replica::{Faults, Shared};
+use crate::replica::{Faults, Progress, Shared};
 use crate::state_machine::StateMachine;
 use crate::step_down::step_down;
 use openraft::Raft;
@@ -142,7 +142,12 @@ impl<D: Delivery> Driver<D> {
             oldest,
             logged: BatchIndex(self.shared.logged.load(Ordering::Acquire)),
             delivered: self.shared.applied.get().tip.index,
-            inputs: if oldest.is_none() { self.shared.outgoing().awaited() } else { None },
+            // Of a machine that lags nothing can be expected: how its inputs fare shows once it has caught up.
+            inputs: if oldest.is_none() && !self.shared.lag.is_behind() {
+                self.shared.outgoing().awaited()
+            } else {
+                None
+            },
         }
     }
 
@@ -231,7 +236,10 @@ impl<D: Delivery> Driver<D> {
                 self.step_down(&why).await;
                 return Ok(());
             }
-            if let Some(progress) = progress {
+            // A machine that lags is not waited for: the others' clients are answered by theirs.
+            let behind = self.shared.lag.is_behind();
+            let agreed = || Progress { index: applied.tip.index, next_deadline: None, next_seq: 0 };
+            if let Some(progress) = if behind { Some(agreed()) } else { progress } {
                 self.batcher.applied(progress);
             }
             self.refused(refusals).await?;

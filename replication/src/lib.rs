@@ -16,6 +16,8 @@
 //! |---|---|
 //! | [`config`], [`error`], [`status`] | what a replica is started with, what can go wrong, what it tells about itself |
 //! | [`delivery`] | the door to the floor above |
+//! | [`history`] | what a log amounts to at a start (pure) |
+//! | `feed` | how committed batches reach the machine: from hand to hand, or from the log while it lags |
 //! | [`answers`] | what has become of the batches that it proposed |
 //! | [`log_store`] | `replicode-store`'s log with its threads: group commit, reading, the engine's words for it |
 //! | [`starts`] | who has been started how often, so that a node whose log has gone back in time gets no vote |
@@ -32,6 +34,8 @@ pub mod config;
 pub mod delivery;
 mod driver;
 pub mod error;
+mod feed;
+pub mod history;
 mod life;
 pub mod log_store;
 pub mod mono;

@@ -5,6 +5,8 @@ use crate::config::{ReplicaConfig, Tuning};
 use crate::delivery::Delivery;
 use crate::driver::{Driver, Seeds};
 use crate::error::{AskError, ReplicaError};
+use crate::feed::{Feed, Lag};
+use crate::history::{Agreed, History};
 use crate::log_store::file_disk::FileDisk;
 use crate::log_store::record::Body;
 use crate::log_store::segment::{Owner, hex};
@@ -43,9 +45,10 @@ const INBOX: usize = 256;
 /// How long a stopping leader waits for another node to take over.
 const HAND_OVER: Duration = Duration::from_millis(1500);
 
-/// Starts a replica: its own thread for consensus and network, one more for the log's writes. Returns when the log has
-/// been opened and the peer address is listened on. Batches already committed in the log are delivered again, from
-/// the first, since nothing is kept of the machine's state.
+/// Starts a replica: its own thread for consensus and network, and three for the log: its writes, its reads, and what the
+/// machine above is behind. Returns when the log has been opened and the peer address is listened on. Batches already
+/// committed in the log are delivered again, from the first, since nothing is kept of the machine's state; the node takes part
+/// in consensus meanwhile.
 ///
 /// # Errors
 /// [`ReplicaError`] says what is wrong with the configuration, the credentials, the log or the address.
@@ -60,7 +63,8 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
     let faults =
         Arc::new(Faults { delivery: delivery.clone(), raised: AtomicBool::new(false), quiet: AtomicBool::new(false) });
     let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
-    let log = open_log(&config, owner, disk.clone(), faults.clone())?;
+    let (log, agreed) = open_log(&config, owner, disk.clone(), faults.clone())?;
+    let lag = Arc::new(Lag::new(agreed.last.is_some()));
     // Four bytes of a number that nobody can guess are one that will not be drawn twice.
     let drawn = secret()?.bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
     let starts = Arc::new(Starts::begin(disk, config.node, drawn)?);
@@ -75,7 +79,7 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         progress: Mutex::default(),
         expecting: AtomicBool::new(false),
         awaits_progress: AtomicBool::new(false),
-        applied: Arc::new(AppliedCell::new(Tip::genesis(config.identity.config), wake.clone())),
+        applied: Arc::new(AppliedCell::new(&agreed, wake.clone())),
         refusals: Arc::new(Answers::new(wake.clone())),
         logged: Arc::default(),
         stepped_down: Mutex::default(),
@@ -87,6 +91,8 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         time: Timekeeper::new(config.epoch_unix_ns, config.tuning.steering),
         batches: AtomicU64::new(0),
         recorded: last_batch(&log),
+        agreed: agreed.tip.index,
+        lag: lag.clone(),
         log,
         metrics: OnceLock::new(),
         questions,
@@ -96,10 +102,22 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| ReplicaError::Thread { what: "consensus", why })?;
-    let life = Life { config, settings, network, shared: shared.clone(), delivery, faults, asked };
+    let genesis = Tip::genesis(config.identity.config);
+    let feed = Feed::start(delivery.clone(), shared.log.clone(), faults.clone(), genesis, agreed.last, lag);
+    let feed = feed.map_err(|why| ReplicaError::Thread { what: "reading the log for the machine", why })?;
+    let machine = StateMachine::new(feed.clone(), shared.applied.clone(), &agreed);
+    let machine = machine.map_err(|error| ReplicaError::Engine(format!("its set of members: {error}")))?;
+    let life = Life { config, settings, network, shared: shared.clone(), delivery, faults, asked, machine };
     let thread = std::thread::Builder::new().name("replica".to_string());
-    let thread = thread.spawn(move || runtime.block_on(life.live()));
-    let thread = thread.map_err(|why| ReplicaError::Thread { what: "consensus", why })?;
+    let ending = feed.clone();
+    let thread = thread.spawn(move || {
+        runtime.block_on(life.live());
+        ending.close();
+    });
+    let thread = thread.map_err(|why| {
+        feed.close();
+        ReplicaError::Thread { what: "consensus", why }
+    })?;
     *locked(&shared.thread) = Some(thread);
     Ok(Replica { shared })
 }
@@ -128,16 +146,19 @@ fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>
     Ok(Some((socket, handshake)))
 }
 
+/// Opens the log, and finds what it knows to be agreed on.
 fn open_log<D: Delivery>(
     config: &ReplicaConfig,
     owner: Owner,
     disk: Arc<FileDisk>,
     faults: Arc<Faults<D>>,
-) -> Result<Log, ReplicaError> {
+) -> Result<(Log, Agreed), ReplicaError> {
     let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
     let options = LogOptions { found: config.found, incarnation: incarnation()?, segment_bytes, cache_bytes };
     let on_fault = Box::new(move |why: String| faults.raise("the log cannot be written", &why));
-    Ok(Log::open(disk, owner, options, on_fault, &mut |_| {})?)
+    let mut history = History::new(Tip::genesis(config.identity.config));
+    let log = Log::open(disk, owner, options, on_fault, &mut |item| history.handle_item(item))?;
+    Ok((log, history.agreed()))
 }
 
 /// What tells a log that is made now from any other.
@@ -183,6 +204,7 @@ struct Life<D: Delivery> {
     delivery: Arc<D>,
     faults: Arc<Faults<D>>,
     asked: mpsc::UnboundedReceiver<Question>,
+    machine: StateMachine<D>,
 }
 
 impl<D: Delivery> Life<D> {
@@ -208,12 +230,10 @@ impl<D: Delivery> Life<D> {
                 }
             }
         }
-        // Applies what the log says is committed, so it takes as long as the machine above.
-        let machine = StateMachine::new(self.delivery.clone(), shared.applied.clone());
         let network = Network(shared.peers.clone());
         let store =
             LogStore { log: shared.log.clone(), alone: self.config.peers.len() == 1, batch: shared.logged.clone() };
-        let starting = Raft::new(self.config.node.get(), self.settings.clone(), network, store, machine);
+        let starting = Raft::new(self.config.node.get(), self.settings.clone(), network, store, self.machine);
         let raft = tokio::select! {
             started = starting => match started {
                 Ok(raft) => raft,

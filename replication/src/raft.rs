@@ -8,7 +8,7 @@ use bytes::Bytes;
 use openraft::alias::{EntryOf, LogIdOf, VoteOf};
 use openraft::impls::leader_id_std::LeaderId;
 use openraft::vote::RaftLeaderId;
-use openraft::{Config, EntryPayload, OptionalSend, RaftTypeConfig, SnapshotPolicy};
+use openraft::{Config, EntryPayload, Membership, OptionalSend, RaftTypeConfig, SnapshotPolicy};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::io;
@@ -109,6 +109,14 @@ pub fn to_log(entry: Entry) -> io::Result<LogEntry> {
     Ok(LogEntry { id: entry_id(&entry.log_id), body })
 }
 
+/// A set of members, from the log.
+///
+/// # Errors
+/// When it cannot be decoded.
+pub fn members(encoded: &[u8]) -> io::Result<Membership<u64, ()>> {
+    postcard::from_bytes(encoded).map_err(io::Error::other)
+}
+
 /// An entry in the engine's words.
 ///
 /// # Errors
@@ -117,7 +125,7 @@ pub fn from_log(entry: LogEntry) -> io::Result<Entry> {
     let payload = match entry.body {
         Body::Blank => EntryPayload::Blank,
         Body::Batch(bytes) => EntryPayload::Normal(Payload(bytes)),
-        Body::Membership(bytes) => EntryPayload::Membership(postcard::from_bytes(&bytes).map_err(io::Error::other)?),
+        Body::Membership(bytes) => EntryPayload::Membership(members(&bytes)?),
     };
     Ok(Entry { log_id: log_id(entry.id), payload })
 }

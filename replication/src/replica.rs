@@ -3,6 +3,7 @@
 use crate::answers::Refusals;
 use crate::delivery::{Delivery, Fault};
 use crate::error::AskError;
+use crate::feed::Lag;
 use crate::log_store::Log;
 use crate::network::peer::{Lane, Peer, Peers};
 use crate::raft::TypeConfig;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     /// Whether this node leads: then the driver wants to hear of progress.
     pub(crate) awaits_progress: AtomicBool,
     pub(crate) applied: Arc<AppliedCell>,
+    /// How far the machine above is from that.
+    pub(crate) lag: Arc<Lag>,
     pub(crate) wake: Arc<Notify>,
     /// What has become of proposals that are not applied.
     pub(crate) refusals: Arc<Refusals>,
@@ -53,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) log: Log,
     /// The last batch that the log held at the start.
     pub(crate) recorded: BatchIndex,
+    /// The last one that was known to be agreed on then.
+    pub(crate) agreed: BatchIndex,
     pub(crate) metrics: OnceLock<Metrics>,
     pub(crate) questions: mpsc::UnboundedSender<Question>,
     pub(crate) stop: AtomicBool,
@@ -285,6 +290,7 @@ impl Replica {
             last_raft_index: None,
             batch_index: shared.applied.get().tip.index,
             recorded: shared.recorded,
+            agreed: shared.agreed,
             boot,
             outgoing_bytes,
             peers: Vec::new(),

@@ -1,10 +1,13 @@
-//! What happens with an entry that is committed: batches that continue the history go up, everything else stays here.
+//! What happens with an entry that is committed: how far that is goes up, with the batch in hand, everything else stays here.
 //!
-//! Nothing is kept on disk: after a restart the engine applies the log again from its first entry, and the machine above
-//! runs through its whole life. Until guests can be checkpointed there is no snapshot to start from instead.
+//! Nothing is kept on disk: after a restart the machine above runs through its whole life, from the log and in its own time
+//! ([`crate::feed`]). The engine does not wait for it: by what it is told, all that is known to be agreed on has been applied
+//! ([`crate::history`]). Until guests can be checkpointed there is no snapshot to start from instead.
 
 use crate::delivery::{Committed, Delivery};
-use crate::raft::{LogId, TypeConfig, entry_id};
+use crate::feed::Feed;
+use crate::history::Agreed;
+use crate::raft::{self, LogId, TypeConfig, entry_id};
 use futures::{Stream, TryStreamExt};
 use openraft::alias::{SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
@@ -14,12 +17,15 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
-/// How far this node has applied the log, for whoever makes the next batches.
+/// Bytes of content after which others get their turn on this thread.
+const TURN: usize = 256 << 10;
+
+/// How far this node knows the log to be agreed on, for whoever makes the next batches. The machine above may be behind.
 #[derive(Clone, Copy, Debug)]
 pub struct Applied {
     /// The end of the history.
     pub tip: Tip,
-    /// The term of the last entry applied. A leader may build on `tip` once this is its own term.
+    /// The term of the last entry agreed on. A leader may build on `tip` once this is its own term.
     pub term: u64,
 }
 
@@ -31,10 +37,11 @@ pub struct AppliedCell {
 }
 
 impl AppliedCell {
-    /// Nothing has been applied yet.
+    /// What was agreed on when this node started.
     #[must_use]
-    pub fn new(tip: Tip, wake: Arc<Notify>) -> Self {
-        Self { value: Mutex::new(Applied { tip, term: 0 }), wake }
+    pub fn new(agreed: &Agreed, wake: Arc<Notify>) -> Self {
+        let term = agreed.last.map_or(0, |id| id.term);
+        Self { value: Mutex::new(Applied { tip: agreed.tip, term }), wake }
     }
 
     /// The value now.
@@ -51,17 +58,25 @@ impl AppliedCell {
 
 /// See the module.
 pub struct StateMachine<D> {
-    delivery: Arc<D>,
+    feed: Arc<Feed<D>>,
     applied: Arc<AppliedCell>,
     last: Option<LogId>,
     members: StoredMembershipOf<TypeConfig>,
 }
 
 impl<D: Delivery> StateMachine<D> {
-    /// A machine that has applied nothing.
-    #[must_use]
-    pub fn new(delivery: Arc<D>, applied: Arc<AppliedCell>) -> Self {
-        Self { delivery, applied, last: None, members: StoredMembershipOf::<TypeConfig>::default() }
+    /// A machine that has applied what is known to be agreed on.
+    ///
+    /// # Errors
+    /// When the set of members cannot be decoded.
+    pub(crate) fn new(feed: Arc<Feed<D>>, applied: Arc<AppliedCell>, agreed: &Agreed) -> io::Result<Self> {
+        let members = match &agreed.members {
+            None => StoredMembershipOf::<TypeConfig>::default(),
+            Some((id, encoded)) => {
+                StoredMembershipOf::<TypeConfig>::new(Some(raft::log_id(*id)), raft::members(encoded)?)
+            }
+        };
+        Ok(Self { feed, applied, last: agreed.last.map(raft::log_id), members })
     }
 }
 
@@ -77,21 +92,23 @@ impl<D: Delivery> RaftStateMachine<TypeConfig> for StateMachine<D> {
     where
         S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
+        let mut turn = 0;
         while let Some((entry, responder)) = entries.try_next().await? {
             let id = entry_id(&entry.log_id);
             let mut applied = Applied { term: id.term, ..self.applied.get() };
+            let mut batch = None;
             match entry.payload {
                 EntryPayload::Normal(payload) => match applied.tip.advance(&payload.0) {
                     Some(tip) => {
-                        let batch = Committed {
+                        turn += payload.0.len();
+                        applied.tip = tip;
+                        batch = Some(Committed {
                             index: tip.index,
                             encoded: payload.0,
                             content: tip.content,
                             raft_index: id.index,
                             term: Term(id.term),
-                        };
-                        self.delivery.batch(batch).await.map_err(io::Error::other)?;
-                        applied.tip = tip;
+                        });
                     }
                     None => {
                         tracing::debug!(index = id.index, term = id.term, tip = %applied.tip.index, "skipped a batch of a deposed leader");
@@ -102,10 +119,15 @@ impl<D: Delivery> RaftStateMachine<TypeConfig> for StateMachine<D> {
                 }
                 EntryPayload::Blank => {}
             }
+            self.feed.hand(id.index, applied.tip, batch).map_err(io::Error::other)?;
             self.last = Some(entry.log_id);
             self.applied.set(applied);
             if let Some(responder) = responder {
                 responder.send(());
+            }
+            if turn >= TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
             }
         }
         Ok(())

@@ -17,7 +17,7 @@ pub enum Role {
     Candidate,
     /// It receives the log but does not vote.
     Learner,
-    /// It executes what its log holds already, and takes no part yet.
+    /// Its log has been read, and it is about to take part.
     Starting,
     /// It is not running any more.
     Stopped,
@@ -51,10 +51,12 @@ pub struct ReplicaStatus {
     pub commit_raft_index: Option<u64>,
     /// Last entry of the consensus log.
     pub last_raft_index: Option<u64>,
-    /// The last batch handed to [`crate::Delivery::batch`].
+    /// The last batch that is known here to be agreed on. The machine above may be behind.
     pub batch_index: BatchIndex,
-    /// The last batch that the log held when this replica was started: up to here it is executed again.
+    /// The last batch that the log held when this replica was started.
     pub recorded: BatchIndex,
+    /// The last of these that was known to be agreed on then: up to here at least it is executed again.
+    pub agreed: BatchIndex,
     /// This node's boot number; 0 before it was granted.
     pub boot: BootNo,
     /// Bytes of this node's inputs that are not yet applied.

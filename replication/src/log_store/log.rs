@@ -4,9 +4,11 @@
 //! What has been queued can be read at once. Recent entries are in a cache of limited size; older ones are read from
 //! their segment.
 
+use super::reading::Reading;
 pub use super::work::OnFault;
 use super::work::{Done, Job, Work};
 use replicode_store::lookup::{Lookup, Pictured};
+use replicode_store::picture::Look;
 use replicode_store::record::{Entry, EntryId, Item, VoteRecord};
 use replicode_store::segment::Owner;
 use replicode_store::{Disk, LogError, LogOptions, LogStatus, Opened, Picture, open};
@@ -14,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 struct Shared {
     lookup: Lookup,
-    owner: Owner,
     incarnation: [u8; 16],
     seen: Arc<Seen>,
     work: Arc<Work>,
+    reading: Reading,
 }
 
 /// A log, open. Clones are the same log.
@@ -80,7 +82,13 @@ impl Log {
             seen.lock().ends_with(last.id);
         }
         let work = Work::begin(writer, hands, disk, seen.clone(), options.cache_bytes, on_fault)?;
-        Ok(Self(Arc::new(Shared { lookup, owner, incarnation: tail.header.incarnation, seen, work })))
+        Ok(Self(Arc::new(Shared {
+            lookup,
+            incarnation: tail.header.incarnation,
+            seen,
+            work,
+            reading: Reading::begin()?,
+        })))
     }
 
     /// The number drawn when the log was made.
@@ -147,12 +155,6 @@ impl Log {
         self.0.seen.lock().latest().vote
     }
 
-    /// Whether the latest vote makes this log's owner a leader.
-    #[must_use]
-    pub fn leads(&self) -> bool {
-        self.vote().is_some_and(|vote| vote.committed && vote.node == self.0.owner.node.get())
-    }
-
     /// The last entry given up, and the last entry there is (the former if there is none).
     #[must_use]
     pub fn ends(&self) -> (Option<EntryId>, Option<EntryId>) {
@@ -195,8 +197,46 @@ impl Log {
         self.0.lookup.read(&*self.0.seen, start, end, max_bytes)
     }
 
-    /// Writes what is queued and stops the thread. Later changes are refused.
+    /// As [`Log::read`], if that takes no disk.
+    #[must_use]
+    pub fn read_held(&self, start: u64, end: u64, max_bytes: usize) -> Option<Vec<Entry>> {
+        let mut picture = self.0.seen.lock();
+        let (at, mut out) = (start.max(picture.first()), Vec::new());
+        match picture.look(at, end, 0, max_bytes, &mut out) {
+            Look::Held | Look::End => Some(out),
+            Look::Active { .. } | Look::Loaded(_) | Look::Sealed(_) => None,
+        }
+    }
+
+    /// As [`Log::read`], for those who must not wait for a disk: entries that are not in memory are read on another thread.
+    ///
+    /// # Errors
+    /// As for [`Log::read`], and [`LogError::Stopped`].
+    pub async fn fetch(&self, start: u64, end: u64, max_bytes: usize) -> Result<Vec<Entry>, LogError> {
+        match self.read_held(start, end, max_bytes) {
+            Some(entries) => Ok(entries),
+            None => self.elsewhere(move |log| log.read(start, end, max_bytes)).await?,
+        }
+    }
+
+    /// Has something done with the log on the thread that may wait for a disk.
+    ///
+    /// # Errors
+    /// [`LogError::Stopped`] when that ends first.
+    pub async fn elsewhere<T: Send + 'static>(
+        &self,
+        what: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, LogError> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let log = self.clone();
+        // Whoever asked may have lost interest.
+        self.0.reading.push(Box::new(move || drop(tell.send(what(&log)))));
+        told.await.map_err(|_| LogError::Stopped("nothing is read any more".to_string()))
+    }
+
+    /// Writes what is queued and stops the threads. Later changes are refused.
     pub fn close(&self) {
         self.0.work.close();
+        self.0.reading.close();
     }
 }

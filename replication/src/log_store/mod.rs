@@ -3,10 +3,12 @@
 //! | module | it is |
 //! |---|---|
 //! | [`log`] | the log as its users see it: append, read, vote, truncate |
+//! | `reading` | a thread that reads for those who must not wait for a disk |
 //! | `work` | the queue before the writer, and whose thread carries out what that asks for |
 //! | [`store`] | the same in the consensus engine's words |
 
 pub mod log;
+mod reading;
 pub mod store;
 pub mod work;
 

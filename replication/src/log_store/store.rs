@@ -61,7 +61,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
         range: RB,
     ) -> Result<Vec<Entry>, io::Error> {
         let (start, end) = bounds(&range);
-        convert(self.log.read(start, end, usize::MAX)?)
+        convert(self.log.fetch(start, end, usize::MAX).await?)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
@@ -69,10 +69,10 @@ impl RaftLogReader<TypeConfig> for LogStore {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
-        convert(self.log.read(start, end, MESSAGE_BYTES)?)
+        convert(self.log.fetch(start, end, MESSAGE_BYTES).await?)
     }
 
-    /// Reads piece by piece: after a restart the whole log is read through here.
+    /// Reads piece by piece: a log may be longer than memory.
     async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = Result<Entry, io::Error>> + OptionalSend
     where
         RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
@@ -81,7 +81,7 @@ impl RaftLogReader<TypeConfig> for LogStore {
         let ready: std::vec::IntoIter<Entry> = Vec::new().into_iter();
         futures::stream::try_unfold((self.log.clone(), start, ready), move |(log, mut at, mut ready)| async move {
             if ready.len() == 0 && at < end {
-                let entries = convert(log.read(at, end, MESSAGE_BYTES)?)?;
+                let entries = convert(log.fetch(at, end, MESSAGE_BYTES).await?)?;
                 at = entries.last().map_or(end, |entry| entry.log_id.index() + 1);
                 ready = entries.into_iter();
             }
@@ -115,7 +115,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self.log.committed()?.map(raft::log_id))
+        Ok(self.log.elsewhere(Log::committed).await??.map(raft::log_id))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
@@ -131,8 +131,8 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if let Some(batch) = batch {
             self.batch.store(batch, Ordering::Release);
         }
-        // A leader has its followers to tell before it has time to wait for its own disk.
-        let at_once = self.alone || !self.log.leads();
+        // Who has peers does not wait for a disk: one sync may take seconds, and they would hear nothing meanwhile.
+        let at_once = self.alone;
         self.log.append(entries, at_once, Box::new(move |result| callback.io_completed(result)))?;
         Ok(())
     }

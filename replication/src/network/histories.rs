@@ -12,19 +12,42 @@ use openraft::raft::AppendEntriesRequest;
 use replicode_log::{BatchHeader, Digest};
 
 /// What is wrong with a request of a leader, if it contradicts what this node has acknowledged. `matched`: the leader has
-/// this node's word for the entry that the request builds on, as it has for every heartbeat.
+/// this node's word for the entry that the request builds on, as it has for every heartbeat. The request comes back. Nobody
+/// waits for a disk on this thread: what is not in memory is compared on another one.
 ///
 /// # Errors
 /// When this node's own log cannot be read.
-pub fn contradiction(
+pub async fn contradiction(
+    log: &Log,
+    request: AppendEntriesRequest<TypeConfig>,
+    matched: bool,
+) -> Result<(AppendEntriesRequest<TypeConfig>, Option<String>), LogError> {
+    let held = |from, to| Ok(log.read_held(from, to, usize::MAX));
+    if let Some(found) = compare(log, &request, matched, &held)? {
+        return Ok((request, found));
+    }
+    log.elsewhere(move |log| {
+        let read = |from, to| log.read(from, to, usize::MAX).map(Some);
+        let found = compare(log, &request, matched, &read)?.flatten();
+        Ok((request, found))
+    })
+    .await?
+}
+
+/// Reads this node's own entries; `None`: they cannot be read here.
+type Read<'a> = &'a dyn Fn(u64, u64) -> Result<Option<Vec<Entry>>, LogError>;
+
+/// See [`contradiction`]. `None`: what the request must be compared with cannot be read here.
+fn compare(
     log: &Log,
     request: &AppendEntriesRequest<TypeConfig>,
     matched: bool,
-) -> Result<Option<String>, LogError> {
+    read: Read<'_>,
+) -> Result<Option<Option<String>>, LogError> {
     // A leader of the past may well differ. The log's vote is the newest there is: the engine writes it down before it
     // changes any entry for a new leader's sake.
     if log.vote().is_some_and(|vote| vote.term > request.vote.leader_id.term) {
-        return Ok(None);
+        return Ok(Some(None));
     }
     let leader = || {
         let vote = &request.vote.leader_id;
@@ -32,42 +55,43 @@ pub fn contradiction(
     };
     let prev = request.prev_log_id.as_ref().map(entry_id);
     if matched && let Some(prev) = prev {
-        let held = log.read(prev.index, prev.index.saturating_add(1), usize::MAX)?.pop();
+        let Some(mut held) = read(prev.index, prev.index.saturating_add(1))? else { return Ok(None) };
+        let held = held.pop();
         if held.as_ref().map(|entry| entry.id) != Some(prev) {
             let (_, last) = log.ends();
             let last = last.map_or("no entry".to_string(), name);
-            return Ok(Some(format!(
+            return Ok(Some(Some(format!(
                 "{} has this node's word that it holds {}, but its log holds {} there and ends with {last} (an older copy of its directory?)",
                 leader(),
                 name(prev),
                 held.map_or("nothing".to_string(), |entry| describe(&entry)),
-            )));
+            ))));
         }
     }
-    let Some(agreed) = log.noted_committed() else { return Ok(None) };
+    let Some(agreed) = log.noted_committed() else { return Ok(Some(None)) };
     // All that is new comes after what is agreed on: nothing to compare.
     if prev.is_some_and(|prev| prev.index >= agreed.index) {
-        return Ok(None);
+        return Ok(Some(None));
     }
     // No further than the request goes: a new leader looks for the end of what is common, beginning in the middle of the log.
     let first = prev.map_or(0, |prev| prev.index);
     let last = request.entries.last().map_or(first, |entry| entry.log_id.index()).min(agreed.index);
-    let held = log.read(first, last.saturating_add(1), usize::MAX)?;
+    let Some(held) = read(first, last.saturating_add(1))? else { return Ok(None) };
     let from = held.first().map_or(0, |entry| entry.id.index);
     let ours = |index: u64| held.get(usize::try_from(index.checked_sub(from)?).ok()?).filter(|it| it.id.index == index);
     if let Some(prev) = prev
         && let Some(ours) = ours(prev.index).filter(|ours| ours.id != prev)
     {
-        return Ok(Some(differs(&leader(), &name(prev), ours, agreed)));
+        return Ok(Some(Some(differs(&leader(), &name(prev), ours, agreed))));
     }
     for theirs in request.entries.iter().take_while(|entry| entry.log_id.index() <= agreed.index) {
         let Some(ours) = ours(theirs.log_id.index()) else { continue };
         let Ok(theirs) = raft::to_log(theirs.clone()) else { continue };
         if ours.id != theirs.id || ours.body != theirs.body {
-            return Ok(Some(differs(&leader(), &describe(&theirs), ours, agreed)));
+            return Ok(Some(Some(differs(&leader(), &describe(&theirs), ours, agreed))));
         }
     }
-    Ok(None)
+    Ok(Some(None))
 }
 
 fn differs(leader: &str, theirs: &str, ours: &Entry, agreed: EntryId) -> String {
@@ -131,12 +155,15 @@ mod tests {
     fn a_probe_reads_what_it_is_about_however_long_the_log_is() {
         let disk = SimDisk::new();
         let log = log(&disk, 5_000);
+        let found = |prev, matched| {
+            futures::executor::block_on(contradiction(&log, probe(prev), matched)).map(|(_, found)| found)
+        };
         let before = disk.reads();
-        assert!(matches!(contradiction(&log, &probe(EntryId { term: 1, index: 2_500 }), false), Ok(None)));
+        assert!(matches!(found(EntryId { term: 1, index: 2_500 }, false), Ok(None)));
         assert!(disk.reads() - before <= 8, "{} reads", disk.reads() - before);
-        let other = contradiction(&log, &probe(EntryId { term: 2, index: 2_500 }), false);
+        let other = found(EntryId { term: 2, index: 2_500 }, false);
         assert!(matches!(&other, Ok(Some(why)) if why.contains("entry 2500 of term 1")), "{other:?}");
-        assert!(matches!(contradiction(&log, &probe(EntryId { term: 2, index: u64::MAX }), true), Ok(Some(_))));
+        assert!(matches!(found(EntryId { term: 2, index: u64::MAX }, true), Ok(Some(_))));
         log.close();
     }
 }

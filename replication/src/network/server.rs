@@ -262,16 +262,20 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
         Ok(ours)
     }
 
-    /// Whether a leader's request may be taken.
-    fn check(&self, request: &AppendEntriesRequest<TypeConfig>, heartbeat: bool) -> io::Result<()> {
+    /// A leader's request, if it may be taken.
+    async fn check(
+        &self,
+        request: AppendEntriesRequest<TypeConfig>,
+        heartbeat: bool,
+    ) -> io::Result<AppendEntriesRequest<TypeConfig>> {
         let (term, ours) = (request.vote.leader_id.term, self.check_term(request.vote.leader_id.term)?);
         if term < ours {
-            return Ok(());
+            return Ok(request);
         }
         self.peers.led();
-        match contradiction(&self.log, request, heartbeat).map_err(io::Error::other)? {
-            None => Ok(()),
-            Some(why) => {
+        match contradiction(&self.log, request, heartbeat).await.map_err(io::Error::other)? {
+            (request, None) => Ok(request),
+            (_, Some(why)) => {
                 (self.contradicted)(&why);
                 Err(io::Error::other(why))
             }
@@ -287,10 +291,11 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
     ) -> io::Result<()> {
         let requests = futures::stream::unfold((self.clone(), rx), move |(server, mut rx)| async move {
             let request = frame::read::<AppendEntriesRequest<TypeConfig>>(&mut rx, frame::APPEND).await;
-            match request.and_then(|request| match request {
-                Some(request) => server.check(&request, heartbeats).map(|()| Some(request)),
-                None => Ok(None),
-            }) {
+            let request = match request {
+                Ok(Some(request)) => server.check(request, heartbeats).await.map(Some),
+                other => other,
+            };
+            match request {
                 Ok(request) => request.map(|request| (request, (server, rx))),
                 Err(error) => {
                     tracing::debug!("an append stream ended: {error}");

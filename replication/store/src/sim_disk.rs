@@ -1,12 +1,13 @@
 //! A disk in memory that crashes on demand.
 //!
 //! It keeps two pictures: what a reader sees now, and what would be left if the power went. A crash keeps everything
-//! synced, and of the rest any subset of 512-byte sectors and of changes of names, chosen by a seed.
+//! synced, and of the rest any subset of 512-byte sectors and of changes of names, chosen by a seed. It can be frozen, too:
+//! whoever asks anything of it waits then.
 
 use crate::disk::{Disk, DiskFile};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 const SECTOR: usize = 512;
 
@@ -30,11 +31,13 @@ struct State {
     operations: u64,
     /// Reads so far.
     reads: u64,
+    /// Nothing is answered for now.
+    frozen: bool,
 }
 
 /// The disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub struct SimDisk(Arc<Mutex<State>>);
+pub struct SimDisk(Arc<(Mutex<State>, Condvar)>);
 
 struct SimFile {
     disk: SimDisk,
@@ -64,7 +67,22 @@ impl SimDisk {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.frozen {
+            state = self.0.1.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
+    }
+
+    /// Lets everybody who asks anything from now on wait until [`SimDisk::thaw`].
+    pub fn freeze(&self) {
+        self.lock().frozen = true;
+    }
+
+    /// Ends it.
+    pub fn thaw(&self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).frozen = false;
+        self.0.1.notify_all();
     }
 
     /// Lets `operations` more changes succeed; all later ones fail, as do syncs.
@@ -108,7 +126,7 @@ impl SimDisk {
         }
         state.names = state.synced_names.clone();
         state.budget = None;
-        Self(Arc::new(Mutex::new(state)))
+        Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
     /// The bytes of a file, to be damaged by a test.

@@ -41,6 +41,8 @@ pub struct Toy {
     pub nonce: u64,
     pub ticks: u64,
     pub repeats: u64,
+    /// What a batch takes.
+    pub effort: Duration,
 }
 
 impl Toy {
@@ -93,11 +95,16 @@ pub struct ToyNode {
 
 impl ToyNode {
     pub fn start(config: ReplicaConfig) -> Result<Self, ReplicaError> {
+        Self::start_slow(config, Duration::ZERO)
+    }
+
+    /// One whose machine takes its time over every batch.
+    pub fn start_slow(config: ReplicaConfig, effort: Duration) -> Result<Self, ReplicaError> {
         // RUST_LOG=replicode_replication=debug shows what happens. A second call changes nothing.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let me = config.node;
-        let shared = Arc::new((Mutex::new(Toy::default()), Condvar::new()));
+        let shared = Arc::new((Mutex::new(Toy { effort, ..Toy::default() }), Condvar::new()));
         let asked = shared.clone();
         let (delivery, mut events) = channel(16, move |from, question| {
             let toy = asked.0.lock().unwrap_or_else(|error| error.into_inner());
@@ -117,6 +124,12 @@ impl ToyNode {
                     }
                 };
                 let mut toy = state.0.lock().unwrap_or_else(|error| error.into_inner());
+                if matches!(event, Event::Batch(_)) && !toy.effort.is_zero() {
+                    let effort = toy.effort;
+                    drop(toy);
+                    std::thread::sleep(effort);
+                    toy = state.0.lock().unwrap_or_else(|error| error.into_inner());
+                }
                 match event {
                     Event::Batch(batch) => toy.apply(me, &batch.encoded, batch.content, replica),
                     Event::Leadership(leadership) => toy.leadership.push(leadership),

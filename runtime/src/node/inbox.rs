@@ -1,7 +1,7 @@
 //! Everything that the machine thread is told, in one queue: committed batches, questions, and the word to stop.
 //!
 //! One queue keeps the thread simple: it has one place to wait at, and an answer given to a question is about the
-//! batch that was applied last. Batches wait in it up to a bound, by which a slow machine slows its own replica down.
+//! batch that was applied last. Batches wait in it up to a bound; beyond it they wait in the log, and nobody is held up.
 //!
 //! A mutex and a condition, and no channel from a library: those spin and yield before they sleep, which on a machine whose
 //! processors have other work costs every batch two or three system calls.

@@ -426,7 +426,7 @@ impl About {
         let replica = self.replica.status();
         let of = replica.recorded.0;
         let applied = self.vitals.look(Instant::now()).0.applied.0;
-        (replica.role == Role::Starting && applied < of).then_some(Replayed { applied, of })
+        (applied < replica.agreed.0).then_some(Replayed { applied, of })
     }
 
     fn status(&self) -> Status {

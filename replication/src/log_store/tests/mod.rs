@@ -3,8 +3,11 @@
 mod suite;
 
 use super::log::Log;
+use super::store::LogStore;
 use super::work::{self, OnFault};
+use crate::raft::{self, TypeConfig};
 use bytes::Bytes;
+use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
 use replicode_log::{Digest, NodeId};
 use replicode_store::record::{Body, Entry, EntryId, VoteRecord};
 use replicode_store::segment::{ClusterIdentity, Owner};
@@ -12,6 +15,7 @@ use replicode_store::sim_disk::SimDisk;
 use replicode_store::{Disk, LogOptions};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 pub(crate) fn owner() -> Owner {
     let Ok(node) = NodeId::new(1) else { unreachable!("1 is a node number") };
@@ -221,5 +225,47 @@ fn a_caller_that_would_only_wait_makes_its_change_durable_itself() {
     assert!(tells_elsewhere(100, false));
     assert!(log.status().fsyncs > before);
     assert!(log.read(0, next, usize::MAX).is_ok_and(|entries| entries.len() as u64 == next));
+    log.close();
+}
+
+/// What a thread that does consensus does with the log, while the disk answers nothing: whether it was held up.
+async fn is_held_up<T>(disk: &SimDisk, what: impl Future<Output = T>) -> (bool, Option<T>) {
+    disk.freeze();
+    // Whoever waits on this thread is let go after a while, and is found out.
+    let thawing = std::thread::spawn({
+        let disk = disk.clone();
+        move || {
+            std::thread::sleep(Duration::from_secs(3));
+            disk.thaw();
+        }
+    });
+    let began = Instant::now();
+    let done = tokio::time::timeout(Duration::from_millis(200), what).await.ok();
+    let held_up = began.elapsed() > Duration::from_secs(1);
+    disk.thaw();
+    assert!(thawing.join().is_ok());
+    (held_up, done)
+}
+
+#[tokio::test]
+async fn a_disk_that_stands_still_holds_up_nobody_who_has_peers() {
+    let disk = SimDisk::new();
+    let log = open(&disk, 12 << 10, 1);
+    let entries: Vec<_> = (0..60).map(|index| entry(1, index, 400)).collect();
+    durably(|done| log.append(entries.clone(), false, done));
+    let mut store = LogStore { log: log.clone(), alone: false, batch: Arc::default() };
+    // An old entry for a follower that lags: not in memory.
+    let (held_up, read) = is_held_up(&disk, store.limited_get_log_entries(3, 5)).await;
+    assert!(!held_up && read.is_none(), "the disk is waited for, on another thread");
+    let read = store.limited_get_log_entries(3, 5).await;
+    assert!(read.is_ok_and(|read| read.len() == 2));
+    let next = raft::from_log(entry(1, 60, 400));
+    let (held_up, taken) = is_held_up(&disk, async {
+        store.append(next, IOFlushed::<TypeConfig>::noop()).await?;
+        store.limited_get_log_entries(60, 61).await
+    })
+    .await;
+    assert!(!held_up, "whoever appends does not sync");
+    assert!(taken.is_some_and(|read| read.is_ok_and(|read| read.len() == 1)), "what was appended can be read at once");
     log.close();
 }
