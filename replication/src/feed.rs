@@ -5,18 +5,18 @@
 //! else reads what it has missed from the log, at the machine's pace, until it has caught up. So it is after a start, too: the
 //! node takes part in consensus as soon as its log has been read, however long executing it takes.
 
-use replicode_log::Tip;
 use crate::delivery::{Committed, Delivery, Gone};
 use crate::log_store::{Log, LogError};
 use crate::replica::{Faults, locked};
 use futures::FutureExt;
 use futures::future::{Either, select};
-use replicode_log::Term;
+use replicode_log::{Term, Tip};
 use replicode_store::record::{Body, Entry, EntryId};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 
@@ -44,6 +44,13 @@ impl Lag {
     /// Of a node that starts: whether anything is agreed on that its machine is to be given first.
     pub(crate) const fn new(behind: bool) -> Self {
         Self { behind: AtomicBool::new(behind) }
+    }
+
+    /// Whether this node leaves an election to others for now, having heard of no leader for so long; the others stand
+    /// after `limit`, and a third of it later at most. Who has executed the history serves better: its programs' timers are
+    /// known, and its own clients are answered. If nobody has, a moment later is early enough.
+    pub(crate) fn leaves_elections(&self, silence: Duration, limit: Duration) -> bool {
+        self.is_behind() && silence < limit * 5 / 3
     }
 
     /// Whether what is agreed on waits for the machine in the log.
@@ -211,7 +218,6 @@ mod tests {
     use crate::log_store::tests::{no_fault, options, owner};
     use replicode_log::{Batch, BatchHeader, Digest, LogicalTime};
     use replicode_store::sim_disk::SimDisk;
-    use std::time::Duration;
 
     const ROOM: usize = 4;
 
@@ -335,6 +341,14 @@ mod tests {
         assert_eq!(take(&mut events, 1), [batches + 1]);
         feed.close();
         log.close();
+    }
+
+    #[test]
+    fn who_lags_stands_for_election_after_the_others_and_not_never() {
+        let limit = Duration::from_millis(900);
+        let leaves = |behind, ms| Lag::new(behind).leaves_elections(Duration::from_millis(ms), limit);
+        assert!(!leaves(false, 0) && !leaves(false, 5_000));
+        assert!(leaves(true, 0) && leaves(true, 1_400) && !leaves(true, 1_500));
     }
 
     #[test]

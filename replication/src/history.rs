@@ -4,8 +4,8 @@
 //! Found while the log is read at a start, so that the node can take part at once: the engine is told that all of this has
 //! been applied, and the machine above executes it in its own time (see [`crate::feed`]).
 
-use replicode_log::Tip;
 use bytes::Bytes;
+use replicode_log::Tip;
 use replicode_store::record::{Body, Entry, EntryId, Item};
 use std::collections::VecDeque;
 

@@ -363,6 +363,7 @@ async fn keep_watch<D: Delivery>(
         let heard = quorum_heard.max(Some(shared.peers.led_at())).map(mono::of);
         let cut_off = cluster.handle_look(Some(0), heard, mono::now());
         shared.cut_off.store(cut_off.as_millis() as u64, Ordering::Relaxed);
+        raft.runtime_config().elect(!shared.lag.leaves_elections(cut_off, limit));
         look_for_silent_nodes(&shared, leads, &mut silences);
         let silence = quorum.handle_look(leads, quorum_heard.map(mono::of), mono::now());
         if let Some(term) = leads

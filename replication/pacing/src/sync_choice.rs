@@ -1,9 +1,9 @@
 //! Who makes a change of the log durable: whoever brings it, or the log's own thread.
 //!
-//! A caller that would only wait for the disk, as a follower does between a batch and its answer, may do it itself: that
+//! A caller that would only wait for the disk, as a node alone does between a batch and its answer, may do it itself: that
 //! saves two hand-overs between threads, which cost as much as a quick disk. It is left to the thread where syncs take long:
-//! heartbeats and votes would wait with the caller, and there is more to gather meanwhile. How long they take is learned from
-//! those that were done.
+//! there is more to gather meanwhile. How long they take is learned from those that were done. Who has peers never asks:
+//! heartbeats and votes would wait with the caller, and the next sync may be the one that takes seconds.
 
 use std::time::Duration;
 
