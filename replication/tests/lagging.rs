@@ -69,3 +69,31 @@ fn two_of_three_go_on_although_one_of_them_has_hours_of_history_to_execute() {
     two.stop();
     one.stop();
 }
+
+#[test]
+fn a_leader_whose_machine_lags_goes_on_proposing() {
+    let cluster = Cluster::new("lagging-leader", 1);
+    let start = |effort| match ToyNode::start_slow(cluster.config(1), effort) {
+        Ok(node) => node,
+        Err(error) => unreachable!("the node starts: {error}"),
+    };
+    let one = start(Duration::ZERO);
+    one.boot(11);
+    for n in 0..60 {
+        one.offer([n]);
+        one.wait("one more", |toy| numbers(toy, node(1)).len() as u64 > n);
+    }
+    one.stop();
+
+    let one = start(EFFORT);
+    let agreed = || one.replica.status().batch_index;
+    assert!(until(Duration::from_secs(20), || leads(&one)));
+    // Each is a batch, and none of them is executed before all of these have been agreed on.
+    for nonce in 100..110 {
+        let before = agreed();
+        one.replica.boot(nonce);
+        assert!(until(Duration::from_secs(5), || agreed() > before), "{:?}", one.replica.status());
+    }
+    assert!(one.toy().batches.len() < 60, "it had executed everything: the test shows nothing");
+    one.stop();
+}
