@@ -14,14 +14,12 @@ mod differing;
 use super::console::Console;
 use super::contradicted;
 use super::crowd::Crowd;
-use super::divergence;
 use super::files;
 use super::inbox::{Answered, InboxReader, Message, Query, StopReason};
 use super::main_program::MainProgram;
 use super::orders::Orders;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
-use super::rest::{self, Rest};
 use super::scheduling::Seat;
 use super::vitals::{Recent, Vitals, took_long};
 use crate::datadir::DataDir;
@@ -31,6 +29,7 @@ use anyhow::{Context, Result};
 use replicode_gateway::Gateway;
 use replicode_log::{Batch, BatchIndex, BootNo, ExitStatus, Input, NodeId, Output, Pid, ProgramSpec, Refusal};
 use replicode_machine::Machine;
+use replicode_node::{Rest, divergence, rest};
 use replicode_pacing::{Reports, gathering, peer_watch};
 use replicode_replication::{Committed, Progress, Replica, mono};
 use replicode_wasm::WasmLoader;
@@ -91,7 +90,7 @@ pub struct LoopState {
     unsettled: bool,
     watched: Option<Instant>,
     /// The node was told to stop, and lets what is on its way arrive.
-    rest: Option<Rest>,
+    rest: Option<(StopReason, Rest)>,
     #[cfg(feature = "planted-nondeterminism")]
     plant: Plant,
 }
@@ -149,7 +148,7 @@ impl ApplyLoop {
             Message::Stop(reason) if self.machine.config().nodes.len() == 1 => return Ok(Some(End::Stopped(reason))),
             Message::Stop(reason) => {
                 self.replica.watch_over(None);
-                self.state.rest.get_or_insert_with(|| Rest::new(reason, Instant::now()));
+                self.state.rest.get_or_insert_with(|| (reason, Rest::new(mono::now())));
                 if let Some(gateway) = &self.gateway {
                     gateway.suspend();
                 }
@@ -313,12 +312,13 @@ impl ApplyLoop {
 
     /// Told to stop: whether it may do so now.
     fn at_rest(&mut self) -> Option<End> {
-        let rest = self.state.rest.as_mut()?;
+        let (reason, rest) = self.state.rest.as_mut()?;
         let status = self.replica.status();
         let agreed = status.commit_raft_index == status.last_raft_index;
         let settled = agreed && status.batch_index <= self.machine.applied();
         let last = status.last_raft_index.unwrap_or(0);
-        rest.look(last, settled, Instant::now()).map(End::Stopped)
+        rest.handle_look(last, settled, mono::now());
+        rest.is_over().then_some(End::Stopped(*reason))
     }
 
     /// Tells gateway and replica what the last batches amount to.

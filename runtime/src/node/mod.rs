@@ -9,9 +9,7 @@
 //! | [`files`] | the cell's files, told between two batches |
 //! | [`last_words`] | what a process printed last |
 //! | [`progress`] | how far a start is that executes a long log again |
-//! | [`rest`] | how it comes to rest before it stops |
 //! | [`crowd`] | whether the table of connections is nearly full |
-//! | [`divergence`] | where two nodes parted |
 //! | [`console_file`] | a bounded file of console output |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
 //! | [`orders`] | what an operator wants of the cell's programs |
@@ -23,7 +21,6 @@ pub mod console;
 pub mod console_file;
 mod contradicted;
 pub mod crowd;
-pub mod divergence;
 pub mod files;
 pub mod inbox;
 pub mod joined;
@@ -33,7 +30,6 @@ pub mod orders;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
 pub mod progress;
-pub mod rest;
 pub mod scheduling;
 pub mod signals;
 pub mod stdin;

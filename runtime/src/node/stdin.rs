@@ -1,44 +1,13 @@
 //! Standard input of a `run`: bytes from our own standard input become inputs of the log, as far as there is credit.
 
-use replicode_log::{ConnId, Input, Pid};
+use replicode_log::{ConnId, Input};
+use replicode_node::main_program::StdinState;
 use replicode_replication::Replica;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of one input at most.
 const CHUNK: u64 = 64 << 10;
-
-/// What the log says about a standard input: how much came, and how much may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StdinState {
-    /// The process that reads it.
-    pub pid: Pid,
-    /// Bytes that are in the log already.
-    pub received: u64,
-    /// First position that may not be sent yet.
-    pub limit: u64,
-    /// The end is in the log.
-    pub ended: bool,
-}
-
-impl StdinState {
-    /// A process that has just been started; `window` bytes may be sent before the first credit.
-    #[must_use]
-    pub const fn new(pid: Pid, window: u64) -> Self {
-        Self { pid, received: 0, limit: window, ended: false }
-    }
-
-    /// Follows the stream through a recorded input. Whatever is in the log counts, whichever start of the node sent it.
-    pub fn recorded(&mut self, input: &Input) {
-        match input {
-            Input::Data { conn, offset, bytes } if *conn == ConnId::console(self.pid) => {
-                self.received = self.received.max(offset + bytes.len() as u64);
-            }
-            Input::HalfClose { conn, .. } if *conn == ConnId::console(self.pid) => self.ended = true,
-            _ => {}
-        }
-    }
-}
 
 /// A running pump. The thread ends at end of file, with the process that reads, or with ours.
 #[derive(Debug)]
@@ -123,6 +92,7 @@ fn pump(source: &mut dyn Read, state: StdinState, gate: &(Mutex<Gate>, Condvar),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use replicode_log::Pid;
 
     #[test]
     fn bytes_wait_for_credit_and_offsets_are_absolute() {
@@ -150,19 +120,5 @@ mod tests {
     fn a_closed_gate_ends_the_pump() {
         let gate = (Mutex::new(Gate { limit: 0, closed: true }), Condvar::new());
         pump(&mut &b"abc"[..], StdinState::new(Pid(1), 0), &gate, |_| panic!("nothing may be offered"));
-    }
-
-    #[test]
-    fn the_record_of_a_stream_is_followed() {
-        let mut state = StdinState::new(Pid(1), 64);
-        let own = ConnId::console(Pid(1));
-        let other = ConnId::console(Pid(2));
-        for (conn, offset) in [(own, 0), (own, 3), (own, 0), (other, 100)] {
-            state.recorded(&Input::Data { conn, offset, bytes: vec![0; 3] });
-        }
-        state.recorded(&Input::HalfClose { conn: other, offset: 0 });
-        assert_eq!(state, StdinState { pid: Pid(1), received: 6, limit: 64, ended: false });
-        state.recorded(&Input::HalfClose { conn: own, offset: 6 });
-        assert!(state.ended);
     }
 }

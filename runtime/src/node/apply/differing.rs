@@ -1,12 +1,14 @@
 //! This node differs from others, or from what it was itself: where they part is found out and reported, and it stops.
 
-use super::super::divergence::Own;
 use super::super::inbox::Message;
 use super::ApplyLoop;
-use crate::datadir;
 use crate::digests::NotReproduced;
+use crate::{datadir, rows};
 use anyhow::{Context, Result, anyhow, bail};
 use replicode_log::{BatchIndex, Digest, NodeId};
+use replicode_node::Inquiry;
+use replicode_node::divergence::{Own, Process, concerns};
+use replicode_replication::{Replica, mono};
 use std::time::{Duration, Instant};
 
 /// Reports about a difference that are kept, with the digests that were set aside.
@@ -25,7 +27,7 @@ impl ApplyLoop {
             minority.iter().map(|(node, digest)| format!("node {} ({})", node.get(), digest.short())).collect();
         let named = named.join(", ");
         let accused = minority.iter().any(|(node, _)| *node == self.node);
-        if !concerned(self.machine.digest_of(index), majority, accused, self.state.live) {
+        if !concerns(self.machine.digest_of(index), majority, accused, self.state.live) {
             tracing::error!("nodes differ at batch {index}: in the minority: {named}; this node is not, and goes on");
             return Ok(());
         }
@@ -61,13 +63,16 @@ impl ApplyLoop {
             // Whatever this node would say from now on is doubtful.
             gateway.suspend();
         }
-        let own = Own::collect(&self.machine, self.node, agreed, index);
+        let processes = rows::processes(&self.machine, &[]).into_iter().map(|row| {
+            let calls = row.calls.unwrap_or_default();
+            Process { pid: row.pid, name: row.name, state: row.state, calls }
+        });
+        let own = Own::collect(&self.machine, self.node, agreed, index, processes.collect());
+        let inquiry = Inquiry::new(own, peers.to_vec(), mono::now());
         let replica = self.replica.clone();
-        let peers = peers.to_vec();
         let asking = std::thread::Builder::new().name("divergence".into());
-        let asking = asking
-            .spawn(move || own.investigate(&replica, &peers))
-            .context("cannot start the thread that asks other nodes")?;
+        let asking =
+            asking.spawn(move || ask(inquiry, &replica)).context("cannot start the thread that asks other nodes")?;
         // Peers may be asking us the same while we ask them: when nobody has a majority, everybody does.
         let linger = Instant::now() + Duration::from_secs(2);
         let in_company = self.machine.config().nodes.len() > 1;
@@ -90,31 +95,13 @@ impl ApplyLoop {
     }
 }
 
-/// Whether a verdict is this node's affair. It is in the log and comes again at every replay, so that today's digest of
-/// the batch (`own`) says it if it is still remembered. A node that lags by more batches than it remembers believes the
-/// verdict, unless it replays it (not `live`): then the verdict is about what an earlier start computed.
-fn concerned(own: Option<Digest>, majority: Option<Digest>, accused: bool, live: bool) -> bool {
-    match (majority, own) {
-        (Some(majority), Some(own)) => own != majority,
-        (Some(_), None) => live && accused,
-        (None, _) => live,
+/// Asks what is to be asked, and answers with the report.
+fn ask(mut inquiry: Inquiry, replica: &Replica) -> String {
+    while let Some((peer, question)) = inquiry.poll_question() {
+        let now = mono::now();
+        let patience = inquiry.deadline().map_or(Duration::ZERO, |deadline| deadline.since(now));
+        let answer = replica.ask(peer, &question, patience).map_err(|error| error.to_string());
+        inquiry.handle_answer(answer, mono::now());
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_verdict_concerns_whoever_computes_or_is_named_otherwise() {
-        let (ours, theirs) = (Digest::of(b"ours"), Digest::of(b"theirs"));
-        for (accused, live) in [(false, false), (false, true), (true, false), (true, true)] {
-            assert!(concerned(Some(ours), Some(theirs), accused, live));
-            assert!(!concerned(Some(theirs), Some(theirs), accused, live));
-            // Too long ago to be remembered.
-            assert_eq!(concerned(None, Some(theirs), accused, live), accused && live);
-            // Nobody has a majority: all stop, once.
-            assert_eq!(concerned(Some(ours), None, accused, live), live);
-        }
-    }
+    inquiry.poll_report().unwrap_or_default()
 }
