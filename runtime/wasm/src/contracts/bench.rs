@@ -9,25 +9,30 @@ use super::lend::Frame;
 use std::cell::RefCell;
 use wasmtime::{Engine, Store};
 
-/// Instances that a store gets before it is made anew.
-const USES: u32 = 16;
+/// Instances that a store gets before it is made anew, whatever they are.
+const MOST_INSTANCES: u32 = 64;
+/// Bytes of their memories that it gets at most: what is in use stays in the caches of one core.
+const MOST_BYTES: u64 = 1 << 20;
 
 struct Bench {
     store: Store<Frame>,
     /// Instances in it.
-    uses: u32,
+    instances: u32,
+    /// Bytes of their memories, at most.
+    bytes: u64,
 }
 
 thread_local! {
     static WAITS: RefCell<Vec<Bench>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs something with a store of this thread. It says how many instances it has made.
-pub(super) fn with<R>(engine: &Engine, act: impl FnOnce(&mut Store<Frame>) -> (R, u32)) -> R {
-    let mut bench = take(engine).unwrap_or_else(|| Bench { store: new_store(engine), uses: 0 });
+/// Runs something with a store of this thread. It says how many instances it has made; each has as much memory as `memory_bytes` at most.
+pub(super) fn with<R>(engine: &Engine, memory_bytes: u64, act: impl FnOnce(&mut Store<Frame>) -> (R, u32)) -> R {
+    let mut bench = take(engine).unwrap_or_else(|| Bench { store: new_store(engine), instances: 0, bytes: 0 });
     let (result, instances) = act(&mut bench.store);
-    bench.uses += instances;
-    if bench.uses < USES {
+    bench.instances += instances;
+    bench.bytes = bench.bytes.saturating_add(memory_bytes.saturating_mul(instances.into()));
+    if bench.instances < MOST_INSTANCES && bench.bytes < MOST_BYTES {
         put(bench);
     }
     result
@@ -52,8 +57,8 @@ fn take(engine: &Engine) -> Option<Bench> {
 
 fn put(bench: Bench) {
     let rejected = WAITS.with_borrow_mut(|waits| {
-        let waiting: u32 = waits.iter().map(|bench| bench.uses).sum();
-        if waiting + bench.uses > WAITING {
+        let waiting: u32 = waits.iter().map(|bench| bench.instances).sum();
+        if waiting + bench.instances > WAITING {
             return Some(bench);
         }
         waits.push(bench);

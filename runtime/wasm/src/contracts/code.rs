@@ -93,7 +93,7 @@ impl Code for WasmCode {
         let Some(export) = self.entries.get(entry.function) else { return Err(host.trap(Trap::Host)) };
         host.charge(GasKind::Compute, self.compiled.instance_gas)?;
         stacker::maybe_grow(STACK_NEEDED, STACK_PIECE, || {
-            bench::with(&self.engine, |store| {
+            bench::with(&self.engine, self.compiled.memory_bytes, |store| {
                 store.data_mut().begin(host, entry.arguments, self.compiled.memory_bytes);
                 let result = self.call(store, host, export);
                 let instances = 1 + store.data().libraries.len() as u32;

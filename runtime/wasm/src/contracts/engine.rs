@@ -28,7 +28,7 @@ pub(super) const FINGERPRINT: [&str; 10] = [
 /// Frames that one thread can have at work at most: each has an instance, and one for each library.
 const FRAMES: u32 = 64;
 /// Instances of ended frames that wait, on one thread, for their stores to be made anew.
-pub(super) const WAITING: u32 = 64;
+pub(super) const WAITING: u32 = 128;
 
 /// Compiles templates and links host functions. One per node; cheap to clone.
 #[derive(Clone)]

@@ -2,8 +2,10 @@
 
 mod gas;
 mod hostile;
+mod in_c;
 mod libraries;
 mod life;
+mod lost;
 mod other_engine;
 mod refused;
 mod smith;

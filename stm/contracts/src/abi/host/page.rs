@@ -1,6 +1,6 @@
-//! The table as people read it: a part of `docs/contracts-abi.md`. A test compares the two.
+//! The table as people read it, a part of `docs/contracts-abi.md`, and as C has it, `wasm_programs/contracts/svm.h`. A test compares them.
 
-use super::table::{Charge, Group, Row, table};
+use super::table::{Charge, Group, Row, ValueType, table};
 use std::fmt::Write as _;
 
 /// The line before the generated part of the page.
@@ -29,6 +29,35 @@ pub fn signature(row: &Row) -> String {
     let params: Vec<String> = row.params.iter().map(|(name, ty)| format!("{name}: {}", ty.name())).collect();
     let result = row.result.map_or(String::new(), |ty| format!(" -> {}", ty.name()));
     format!("{}({}){result}", row.name, params.join(", "))
+}
+
+/// The declarations of all functions, for C.
+#[must_use]
+pub fn header() -> String {
+    let c = |ty: ValueType| match ty {
+        ValueType::I32 => "uint32_t",
+        ValueType::I64 => "uint64_t",
+    };
+    let mut header = String::from(
+        "/* What a contract can import. Made by: cargo run -p replicode-contracts --example host_functions\n \
+         * Every function is described in docs/contracts-abi.md; pointers are given as svm_at(pointer). */\n\
+         #ifndef SVM_H\n#define SVM_H\n\n#include <stdint.h>\n\n\
+         #define svm_at(pointer) ((uint32_t)(uintptr_t)(pointer))\n\
+         #define SVM_EXPORT(name) __attribute__((export_name(#name))) void name(void)\n\
+         #define SVM_IMPORT(name) __attribute__((import_module(\"svm\"), import_name(name)))\n",
+    );
+    for group in Group::ALL {
+        let _ = writeln!(header, "\n/* {} */", group.title());
+        for row in table().iter().filter(|row| row.group == group) {
+            let prefix = if row.name.starts_with("svm_") { "" } else { "svm_" };
+            let params: Vec<String> = row.params.iter().map(|(name, ty)| format!("{} {name}", c(*ty))).collect();
+            let params = if params.is_empty() { "void".to_string() } else { params.join(", ") };
+            let (result, name) = (row.result.map_or("void", c), row.name);
+            let _ = writeln!(header, "SVM_IMPORT(\"{name}\") {result} {prefix}{name}({params});");
+        }
+    }
+    header.push_str("\n#endif\n");
+    header
 }
 
 fn price(row: &Row) -> String {

@@ -1,6 +1,6 @@
 //! The table is well formed, and the page shows it.
 
-use super::page::{BEGIN, END, page};
+use super::page::{BEGIN, END, header, page};
 use super::table;
 use crate::run::Prices;
 use std::collections::BTreeSet;
@@ -11,6 +11,15 @@ fn the_page_shows_the_table() {
     let shown =
         text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END)).expect("the page has a place for it").0;
     assert_eq!(shown.trim(), page().trim(), "run the example that is named there");
+}
+
+#[test]
+fn the_header_for_c_is_the_table() {
+    assert_eq!(
+        include_str!("../../../../../wasm_programs/contracts/svm.h"),
+        header(),
+        "run the example that is named there"
+    );
 }
 
 #[test]
