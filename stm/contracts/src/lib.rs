@@ -2,6 +2,7 @@
 
 pub mod abi;
 pub mod account;
+pub mod backend;
 pub mod cell;
 pub mod collection;
 pub mod event;

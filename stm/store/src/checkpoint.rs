@@ -36,6 +36,17 @@ pub enum StoreError {
     /// What it answers is not what was written. Each line names one thing.
     #[error("the store is damaged: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Damaged(Vec<Damage>),
+    /// There is no thread to write with.
+    #[error("could not write checkpoints: {0}")]
+    Thread(String),
+    /// What is to be written cannot be read from the state in memory.
+    #[error("a content of {name} could not be written: {why}")]
+    State {
+        /// Of which tree.
+        name: replicode_contracts::tree::Name,
+        /// Why not.
+        why: String,
+    },
     /// Checkpoints are written in order.
     #[error("checkpoint {batch} cannot be written after checkpoint {newest}")]
     Order {
@@ -145,6 +156,42 @@ impl<K: KeyValue> Checkpoints<K> {
         self.kv.write(&writes)?;
         self.kv.sync()?;
         Ok(Written { contents, removed, bytes })
+    }
+
+    /// Writes a checkpoint that holds a whole state, in one transaction; the ones that were there are gone with it.
+    pub fn write_only(&mut self, checkpoint: &Checkpoint) -> Result<Written, StoreError> {
+        let mut writes = self.all_gone()?;
+        let removed = writes.len();
+        let batch = checkpoint.batch();
+        let mut contents = 0;
+        for (place, content) in &checkpoint.contents {
+            if let Some(content) = content {
+                put(&mut writes, content_key(place, batch), &[&[HERE], content.as_slice()].concat());
+                contents += 1;
+            }
+        }
+        put(&mut writes, manifest_key(batch), &encode(&checkpoint.manifest));
+        let bytes = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        self.kv.write(&writes)?;
+        self.kv.sync()?;
+        Ok(Written { contents, removed, bytes })
+    }
+
+    /// Removes everything.
+    pub fn erase(&mut self) -> Result<Written, StoreError> {
+        let writes = self.all_gone()?;
+        self.kv.write(&writes)?;
+        self.kv.sync()?;
+        Ok(Written { contents: 0, removed: writes.len(), bytes: 0 })
+    }
+
+    fn all_gone(&self) -> Result<Writes, StoreError> {
+        let mut writes = Writes::new();
+        self.each(&[], |key, _| {
+            writes.insert(key.to_vec(), None);
+            Ok(())
+        })?;
+        Ok(writes)
     }
 
     fn replace(

@@ -8,19 +8,30 @@
 //! whatever is damaged is found, and [`Damage`] names it; nothing is ever answered from it. [`snapshot`] sends the same contents
 //! to another node, in chunks that verify alone.
 //!
-//! Absent here: threads, sockets, and any knowledge of what pages and elements mean (a `Schema` says so).
+//! [`start`] and [`keep`] put a [`Backend`](replicode_contracts::backend::Backend) on disk: it is given the state of the last checkpoint,
+//! and followed by new ones that a thread writes.
+//!
+//! Absent here: sockets, any thread but that one, and any knowledge of what pages and elements mean (a `Schema` says so).
+
+/// The page on embedding, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/embedding.md")]
+struct Embedding;
 
 mod checkpoint;
 mod damage;
+mod keeper;
 mod load;
 mod place;
 mod read;
 mod redb_store;
 pub mod snapshot;
 mod trail;
+mod writer;
 
 pub use checkpoint::{Checkpoints, StoreError, Written};
 pub use damage::Damage;
+pub use keeper::{Every, Keeping, StartError, Started, keep, start};
 pub use load::{Loaded, Manifest};
 pub use read::Reader;
 pub use redb_store::RedbStore;

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use replicode_contracts::backend::account_of;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::kv::KeyValue;
 use replicode_contracts::proof::Batch;
+use replicode_contracts::slice::Layout;
+use replicode_contracts::template::{Limits, Template};
 use replicode_contracts::tree::{Change, Forest, Name, Schema, View};
 
 use crate::checkpoint::HERE;
-use crate::place::{Kind, Place, open, read_key};
+use crate::place::{Kind, Place, open, read_key, tree_prefix};
 use crate::{Checkpoints, Damage, StoreError};
 
 /// What a checkpoint is of.
@@ -79,6 +82,35 @@ impl<K: KeyValue> Checkpoints<K> {
                 Err(StoreError::Damaged(damage))
             }
         }
+    }
+}
+
+impl<K: KeyValue> Checkpoints<K> {
+    /// The layouts of all contracts, read off their accounts and templates: what a page refers to depends on them. Of an account
+    /// with several versions the newest that can be read counts: layouts only grow.
+    pub fn layouts(&self, limits: &Limits) -> Result<BTreeMap<[u8; 20], Layout>, StoreError> {
+        let mut templates: BTreeMap<Hash, Layout> = BTreeMap::new();
+        self.each(&tree_prefix(&Name::Codes), |key, value| {
+            let code = open(key, value).and_then(<[u8]>::split_first).filter(|(kind, _)| **kind == HERE);
+            let layout = code.and_then(|(_, code)| {
+                let template = Template::decode(code, limits).ok()?;
+                Some((Template::hash_of(code), template.layout.to_storage().ok()?))
+            });
+            templates.extend(layout);
+            Ok(())
+        })?;
+        let mut layouts = BTreeMap::new();
+        self.each(&tree_prefix(&Name::Accounts), |key, value| {
+            let account = open(key, value).and_then(<[u8]>::split_first).filter(|(kind, _)| **kind == HERE);
+            let layout = account.and_then(|(_, content)| {
+                let (address, record, _) = account_of(content)?;
+                Some((*address.as_bytes(), templates.get(&record.template?)?.clone()))
+            });
+            // Versions of one account come in their order, so the newest stays.
+            layouts.extend(layout);
+            Ok(())
+        })?;
+        Ok(layouts)
     }
 }
 

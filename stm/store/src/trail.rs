@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use replicode_contracts::backend::Sealed;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::Batch;
 use replicode_contracts::tree::{Name, View};
@@ -46,6 +47,41 @@ impl Trail {
         self.cleared.insert(name);
     }
 
+    /// What a sealed batch has changed.
+    pub fn seal(&mut self, sealed: &Sealed) {
+        for (name, key, content) in &sealed.contents {
+            self.put(*name, *key, content.clone());
+        }
+        self.clear(Name::Receipts);
+        for (key, content) in sealed.receipt_contents() {
+            self.put(Name::Receipts, key, Some(content));
+        }
+    }
+
+    /// What was changed is something else now, because history was taken back: `view` shows what, and `read` gives contents.
+    pub(crate) fn refresh<E>(
+        &mut self,
+        view: View<'_>,
+        mut read: impl FnMut(&Name, &Hash, &Hash) -> Result<Vec<u8>, E>,
+    ) -> Result<(), E> {
+        for name in self.cleared.clone() {
+            self.clear(name);
+            for (key, value) in view.leaves(&name) {
+                self.put(name, key, Some(read(&name, &key, &value)?));
+            }
+        }
+        let places: Vec<(Name, Hash)> =
+            self.contents.keys().filter(|(name, _)| !self.cleared.contains(name)).copied().collect();
+        for (name, key) in places {
+            let content = match view.get(&name, &key) {
+                Some(value) => Some(read(&name, &key, &value)?),
+                None => None,
+            };
+            self.put(name, key, content);
+        }
+        Ok(())
+    }
+
     /// About how many bytes a checkpoint would write.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -53,8 +89,13 @@ impl Trail {
 
     /// All of it, as the checkpoint after `batch`, whose state `view` shows. The trail is empty afterwards.
     pub fn take(&mut self, batch: Batch, view: View<'_>) -> Checkpoint {
+        self.take_as(Manifest::of(batch, view))
+    }
+
+    /// The same with the manifest made already.
+    pub(crate) fn take_as(&mut self, manifest: Manifest) -> Checkpoint {
         let trail = std::mem::take(self);
-        Checkpoint { manifest: Manifest::of(batch, view), contents: trail.contents, cleared: trail.cleared }
+        Checkpoint { manifest, contents: trail.contents, cleared: trail.cleared }
     }
 }
 

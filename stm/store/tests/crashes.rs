@@ -4,108 +4,13 @@
 //! open, and hold the checkpoint before or the one that was being written, whole.
 
 mod common;
-
-use std::io;
-use std::sync::{Arc, Mutex};
+mod disk;
 
 use common::world::{All, Op};
 use common::{Cell, SCHEMA, contents_are, same};
-use redb::StorageBackend;
+use disk::disk_with;
 use replicode_contract_store::{Checkpoints, RedbStore, StoreError};
-use replicode_contracts::hash;
 use replicode_contracts::kv::{Batch, KeyValue, KvError, Memory, Record};
-
-#[derive(Debug, Default)]
-struct Disk {
-    /// What a crash leaves for certain.
-    synced: Vec<u8>,
-    /// What the process sees.
-    now: Vec<u8>,
-    /// Writes since the last sync.
-    pending: Vec<(usize, Vec<u8>)>,
-    /// Acts until the process is dead; none: it lives.
-    left: Option<usize>,
-    acts: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Shared(Arc<Mutex<Disk>>);
-
-impl Disk {
-    fn act(&mut self) -> io::Result<()> {
-        self.acts += 1;
-        match &mut self.left {
-            Some(0) => Err(io::Error::other("the process is dead")),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// What is on the disk after a crash: of each write that was not synced nothing, a part, or all.
-    fn crash(&self, seed: u64) -> Vec<u8> {
-        let mut out = self.synced.clone();
-        if out.len() < self.now.len() {
-            out.resize(self.now.len(), 0);
-        }
-        for (n, (at, bytes)) in (0_u64..).zip(&self.pending) {
-            let random = hash::key(&[seed.to_le_bytes(), n.to_le_bytes()].concat());
-            let count = match (seed, random.as_bytes()[0] % 3) {
-                (0, _) | (2.., 0) => 0,
-                (1, _) | (2.., 1) => bytes.len(),
-                _ => usize::from(u16::from_le_bytes([random.as_bytes()[1], random.as_bytes()[2]])) % bytes.len().max(1),
-            };
-            if at + count <= out.len() {
-                out[*at..at + count].copy_from_slice(&bytes[..count]);
-            }
-        }
-        out
-    }
-}
-
-impl StorageBackend for Shared {
-    fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.0.lock().expect("a lock").now.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let disk = self.0.lock().expect("a lock");
-        let from = offset as usize;
-        let bytes = disk.now.get(from..from + out.len()).ok_or_else(|| io::Error::other("behind the end"))?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        let mut disk = self.0.lock().expect("a lock");
-        disk.act()?;
-        disk.now.resize(len as usize, 0);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> Result<(), io::Error> {
-        let mut disk = self.0.lock().expect("a lock");
-        disk.act()?;
-        disk.synced = disk.now.clone();
-        disk.pending.clear();
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let mut disk = self.0.lock().expect("a lock");
-        disk.act()?;
-        let from = offset as usize;
-        disk.now[from..from + data.len()].copy_from_slice(data);
-        disk.pending.push((from, data.to_vec()));
-        Ok(())
-    }
-}
-
-fn disk_with(bytes: Vec<u8>, left: Option<usize>) -> Shared {
-    Shared(Arc::new(Mutex::new(Disk { synced: bytes.clone(), now: bytes, pending: Vec::new(), left, acts: 0 })))
-}
 
 fn ops(n: u8) -> Vec<Op> {
     let put = (0..12).map(|key| Op::Put { account: key % 3, key: vec![key], value: vec![key ^ n; 90] });

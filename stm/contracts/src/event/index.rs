@@ -83,16 +83,17 @@ impl Index {
         }
     }
 
+    /// Where the events were emitted that have expired at this time, the first to expire first, at most `limit` of them.
+    #[must_use]
+    pub fn expired(&self, now: u64, limit: usize) -> Vec<Place> {
+        let expired = self.by_expiry.iter().take_while(|(expires, _)| *expires <= now);
+        expired.take(limit).map(|(_, place)| *place).collect()
+    }
+
     /// Frees the space of events that have expired at this time, at most `limit` of them, and says how many it were.
     /// No answer changes.
     pub fn reclaim(&mut self, now: u64, limit: usize) -> usize {
-        let expired: Vec<Place> = self
-            .by_expiry
-            .iter()
-            .take_while(|(expires, _)| *expires <= now)
-            .take(limit)
-            .map(|(_, place)| *place)
-            .collect();
+        let expired = self.expired(now, limit);
         expired.iter().for_each(|place| self.remove(*place));
         expired.len()
     }

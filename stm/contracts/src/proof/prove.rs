@@ -36,7 +36,7 @@ pub enum NotProven {
 pub fn prove(
     view: View<'_>,
     schema: &impl Schema,
-    contents: &mut impl Contents,
+    contents: &mut (impl Contents + ?Sized),
     question: &Question,
     batch: Option<Batch>,
 ) -> Result<Proof, NotProven> {
@@ -57,13 +57,13 @@ pub fn prove(
     Ok(proof)
 }
 
-struct Way<'a, C> {
+struct Way<'a, C: ?Sized> {
     view: View<'a>,
     contents: &'a mut C,
     levels: Vec<Level>,
 }
 
-impl<C: Contents> Way<'_, C> {
+impl<C: Contents + ?Sized> Way<'_, C> {
     fn read(&mut self, name: Name, key: &Hash) -> Result<Option<Vec<u8>>, NotProven> {
         let Some(value) = self.view.get(&name, key) else { return Ok(None) };
         let content = self.contents.content(&name, key, &value);

@@ -36,13 +36,37 @@ pub fn balance_key(account: &Address) -> CellKey {
     keyed(BALANCE, account.as_bytes())
 }
 
-/// The account whose record or balance this is the key of.
-#[must_use]
-pub fn account_of(key: &CellKey) -> Option<Address> {
+/// What a cell that is no contract's is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// An account's record.
+    Record(Address),
+    /// An account's balance.
+    Balance(Address),
+    /// That a template is stored.
+    Template,
+    /// Bytes of a template.
+    Chunk,
+    /// Anything else, a library's name say.
+    Other,
+}
+
+/// None for cells of contracts.
+pub(crate) fn about(key: &CellKey) -> Option<About> {
+    let account = || key.0[1..].first_chunk().map(|bytes| Address::from_bytes(*bytes));
     match key.0[0] {
-        RECORD | BALANCE => key.0[1..].first_chunk().map(|bytes| Address::from_bytes(*bytes)),
+        RECORD => account().map(About::Record),
+        BALANCE => account().map(About::Balance),
+        TEMPLATE => Some(About::Template),
+        CHUNK => Some(About::Chunk),
+        class if (0x40..0x60).contains(&class) => Some(About::Other),
         _ => None,
     }
+}
+
+/// The hash of the template that a cell says is stored.
+pub(crate) fn stored_template(value: &[u8]) -> Option<Hash> {
+    borsh::from_slice::<(Hash, u32)>(value).ok().map(|(hash, _)| hash)
 }
 
 fn keyed(class: u8, name: &[u8]) -> CellKey {

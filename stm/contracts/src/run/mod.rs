@@ -2,7 +2,7 @@
 //!
 //! [`Sequential`] executes one transaction after the other in a single pass. It is the specification: an executor that
 //! runs transactions at the same time has to give the same receipts and the same cells. Both run the code below, over
-//! another [`Access`](crate::cell::Access). [`Ledger`] is [`Sequential`] on the sequential store, with states and roots.
+//! another [`Access`](crate::cell::Access). [`backend`](crate::backend) puts stores, states and roots around them.
 //!
 //! ```text
 //! Sequential ─ a block: which transactions are skipped, fees       (sequential)
@@ -12,20 +12,22 @@
 //!                  └─ Host ─ storage, money, calls, events           (hosting)
 //! ```
 //!
-//! Code is behind a trait: closures in tests, wasm in a node. Nothing here knows an engine.
+//! Code is behind a trait: wasm in a node, Rust functions where a program embeds the runtime ([`native`]) and in tests. Nothing
+//! here knows an engine.
 
 mod actions;
 pub mod cells;
 mod frames;
 pub mod host;
 mod hosting;
-pub mod ledger;
 mod meter;
+pub mod native;
 pub mod sequential;
 
 pub use frames::{Fault, MAX_LINKED, Outcome};
 pub use host::{CallRequest, Code, Entry, Halt, Host, Loaded, Loader, Message, SpawnRequest};
-pub use ledger::{Ledger, Sealed};
+pub use native::{Native, Natives};
+pub(crate) use sequential::{Around, Arrived, execute};
 pub use sequential::{Sequential, Viewed};
 
 use crate::account::Address;
@@ -43,7 +45,7 @@ pub struct Config {
     pub limits: transaction::Limits,
     /// Prices of what the host does.
     pub prices: Prices,
-    /// Gas that a batch may burn.
+    /// Gas that a batch may burn, 2^62 at most.
     pub batch_gas: u64,
     /// Gas that an account's `verify` may burn: nobody pays for one that says no.
     pub verify_gas: u64,

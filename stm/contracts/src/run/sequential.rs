@@ -12,14 +12,33 @@ use crate::account::Address;
 use crate::cell::Access;
 use crate::hash::{self, Domain, Hash};
 use crate::receipt::{FrameGas, Gas, Receipt, Skipped, Status, VERSION};
-use crate::transaction::{BadProof, Proof, Transaction};
+use crate::transaction::{BadProof, Proof, Transaction, validate};
+
+/// All that a transaction can depend on besides its bytes, the cells, and the gas that the batch has left.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) loader: &'a dyn Loader,
+    pub(crate) moment: Moment,
+}
+
+/// A transaction as it has arrived: read, if it can be, and named.
+pub(crate) struct Arrived {
+    pub(crate) name: Hash,
+    pub(crate) transaction: Option<Transaction>,
+}
+
+impl Arrived {
+    pub(crate) fn of(bytes: &[u8], limits: &validate::Limits) -> Self {
+        let name = hash::parts(Domain::Transaction, &[&[1], bytes]);
+        Self { name, transaction: Transaction::decode(bytes, limits).ok() }
+    }
+}
 
 /// Executes blocks of transactions on cells. The cells' owner decides what a block's end means for them.
 pub struct Sequential<'a, A> {
     cells: &'a mut A,
-    config: &'a Config,
-    loader: &'a dyn Loader,
-    moment: Moment,
+    around: Around<'a>,
     position: u32,
     gas_left: u64,
 }
@@ -36,7 +55,7 @@ pub struct Viewed {
 impl<'a, A: Access> Sequential<'a, A> {
     /// Begins a batch.
     pub fn new(cells: &'a mut A, config: &'a Config, loader: &'a dyn Loader, moment: Moment) -> Self {
-        Self { cells, config, loader, moment, position: 0, gas_left: config.batch_gas }
+        Self { cells, around: Around { config, loader, moment }, position: 0, gas_left: config.batch_gas }
     }
 
     /// The cells, between two transactions.
@@ -50,62 +69,28 @@ impl<'a, A: Access> Sequential<'a, A> {
     /// # Errors
     /// When this node cannot go on. The cells are then of no use.
     pub fn execute(&mut self, bytes: &[u8]) -> Run<Receipt, A> {
-        let position = self.position;
+        let arrived = Arrived::of(bytes, &self.around.config.limits);
+        let receipt = execute(self.cells, self.around, self.position, &arrived, self.gas_left)?;
         self.position += 1;
-        let blank = |transaction: Hash, gas: Gas, status: Status| Receipt {
-            version: VERSION,
-            transaction,
-            batch: self.moment.batch,
-            position,
-            status,
-            action: 0,
-            returned: Vec::new(),
-            gas,
-            spawned: Vec::new(),
-            deployed: Vec::new(),
-            events: Vec::new(),
-            touched: Vec::new(),
-            states: Vec::new(),
-        };
-        let Ok(transaction) = Transaction::decode(bytes, &self.config.limits) else {
-            let named = hash::parts(Domain::Transaction, &[&[1], bytes]);
-            return Ok(blank(named, Gas::default(), Status::Skipped { why: Skipped::Malformed }));
-        };
-        let body = &transaction.body;
-        let gas = Gas { limit: body.gas_limit, price: body.gas_price, ..Gas::default() };
-        let mut receipt = blank(transaction.hash(), gas, Status::Success);
-        let begin = self.cells.mark();
-        let (loader, moment, principal) = (self.loader, self.moment, body.principal);
-        let mut frames = Frames::new(self.cells, self.config, loader, moment, principal, body.gas_limit);
-        if let Some(why) = skipped(&mut frames, &transaction, self.gas_left)? {
-            frames.cells.roll_back(begin);
-            receipt.status = Status::Skipped { why };
-            return Ok(receipt);
-        }
-        let point = frames.point();
-        for (number, action) in (0u16..).zip(&body.actions) {
-            let outcome = frames.act(action)?;
-            (receipt.action, receipt.returned, receipt.status) = (number, outcome.returned, outcome.status);
-            if receipt.status != Status::Success {
-                receipt.returned.clear();
-                break;
-            }
-        }
-        if !receipt.is_success() {
-            frames.take_back(point);
-        }
-        receipt.gas.burnt = frames.outside.burnt();
-        receipt.gas.outside = frames.outside.own;
-        receipt.touched = frames.take_touched();
-        receipt.gas.frames = frames.records;
-        (receipt.events, receipt.spawned, receipt.deployed) =
-            (frames.made.events, frames.made.spawned, frames.made.deployed);
         self.gas_left -= receipt.gas.burnt;
-        let fee = receipt.fee();
-        // The most that it may cost was taken before, so both fit.
-        cells::credit(self.cells, &body.principal, body.greatest_fee() - fee)?;
-        cells::credit(self.cells, &self.config.collector, fee)?;
         Ok(receipt)
+    }
+
+    /// Whether the next transaction would be skipped as things stand, and why. Takes everything back.
+    ///
+    /// # Errors
+    /// When this node cannot go on.
+    pub fn verify(&mut self, bytes: &[u8]) -> Run<Option<Skipped>, A> {
+        let Around { config, loader, moment } = self.around;
+        let Some(transaction) = Arrived::of(bytes, &config.limits).transaction else {
+            return Ok(Some(Skipped::Malformed));
+        };
+        let begin = self.cells.mark();
+        let body = &transaction.body;
+        let mut frames = Frames::new(self.cells, config, loader, moment, body.principal, body.gas_limit);
+        let why = skipped(&mut frames, &transaction, self.gas_left)?;
+        self.cells.roll_back(begin);
+        Ok(why)
     }
 
     /// Runs a function of kind view, or any other to see what it would do, and takes everything back.
@@ -121,7 +106,8 @@ impl<'a, A: Access> Sequential<'a, A> {
         gas: u64,
         read_only: bool,
     ) -> Run<Viewed, A> {
-        let mut frames = Frames::new(self.cells, self.config, self.loader, self.moment, sender, gas);
+        let Around { config, loader, moment } = self.around;
+        let mut frames = Frames::new(self.cells, config, loader, moment, sender, gas);
         let point = frames.point();
         let outcome = frames.invoke(&Invocation {
             purpose: Purpose::Call,
@@ -136,6 +122,71 @@ impl<'a, A: Access> Sequential<'a, A> {
         })?;
         frames.take_back(point);
         Ok(Viewed { outcome, frames: frames.records })
+    }
+}
+
+/// What a transaction does, wherever the cells are.
+pub(crate) fn execute<A: Access>(
+    cells: &mut A,
+    around: Around<'_>,
+    position: u32,
+    arrived: &Arrived,
+    gas_left: u64,
+) -> Run<Receipt, A> {
+    let Around { config, loader, moment } = around;
+    let Some(transaction) = &arrived.transaction else {
+        return Ok(blank(arrived.name, moment.batch, position, Status::Skipped { why: Skipped::Malformed }));
+    };
+    let body = &transaction.body;
+    let mut receipt = blank(arrived.name, moment.batch, position, Status::Success);
+    receipt.gas = Gas { limit: body.gas_limit, price: body.gas_price, ..Gas::default() };
+    let begin = cells.mark();
+    let mut frames = Frames::new(cells, config, loader, moment, body.principal, body.gas_limit);
+    if let Some(why) = skipped(&mut frames, transaction, gas_left)? {
+        frames.cells.roll_back(begin);
+        receipt.status = Status::Skipped { why };
+        return Ok(receipt);
+    }
+    let point = frames.point();
+    for (number, action) in (0u16..).zip(&body.actions) {
+        let outcome = frames.act(action)?;
+        (receipt.action, receipt.returned, receipt.status) = (number, outcome.returned, outcome.status);
+        if receipt.status != Status::Success {
+            receipt.returned.clear();
+            break;
+        }
+    }
+    if !receipt.is_success() {
+        frames.take_back(point);
+    }
+    receipt.gas.burnt = frames.outside.burnt();
+    receipt.gas.outside = frames.outside.own;
+    receipt.touched = frames.take_touched();
+    receipt.gas.frames = frames.records;
+    (receipt.events, receipt.spawned, receipt.deployed) =
+        (frames.made.events, frames.made.spawned, frames.made.deployed);
+    let fee = receipt.fee();
+    // The most that it may cost was taken before, so both fit.
+    cells::credit(cells, &body.principal, body.greatest_fee() - fee)?;
+    cells::credit(cells, &config.collector, fee)?;
+    Ok(receipt)
+}
+
+fn blank(transaction: Hash, batch: u64, position: u32, status: Status) -> Receipt {
+    Receipt {
+        version: VERSION,
+        transaction,
+        batch,
+        position,
+        status,
+        action: 0,
+        returned: Vec::new(),
+        gas: Gas::default(),
+        spawned: Vec::new(),
+        deployed: Vec::new(),
+        events: Vec::new(),
+        touched: Vec::new(),
+        states: Vec::new(),
     }
 }
 

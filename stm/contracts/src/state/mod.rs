@@ -14,15 +14,19 @@ mod changes;
 mod commit;
 mod content;
 mod history;
+mod install;
 mod parallel;
 mod past;
 mod restore;
 mod session;
 mod storage;
+mod tops;
 
 pub use changes::{BytesChange, Changes, SumChange};
 pub use commit::{Committed, Content, Source, Stored, commit};
 pub use content::{Contents, ElementContent, ElementValue};
+pub(crate) use install::Nothing;
+pub use install::{Received, read};
 pub use parallel::{InTransaction, Shared};
 pub use past::{Past, PastEntry};
 pub use restore::{Contract, restore};
@@ -62,6 +66,25 @@ pub enum Fault {
         /// The hash in the tree.
         hash: crate::hash::Hash,
     },
+    /// What stands behind a leaf of a kept state is not what its hash says.
+    #[error("a content of {name} is damaged or missing: {hash} was stored")]
+    Content {
+        /// The tree.
+        name: crate::tree::Name,
+        /// The hash in the tree.
+        hash: crate::hash::Hash,
+    },
+    /// What was to be taken over from elsewhere cannot be read there.
+    #[error("a content of {name} cannot be taken over: {why}")]
+    Received {
+        /// The tree.
+        name: crate::tree::Name,
+        /// What came in its way.
+        why: String,
+    },
+    /// The engine that holds cells does not go on.
+    #[error("the engine does not go on: {0}")]
+    Engine(String),
     /// Another thread has panicked while it had the store.
     #[error("the store was left in the middle of an operation by a panic")]
     Shared,

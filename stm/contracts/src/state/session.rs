@@ -52,6 +52,11 @@ impl<'a, S: Stored> Session<'a, S> {
         Session { source, written: Written::default(), undo: Vec::new(), transaction: [0; 32], names: 0 }
     }
 
+    /// Goes on with a run that has written this over the same store.
+    pub fn resume(source: &'a mut S, written: Written) -> Session<'a, S> {
+        Session { written, ..Session::new(source) }
+    }
+
     /// The accesses from here on belong to the transaction with this hash. Names of new collections are made from it, so they depend
     /// neither on the batch nor on the order.
     pub fn begin_transaction(&mut self, hash: [u8; 32]) {

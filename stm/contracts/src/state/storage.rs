@@ -4,11 +4,13 @@
 //! c | cell key 32              newest bytes or sum (16, LE) of a cell, then 8 bytes of the record's hash
 //! e | collection 32 | hash 32  an element of a kept state
 //! p | hash 32                  a page of a kept state, without zeros at its end
+//! a, r, b | hash 32            an account, a receipt, or something beside them of a kept state ([`super::tops`])
 //! ```
 //!
 //! Slices have no records of their own: they are bytes of pages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::history::History;
 use super::session::Written;
@@ -24,20 +26,20 @@ use crate::tree::{Forest, Name};
 /// Contracts' storage, executed one by one. Committing after each call gives one state per call; committing at the end of a batch, one
 /// per batch.
 pub struct Storage<K> {
-    records: Records<K>,
-    forest: Forest,
-    slices: SliceCache,
-    history: History,
+    pub(super) records: Records<K>,
+    pub(super) forest: Forest,
+    pub(super) slices: SliceCache,
+    pub(super) history: History,
 }
 
 /// The key-value store, and what its pages mean.
-struct Records<K> {
-    kv: K,
-    layouts: BTreeMap<[u8; 20], Layout>,
+pub(super) struct Records<K> {
+    pub(super) kv: K,
+    pub(super) layouts: BTreeMap<[u8; 20], Arc<Layout>>,
 }
 
-impl<K: KeyValue> Stored for Records<K> {
-    fn cell(&mut self, key: &CellKey) -> Result<Option<Vec<u8>>, Fault> {
+impl<K: KeyValue> Records<K> {
+    fn fetch(&self, key: &CellKey) -> Result<Option<Vec<u8>>, Fault> {
         let Some(mut record) = self.kv.get(&cell_record(key))? else { return Ok(None) };
         let end = record.len().saturating_sub(CHECK);
         if check(key, &record[..end]) != record[end..] {
@@ -45,6 +47,12 @@ impl<K: KeyValue> Stored for Records<K> {
         }
         record.truncate(end);
         Ok(Some(record))
+    }
+}
+
+impl<K: KeyValue> Stored for Records<K> {
+    fn cell(&mut self, key: &CellKey) -> Result<Option<Vec<u8>>, Fault> {
+        self.fetch(key)
     }
 
     fn sum(&mut self, key: &CellKey) -> Result<i128, Fault> {
@@ -56,7 +64,7 @@ impl<K: KeyValue> Stored for Records<K> {
 
 impl<K: KeyValue> Source for Records<K> {
     fn layout(&mut self, account: &[u8; 20]) -> Result<Option<Layout>, Fault> {
-        Ok(self.layouts.get(account).cloned())
+        Ok(self.layouts.get(account).map(|layout| Layout::clone(layout)))
     }
 
     fn page(&mut self, forest: &Forest, account: &[u8; 20], index: u32) -> Result<Vec<u8>, PageError> {
@@ -83,6 +91,12 @@ fn cell_record(key: &CellKey) -> Vec<u8> {
     [b"c", key.0.as_slice()].concat()
 }
 
+/// The cell of a record.
+fn cell_of(record: &[u8]) -> Option<CellKey> {
+    let (kind, key) = record.split_first()?;
+    (*kind == b'c').then_some(CellKey(key.try_into().ok()?))
+}
+
 fn check(key: &CellKey, value: &[u8]) -> [u8; CHECK] {
     hash::parts(Domain::Record, &[&key.0, value]).prefix()
 }
@@ -92,8 +106,31 @@ pub(super) fn record(name: &Name, hash: &Hash) -> Option<Vec<u8>> {
     match name {
         Name::Pages { .. } => Some(page::page_key(hash)),
         Name::Collection { id, .. } => Some([b"e", id.as_bytes().as_slice(), hash.as_bytes()].concat()),
-        _ => None,
+        Name::Accounts => Some([b"a", hash.as_bytes().as_slice()].concat()),
+        Name::Receipts => Some([b"r", hash.as_bytes().as_slice()].concat()),
+        Name::Beside => Some([b"b", hash.as_bytes().as_slice()].concat()),
+        // Templates are in cells already.
+        Name::Codes => None,
     }
+}
+
+/// A cell's record, with what it was and what it is now.
+type Rewritten = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// The records of changed cells. Slices have none: they are in pages.
+pub(super) fn cell_records<'c>(changes: &'c Changes<'_>) -> impl Iterator<Item = Rewritten> + 'c {
+    let bytes = changes.bytes().iter().filter(|change| change.key.class() != Some(Class::Slice)).map(|change| {
+        let value = |bytes: Option<&[u8]>| bytes.map(|bytes| [bytes, &check(&change.key, bytes)].concat());
+        (cell_record(&change.key), value(change.old), value(change.new))
+    });
+    let sums = changes.sums().iter().filter(|change| change.key.class() != Some(Class::SliceSum)).map(|change| {
+        let value = |sum: i128| {
+            let bytes = sum.to_le_bytes();
+            (sum != 0).then(|| [bytes.as_slice(), &check(&change.key, &bytes)].concat())
+        };
+        (cell_record(&change.key), value(change.old), value(change.new))
+    });
+    bytes.chain(sums)
 }
 
 /// How much was freed.
@@ -113,14 +150,32 @@ impl<K: KeyValue> Storage<K> {
     }
 
     /// Gives an account's slices a layout; must come before they are touched, and when a contract has got another one.
-    pub fn set_layout(&mut self, account: [u8; 20], layout: Layout) {
-        self.records.layouts.insert(account, layout);
+    pub fn set_layout(&mut self, account: [u8; 20], layout: impl Into<Arc<Layout>>) {
+        self.records.layouts.insert(account, layout.into());
+    }
+
+    /// An account has no slices any more: the batch in which it was made was taken back.
+    pub fn forget_layout(&mut self, account: &[u8; 20]) {
+        self.records.layouts.remove(account);
     }
 
     /// The layout of an account's slices.
     #[must_use]
-    pub fn layout(&self, account: &[u8; 20]) -> Option<&Layout> {
+    pub fn layout(&self, account: &[u8; 20]) -> Option<&Arc<Layout>> {
         self.records.layouts.get(account)
+    }
+
+    /// All layouts.
+    pub fn layouts(&self) -> impl Iterator<Item = (&[u8; 20], &Arc<Layout>)> {
+        self.records.layouts.iter()
+    }
+
+    /// A cell that is neither a slice nor a sum, without the caches.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the cell is damaged.
+    pub fn record_of(&self, key: &CellKey) -> Result<Option<Vec<u8>>, Fault> {
+        self.records.fetch(key)
     }
 
     /// A run of calls. Nothing is stored before [`Storage::commit`].
@@ -138,19 +193,9 @@ impl<K: KeyValue> Storage<K> {
         let Storage { records, forest, slices, history } = self;
         let committed = commit(forest, slices, records, changes).inspect_err(|_| slices.discard())?;
         let mut batch = Batch::new();
-        let (bytes, sums) = (changes.bytes(), changes.sums());
-        for change in bytes.iter().filter(|change| change.key.class() != Some(Class::Slice)) {
-            let value = |bytes: Option<&[u8]>| bytes.map(|bytes| [bytes, &check(&change.key, bytes)].concat());
-            history.cell(cell_record(&change.key), value(change.old));
-            batch.insert(cell_record(&change.key), value(change.new));
-        }
-        for change in sums.iter().filter(|change| change.key.class() != Some(Class::SliceSum)) {
-            let value = |sum: i128| {
-                let bytes = sum.to_le_bytes();
-                (sum != 0).then(|| [bytes.as_slice(), &check(&change.key, &bytes)].concat())
-            };
-            history.cell(cell_record(&change.key), value(change.old));
-            batch.insert(cell_record(&change.key), value(change.new));
+        for (record, old, new) in cell_records(changes) {
+            history.cell(record.clone(), old);
+            batch.insert(record, new);
         }
         for content in &committed.contents {
             history.content(content);
@@ -176,12 +221,25 @@ impl<K: KeyValue> Storage<K> {
         Ok(())
     }
 
-    /// Goes back to the state after `batch`. Later batches are gone.
-    pub fn rewind(&mut self, batch: u64) -> Result<(), Fault> {
+    /// Goes back to the state after `batch`. Later batches are gone, and so is what was applied since the last one was sealed.
+    /// The cells that are what they were then, slices excepted: layouts may hang on them.
+    pub fn rewind(&mut self, batch: u64) -> Result<Vec<CellKey>, Fault> {
         self.forest.rewind(batch)?;
         let back = self.history.rewind(batch, &self.forest);
         self.records.kv.write(&back)?;
         self.slices.discard();
+        self.slices.forget();
+        Ok(back.keys().filter_map(|record| cell_of(record)).collect())
+    }
+
+    /// What is there now is where history begins: the state before the first batch, say.
+    ///
+    /// # Errors
+    /// When the key-value store does not give up what only earlier states need.
+    pub fn forget(&mut self) -> Result<(), Fault> {
+        self.forest.forget();
+        let gone = self.history.seal(self.forest.newest(), &self.forest);
+        self.records.kv.write(&gone)?;
         self.slices.forget();
         Ok(())
     }
@@ -197,7 +255,7 @@ impl<K: KeyValue> Storage<K> {
                 all.done = true;
                 return Ok(all);
             };
-            let cell = CellKey(key.get(1..).and_then(|key| key.try_into().ok()).unwrap_or_default());
+            let cell = cell_of(&key).unwrap_or(CellKey([0; 32]));
             let bad = Fault::Cell { cell, what: "it is no grave" };
             let bytes = self.records.cell(&cell)?.ok_or(Fault::Cell { cell, what: "it is no grave" })?;
             let grave = Grave::decode(&bytes).ok_or(bad)?;

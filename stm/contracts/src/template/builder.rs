@@ -101,6 +101,38 @@ impl Builder {
     }
 }
 
+/// The bytes of a template whose code is not in it: its functions are Rust functions of the program that embeds the runtime,
+/// found by the name in the document ([`crate::run::native`]).
+///
+/// # Errors
+/// As [`Builder::build`].
+pub fn native(document: &[u8], version: &str, limits: &Limits) -> Result<Vec<u8>, BuildError> {
+    let abi = Abi::parse(document).map_err(BuildError::Document)?;
+    let constructors = abi.functions.iter().filter(|f| f.kind == FunctionKind::Init).map(|f| f.name.clone());
+    let template = Template {
+        header: Header {
+            kind: Kind::Contract,
+            interface: HOST_INTERFACE,
+            name: abi.name.clone(),
+            version: version.to_string(),
+        },
+        code: EMPTY_MODULE.to_vec(),
+        layout: layout_of(&abi, limits.page_size)?,
+        constructors: constructors.collect(),
+        abi,
+        registers: Shape::STANDARD,
+        libraries: Vec::new(),
+        class: Class::Metered,
+        memory: super::STANDARD_MEMORY,
+    };
+    let bytes = template.encode();
+    Template::decode(&bytes, limits)?;
+    Ok(bytes)
+}
+
+/// What stands where a module would.
+const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
 /// Whether a module exports every function of its document.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ mod tests;
 
 pub use forest::{Below, Forest, Leaves, Stats, TreeError, View};
 pub use name::Name;
-pub use schema::{Schema, Whole};
+pub use schema::{Schema, Whole, beside, beside_parts};
 pub use split::{Part, Split};
 
 use crate::hash::Hash;

@@ -27,10 +27,22 @@ pub trait Schema {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Whole<S>(pub S);
 
-/// The key in front of a content of [`Name::Beside`].
-fn beside_key(content: &[u8]) -> Option<&[u8]> {
+/// A content of [`Name::Beside`]: bytes under a key, which has at most 65,535 bytes.
+#[must_use]
+pub fn beside(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(key.len()).unwrap_or(u16::MAX).to_le_bytes();
+    [&length, key, bytes].concat()
+}
+
+/// The key and the bytes of a content of [`Name::Beside`].
+#[must_use]
+pub fn beside_parts(content: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = content.split_first_chunk()?;
-    rest.get(..usize::from(u16::from_le_bytes(*length)))
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
+}
+
+fn beside_key(content: &[u8]) -> Option<&[u8]> {
+    Some(beside_parts(content)?.0)
 }
 
 impl<S: Schema> Schema for Whole<S> {

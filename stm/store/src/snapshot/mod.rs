@@ -3,15 +3,17 @@
 //! A [`Chunk`] holds subtrees with the ways to them, and verifies alone against the root. An [`Install`] knows which subtrees are
 //! still [`Want`]ed, and takes chunks in any order, from anybody, twice or never asked for. What it wants can be stored, so an
 //! interrupted installation goes on later. It may begin with a state of its own: subtrees that are the same are not wanted, and a
-//! provider that still keeps that state lists the others at once ([`difference`]).
+//! provider that still keeps that state lists the others at once ([`difference`]). An [`Arrival`] is all of that for a whole backend.
 
 mod chunk;
 mod install;
 mod provide;
+mod state;
 
 pub use chunk::{Chunk, ChunkError, Leaf, Section, Verified};
 pub use install::{Change, Install, InstallError, Pending};
 pub use provide::{Limits, NotProvided, difference, provide};
+pub use state::{Arrival, StateError, manifest, send};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_contracts::hash::Hash;

@@ -52,7 +52,7 @@ pub enum NotProvided {
 pub fn provide(
     view: View<'_>,
     schema: &impl Schema,
-    contents: &mut impl Contents,
+    contents: &mut (impl Contents + ?Sized),
     wants: &[Want],
     limits: Limits,
 ) -> Result<Chunk, NotProvided> {
@@ -74,7 +74,7 @@ pub fn provide(
     Ok(Chunk { version: 1, sections: making.sections })
 }
 
-struct Making<'a, S, C> {
+struct Making<'a, S, C: ?Sized> {
     view: View<'a>,
     schema: &'a S,
     contents: &'a mut C,
@@ -83,7 +83,7 @@ struct Making<'a, S, C> {
     limits: Limits,
 }
 
-impl<S: Schema, C: Contents> Making<'_, S, C> {
+impl<S: Schema, C: Contents + ?Sized> Making<'_, S, C> {
     fn below(&self, name: Name, prefix: Hash, bits: u16) -> Result<Below<'_>, NotProvided> {
         self.view.below(&name, &prefix, bits).ok_or(NotProvided::Nothing { name, prefix, bits })
     }
@@ -134,7 +134,7 @@ pub fn difference(
     old: View<'_>,
     new: View<'_>,
     schema: &impl Schema,
-    contents: &mut impl Contents,
+    contents: &mut (impl Contents + ?Sized),
     roots: &[Name],
     leaves: usize,
 ) -> Result<Vec<Want>, NotProvided> {
@@ -145,7 +145,7 @@ pub fn difference(
     Ok(out.wants)
 }
 
-struct Differing<'a, S, C> {
+struct Differing<'a, S, C: ?Sized> {
     old: View<'a>,
     new: View<'a>,
     schema: &'a S,
@@ -154,7 +154,7 @@ struct Differing<'a, S, C> {
     wants: Vec<Want>,
 }
 
-impl<S: Schema, C: Contents> Differing<'_, S, C> {
+impl<S: Schema, C: Contents + ?Sized> Differing<'_, S, C> {
     fn tree(&mut self, way: Vec<(Name, Hash)>, name: Name) -> Result<(), NotProvided> {
         self.subtree(&Want { way, name, prefix: Hash::ZERO, bits: 0 }).map(drop)
     }

@@ -2,13 +2,14 @@
 
 use super::support::*;
 use crate::account::Address;
+use crate::backend::{Backend, Ledger, Sealed};
 use crate::cell::{Bounds, CellKey};
 use crate::hash::{self, Domain, Hash};
 use crate::kv::Memory;
 use crate::proof;
 use crate::receipt::{Receipt, Status};
 use crate::run::host::{Halt, Host};
-use crate::run::{Ledger, Moment, Sealed, Sequential, cells};
+use crate::run::{Moment, Sequential, cells};
 use crate::slice::Slices;
 use crate::state::{Storage, Stored};
 use crate::template::Template;
@@ -16,6 +17,7 @@ use crate::transaction::{Action, Body, Proof, Transaction, VERSION};
 use crate::tree::Name;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn document() -> serde_json::Value {
     serde_json::json!({
@@ -104,14 +106,25 @@ fn funds() -> Vec<(Address, u128)> {
 }
 
 /// A ledger that has executed these transactions, so many in a batch.
-fn ledger(all: &[Vec<u8>], in_a_batch: usize) -> (Ledger<Memory>, Vec<Sealed>) {
+fn ledger(all: &[Vec<u8>], in_a_batch: usize) -> (Ledger<Memory>, Vec<Arc<Sealed>>) {
     let World { config, natives, .. } = world();
-    let mut ledger = Ledger::new(Storage::new(Memory::new(), 16), config);
+    let mut ledger = Ledger::new(Storage::new(Memory::new(), 16), config, Arc::new(natives));
     ledger.fund(&funds()).expect("memory does not fail");
-    let batches = (1..).zip(all.chunks(in_a_batch));
-    let sealed = batches.map(|(batch, some)| ledger.execute(moment(batch), some, &natives).expect("memory"));
-    let sealed = sealed.collect();
+    let mut sealed = Vec::new();
+    for (batch, some) in (1..).zip(all.chunks(in_a_batch)) {
+        ledger.begin(moment(batch)).expect("in order");
+        ledger.execute(some).expect("memory does not fail");
+        sealed.push(ledger.commit().expect("memory does not fail"));
+    }
     (ledger, sealed)
+}
+
+fn state(ledger: &Ledger<Memory>, account: &Address) -> Hash {
+    ledger.storage(|storage| storage.state(account.as_bytes())).expect("memory does not fail")
+}
+
+fn cell(ledger: &Ledger<Memory>, key: &CellKey) -> Option<Vec<u8>> {
+    ledger.storage(|storage| storage.cell(key).expect("memory does not fail")).expect("memory does not fail")
 }
 
 /// Without what says in which batch it was.
@@ -137,19 +150,19 @@ proptest! {
         let expected: Vec<Receipt> =
             all.iter().map(|bytes| placeless(&block.execute(bytes).expect("maps do not fail"))).collect();
 
-        let (mut one, sealed) = ledger(&all, in_a_batch);
+        let (one, sealed) = ledger(&all, in_a_batch);
         let receipts: Vec<Receipt> = sealed.iter().flat_map(|s| &s.receipts).map(placeless).collect();
         prop_assert_eq!(&receipts, &expected);
         for (key, sum) in maps.cells.sums() {
-            prop_assert_eq!(one.storage().sum(key).expect("memory"), *sum);
+            prop_assert_eq!(one.storage(|storage| storage.sum(key).expect("memory")).expect("memory"), *sum);
         }
         for (key, bytes) in maps.cells.bytes().iter().filter(|(key, _)| key.as_slice().is_some()) {
-            prop_assert_eq!(one.storage().cell(key).expect("memory"), Some(bytes.clone()));
+            prop_assert_eq!(cell(&one, key), Some(bytes.clone()));
         }
 
-        let (mut other, _) = ledger(&all, all.len());
-        let root = |ledger: &mut Ledger<Memory>| ledger.storage().forest().root(&Name::Accounts);
-        prop_assert_eq!(root(&mut one), root(&mut other));
+        let (other, _) = ledger(&all, all.len());
+        let root = |ledger: &Ledger<Memory>| ledger.tip().map(|tip| tip.root);
+        prop_assert_eq!(root(&one), root(&other));
 
         // The chain of digests, and the states in receipts: those of the accounts' leaves.
         let mut parent = Hash::ZERO;
@@ -157,9 +170,9 @@ proptest! {
         for s in &sealed {
             prop_assert_eq!(s.batch.parent, parent);
             parent = s.batch.digest();
-            leaves.extend(s.accounts.clone());
+            leaves.extend(s.contents.iter().filter(|(name, ..)| *name == Name::Accounts).map(|(_, key, content)| (*key, content)));
             for state in s.receipts.iter().flat_map(|receipt| &receipt.states) {
-                let content = leaves[&state.account].as_ref().expect("it has a state");
+                let content = leaves[&hash::key(state.account.as_bytes())].as_ref().expect("it has a state");
                 prop_assert_eq!(proof::AccountContent::decode(content).expect("an account").state, state.state);
             }
         }
@@ -180,30 +193,34 @@ fn a_failed_call_leaves_the_state_and_a_good_one_gives_a_new_one() {
 #[test]
 fn accounts_and_receipts_can_be_proven_from_the_digest() {
     let all = transactions(&[(0, 1, 30)]);
-    let (mut ledger, sealed) = ledger(&all, 2);
+    let (ledger, sealed) = ledger(&all, 2);
     let account = sealed[0].receipts[0].spawned[0];
-    let forest = ledger.storage().forest();
-    let content = sealed[0].accounts[&account].as_ref().expect("it is there");
-    let (key, value) = (hash::key(account.as_bytes()), hash::of(Domain::Account, content));
-    let path = forest.now().prove(&Name::Accounts, &key);
-    assert_eq!(path.verify(&sealed[0].batch.root, &key, Some(&value)), Ok(()));
-    let receipt = &sealed[0].receipts[1];
-    let key = hash::key(receipt.transaction.as_bytes());
-    let path = forest.now().prove(&Name::Receipts, &key);
-    assert_eq!(path.verify(&sealed[0].batch.receipts, &key, Some(&receipt.hash())), Ok(()));
-    assert!(path.verify(&sealed[0].batch.receipts, &key, None).is_err());
-    let nobody = hash::key(Address::of_name("nobody").as_bytes());
-    let path = forest.now().prove(&Name::Accounts, &nobody);
-    assert_eq!(path.verify(&sealed[0].batch.root, &nobody, None), Ok(()));
+    ledger
+        .storage(|storage| {
+            let forest = storage.forest();
+            let content = sealed[0].account(&account).flatten().expect("it is there");
+            let (key, value) = (hash::key(account.as_bytes()), hash::of(Domain::Account, content));
+            let path = forest.now().prove(&Name::Accounts, &key);
+            assert_eq!(path.verify(&sealed[0].batch.root, &key, Some(&value)), Ok(()));
+            let receipt = &sealed[0].receipts[1];
+            let key = hash::key(receipt.transaction.as_bytes());
+            let path = forest.now().prove(&Name::Receipts, &key);
+            assert_eq!(path.verify(&sealed[0].batch.receipts, &key, Some(&receipt.hash())), Ok(()));
+            assert!(path.verify(&sealed[0].batch.receipts, &key, None).is_err());
+            let nobody = hash::key(Address::of_name("nobody").as_bytes());
+            let path = forest.now().prove(&Name::Accounts, &nobody);
+            assert_eq!(path.verify(&sealed[0].batch.root, &nobody, None), Ok(()));
+        })
+        .expect("memory does not fail");
 }
 
 #[test]
 fn a_new_account_has_no_state_until_something_is_stored() {
     let all = transactions(&[]);
-    let (mut ledger, sealed) = ledger(&all, 1);
+    let (ledger, sealed) = ledger(&all, 1);
     let account = sealed[0].receipts[0].spawned[0];
-    assert_ne!(ledger.storage().state(account.as_bytes()), Hash::ZERO, "its constructor has stored the supply");
-    assert_eq!(ledger.storage().state(Address::of_name("ann").as_bytes()), Hash::ZERO);
+    assert_ne!(state(&ledger, &account), Hash::ZERO, "its constructor has stored the supply");
+    assert_eq!(state(&ledger, &Address::of_name("ann")), Hash::ZERO);
     let key = CellKey::slice(account.as_bytes(), 0);
-    assert_eq!(ledger.storage().cell(&key).expect("memory"), Some(vec![0; 8]));
+    assert_eq!(cell(&ledger, &key), Some(vec![0; 8]));
 }

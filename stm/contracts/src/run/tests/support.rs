@@ -6,47 +6,12 @@ use crate::cell::Maps;
 use crate::hash::Hash;
 use crate::receipt::Receipt;
 use crate::registers::Shape;
-use crate::run::host::{Code, Entry, Halt, Host, Loaded, Loader};
-use crate::run::{Config, Moment, Sequential, cells};
+pub(super) use crate::run::Natives;
+use crate::run::host::{Halt, Host};
+use crate::run::{Config, Moment, Native, Sequential, cells};
 use crate::slice::Slices;
 use crate::template::{Class, Header, Kind, Layout, SliceKind, Template};
 use crate::transaction::{Action, Body, Proof, Transaction, VERSION};
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-pub(super) type Native = fn(&str, &[u8], &mut dyn Host) -> Result<Vec<u8>, Halt>;
-
-struct Closure(Native);
-
-impl Code for Closure {
-    fn run(&self, entry: Entry<'_>, host: &mut dyn Host) -> Result<Vec<u8>, Halt> {
-        (self.0)(entry.function, entry.arguments, host)
-    }
-}
-
-/// Finds code by the name in a template's header.
-#[derive(Default)]
-pub(super) struct Natives {
-    codes: BTreeMap<&'static str, Native>,
-    at_hand: RefCell<BTreeMap<Hash, Arc<Loaded>>>,
-}
-
-impl Loader for Natives {
-    fn at_hand(&self, template: &Hash) -> Option<Arc<Loaded>> {
-        self.at_hand.borrow().get(template).cloned()
-    }
-
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String> {
-        let Some(native) = self.codes.get(template.header.name.as_str()) else {
-            return Err(format!("there is no code for {}", template.header.name));
-        };
-        let layout = template.layout.to_storage().map_err(|wrong| format!("{wrong:?}"))?;
-        let loaded = Arc::new(Loaded { hash: *hash, template, layout, code: Arc::new(Closure(*native)) });
-        self.at_hand.borrow_mut().insert(*hash, Arc::clone(&loaded));
-        Ok(loaded)
-    }
-}
 
 /// The bytes of a template with this document.
 pub(super) fn template(name: &str, document: serde_json::Value) -> Vec<u8> {
@@ -93,7 +58,7 @@ impl World {
     pub(super) fn new(codes: &[(&'static str, Native)]) -> Self {
         let mut config = Config::standard(Hash::new([9; 32]));
         config.trust_names = true;
-        let natives = Natives { codes: codes.iter().copied().collect(), ..Natives::default() };
+        let natives = Natives::new(codes.iter().copied());
         let mut world = Self { cells: Maps::new(), config, natives, batch: 0 };
         for name in ["ann", "bob"] {
             assert_eq!(cells::credit(&mut world.cells, &Address::of_name(name), 1_000_000), Ok(true));

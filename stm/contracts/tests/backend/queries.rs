@@ -1,0 +1,150 @@
+//! Questions between batches and in one: dry runs, views, kept states, events and those who are told.
+
+use super::chain::{self, Op, batches, contract_at, execute, ledger, moment, parallel, write_down};
+use proptest::prelude::*;
+use replicode_contracts::account::Address;
+use replicode_contracts::backend::{Backend, Listener, Sealed, View};
+use replicode_contracts::event::{Filter, Place};
+use replicode_contracts::hash::Hash;
+use replicode_contracts::proof;
+use replicode_contracts::receipt::{Receipt, Status};
+use replicode_contracts::state::PastEntry;
+use replicode_contracts::tree;
+use replicode_stm::Stm;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+
+    /// A dry run before each transaction says its receipt, and asking for the root after each changes nothing: a call that fails
+    /// leaves the contract's state, one that writes gives another.
+    #[test]
+    fn a_dry_run_is_exact_and_there_is_a_state_after_each_call(batches in batches(12)) {
+        let (transactions, sealed) = write_down(&mut ledger(8, 1 << 40), &batches);
+        let mut one = ledger(8, 1 << 40);
+        let mut other = parallel(8, 1 << 40, Stm::builder().threads(2), 500);
+        for backend in [&mut one as &mut dyn Backend, &mut other] {
+            for ((batch, some), expected) in (1..).zip(&transactions).zip(&sealed) {
+                backend.begin(moment(batch)).unwrap();
+                let mut root = backend.root().unwrap();
+                for (position, bytes) in (0..).zip(some) {
+                    let before: Vec<_> = (0..4).map(|n| backend.account(&contract_at(n)).unwrap().state).collect();
+                    let verdict = backend.verify(bytes).unwrap();
+                    let dry = backend.dry_run(bytes).unwrap();
+                    let receipt = backend.execute(std::slice::from_ref(bytes)).unwrap().remove(0);
+                    prop_assert_eq!(&Receipt { position, ..dry }, &receipt);
+                    let why = match receipt.status {
+                        Status::Skipped { why } => Some(why),
+                        _ => None,
+                    };
+                    prop_assert_eq!(verdict, why);
+                    let now = backend.root().unwrap();
+                    prop_assert_eq!(now == root, why.is_some(), "a nonce is used up or nothing happens");
+                    root = now;
+                    if !receipt.is_success() {
+                        let after: Vec<_> = (0..4).map(|n| backend.account(&contract_at(n)).unwrap().state).collect();
+                        prop_assert_eq!(after, before);
+                    }
+                }
+                let done = backend.commit().unwrap();
+                prop_assert_eq!(&done.receipts, &expected.receipts);
+                prop_assert_eq!(done.batch, expected.batch);
+                prop_assert_eq!(done.batch.root, root);
+            }
+        }
+    }
+
+    /// Every state that a receipt names can be opened while it is kept, and says what the slices were then.
+    #[test]
+    fn a_kept_state_is_opened_by_account_and_state(batches in batches(12)) {
+        let (transactions, _) = write_down(&mut ledger(8, 1 << 40), &batches);
+        let mut backend = parallel(8, 1 << 40, Stm::builder().threads(2), 0);
+        let mut then: BTreeMap<(Address, Hash), Option<PastEntry>> = BTreeMap::new();
+        for (batch, some) in (1..).zip(&transactions) {
+            execute(&mut backend, batch, std::slice::from_ref(some), 1000).unwrap();
+            for number in 0..4 {
+                let account = contract_at(number);
+                let state = backend.account(&account).unwrap().state;
+                if state != Hash::ZERO {
+                    let slice = backend.open(&account, &state).unwrap().unwrap().slice(0).unwrap();
+                    then.entry((account, state)).or_insert(slice);
+                }
+            }
+        }
+        for ((account, state), slice) in &then {
+            prop_assert_eq!(&backend.open(account, state).unwrap().unwrap().slice(0).unwrap(), slice);
+        }
+        prop_assert!(backend.open(&contract_at(0), &Hash::new([1; 32])).unwrap().is_none());
+    }
+
+    #[test]
+    fn events_are_read_on_from_a_cursor(batches in batches(20), limit in 1_usize..4) {
+        let mut backend = ledger(8, 1 << 40);
+        write_down(&mut backend, &batches);
+        let all = backend.events(&Filter::default(), None, usize::MAX);
+        let (mut pieces, mut cursor): (Vec<_>, Option<Place>) = (Vec::new(), None);
+        loop {
+            let some = backend.events(&Filter::default(), cursor, limit);
+            let Some(last) = some.last() else { break };
+            cursor = Some(last.place);
+            pieces.extend(some);
+        }
+        prop_assert_eq!(pieces, all);
+    }
+}
+
+/// Notes what it is told.
+struct Notes(Arc<Mutex<Vec<u64>>>);
+
+impl Listener for Notes {
+    fn sealed(&mut self, sealed: &Arc<Sealed>) {
+        self.0.lock().unwrap().push(sealed.batch.index);
+    }
+    fn rewound(&mut self, tip: Option<&proof::Batch>, _: tree::View<'_>, _: &mut dyn proof::Contents) {
+        self.0.lock().unwrap().retain(|batch| tip.is_some_and(|tip| *batch <= tip.index));
+    }
+}
+
+#[test]
+fn listeners_are_told_in_the_order_of_history() {
+    let notes = Arc::new(Mutex::new(Vec::new()));
+    let mut backend = ledger(8, 1 << 40);
+    backend.subscribe(Box::new(Notes(Arc::clone(&notes))));
+    let receipts = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&receipts);
+    backend.subscribe(Box::new(move |sealed: &Arc<Sealed>| *counted.lock().unwrap() += sealed.receipts.len()));
+    let (transactions, _) = write_down(&mut backend, &[vec![], vec![]]);
+    assert_eq!(*notes.lock().unwrap(), [1, 2, 3]);
+    assert_eq!(*receipts.lock().unwrap(), transactions.iter().map(Vec::len).sum::<usize>());
+    backend.rewind(1).unwrap();
+    assert_eq!(*notes.lock().unwrap(), [1]);
+    execute(&mut backend, 2, &transactions[1..], 1).unwrap();
+    assert_eq!(*notes.lock().unwrap(), [1, 2, 3]);
+}
+
+#[test]
+fn a_view_reads_and_changes_nothing() {
+    let mut backend = ledger(8, 1 << 40);
+    write_down(&mut backend, &[]);
+    let ops = |ops: &[Op]| borsh::to_vec(&borsh::to_vec(ops).unwrap()).unwrap();
+    let view = |arguments: &[u8]| {
+        let view = View {
+            sender: Address::of_name("eve"),
+            account: contract_at(0),
+            function: "look",
+            arguments,
+            gas: 1_000_000,
+        };
+        backend.view(&view).unwrap().outcome.status
+    };
+    let before = backend.tip();
+    assert_eq!(view(&ops(&[])), Status::Success);
+    assert!(matches!(view(&ops(&[Op::Write(0, 1)])), Status::Trapped { .. }));
+    assert_eq!(backend.tip(), before);
+    let _ = chain::NAMES;
+}
