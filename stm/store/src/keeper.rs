@@ -17,7 +17,7 @@ use replicode_contracts::state::Received;
 use replicode_contracts::tree::{Name, View, Whole};
 
 use crate::writer::{Job, Writer};
-use crate::{Checkpoint, Checkpoints, Damage, Manifest, Reader, StoreError, Trail};
+use crate::{Checkpoints, Damage, Manifest, Reader, StoreError, Trail};
 
 /// When a checkpoint is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +90,9 @@ pub fn keep<K: KeyValue + Send + 'static>(
     let newest = checkpoints.batches()?.last().copied();
     let writer = Writer::start(checkpoints)?;
     let mut kept = Kept { writer, trail: Trail::default(), every, newest, behind: None, since: 0, failed: None };
-    if newest != backend.tip().map(|tip| tip.index) {
+    let tip = backend.tip();
+    if tip.is_none() || newest != tip.map(|tip| tip.index) {
         let mut whole = Ok(());
-        let tip = backend.tip();
         backend.look(None, &mut |view, contents| whole = kept.whole(tip.as_ref(), view, contents))?;
         whole?;
     }
@@ -193,7 +193,8 @@ impl<K: KeyValue + Send + 'static> Kept<K> {
         self.writer.begin(Job::Next(checkpoint))
     }
 
-    /// Writes all of a state, and nothing else is there afterwards.
+    /// Writes all of a state, and nothing else is there afterwards. A state before the first batch is in no checkpoint: it goes into
+    /// the first one that comes.
     fn whole(
         &mut self,
         tip: Option<&proof::Batch>,
@@ -202,14 +203,18 @@ impl<K: KeyValue + Send + 'static> Kept<K> {
     ) -> Result<(), StoreError> {
         (self.trail, self.behind, self.since) = (Trail::default(), None, 0);
         self.newest = tip.map(|tip| tip.index);
-        let Some(tip) = tip else { return self.writer.begin(Job::Nothing) };
         for name in view.names() {
             for (key, value) in view.leaves(&name) {
                 self.trail.put(name, key, Some(read(contents, &name, &key, &value)?));
             }
         }
-        let checkpoint: Checkpoint = self.trail.take(*tip, view);
-        self.writer.begin(Job::Only(checkpoint))
+        match tip {
+            Some(tip) => {
+                let checkpoint = self.trail.take(*tip, view);
+                self.writer.begin(Job::Only(checkpoint))
+            }
+            None => self.writer.begin(Job::Nothing),
+        }
     }
 
     /// History was taken back.

@@ -69,8 +69,7 @@ impl<K: KeyValue + Send + 'static> Writer<K> {
     /// Begins a job; the one before must be done.
     pub(crate) fn begin(&mut self, job: Job) -> Result<(), StoreError> {
         self.wait()?;
-        let given = self.give.as_ref().map(|give| give.send(job));
-        self.busy = matches!(given, Some(Ok(())));
+        self.busy = self.give.as_ref().is_some_and(|give| give.send(job).is_ok());
         if self.busy { Ok(()) } else { Err(gone()) }
     }
 

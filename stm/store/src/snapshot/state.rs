@@ -16,7 +16,7 @@ use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::{AccountContent, Contents as Behind};
 use replicode_contracts::state::{Contents, Received};
 use replicode_contracts::template::{Limits as TemplateLimits, Template};
-use replicode_contracts::tree::{Forest, Name, Schema, View, Whole};
+use replicode_contracts::tree::{Change as TreeChange, Forest, Name, Schema, View, Whole};
 
 use super::{Chunk, Install, InstallError, Limits, NotProvided, Want, provide};
 use crate::Manifest;
@@ -272,7 +272,7 @@ fn copy(view: View<'_>, behind: &mut dyn Behind, into: &mut Arrived) -> Result<(
 
 /// The trees of these contents, as of a batch.
 fn planted(contents: &Arrived, batch: u64, depth: usize) -> Result<Forest, InstallError> {
-    let mut changes: Vec<(Name, Vec<(Hash, Option<Hash>)>)> = Vec::new();
+    let mut changes: Vec<(Name, Vec<TreeChange>)> = Vec::new();
     for ((name, key), content) in &contents.0 {
         let Some((_, value)) = Tops.leaf(name, content) else { continue };
         match changes.last_mut().filter(|(last, _)| last == name) {
