@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Passes all tests: builds the guests and the binaries, runs the tests of every crate and those of the whole, then the models of
-# the transactional memory, then Paxos made of components.
+# the transactional memory, then contracts, then Paxos made of components.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tests/setup.sh test
@@ -32,6 +32,9 @@ RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle models --test shuttle
 # Transforms of contracts with a planted mistake.
 CARGO_TARGET_DIR=target/mutants cargo test --release --locked --package replicode-transform --features mutants --test mutants -- --nocapture 2>&1 |
     tee -a target/tests.log
+
+# Contracts and what they are written with: a workspace of its own.
+wasm_programs/contracts/test.sh 2>&1 | tee -a target/tests.log
 
 # Paxos made of components: a workspace of its own.
 wasm_programs/paxos-wasm/test.sh 2>&1 | tee -a target/tests.log

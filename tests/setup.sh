@@ -42,12 +42,14 @@ command -v cargo >/dev/null || { echo "setup: cargo not found: install Rust firs
 
 case $want in
 test | paxos)
-    # For the components of wasm_programs/paxos-wasm, which have a workspace and a build of their own.
-    target=wasm32-wasip2
-    if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
+    # For the components of wasm_programs/paxos-wasm and for contracts, which have workspaces and builds of their own.
+    targets=wasm32-wasip2
+    [ "$want" = paxos ] || targets+=" wasm32-unknown-unknown"
+    for target in $targets; do
+        [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ] && continue
         command -v rustup >/dev/null || { echo "setup: Rust's target $target is missing and there is no rustup to add it" >&2; exit 1; }
         rustup target add "$target"
-    fi
+    done
     ;;
 esac
 if [ "$want" = paxos ]; then exit 0; fi
