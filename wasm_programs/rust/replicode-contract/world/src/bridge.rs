@@ -7,7 +7,7 @@ use replicode_contracts::account::Address;
 use replicode_contracts::cell::{Bounds, Error, Refusal};
 use replicode_contracts::collection::{Collection, Direction, Entry, Range};
 use replicode_contracts::hash::Hash;
-use replicode_contracts::receipt::{Status, Trap};
+use replicode_contracts::receipt::{GasKind, Status, Trap};
 use replicode_contracts::run::{CallRequest, Halt, Host, SpawnRequest};
 use replicode_contracts::slice::{Kind, Slices};
 use sha2::Digest as _;
@@ -134,6 +134,11 @@ impl<'a> Bridge<'a> {
         let count = fits.count();
         found.truncate(count);
         found
+    }
+
+    /// A text that is handed over is paid for by its length.
+    fn text(&mut self, text: &str) {
+        self.ask(|host| host.charge(GasKind::Compute, text.len() as u64 / 8));
     }
 
     fn kind(&mut self, kind: u32) -> Kind {
@@ -416,6 +421,7 @@ impl Env for Bridge<'_> {
         self.output = bytes.to_vec();
     }
     fn call(&mut self, request: sys::CallRequest<'_>) -> u32 {
+        self.text(request.function);
         let request = CallRequest {
             account: Address::from_bytes(request.account),
             function: request.function.to_string(),
@@ -428,6 +434,7 @@ impl Env for Bridge<'_> {
         code(&self.ask(|host| host.call(request)).status)
     }
     fn spawn(&mut self, request: sys::SpawnRequest<'_>) -> Result<[u8; 20], u32> {
+        self.text(request.constructor);
         let request = SpawnRequest {
             template: Hash::new(request.template),
             constructor: (!request.constructor.is_empty()).then(|| request.constructor.to_string()),

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod bridge;
+pub mod keys;
 mod module;
 mod native;
 mod outcome;
@@ -217,10 +218,42 @@ impl World {
         Outcome::of(self.run(by, Action::Transfer { to: native(to), value }))
     }
 
+    /// The same, in a transaction of an account with code of its own, whose `verify` is given what `proof` makes of the transaction's hash.
+    pub fn call_as<T: Value>(
+        &mut self,
+        account: Address,
+        proof: impl Fn(Hash) -> Vec<u8>,
+        call: Call<T>,
+    ) -> Outcome<T> {
+        let Call { account: to, function, arguments, value, .. } = call;
+        let action = Action::Call { account: native(to), function, arguments, value };
+        Outcome::of(self.run_as(account, &proof, action))
+    }
+
+    /// A payment of such an account.
+    pub fn send_as(
+        &mut self,
+        account: Address,
+        proof: impl Fn(Hash) -> Vec<u8>,
+        to: Address,
+        value: u128,
+    ) -> Outcome<()> {
+        Outcome::of(self.run_as(account, &proof, Action::Transfer { to: native(to), value }))
+    }
+
     /// One transaction, in a batch of its own.
     fn run(&mut self, by: &str, action: Action) -> Receipt {
-        let there = self.twin.as_mut().map(|twin| twin.run(by, action.clone()));
-        let receipt = self.run_here(by, action);
+        let proof = Proof::Name { name: by.into() };
+        self.run_both(account::Address::of_name(by), &|_| proof.clone(), action)
+    }
+
+    fn run_as(&mut self, account: Address, proof: &dyn Fn(Hash) -> Vec<u8>, action: Action) -> Receipt {
+        self.run_both(native(account), &|signed| Proof::Own { proof: proof(signed) }, action)
+    }
+
+    fn run_both(&mut self, by: account::Address, proof: &dyn Fn(Hash) -> Proof, action: Action) -> Receipt {
+        let there = self.twin.as_mut().map(|twin| twin.run_here(by, proof, action.clone()));
+        let receipt = self.run_here(by, proof, action);
         if let Some(there) = there {
             assert_eq!(there, receipt, "the module ends otherwise than native code");
             let cells = self.twin.as_ref().map(|twin| (twin.cells.bytes(), twin.cells.sums()));
@@ -232,14 +265,14 @@ impl World {
         receipt
     }
 
-    fn run_here(&mut self, by: &str, action: Action) -> Receipt {
+    fn run_here(&mut self, by: account::Address, proof: &dyn Fn(Hash) -> Proof, action: Action) -> Receipt {
         self.moment.batch += 1;
         self.moment.time += STEP;
-        let principal = account::Address::of_name(by);
-        let nonce = ok(cells::record(&mut self.cells, &principal)).nonce;
+        let nonce = ok(cells::record(&mut self.cells, &by)).nonce;
         let body =
-            Body { version: VERSION, principal, nonce, gas_limit: self.gas, gas_price: 0, actions: vec![action] };
-        let transaction = Transaction { body, proof: Proof::Name { name: by.into() } };
+            Body { version: VERSION, principal: by, nonce, gas_limit: self.gas, gas_price: 0, actions: vec![action] };
+        let signed = Hash(*body.signed(&self.config.cell).as_bytes());
+        let transaction = Transaction { body, proof: proof(signed) };
         let mut block = Sequential::new(&mut self.cells, &self.config, &self.natives, self.moment);
         ok(block.execute(&transaction.encode()))
     }
