@@ -16,7 +16,7 @@ if [ "${1:-}" = lints ]; then
 fi
 
 rustc --print target-libdir --target $wasm | xargs test -d || rustup target add $wasm
-contracts=(counter escrow exchange factory nested token wallet)
+contracts=(counter escrow exchange factory geometry mathlib nested token wallet)
 cargo build --release --locked --target $wasm "${contracts[@]/#/--package=contract-}"
 mkdir -p ../build
 for contract in "${contracts[@]}"; do

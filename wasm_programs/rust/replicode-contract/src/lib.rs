@@ -65,7 +65,7 @@ mod lang;
 pub use call::{Call, CallError};
 pub use entry::{Contract, ContractError, Event};
 pub use key::Key;
-pub use replicode_contract_macros::{contract, interface};
+pub use replicode_contract_macros::{contract, interface, library};
 pub use storage::{Counter, Field, List, Map, Set, SortedSet, Var};
 pub use value::{Address, Bytes, Hash, Value};
 

@@ -59,7 +59,7 @@ pub(crate) fn interface(attribute: TokenStream, item: TokenStream) -> Result<Tok
         Error::new(error.span(), "#[interface] stands before a trait: #[interface] pub trait Token { … }")
     })?;
     if !attribute.is_empty() {
-        return Err(Error::new(attribute.span(), "#[interface] takes nothing"));
+        return crate::library::interface(&crate::library::linked(attribute)?, &item);
     }
     let mut wrong = None;
     let mut functions = Vec::new();

@@ -11,6 +11,7 @@ mod client;
 mod document;
 mod expand;
 mod function;
+mod library;
 mod model;
 mod types;
 
@@ -39,9 +40,18 @@ pub fn contract(attribute: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Makes typed calls of a trait: `Token::at(address).transfer(to, 30).gas(50_000).send()?`.
+///
+/// With `library = "mathlib", native = contract_mathlib::mathlib` the trait is that of a library instead, and its functions are called as they
+/// are: `MathLib::root(2)`. `native` is the library's module, which tests run.
 #[proc_macro_attribute]
 pub fn interface(attribute: TokenStream, item: TokenStream) -> TokenStream {
     done(client::interface(attribute.into(), item.into()))
+}
+
+/// Makes a library of a module: its public functions are linked by contracts, and run in their account, gas and storage.
+#[proc_macro_attribute]
+pub fn library(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    done(library::library(&attribute.into(), item.into()))
 }
 
 fn done(result: syn::Result<proc_macro2::TokenStream>) -> TokenStream {

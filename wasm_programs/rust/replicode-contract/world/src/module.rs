@@ -5,15 +5,15 @@ use replicode_contracts::abi::host::{self, Answer, Context, FrameState};
 use replicode_contracts::receipt::Trap;
 use replicode_contracts::run::{Code, Entry, Halt, Host};
 use scoped_tls_hkt::scoped_thread_local;
+use std::path::Path;
 use wasmi::errors::HostError;
-use wasmi::{Caller, Engine, Error, Linker, Memory, Module, Store};
+use wasmi::{Caller, Engine, Error, Extern, Linker, Module, Store};
 
 scoped_thread_local!(static mut LENT: for<'a> &'a mut dyn Host);
 
 #[derive(Default)]
 struct Frame {
     state: FrameState,
-    memory: Option<Memory>,
     halt: Option<Halt>,
 }
 
@@ -33,20 +33,50 @@ impl HostError for Ended {}
 pub(crate) struct InModule {
     module: Module,
     linker: Linker<Frame>,
+    /// What it is linked with, by the name that it imports.
+    libraries: Vec<(String, Module)>,
+}
+
+/// The module of a contract or library in a folder.
+fn read(engine: &Engine, folder: &Path, name: &str) -> Result<Module, String> {
+    let path = folder.join(format!("contract_{name}.wasm"));
+    let failed = |error: String| format!("the module {} cannot be used: {error}", path.display());
+    let bytes = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
+    Module::new(engine, bytes).map_err(|error| failed(error.to_string()))
 }
 
 impl InModule {
+    /// The contract of this name, with the libraries that it imports.
+    ///
     /// # Errors
-    /// What is wrong with the bytes.
-    pub(crate) fn new(bytes: &[u8]) -> Result<Self, String> {
+    /// What is missing or wrong.
+    pub(crate) fn new(folder: &Path, name: &str) -> Result<Self, String> {
         let engine = Engine::default();
-        let module = Module::new(&engine, bytes).map_err(|error| error.to_string())?;
-        Ok(Self { module, linker: linker(&engine)? })
+        let module = read(&engine, folder, name)?;
+        let mut libraries: Vec<(String, Module)> = Vec::new();
+        for import in module.imports() {
+            let of = import.module();
+            if let Some(name) = of.strip_prefix(host::LIBRARY)
+                && libraries.iter().all(|(known, _)| known != of)
+            {
+                libraries.push((of.to_string(), read(&engine, folder, name)?));
+            }
+        }
+        Ok(Self { module, linker: linker(&engine)?, libraries })
     }
 
     fn call(&self, store: &mut Store<Frame>, function: &str, host: &mut dyn Host) -> Result<(), Error> {
-        let instance = self.linker.instantiate_and_start(&mut *store, &self.module)?;
-        store.data_mut().memory = instance.get_memory(&*store, "memory");
+        let mut linker = self.linker.clone();
+        for (name, library) in &self.libraries {
+            // An instance of its own in each frame, with a memory of its own.
+            let instance = self.linker.instantiate_and_start(&mut *store, library)?;
+            for export in library.exports() {
+                if let Some(function) = instance.get_func(&*store, export.name()) {
+                    linker.define(name, export.name(), function)?;
+                }
+            }
+        }
+        let instance = linker.instantiate_and_start(&mut *store, &self.module)?;
         let function = instance.get_typed_func::<(), ()>(&*store, function)?;
         LENT.set(host, || function.call(store, ()))
     }
@@ -87,7 +117,8 @@ fn linker(engine: &Engine) -> Result<Linker<Frame>, String> {
 
 fn enter<R>(mut caller: Caller<'_, Frame>, act: impl FnOnce(&mut Context<'_>) -> Answer<R>) -> Result<R, Error> {
     LENT.with(|host| {
-        let answer = match caller.data().memory {
+        // That of the module which has called: a contract, or a library.
+        let answer = match caller.get_export("memory").and_then(Extern::into_memory) {
             Some(memory) => {
                 let (memory, frame) = memory.data_and_store_mut(&mut caller);
                 act(&mut Context { memory, frame: &mut frame.state, host: &mut *host })

@@ -33,12 +33,7 @@ impl Natives {
         }
         let code: Arc<dyn Code> = match &self.modules {
             None => Arc::new(Native(C::run)),
-            Some(folder) => {
-                let path = folder.join(format!("contract_{}.wasm", C::NAME));
-                let made = std::fs::read(&path).map_err(|error| error.to_string());
-                let made = made.and_then(|bytes| InModule::new(&bytes));
-                Arc::new(made.unwrap_or_else(|error| panic!("the module {} cannot be used: {error}", path.display())))
-            }
+            Some(folder) => Arc::new(InModule::new(folder, C::NAME).unwrap_or_else(|error| panic!("{error}"))),
         };
         self.codes.insert(hash, code);
     }
