@@ -12,7 +12,7 @@ use scoped_tls_hkt::scoped_thread_local;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wasmi::errors::HostError;
+use wasmi::errors::{ErrorKind, HostError};
 use wasmi::{Caller, Engine, Error, Global, Instance, Linker, Memory, Module, Store, TrapCode, Val};
 
 scoped_thread_local!(static mut LENT: for<'a> &'a mut dyn Host);
@@ -145,17 +145,23 @@ fn ended(store: &mut Store<Frame>, host: &mut dyn Host, result: Result<(), Error
             Ok(store.data_mut().state.end())
         }
         Err(error) => {
-            let code = error.as_trap_code().unwrap_or_else(|| panic!("{error}"));
+            let trap = kind(&error);
             Err(match gas.map_or(Ending::Trapped, |gas| Ending::of(true, gas)) {
                 Ending::OutOfGas => host.out_of_gas(),
                 Ending::OutOfStack => host.trap(Trap::Stack),
-                _ => host.trap(kind(code)),
+                _ => host.trap(trap),
             })
         }
     }
 }
 
-fn kind(code: TrapCode) -> Trap {
+/// The kind of a trap. This engine reports some of them as errors of its tables and memories.
+fn kind(error: &Error) -> Trap {
+    let code = match error.kind() {
+        ErrorKind::Table(_) => return Trap::IndirectCall,
+        ErrorKind::Memory(_) => return Trap::Memory,
+        _ => error.as_trap_code().unwrap_or_else(|| panic!("{error}")),
+    };
     match code {
         TrapCode::UnreachableCodeReached => Trap::Unreachable,
         TrapCode::MemoryOutOfBounds => Trap::Memory,

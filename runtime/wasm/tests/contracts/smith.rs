@@ -102,6 +102,7 @@ fn compare(seeds: std::ops::Range<u64>) -> Tally {
         if seed % 200 == 0 {
             // What is compiled is kept; this many are enough at a time.
             pair = Pair::new();
+            println!("seed {seed}: {tally:?}");
         }
         let Some(template) = generated(seed) else { continue };
         let gas = |limit: u64| move |world: &mut crate::world::World| world.gas_limit = limit;

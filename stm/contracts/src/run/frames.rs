@@ -248,7 +248,7 @@ impl<'a, A: Access> Frames<'a, A> {
         };
         let Some(loaded) = loaded else { return Ok(Outcome::failed(Status::AccountNotFound { account })) };
         let function = match self.admit(call, &loaded) {
-            Ok(function) => function.clone(),
+            Ok(function) => function,
             Err(status) => return Ok(Outcome::failed(status)),
         };
         let point = self.point();
@@ -256,7 +256,7 @@ impl<'a, A: Access> Frames<'a, A> {
         if given && !cells::pay(self.cells, &call.sender, &account, call.value)? {
             return Ok(Outcome::failed(Status::NoMoney { need: call.value }));
         }
-        self.enter(call, &loaded, &function);
+        self.enter(call, &loaded, function);
         let entry = Entry { function: &function.name, arguments: call.arguments };
         let result = match loaded.template.fixed_gas(&function.name) {
             Some(gas) => super::Host::charge(self, GasKind::Compute, gas).and_then(|()| {
