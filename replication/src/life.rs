@@ -220,8 +220,10 @@ impl<D: Delivery> Life<D> {
         };
         let mut tasks = JoinSet::new();
         if let Some(endpoint) = &endpoint {
-            let faults = faults.clone();
-            shared.peers.open(endpoint.clone(), detours, Box::new(move |why| faults.contradicted(why)));
+            // Whoever keeps the peers, as every handle to the replica does, must not keep the way to the machine above open.
+            let faults = Arc::downgrade(&faults);
+            let past = move |why: &str| faults.upgrade().map_or((), |faults| faults.contradicted(why));
+            shared.peers.open(endpoint.clone(), detours, Box::new(past));
             for (node, queue) in queues {
                 tasks.spawn(detour::carry(shared.peers.clone(), node, queue));
                 tasks.spawn(shared.peers.clone().keep_in_touch(node));
