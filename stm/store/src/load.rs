@@ -230,15 +230,24 @@ impl<'a, K: KeyValue, S: Schema> Building<'a, K, S> {
                 damage.push(Damage::tree(file, *name, what));
             }
         }
-        for name in view.names().into_iter().filter(|name| !self.roots.contains_key(name)) {
-            damage.push(Damage::tree(file, name, "nothing refers to it"));
-        }
+        // What is left of removed collections. They are part of no state and no answer, so nothing is lost with them.
+        let left: Vec<(Name, Vec<Change>)> = view
+            .names()
+            .into_iter()
+            .filter(|name| !self.roots.contains_key(name))
+            .map(|name| (name, view.leaves(&name).map(|(key, _)| (key, None)).collect()))
+            .collect();
         if self.manifest.roots.iter().all(|(name, root)| *name != Name::Accounts || *root != self.manifest.batch.root) {
             damage.push(Damage::file(file, "the manifest names two roots"));
         }
         if damage.is_empty() {
-            self.forest.forget();
-            return Ok(self.forest);
+            match self.forest.update_all(&left) {
+                Ok(_) => {
+                    self.forest.forget();
+                    return Ok(self.forest);
+                }
+                Err(error) => damage.push(Damage::file(file, format!("what is left of removed collections: {error}"))),
+            }
         }
         damage.truncate(LISTED);
         Err(damage)

@@ -9,7 +9,7 @@ mod disk;
 
 use std::sync::Arc;
 
-use chain::{batches, execute, funds, ledger, write_down};
+use chain::{Op, Step, What, batches, execute, funds, ledger, write_down};
 use disk::disk_with;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -120,6 +120,25 @@ fn killed_at_every_write_of_a_checkpoint_and_started_again() {
     }
     assert!(killed > 20, "{killed} crash points");
     assert_eq!(from.keys().copied().collect::<Vec<_>>(), (0..=log.len() as u64).collect::<Vec<_>>(), "{from:?}");
+}
+
+/// A collection is removed with what it holds: what is left of it is no damage.
+#[test]
+fn what_is_left_of_a_removed_collection_does_not_hinder_a_start() {
+    // The account has the collection from its beginning on.
+    let step = Step { by: 0, what: What::Run(vec![(1, vec![Op::Unnest(1)])]), price: 0, gas: 3_000_000 };
+    let batches = vec![vec![step]];
+    let (log, sealed) = write_down(&mut ledger(DEPTH, GAS), &batches);
+    let mut backend = parallel();
+    let mut store = Checkpoints::new(Memory::new(), "memory", 2);
+    begin(&mut backend, &mut store);
+    let keeping = keep(&mut backend, store, Every { batches: 1, bytes: usize::MAX }).unwrap();
+    execute(&mut backend, 1, &log, 100).unwrap();
+    keeping.flush().unwrap();
+    let mut store = keeping.stop().unwrap();
+    let mut again = sequential();
+    assert_eq!(begin(&mut again, &mut store), log.len() as u64);
+    assert_eq!(again.tip(), Some(sealed[sealed.len() - 1].batch));
 }
 
 proptest! {
