@@ -9,6 +9,7 @@ fn the_page_shows_the_prices() {
     let version: u32 = table.split_whitespace().next().unwrap().parse().unwrap();
     let rows: Vec<(String, [u32; 3])> = table
         .lines()
+        .take_while(|line| !line.starts_with('#'))
         .filter(|line| line.starts_with("| `"))
         .map(|line| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
