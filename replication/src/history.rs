@@ -2,7 +2,7 @@
 //! Pure.
 //!
 //! Found while the log is read at a start, so that the node can take part at once: the engine is told that all of this has
-//! been applied, and the machine above executes it in its own time (see [`crate::feed`]).
+//! been applied, and the machine above executes it in its own time (see `feed`).
 
 use bytes::Bytes;
 use replicode_log::Tip;

@@ -1,7 +1,7 @@
 //! What happens with an entry that is committed: how far that is goes up, with the batch in hand, everything else stays here.
 //!
 //! Nothing is kept on disk: after a restart the machine above runs through its whole life, from the log and in its own time
-//! ([`crate::feed`]). The engine does not wait for it: by what it is told, all that is known to be agreed on has been applied
+//! (`feed`). The engine does not wait for it: by what it is told, all that is known to be agreed on has been applied
 //! ([`crate::history`]). Until guests can be checkpointed there is no snapshot to start from instead.
 
 use crate::delivery::{Committed, Delivery};

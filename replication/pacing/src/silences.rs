@@ -53,7 +53,7 @@ impl Silences {
         Self { limit, looked: None, silent: BTreeMap::new(), words: VecDeque::new(), down: VecDeque::new() }
     }
 
-    /// Whether it is time to look at the others. Answers so once per [`WATCH`].
+    /// Whether it is time to look at the others. Answers so once in half a second.
     pub fn is_due(&mut self, now: Mono) -> bool {
         let due = self.looked.is_none_or(|looked| now >= looked.plus(WATCH));
         if due {

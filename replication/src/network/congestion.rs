@@ -15,7 +15,7 @@ use std::time::Instant;
 /// Bytes that may always be on their way.
 const LEAST: u64 = 64 << 10;
 
-/// Makes [`Open`].
+/// Makes controllers that never close their window.
 pub struct OpenConfig {
     cubic: Arc<CubicConfig>,
 }

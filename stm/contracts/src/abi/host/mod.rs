@@ -14,7 +14,7 @@
 //! | module | it is |
 //! |---|---|
 //! | `functions` | the table itself, as a macro that hands its rows to another one |
-//! | [`table`] | the rows as values: signatures, groups, prices |
+//! | [`mod@table`] | the rows as values: signatures, groups, prices |
 //! | [`context`] | what a function gets: memory, the frame's things, the host |
 //! | [`page`] | the table as people read it |
 //! | the others | one for each group |
