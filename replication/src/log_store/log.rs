@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 struct Shared {
     lookup: Lookup,
-    incarnation: [u8; 16],
     seen: Arc<Seen>,
     work: Arc<Work>,
     reading: Reading,
@@ -82,19 +81,7 @@ impl Log {
             seen.lock().ends_with(last.id);
         }
         let work = Work::begin(writer, hands, disk, seen.clone(), options.cache_bytes, on_fault)?;
-        Ok(Self(Arc::new(Shared {
-            lookup,
-            incarnation: tail.header.incarnation,
-            seen,
-            work,
-            reading: Reading::begin()?,
-        })))
-    }
-
-    /// The number drawn when the log was made.
-    #[must_use]
-    pub fn incarnation(&self) -> [u8; 16] {
-        self.0.incarnation
+        Ok(Self(Arc::new(Shared { lookup, seen, work, reading: Reading::begin()? })))
     }
 
     /// Appends entries. They must continue the log without a gap. They can be read at once, and are durable when `done`
