@@ -1,7 +1,9 @@
 //! What collections have in common: a place, opened when it is first used.
 
 use super::{Counter, List, Map, Set, SortedSet};
-use crate::sys::{self, kind};
+use crate::key::Key;
+use crate::sys::{self, Range, kind};
+use alloc::vec::Vec;
 use core::cell::Cell;
 
 #[derive(Clone, Copy)]
@@ -31,6 +33,22 @@ impl Handle {
                 number
             }
         }
+    }
+
+    /// Keys behind one, or from the first on, as many as the host gives at once.
+    pub(super) fn keys_after<K: Key>(&self, after: Option<&K>, limit: u32) -> Vec<K> {
+        let after = after.map(Key::key);
+        self.keys(Range { from: after.as_deref().map(|key| (key, true)), limit, ..Range::default() })
+    }
+
+    /// Keys in front of one, or from the last on, backward.
+    pub(super) fn keys_before<K: Key>(&self, before: Option<&K>, limit: u32) -> Vec<K> {
+        let before = before.map(Key::key);
+        self.keys(Range { to: before.as_deref().map(|key| (key, true)), backward: true, limit, ..Range::default() })
+    }
+
+    fn keys<K: Key>(&self, range: Range<'_>) -> Vec<K> {
+        sys::keys(self.number(), range).iter().filter_map(|key| K::from_key(key)).collect()
     }
 }
 

@@ -36,17 +36,13 @@ impl<K: Key, V> Map<K, V> {
     /// Keys behind one (or from the first on), at most 256 and as many as fit into 4 KiB: the cursor of the next page is the last key of this one.
     #[must_use]
     pub fn keys_after(&self, after: Option<&K>, limit: u32) -> Vec<K> {
-        let after = after.map(Key::key);
-        let range = Range { from: after.as_deref().map(|key| (key, true)), limit, ..Range::default() };
-        sys::keys(self.handle.number(), range).iter().filter_map(|key| K::from_key(key)).collect()
+        self.handle.keys_after(after, limit)
     }
 
     /// Keys in front of one (or from the last on), backward, at most 256 and as many as fit into 4 KiB.
     #[must_use]
     pub fn keys_before(&self, before: Option<&K>, limit: u32) -> Vec<K> {
-        let before = before.map(Key::key);
-        let range = Range { to: before.as_deref().map(|key| (key, true)), backward: true, limit, ..Range::default() };
-        sys::keys(self.handle.number(), range).iter().filter_map(|key| K::from_key(key)).collect()
+        self.handle.keys_before(before, limit)
     }
 }
 

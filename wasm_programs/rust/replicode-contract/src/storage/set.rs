@@ -2,7 +2,7 @@
 
 use super::collection::Handle;
 use crate::key::Key;
-use crate::sys::{self, Range};
+use crate::sys;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
@@ -46,9 +46,7 @@ macro_rules! sets {
             /// Keys behind one (or from the first on), at most 256 and as many as fit into 4 KiB.
             #[must_use]
             pub fn keys_after(&self, after: Option<&K>, limit: u32) -> Vec<K> {
-                let after = after.map(Key::key);
-                let range = Range { from: after.as_deref().map(|key| (key, true)), limit, ..Range::default() };
-                sys::keys(self.handle.number(), range).iter().filter_map(|key| K::from_key(key)).collect()
+                self.handle.keys_after(after, limit)
             }
         }
     )* };
