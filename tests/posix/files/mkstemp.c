@@ -15,7 +15,7 @@ int main(void) {
     VAL((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR);
     OK(mkostemp(b, O_APPEND | O_CLOEXEC));
     VAL(strcmp(a, b) != 0);
-    VAL(strncmp(a, "name", 4) == 0 && strchr(a, 'X') == NULL);
+    VAL(strncmp(a, "name", 4) == 0 && strcmp(a + 4, "XXXXXX") != 0); /* a chosen name may hold an X or two */
     OK(mkstemp(c));
     STR(c);
     PTR(mkdtemp(d));
