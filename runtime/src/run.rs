@@ -11,7 +11,7 @@ use crate::node::inbox::StopReason;
 use crate::node::main_program::MainProgram;
 use crate::node::signals::{self, Hangup, Signals};
 use crate::node::{self, End, Node, NodeOptions};
-use crate::nodefile::default_node_down_after_ms;
+use crate::nodefile::{default_contracts, default_node_down_after_ms};
 use crate::telemetry;
 use anyhow::{Context, Result, bail};
 use replicode_gateway::Patience;
@@ -74,6 +74,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         members: BTreeMap::from([(node, local)]),
         tls: None,
         publish: published,
+        contracts: default_contracts(),
         console: Console::Host,
         main: Some(main),
         node_down_after: Duration::from_millis(default_node_down_after_ms()),
@@ -81,6 +82,13 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         steering: Steering::default(),
     })?;
     signals.tell(running.inbox());
+    if let Some(listen) = running.contracts() {
+        if json {
+            telemetry::say_json(&serde_json::json!({"contracts": listen.to_string()}));
+        } else {
+            telemetry::say(&format!("contracts are served on {listen} (gRPC)"));
+        }
+    }
     for port in running.published() {
         if json {
             telemetry::say_json(&serde_json::json!({"published": port.listen, "service": port.service}));

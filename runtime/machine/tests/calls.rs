@@ -117,7 +117,7 @@ fn results_are_below_the_digest() {
 
 #[test]
 fn a_cell_without_contracts_says_so_and_needs_no_executor() {
-    let mut cell = Cell::booted(&[]);
+    let mut cell = Cell::booted(&[("echo", common::ECHO)]);
     let applied = cell.batch(vec![section(1, 1, 1, vec![open(5), submit(1, 1, gift(0, 5))])]);
     assert_eq!(applied.outputs, [
         Output::Client { token: 5, client: None },
