@@ -35,6 +35,8 @@ pub struct Addresses {
     pub listen: SocketAddr,
     /// What it publishes.
     pub publish: Vec<Publish>,
+    /// Where it serves contracts.
+    pub contracts: SocketAddr,
 }
 
 /// Node numbers from 1.
@@ -81,7 +83,7 @@ fn write(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result<()> 
             data: None,
             listen: addresses.listen,
             publish: addresses.publish.clone(),
-            contracts: default_contracts(),
+            contracts: addresses.contracts,
             node_down_after_ms: default_node_down_after_ms(),
             keepalive_idle_s: default_keepalive_idle_s(),
             keepalive_interval_s: default_keepalive_interval_s(),
@@ -161,7 +163,8 @@ pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
             ))
             .into());
         }
-        addresses.push(Addresses { peer: peer.text.clone(), listen, publish });
+        let contracts = default_contracts();
+        addresses.push(Addresses { peer: peer.text.clone(), listen, publish, contracts });
     }
     signals
         .while_making(|| create(&args.dir, &genesis, &addresses))

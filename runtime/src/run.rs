@@ -40,6 +40,10 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
             Usage(format!("--publish: {listen} is published twice: publish each address for one port only")).into()
         );
     }
+    if args.cell.module.is_none() {
+        let why = "a run is about a program: name a module, or use 'replicode up --contracts' for a cell of contracts alone";
+        return Err(Usage(why.to_string()).into());
+    }
     let place = Place::choose(args, &cell::name(&args.cell)?)?;
     let dir = DataDir::at(place.path());
     let origin = Origin::of(dir.root());
