@@ -266,11 +266,11 @@ fn a_cell_of_one_node_answers_everything() -> Result<()> {
         let number = channel.open(proto::OpenRequest {}).await?.into_inner().client;
         let again = signed_by_name("ann", 2, vec![transfer(token, "bob", 1)]);
         let request = |sequence| proto::SubmitRequest { client: number, sequence, transaction: again.clone() };
-        let requests = tokio_stream::iter([request(1), request(1), request(3)]);
-        let mut replies = channel.submit(requests).await?.into_inner();
         let mut all = Vec::new();
-        while let Some(reply) = replies.message().await? {
-            all.push(reply);
+        for sequence in [1, 1, 3] {
+            let mut replies = channel.submit(tokio_stream::iter([request(sequence)])).await?.into_inner();
+            all.push(replies.message().await?.context("no reply")?);
+            ensure!(replies.message().await?.is_none(), "more replies than requests");
         }
         let outcomes: Vec<_> = all.iter().map(proto::SubmitReply::outcome).collect();
         ensure!(outcomes == [proto::Outcome::Executed, proto::Outcome::Repeated, proto::Outcome::Gap], "{outcomes:?}");

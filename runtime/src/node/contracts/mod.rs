@@ -117,7 +117,7 @@ impl Contracts {
             let backend = cell::backend(config, threads()).map_err(|why| anyhow!("contracts cannot run here: {why}"))?;
             backend.context("the cell has no contracts")
         };
-        let store = RedbStore::open(&folder.join("state.redb"), CACHE)?;
+        let store = RedbStore::open(&folder.join("state.redb"), CACHE).context("state.redb")?;
         let mut checkpoints = Checkpoints::new(store, "state.redb", CHECKPOINTS);
         let mut backend = unstarted()?;
         let started = start(&mut backend, &mut checkpoints, history)?;
