@@ -92,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Files(args) => files::run(&args, json),
         Command::Sdk(args) => sdk::run(&args.what, json),
         Command::Check(args) => check::run(&args, json),
+        Command::Contract(args) => contract::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }
