@@ -1,12 +1,13 @@
 //! The command line: what can be asked for, in the words that `--help` prints.
 
+pub mod contract;
 mod contracts;
 mod endings;
 mod programs;
 mod publish;
 mod values;
 
-pub use contracts::ContractArgs;
+pub use contracts::CellContracts;
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
 pub use programs::{CheckArgs, FilesArgs, FilesCommand, SdkArgs, SdkCommand};
 pub use publish::{Publish, published_twice};
@@ -79,6 +80,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Make the SDK, with which C, C++ and Rust programs are built for replicode.
     Sdk(SdkArgs),
+    /// Write, store and call contracts, look at what they have stored, and prove it.
+    Contract(Box<contract::ContractArgs>),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.
@@ -89,7 +92,7 @@ pub struct CellArgs {
     pub module: Option<PathBuf>,
     /// Contracts.
     #[command(flatten)]
-    pub contracts: ContractArgs,
+    pub contracts: CellContracts,
     /// Name of the program's process (a name, not a path); by default the module's file name without its ending.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// Contracts of a cell.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ContractArgs {
+pub struct CellContracts {
     /// The cell has contracts, which clients reach over gRPC on any node (127.0.0.1).
     #[arg(long)]
     pub contracts: bool,
@@ -19,8 +19,7 @@ pub struct ContractArgs {
     /// The account is a name's, a key's (64 hexadecimal digits of its public half) or an address (40 digits).
     #[arg(long, value_name = "NAME|KEY|ADDRESS=AMOUNT", requires = "contracts")]
     pub fund: Vec<Fund>,
-    /// The same for the key in a file: AMOUNT for the account of the public key whose 64 hexadecimal digits FILE begins with. May
-    /// be repeated.
+    /// The same for the account of the key in a file, as 'replicode contract key new' makes one. May be repeated.
     #[arg(long, value_name = "FILE=AMOUNT", requires = "contracts")]
     pub fund_key: Vec<FundKey>,
     /// Accounts of names are not in use: every transaction is signed with a key. Without this, whoever reaches a node may act for
@@ -83,7 +82,7 @@ impl FromStr for FundKey {
     }
 }
 
-impl ContractArgs {
+impl CellContracts {
     /// What the cell's configuration says of contracts.
     ///
     /// # Errors
@@ -107,11 +106,12 @@ impl ContractArgs {
         for fund in &self.fund_key {
             let text = crate::datadir::read_bounded(&fund.file, 64 << 10)?;
             let text = String::from_utf8_lossy(&text);
-            let key = text.split_whitespace().next().and_then(key).ok_or_else(|| {
+            let file: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+            let account = file.as_ref().and_then(|file| file["account"].as_str()?.parse().ok()).ok_or_else(|| {
                 let file = fund.file.display();
-                crate::Usage(format!("--fund-key: {file} does not begin with the 64 hexadecimal digits of a public key"))
+                crate::Usage(format!("--fund-key: {file} is no key that 'replicode contract key new' has made"))
             })?;
-            add(Address::of_key(&key), fund.amount);
+            add(account, fund.amount);
         }
         let standard = ContractsConfig::standard(cell::settings().fingerprint());
         let funds = funds.into_iter().collect();
@@ -138,11 +138,11 @@ mod tests {
 
     #[test]
     fn a_name_that_nobody_could_use_is_not_funded() -> anyhow::Result<()> {
-        let args = |keys_only| ContractArgs {
+        let args = |keys_only| CellContracts {
             contracts: true,
             fund: vec![Fund { account: Address::of_name("ann"), is_name: true, amount: 5 }; 2],
             keys_only,
-            ..ContractArgs::default()
+            ..CellContracts::default()
         };
         let config = args(false).config()?.unwrap_or_else(|| unreachable!("there are contracts"));
         assert_eq!((config.funds, config.trust_names), (vec![(*Address::of_name("ann").as_bytes(), 10)], true));

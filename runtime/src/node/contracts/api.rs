@@ -10,9 +10,11 @@ use anyhow::{Context as _, Result};
 use replicode_contract_api::proto::contract_server::{Contract, ContractServer};
 use replicode_contract_api::proto::{self, Outcome};
 use replicode_contract_api::{MAX_MESSAGE, convert};
+use replicode_contracts::account::Address;
 use replicode_contracts::backend::{Against, Backend, Error, View};
 use replicode_contracts::clients::WINDOW;
 use replicode_contracts::event::Place;
+use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::Question;
 use replicode_contracts::transaction::Transaction;
 use replicode_log::codec::encode;
@@ -295,6 +297,32 @@ impl Contract for Service {
         let publisher = convert::address("publisher", &it.publisher).map_err(bad)?;
         let found = self.ask(move |backend| backend.library(&publisher, &it.name, &it.version)).await?;
         Ok(Response::new(proto::LibraryReply { template: found.map(|hash| hash.as_bytes().to_vec()) }))
+    }
+
+    async fn libraries(&self, _: Request<proto::LibrariesRequest>) -> Reply<proto::LibrariesReply> {
+        let contracts = self.contracts.clone();
+        let asked = tokio::task::spawn_blocking(move || contracts.libraries()).await;
+        let all = asked.map_err(|_| Status::internal("the question was not answered"))?.map_err(of_backend)?;
+        let row = |(publisher, name, version, template): (Address, String, String, Hash)| proto::LibraryRow {
+            publisher: publisher.as_bytes().to_vec(),
+            name,
+            version,
+            template: template.as_bytes().to_vec(),
+        };
+        Ok(Response::new(proto::LibrariesReply { libraries: all.into_iter().map(row).collect() }))
+    }
+
+    async fn history(&self, request: Request<proto::HistoryRequest>) -> Reply<proto::HistoryReply> {
+        let address = convert::address("account", &request.into_inner().account).map_err(bad)?;
+        let contracts = self.contracts.clone();
+        let asked = tokio::task::spawn_blocking(move || contracts.history(&address)).await;
+        let past = |(batch, transaction, state): (u64, Hash, Hash)| proto::Past {
+            batch,
+            transaction: transaction.as_bytes().to_vec(),
+            state: state.as_bytes().to_vec(),
+        };
+        let all = asked.map_err(|_| Status::internal("the question was not answered"))?;
+        Ok(Response::new(proto::HistoryReply { changes: all.into_iter().map(past).collect() }))
     }
 
     async fn slice(&self, request: Request<proto::SliceRequest>) -> Reply<proto::SliceReply> {

@@ -129,6 +129,12 @@ impl Kept {
         self.by_place.get(&(batch, position)).cloned()
     }
 
+    /// All receipts, oldest first, encoded.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<[u8]>> {
+        self.by_place.values().cloned().collect()
+    }
+
     /// The newest receipt of a transaction, encoded.
     #[must_use]
     pub fn of(&self, transaction: &Hash) -> Option<Arc<[u8]>> {

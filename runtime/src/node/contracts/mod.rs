@@ -31,11 +31,15 @@ use chain::Chain;
 use executor::Executor;
 use kept::Kept;
 use replicode_contract_store::{Checkpoints, Every, Keeping, RedbStore, keep, start};
-use replicode_contracts::backend::{Backend, Parallel};
+use replicode_contracts::account::Address;
+use replicode_contracts::backend::{self, Backend, Parallel};
+use replicode_contracts::hash::Hash;
 use replicode_contracts::kv::Memory;
 use replicode_contracts::receipt::{Receipt, Status};
+use replicode_contracts::transaction::{Action, Limits, Transaction};
 use replicode_log::ClusterConfig;
 use replicode_wasm::contracts::cell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,6 +61,8 @@ pub struct Contracts {
     /// Who waits for which answer.
     pub waiting: Waiting,
     counted: Counted,
+    /// Who has published what, as far as transactions say: whether it was done, the state says.
+    published: Mutex<BTreeSet<(Address, String, String)>>,
     /// The newest batch, for those who follow events.
     newest: watch::Sender<u64>,
 }
@@ -145,6 +151,7 @@ impl Contracts {
             kept: Mutex::new(kept),
             waiting: Waiting::default(),
             counted: Counted::default(),
+            published: Mutex::default(),
             newest: watch::Sender::new(known),
         });
         Ok((shared.clone(), Executor::new(shared, chain)))
@@ -163,8 +170,45 @@ impl Contracts {
 
     /// The receipt of a transaction, encoded.
     #[must_use]
-    pub fn receipt_of(&self, transaction: &replicode_contracts::hash::Hash) -> Option<Arc<[u8]>> {
+    pub fn receipt_of(&self, transaction: &Hash) -> Option<Arc<[u8]>> {
         locked(&self.kept).of(transaction)
+    }
+
+    /// Takes down what transactions publish.
+    fn published<'a>(&self, transactions: impl Iterator<Item = &'a Vec<u8>>) {
+        for bytes in transactions {
+            let Ok(transaction) = Transaction::decode(bytes, &Limits::STANDARD) else { continue };
+            for action in transaction.body.actions {
+                if let Action::Publish { name, version, .. } = action {
+                    locked(&self.published).insert((transaction.body.principal, name, version));
+                }
+            }
+        }
+    }
+
+    /// All published libraries: publisher, name, version, template.
+    ///
+    /// # Errors
+    /// When this node cannot go on.
+    pub fn libraries(&self) -> backend::Result<Vec<(Address, String, String, Hash)>> {
+        let all: Vec<_> = locked(&self.published).iter().cloned().collect();
+        let found = |(publisher, name, version): (Address, String, String)| {
+            let hash = self.with(|backend| backend.library(&publisher, &name, &version)).transpose()?;
+            Some(hash.map(|hash| (publisher, name, version, hash)))
+        };
+        all.into_iter().filter_map(found).collect()
+    }
+
+    /// What has changed an account's state, oldest first, as far as receipts are kept: batch, transaction, state.
+    #[must_use]
+    pub fn history(&self, account: &Address) -> Vec<(u64, Hash, Hash)> {
+        let kept = locked(&self.kept).all();
+        let receipts = kept.iter().filter_map(|bytes| Receipt::decode(bytes).ok());
+        let of = |receipt: Receipt| {
+            let state = receipt.states.iter().find(|after| after.account == *account)?.state;
+            Some((receipt.batch, receipt.transaction, state))
+        };
+        receipts.filter_map(of).collect()
     }
 
     /// Follows the newest batch.
