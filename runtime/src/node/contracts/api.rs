@@ -376,15 +376,18 @@ impl Contract for Service {
                         return;
                     }
                 }
-                if !full {
-                    let followed = tokio::select! {
-                        changed = newest.changed(), if it.follow => changed.is_ok(),
-                        () = send.closed() => false,
-                        else => false,
-                    };
-                    if !it.follow || !followed {
-                        return;
-                    }
+                if full {
+                    continue;
+                }
+                if !it.follow {
+                    return;
+                }
+                let goes_on = tokio::select! {
+                    changed = newest.changed() => changed.is_ok(),
+                    () = send.closed() => false,
+                };
+                if !goes_on {
+                    return;
                 }
             }
         });
