@@ -12,6 +12,8 @@
 //! | `fdatasync` | 4 KiB written at the next place of a file of zeros in DIRECTORY, and made durable, as the log does it |
 //! | `roundtrip` | 64 bytes there and back on an open stream of a QUIC connection over loopback, with the settings, the mutual TLS and the kind of runtime that peers have |
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 use replicode_log::NodeId;
 use replicode_replication::log_store::disk::Disk;
 use replicode_replication::log_store::file_disk::FileDisk;
