@@ -68,7 +68,7 @@ fn roundtrip() -> Outcome<Duration> {
     let addr = socket.local_addr()?;
     let echo = std::thread::spawn(move || -> Outcome<()> {
         runtime()?.block_on(async {
-            let endpoint = endpoint::endpoint(socket, &server)?;
+            let endpoint = endpoint::endpoint(Box::new(socket), &server)?;
             let connection = endpoint.accept().await.ok_or("the endpoint closed")?.await?;
             let (mut tx, mut rx) = connection.accept_bi().await?;
             let mut message = [0; 64];
@@ -79,7 +79,7 @@ fn roundtrip() -> Outcome<Duration> {
         })
     });
     let times = runtime()?.block_on(async {
-        let endpoint = endpoint::endpoint(endpoint::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?, &client)?;
+        let endpoint = endpoint::endpoint(Box::new(endpoint::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?), &client)?;
         let connection = endpoint.connect(addr, &tls::node_name(far, &CLUSTER))?.await?;
         let (mut tx, mut rx) = connection.open_bi().await?;
         let (message, mut answer) = ([1; 64], [0; 64]);

@@ -39,4 +39,4 @@ pub use pause::Pause;
 pub use reports::Reports;
 pub use silences::Silences;
 pub use stall::Stall;
-pub use sync_choice::SyncChoice;
+pub use sync_choice::{Bringer, SyncChoice};

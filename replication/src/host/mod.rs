@@ -83,6 +83,10 @@ pub trait Host: Debug + Send + Sync + 'static {
     /// operation itself takes the time that it takes.
     fn before_disk(&self, operation: DiskOperation) -> Option<BoxFuture<'static, ()>>;
 
+    /// Whether an operation on a disk takes its time while it is called. If not, [`Host::before_disk`] takes it, and nobody may
+    /// do such an operation who cannot await that.
+    fn waits_on_the_spot(&self) -> bool;
+
     /// A directory of flat files that only one process may write, made if `make` is set.
     ///
     /// # Errors
@@ -309,6 +313,12 @@ pub async fn before_disk(operation: DiskOperation) {
     if let Some(pause) = ask(|host| host.before_disk(operation)) {
         pause.await;
     }
+}
+
+/// See [`Host::waits_on_the_spot`].
+#[must_use]
+pub fn waits_on_the_spot() -> bool {
+    ask(|host| host.waits_on_the_spot())
 }
 
 /// See [`Host::disk`].

@@ -119,6 +119,10 @@ impl Host for Real {
         None
     }
 
+    fn waits_on_the_spot(&self) -> bool {
+        true
+    }
+
     fn disk(&self, dir: &Path, make: bool) -> Result<Arc<dyn Disk>, LogError> {
         Ok(Arc::new(FileDisk::open(dir, make)?))
     }

@@ -10,7 +10,7 @@ use super::log::{Seen, locked};
 use crate::host::{self, DiskOperation, Join, Thread};
 use crate::mono;
 use futures::FutureExt;
-use replicode_pacing::SyncChoice;
+use replicode_pacing::{Bringer, SyncChoice};
 use replicode_store::record::Item;
 use replicode_store::{Disk, DiskOp, File, Hands, LogError, Next, Writer, Written};
 use std::io;
@@ -102,8 +102,8 @@ impl Work {
         Ok(work)
     }
 
-    /// Queues a change that is made durable soon: by this very call if it may be and can be.
-    pub(super) fn push(&self, job: Job, at_once: bool) -> Result<(), LogError> {
+    /// Queues a change that is made durable soon: by this very call, if whoever brings it may wait for that and it can be.
+    pub(super) fn push(&self, job: Job, bringer: Option<Bringer>) -> Result<(), LogError> {
         let bytes = job.items.iter().map(Item::record_len).sum();
         let sleeps = {
             let mut queue = locked(&self.queue);
@@ -118,7 +118,7 @@ impl Work {
             !std::mem::replace(&mut queue.urgent, true)
         };
         // Somebody who was woken before is on the way already.
-        if sleeps && !(at_once && self.at_once(bytes)) {
+        if sleeps && !bringer.is_some_and(|bringer| self.at_once(bringer, bytes)) {
             self.wake.notify_one();
         }
         Ok(())
@@ -139,15 +139,15 @@ impl Work {
 
     /// Works the queue off on the caller's thread, unless somebody else is at it, it would take long, or it would start the
     /// thread that prepares the next segment: a thread inherits the processor that its starter is bound to.
-    fn at_once(&self, bytes: usize) -> bool {
-        if !SyncChoice::is_light(bytes) {
+    fn at_once(&self, bringer: Bringer, bytes: usize) -> bool {
+        if !SyncChoice::may_be(bringer, bytes) || !host::waits_on_the_spot() {
             return false;
         }
         let Ok(mut worker) = self.worker.try_lock() else { return false };
-        if !worker.choice.is_bringers(bytes, |bytes| worker.writer.is_plain(bytes)) {
+        if !worker.choice.is_bringers(bringer, bytes, |bytes| worker.writer.is_plain(bytes)) {
             return false;
         }
-        // Where a disk is waited for by waiting this is done when it returns; elsewhere nobody asks for it.
+        // It is done when this returns: it waits for nothing but the disk, and for that on the spot.
         worker.work(self).now_or_never().is_some()
     }
 

@@ -311,6 +311,10 @@ impl Host for SimHost {
         Some(Box::pin(self.nap(time)))
     }
 
+    fn waits_on_the_spot(&self) -> bool {
+        false
+    }
+
     fn disk(&self, _dir: &Path, _make: bool) -> Result<Arc<dyn Disk>, LogError> {
         Ok(Arc::new(self.disk.clone()))
     }
