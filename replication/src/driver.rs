@@ -5,13 +5,13 @@
 
 use crate::answers::{Answer, Refusal};
 use crate::delivery::{Delivery, Leadership};
-use crate::{host, mono};
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
 use crate::raft::{Payload, TypeConfig};
 use crate::replica::{Faults, Shared};
 use crate::state_machine::StateMachine;
 use crate::step_down::step_down;
+use crate::{host, mono};
 use openraft::Raft;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;

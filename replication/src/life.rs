@@ -59,11 +59,7 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
 ///
 /// # Errors
 /// As for [`start`].
-pub fn start_on(
-    host: Arc<dyn Host>,
-    config: ReplicaConfig,
-    delivery: impl Delivery,
-) -> Result<Replica, ReplicaError> {
+pub fn start_on(host: Arc<dyn Host>, config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, ReplicaError> {
     let _inside = host::enter(host);
     begin(config, delivery)
 }

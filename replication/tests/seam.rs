@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 const REAL: &str = "host/real.rs";
 
 /// What nothing else may name.
-const BANNED: [&str; 21] = [
+const BANNED: [&str; 23] = [
     "Instant::now",
     ".elapsed()",
     "SystemTime::now",
     "tokio::spawn",
-    "task::spawn",
+    "tokio::task::spawn",
     "JoinSet",
     "tokio::task::yield_now",
     "tokio::time::sleep(",
@@ -24,7 +24,9 @@ const BANNED: [&str; 21] = [
     "tokio::runtime",
     "tokio::net",
     "std::fs",
-    "std::thread",
+    "std::thread::spawn",
+    "std::thread::sleep",
+    "std::thread::Builder",
     "std::env",
     "/dev/",
     "rand::rng",

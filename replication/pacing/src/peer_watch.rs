@@ -152,9 +152,7 @@ mod tests {
 
     #[test]
     fn who_lags_stands_for_election_after_the_others_and_not_never() {
-        let leaves = |behind, ms| {
-            leaves_elections(behind, Duration::from_millis(ms), Duration::from_millis(900))
-        };
+        let leaves = |behind, ms| leaves_elections(behind, Duration::from_millis(ms), Duration::from_millis(900));
         assert!(!leaves(false, 0) && !leaves(false, 5_000));
         assert!(leaves(true, 0) && leaves(true, 1_400) && !leaves(true, 1_500));
     }

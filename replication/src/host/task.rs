@@ -46,10 +46,7 @@ impl<T> Task<T> {
     }
 }
 
-pub(super) fn spawn_on<T: Send + 'static>(
-    host: &dyn Host,
-    task: impl Future<Output = T> + Send + 'static,
-) -> Task<T> {
+pub(super) fn spawn_on<T: Send + 'static>(host: &dyn Host, task: impl Future<Output = T> + Send + 'static) -> Task<T> {
     let (tell, result) = oneshot::channel();
     // Nobody may be interested.
     let abort = host.spawn(Box::pin(async move { drop(tell.send(task.await)) }));
@@ -61,9 +58,9 @@ impl<T> Future for Task<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Kind::Tokio(task) => Pin::new(task).poll(context).map(|result| {
-                result.map_err(|error| if error.is_panic() { Lost::Panicked } else { Lost::Ended })
-            }),
+            Kind::Tokio(task) => Pin::new(task)
+                .poll(context)
+                .map(|result| result.map_err(|error| if error.is_panic() { Lost::Panicked } else { Lost::Ended })),
             Kind::Hosted { result, .. } => Pin::new(result).poll(context).map(|result| result.map_err(|_| Lost::Ended)),
         }
     }

@@ -305,11 +305,9 @@ async fn carry_out(
 const fn kind(op: &DiskOp) -> DiskOperation {
     match op {
         DiskOp::Sync(_) | DiskOp::SyncNames => DiskOperation::Sync,
-        DiskOp::Create(_)
-        | DiskOp::Write { .. }
-        | DiskOp::Zeros { .. }
-        | DiskOp::Rename { .. }
-        | DiskOp::Remove(_) => DiskOperation::Change,
+        DiskOp::Create(_) | DiskOp::Write { .. } | DiskOp::Zeros { .. } | DiskOp::Rename { .. } | DiskOp::Remove(_) => {
+            DiskOperation::Change
+        }
     }
 }
 

@@ -43,7 +43,8 @@ impl ForGood {
         // Places in the log, numbers of batches and terms grow together.
         let before = self.entries.range(..at).next_back();
         let after = self.entries.range(at..).next();
-        if let Some((place, other)) = before.filter(|(_, other)| other.term > entry.term || other.batch >= entry.batch) {
+        if let Some((place, other)) = before.filter(|(_, other)| other.term > entry.term || other.batch >= entry.batch)
+        {
             return Err(format!("{node} was given {entry:?} at entry {at}, after {other:?} at {place}"));
         }
         if let Some((place, other)) = after.filter(|(_, other)| other.term < entry.term || other.batch <= entry.batch) {

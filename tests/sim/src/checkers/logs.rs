@@ -61,7 +61,10 @@ impl Logs {
             if let Some(other) = self.seen.insert((index, term), chain)
                 && other != chain
             {
-                return Err(format!("the log of {} differs from others' up to entry {index} of term {term}", owner.node));
+                return Err(format!(
+                    "the log of {} differs from others' up to entry {index} of term {term}",
+                    owner.node
+                ));
             }
             held.entries.insert(index, (term, (kind == 1).then(|| Digest::of(bytes))));
         }

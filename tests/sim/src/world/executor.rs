@@ -220,8 +220,7 @@ impl World {
             core.tasks.push(None);
             core.tasks.len() - 1
         });
-        let waker =
-            Arc::new(TaskWaker { task, life, queued: AtomicBool::new(true), ready: self.ready.clone() });
+        let waker = Arc::new(TaskWaker { task, life, queued: AtomicBool::new(true), ready: self.ready.clone() });
         core.processes[process].roots += usize::from(root);
         core.tasks[task] = Some(Task { process, lane, root, waker, future: Some(future) });
         locked(&self.ready).push((task, life));
@@ -375,7 +374,10 @@ impl World {
                 }
                 Event::Timer(timer, life) => {
                     let now = core.now;
-                    core.timers[timer].as_mut().filter(|held| held.life == life && held.due <= now).and_then(|held| held.waker.take())
+                    core.timers[timer]
+                        .as_mut()
+                        .filter(|held| held.life == life && held.due <= now)
+                        .and_then(|held| held.waker.take())
                 }
                 Event::Datagram(datagram) => {
                     let now = core.now;

@@ -8,7 +8,9 @@ use replicode_log::{Digest, NodeId};
 use replicode_replication::TlsIdentity;
 use replicode_replication::host;
 use replicode_replication::network::tls::{Authority, TlsError};
-use rustls::crypto::{ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
+use rustls::crypto::{
+    ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup,
+};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::pki_types::{PrivatePkcs8KeyDer, UnixTime};
 use rustls::time_provider::TimeProvider;
