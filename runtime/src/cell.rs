@@ -263,7 +263,9 @@ pub fn differences(recorded: &ClusterConfig, asked: &ClusterConfig) -> Vec<Strin
         (None, Some(_)) => differ("contracts: the recorded cell has none".to_string()),
         (Some(_), None) => differ("contracts: the recorded cell has some, and --contracts is not given".to_string()),
         (Some(old), Some(new)) if old.funds != new.funds => {
-            differ("contracts: accounts were funded differently when the cell was made (--fund, --fund-key)".to_string());
+            differ(
+                "contracts: accounts were funded differently when the cell was made (--fund, --fund-key)".to_string(),
+            );
         }
         (Some(old), Some(new)) if old.trust_names != new.trust_names => {
             differ("contracts: whether names are trusted (--keys-only) is not what was recorded".to_string());

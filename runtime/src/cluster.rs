@@ -14,8 +14,8 @@ use crate::making::Making;
 use crate::node;
 use crate::node::signals::{Hangup, Signals};
 use crate::nodefile::{
-    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_console_bytes, default_contracts, default_keepalive_idle_s,
-    default_keepalive_interval_s, default_node_down_after_ms, default_unacknowledged_s,
+    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_console_bytes, default_contracts,
+    default_keepalive_idle_s, default_keepalive_interval_s, default_node_down_after_ms, default_unacknowledged_s,
 };
 use crate::{Usage, hints, show, starting};
 use anyhow::{Context, Result, bail};

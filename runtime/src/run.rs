@@ -41,7 +41,8 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         );
     }
     if args.cell.module.is_none() {
-        let why = "a run is about a program: name a module, or use 'replicode up --contracts' for a cell of contracts alone";
+        let why =
+            "a run is about a program: name a module, or use 'replicode up --contracts' for a cell of contracts alone";
         return Err(Usage(why.to_string()).into());
     }
     let place = Place::choose(args, &cell::name(&args.cell)?)?;

@@ -147,19 +147,7 @@ impl BorshDeserialize for ClusterConfig {
         let (epoch_unix_ns, engine, limits, modules, programs, image, made_by) =
             BorshDeserialize::deserialize_reader(reader)?;
         let contracts = (count & CONTRACTS != 0).then(|| ContractsConfig::deserialize_reader(reader)).transpose()?;
-        Ok(Self {
-            cluster,
-            name,
-            nodes,
-            epoch_unix_ns,
-            engine,
-            limits,
-            modules,
-            programs,
-            image,
-            made_by,
-            contracts,
-        })
+        Ok(Self { cluster, name, nodes, epoch_unix_ns, engine, limits, modules, programs, image, made_by, contracts })
     }
 }
 

@@ -57,7 +57,11 @@ impl ContractsConfig {
     /// The first contradiction.
     pub fn validate(&self) -> Result<(), ContractsError> {
         let check = |name, value: u64, least: u64, most: u64| {
-            if (least..=most).contains(&value) { Ok(()) } else { Err(ContractsError::Range { name, value, least, most }) }
+            if (least..=most).contains(&value) {
+                Ok(())
+            } else {
+                Err(ContractsError::Range { name, value, least, most })
+            }
         };
         check("batch_gas", self.batch_gas, 1, 1 << 62)?;
         check("history", self.history.into(), 1, 1 << 20)?;

@@ -154,7 +154,9 @@ impl fmt::Display for Called {
             Self::Repeated { batch, position } => write!(f, "executed before, in batch {batch} at place {position}"),
             Self::Forgotten => f.write_str("executed before, so long ago that its place is forgotten"),
             Self::Gap { next } => write!(f, "not executed: number {next} of this client is missing"),
-            Self::ExpiredClient => f.write_str("not executed: the client has expired, since others were heard of later"),
+            Self::ExpiredClient => {
+                f.write_str("not executed: the client has expired, since others were heard of later")
+            }
             Self::UnknownClient => f.write_str("not executed: no client of this number was ever opened"),
             Self::NoContracts => f.write_str("not executed: the cell has no contracts"),
         }

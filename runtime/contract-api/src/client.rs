@@ -40,7 +40,9 @@ pub struct Submitted {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No node answered in time.
-    #[error("no node answered within {seconds} s ({last}); whether it was executed is not known: the same client may ask again")]
+    #[error(
+        "no node answered within {seconds} s ({last}); whether it was executed is not known: the same client may ask again"
+    )]
     Deadline {
         /// The time that was given.
         seconds: u64,
@@ -171,8 +173,7 @@ impl Client {
     async fn attempt(&mut self, transaction: &[u8], end: Instant) -> Result<proto::SubmitReply, Status> {
         let mut channel = self.connected(end).await.map_err(Status::unavailable)?;
         let client = self.number.unwrap_or_default();
-        let request =
-            proto::SubmitRequest { client, sequence: self.sequence, transaction: transaction.to_vec() };
+        let request = proto::SubmitRequest { client, sequence: self.sequence, transaction: transaction.to_vec() };
         let late = |_| Status::deadline_exceeded("the node has not answered");
         let mut stream = match self.stream.take() {
             Some(stream) => stream,

@@ -142,7 +142,10 @@ pub fn filter_of(it: &proto::EventsRequest) -> Result<Filter> {
     filter.name = Some(it.name.clone()).filter(|name| !name.is_empty());
     let room = filter.topics.len();
     if it.topics.len() > room {
-        return Err(BadField { field: "topics", why: format!("{} of them: an event has at most {room}", it.topics.len()) });
+        return Err(BadField {
+            field: "topics",
+            why: format!("{} of them: an event has at most {room}", it.topics.len()),
+        });
     }
     for (place, topic) in filter.topics.iter_mut().zip(&it.topics) {
         if !topic.is_empty() {

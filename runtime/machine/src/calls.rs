@@ -113,8 +113,7 @@ impl<L: GuestLoader> Machine<L> {
         let calls = std::mem::take(&mut work.calls);
         let Some(contracts) = self.contracts.as_mut().filter(|_| !calls.is_empty()) else { return Ok(None) };
         let executor = contracts.executor.as_mut().ok_or_else(|| Fault::Contracts("nothing executes them".into()))?;
-        let moment =
-            Moment { batch: work.header.index.0, time: work.header.time.nanos(), seed: work.header.seed };
+        let moment = Moment { batch: work.header.index.0, time: work.header.time.nanos(), seed: work.header.seed };
         executor.execute(moment, &calls).map(Some).map_err(Fault::Contracts)
     }
 }

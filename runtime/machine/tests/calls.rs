@@ -73,22 +73,30 @@ fn a_number_is_executed_once_whichever_node_it_comes_from() {
     assert!(receipts.iter().all(|receipt| receipt.status == Status::Success && receipt.batch == first.index.0));
 
     // The client has gone to the other node and repeats, the last number in the batch of the next one.
-    let again = cell.batch(vec![section(2, 1, 1, vec![
-        submit(1, 1, gift(0, 5)),
-        submit(1, 4, gift(3, 8)),
-        submit(1, 3, gift(2, 7)),
-        submit(1, 3, gift(2, 7)),
-        submit(9, 1, gift(2, 7)),
-    ])]);
+    let again = cell.batch(vec![section(
+        2,
+        1,
+        1,
+        vec![
+            submit(1, 1, gift(0, 5)),
+            submit(1, 4, gift(3, 8)),
+            submit(1, 3, gift(2, 7)),
+            submit(1, 3, gift(2, 7)),
+            submit(9, 1, gift(2, 7)),
+        ],
+    )]);
     let batch = first.index;
     let here = again.index;
-    assert_eq!(outcomes(&again), [
-        Called::Repeated { batch, position: 0 },
-        Called::Gap { next: 3 },
-        Called::Executed { position: 0 },
-        Called::Repeated { batch: here, position: 0 },
-        Called::UnknownClient,
-    ]);
+    assert_eq!(
+        outcomes(&again),
+        [
+            Called::Repeated { batch, position: 0 },
+            Called::Gap { next: 3 },
+            Called::Executed { position: 0 },
+            Called::Repeated { batch: here, position: 0 },
+            Called::UnknownClient,
+        ]
+    );
     let next = again.block.expect("one call");
     assert_eq!((next.batch.parent, next.sealed.map(|it| it.receipts.len())), (block.batch.digest(), Some(1)));
 }
@@ -119,10 +127,13 @@ fn results_are_below_the_digest() {
 fn a_cell_without_contracts_says_so_and_needs_no_executor() {
     let mut cell = Cell::booted(&[("echo", common::ECHO)]);
     let applied = cell.batch(vec![section(1, 1, 1, vec![open(5), submit(1, 1, gift(0, 5))])]);
-    assert_eq!(applied.outputs, [
-        Output::Client { token: 5, client: None },
-        Output::Receipt { client: 1, sequence: 1, outcome: Called::NoContracts },
-    ]);
+    assert_eq!(
+        applied.outputs,
+        [
+            Output::Client { token: 5, client: None },
+            Output::Receipt { client: 1, sequence: 1, outcome: Called::NoContracts },
+        ]
+    );
     assert_eq!(applied.block, None);
 }
 

@@ -42,9 +42,14 @@ fn entry_of(account: [u8; 20], entry: proto::Entry) -> Result<(Vec<u8>, PastEntr
             PastEntry::Sum(i128::from_le_bytes(bytes))
         }
         E::Collection(it) => {
-            let kind = Kind::ALL.into_iter().find(|kind| *kind as u32 == it.kind).context("a kind that is not known")?;
+            let kind =
+                Kind::ALL.into_iter().find(|kind| *kind as u32 == it.kind).context("a kind that is not known")?;
             let name = *convert::hash("name", &it.name)?.as_bytes();
-            PastEntry::Collection { kind, id: CollectionId { account, name }, state: convert::hash("state", &it.state)? }
+            PastEntry::Collection {
+                kind,
+                id: CollectionId { account, name },
+                state: convert::hash("state", &it.state)?,
+            }
         }
     };
     Ok((entry.key, value))
@@ -56,7 +61,8 @@ impl Remote {
     /// # Errors
     /// When this process cannot ask.
     pub fn new(nodes: Vec<String>) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot ask a node")?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot ask a node")?;
         Ok(Self { runtime, client: Client::new(nodes, PATIENCE) })
     }
 
@@ -100,7 +106,9 @@ impl Contracts for Remote {
 
     fn view(&mut self, view: &ViewOf) -> Result<Viewed> {
         if view.at.is_some() && self.root(None)?.1.map(|tip| tip.index) != view.at {
-            bail!("a node runs functions on its newest state only; 'state --at' and 'proof' show what was stored before");
+            bail!(
+                "a node runs functions on its newest state only; 'state --at' and 'proof' show what was stored before"
+            );
         }
         let request = proto::ViewRequest {
             sender: view.sender.as_bytes().to_vec(),
@@ -205,7 +213,8 @@ impl Contracts for Remote {
         let request = proto::HistoryRequest { account: account.as_bytes().to_vec() };
         let reply = self.ask(|mut it| async move { it.history(request).await })?;
         let past = |it: proto::Past| -> Result<Past> {
-            let (transaction, state) = (convert::hash("transaction", &it.transaction)?, convert::hash("state", &it.state)?);
+            let (transaction, state) =
+                (convert::hash("transaction", &it.transaction)?, convert::hash("state", &it.state)?);
             Ok(Past { batch: it.batch, transaction, state })
         };
         let all: Vec<Past> = reply.changes.into_iter().map(past).collect::<Result<_>>()?;

@@ -2,8 +2,8 @@
 
 use super::book::Book;
 use super::local::Local;
-use super::remote::Remote;
 use super::reach::{About, Contracts};
+use super::remote::Remote;
 use crate::Usage;
 use crate::admin::client::AdminClient;
 use crate::admin::{Request, Status};
@@ -54,7 +54,9 @@ fn address(target: &Target) -> Result<String> {
     };
     let status: Status = AdminClient::connect(&dir)?.ask(&Request::Status)?;
     let name = status.name;
-    let contracts = status.contracts.with_context(|| format!("the cell '{name}' has no contracts: it was made without --contracts"))?;
+    let contracts = status
+        .contracts
+        .with_context(|| format!("the cell '{name}' has no contracts: it was made without --contracts"))?;
     contracts.listen.with_context(|| format!("the node in {} does not serve contracts", dir.display()))
 }
 

@@ -374,7 +374,9 @@ fn bind_contracts(listen: SocketAddr) -> Result<TcpListener> {
          of 127.0.0.0/8, and a tunnel from elsewhere"
     );
     TcpListener::bind(listen).with_context(|| {
-        format!("cannot serve contracts on {listen}: 'contracts' in node.toml names the address, port 0 is any free one")
+        format!(
+            "cannot serve contracts on {listen}: 'contracts' in node.toml names the address, port 0 is any free one"
+        )
     })
 }
 

@@ -262,8 +262,21 @@ const fn kind(input: &Input) -> usize {
     }
 }
 
-const NAMES: [&str; KINDS] =
-    ["boot", "node-down", "spawn", "kill", "open", "data", "half-close", "reset", "acked", "report", "start", "call", "client"];
+const NAMES: [&str; KINDS] = [
+    "boot",
+    "node-down",
+    "spawn",
+    "kill",
+    "open",
+    "data",
+    "half-close",
+    "reset",
+    "acked",
+    "report",
+    "start",
+    "call",
+    "client",
+];
 
 impl Recent {
     /// Takes a batch down before it is applied; [`Recent::result`] completes the entry.

@@ -174,9 +174,14 @@ pub fn wanted(sources: &Path) -> Result<BTreeSet<String>> {
         let refused = import.class == Class::Refused;
         wanted.insert(format!("call {} {}", import.name, if refused { Errno::NotSup.name() } else { "ok" }));
     }
-    for (kind, names) in
-        [("input", INPUTS), ("output", OUTPUTS), ("refusal", REFUSALS), ("ending", ENDINGS), ("ordered", ORDERED), ("called", CALLED)]
-    {
+    for (kind, names) in [
+        ("input", INPUTS),
+        ("output", OUTPUTS),
+        ("refusal", REFUSALS),
+        ("ending", ENDINGS),
+        ("ordered", ORDERED),
+        ("called", CALLED),
+    ] {
         wanted.extend(names.iter().map(|name| format!("{kind} {name}")));
     }
     wanted.extend(errnos(sources)?.into_iter().map(|errno| format!("errno {errno}")));

@@ -44,7 +44,11 @@ pub fn account(backend: &dyn Backend, address: &Address, batch: Option<u64>) -> 
 ///
 /// # Errors
 /// When the store is damaged.
-pub fn accounts(backend: &dyn Backend, after: Option<Address>, limit: usize) -> Result<(Vec<(Address, AccountNow)>, bool)> {
+pub fn accounts(
+    backend: &dyn Backend,
+    after: Option<Address>,
+    limit: usize,
+) -> Result<(Vec<(Address, AccountNow)>, bool)> {
     let (limit, mut all, mut failed) = (limit.clamp(1, ACCOUNTS), Vec::new(), None);
     backend.look(None, &mut |view, contents| {
         for (at, value) in view.leaves(&Name::Accounts) {

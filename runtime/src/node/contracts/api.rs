@@ -239,10 +239,8 @@ impl Contract for Service {
     async fn view(&self, request: Request<proto::ViewRequest>) -> Reply<proto::ViewReply> {
         let it = request.into_inner();
         let sender = if it.sender.is_empty() { vec![0; 20] } else { it.sender };
-        let (sender, account) = (
-            convert::address("sender", &sender).map_err(bad)?,
-            convert::address("account", &it.account).map_err(bad)?,
-        );
+        let (sender, account) =
+            (convert::address("sender", &sender).map_err(bad)?, convert::address("account", &it.account).map_err(bad)?);
         let gas = if it.gas == 0 { VIEW_GAS } else { it.gas.min(VIEW_GAS) };
         let asked = move |backend: &dyn Backend| {
             let view = View { sender, account, function: &it.function, arguments: &it.arguments, gas };

@@ -81,7 +81,10 @@ impl Chain {
                 ensure!(found == header, "{path} belongs to another cell, or is none of this program: remove it");
             }
             None => {
-                file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&header)).with_context(what)?;
+                file.set_len(0)
+                    .and_then(|()| file.rewind())
+                    .and_then(|()| file.write_all(&header))
+                    .with_context(what)?;
             }
         }
         let mut found = None;

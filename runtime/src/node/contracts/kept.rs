@@ -151,7 +151,8 @@ fn read(path: &Path, known: u64, out: &mut Vec<Record>) -> Result<()> {
     let mut from = BufReader::with_capacity(BUFFER, File::open(path)?);
     let mut head = [0; HEAD];
     while from.read_exact(&mut head).is_ok() {
-        let [mut length, mut batch, mut position, mut hash] = [&[0; 4][..], &[0; 8], &[0; 4], &[0; 32]].map(<[u8]>::to_vec);
+        let [mut length, mut batch, mut position, mut hash] =
+            [&[0; 4][..], &[0; 8], &[0; 4], &[0; 32]].map(<[u8]>::to_vec);
         let mut rest = &head[..];
         for part in [&mut length, &mut batch, &mut position, &mut hash] {
             rest.read_exact(part)?;

@@ -120,7 +120,8 @@ impl Contracts {
 
     fn open_in(folder: &Path, config: &ClusterConfig, history: usize) -> Result<(Arc<Self>, Executor)> {
         let unstarted = || -> Result<Parallel<Memory>> {
-            let backend = cell::backend(config, threads()).map_err(|why| anyhow!("contracts cannot run here: {why}"))?;
+            let backend =
+                cell::backend(config, threads()).map_err(|why| anyhow!("contracts cannot run here: {why}"))?;
             backend.context("the cell has no contracts")
         };
         let store = RedbStore::open(&folder.join("state.redb"), CACHE).context("state.redb")?;
@@ -134,7 +135,10 @@ impl Contracts {
         let mut chain = Chain::open(&path, config.digest(), started.map(|started| started.batch))?;
         if chain.starts_anew() {
             if backend.tip().is_some() {
-                tracing::warn!("contracts: {} does not lead to the checkpoint: the log is executed from its beginning", path.display());
+                tracing::warn!(
+                    "contracts: {} does not lead to the checkpoint: the log is executed from its beginning",
+                    path.display()
+                );
                 backend = unstarted()?;
                 chain = Chain::open(&path, config.digest(), None)?;
             }
