@@ -8,8 +8,8 @@ mod values;
 
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
 pub use functions::{
-    ConfigArgs, FnArgs, FnBenchArgs, FnChainArgs, FnCommand, FnExecuteArgs, FnLanguage, FnLoadArgs, FnNewArgs, FnRunArgs,
-    FnServeArgs, FnStateArgs, FnStateCommand, InputArgs, SocketArg, SyncSetting,
+    ConfigArgs, FnArgs, FnBenchArgs, FnChainArgs, FnCommand, FnExecuteArgs, FnLanguage, FnLoadArgs, FnNewArgs,
+    FnRunArgs, FnServeArgs, FnStateArgs, FnStateCommand, InputArgs, SocketArg, SyncSetting,
 };
 pub use programs::{CheckArgs, FilesArgs, FilesCommand, SdkArgs, SdkCommand};
 pub use publish::{Publish, published_twice};

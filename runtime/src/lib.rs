@@ -135,7 +135,9 @@ fn telemetry_of(command: &Command) {
         // A node opens its own log file once its directory is known.
         Command::Node(_) => {}
         // A server says what it would otherwise do in silence: slow executions, say.
-        Command::Fn(args) if matches!(args.what, args::FnCommand::Serve(_)) => telemetry::to_stderr("warn,openraft=off"),
+        Command::Fn(args) if matches!(args.what, args::FnCommand::Serve(_)) => {
+            telemetry::to_stderr("warn,openraft=off")
+        }
         // What breaks the consensus engine ends the command, which says so itself.
         _ => telemetry::to_stderr("error,openraft=off"),
     }

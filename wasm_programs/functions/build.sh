@@ -41,7 +41,7 @@ zig=$(find ../.toolchain -maxdepth 3 -name zig -type f -perm -u+x 2>/dev/null | 
 export ZIG_GLOBAL_CACHE_DIR=$PWD/../.toolchain/cache ZIG_LOCAL_CACHE_DIR=$PWD/../.toolchain/cache
 for source in c/*.c; do
     name=$(basename "$source" .c)
-    part=$build/fn-$name.wasm.part
+    part=$build/.fn-$name.part
     "$zig" cc --target=wasm32-freestanding -std=c11 -O2 -g0 -Wall -Wextra -Werror -nostdlib -Wl,--no-entry -Wl,-z,stack-size=16384 "$source" -o "$part"
     put "$part" "$build/fn-$name.wasm"
     rm -f "$part"

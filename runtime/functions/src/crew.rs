@@ -151,12 +151,7 @@ impl Crew {
     /// A crew with so many places for executions that run for long.
     #[must_use]
     pub fn new(places: usize) -> Self {
-        Self {
-            places: Places::new(places),
-            jobs: Mutex::default(),
-            called: Condvar::new(),
-            away: AtomicUsize::new(0),
-        }
+        Self { places: Places::new(places), jobs: Mutex::default(), called: Condvar::new(), away: AtomicUsize::new(0) }
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {

@@ -140,7 +140,10 @@ impl Env {
     fn check_key(&self, key: &[u8]) -> Result<(), Failure> {
         let most = self.limits().key_bytes;
         if key.len() as u64 > most {
-            return Err(Failure::State(format!("a key of its state has {} bytes, at most {most} are possible", key.len())));
+            return Err(Failure::State(format!(
+                "a key of its state has {} bytes, at most {most} are possible",
+                key.len()
+            )));
         }
         Ok(())
     }

@@ -35,6 +35,12 @@ pub enum Stages {
 }
 
 impl Stages {
+    /// Whether it is a chain, of however many.
+    #[must_use]
+    pub const fn is_chain(&self) -> bool {
+        matches!(self, Self::Chain(_))
+    }
+
     /// The functions in their order.
     #[must_use]
     pub fn all(&self) -> &[Arc<Function>] {
@@ -146,7 +152,7 @@ fn once(
 ) -> (Box<Run<Env>>, Result<(), Failed>) {
     let entry = job.entry.as_deref().unwrap_or(ENTRY);
     let stages = job.stages.all();
-    let chain = stages.len() > 1;
+    let chain = job.stages.is_chain();
     let mut between = Vec::new();
     let mut at = if chain { Instant::now() } else { UNUSED.with(|unused| *unused) };
     let (mut fuel, mut memory) = (0u64, 0);
@@ -198,7 +204,7 @@ fn limits_of(
     whole: &Effective,
     burnt: u64,
 ) -> Result<RunLimits, Failure> {
-    let own = if job.stages.all().len() > 1 && function.config != ExecutionConfig::default() {
+    let own = if job.stages.is_chain() && function.config != ExecutionConfig::default() {
         let own = job.config.or(function.config).effective(&service.limits);
         own.map_err(|error| Failure::Host(error.message))?
     } else {
@@ -254,20 +260,13 @@ fn told(job: &Job, failed: Failed) -> ServiceError {
     let Failed { failure, stage, fuel } = failed;
     let stages = job.stages.all();
     let name = stages.get(stage).map_or("", |function| function.name());
-    let chain = matches!(job.stages, Stages::Chain(_));
-    let message =
-        if chain { format!("stage {stage} ('{name}'): {failure}") } else { format!("'{name}': {failure}") };
+    let chain = job.stages.is_chain();
+    let message = if chain { format!("stage {stage} ('{name}'): {failure}") } else { format!("'{name}': {failure}") };
     let returned = match failure {
         Failure::Plugin { code, .. } => Some(code),
         _ => None,
     };
-    ServiceError {
-        code: code_of(&failure),
-        message,
-        stage: chain.then_some(stage as u32),
-        fuel: Some(fuel),
-        returned,
-    }
+    ServiceError { code: code_of(&failure), message, stage: chain.then_some(stage as u32), fuel: Some(fuel), returned }
 }
 
 /// What the functions have done, for `list` and `logs`.
@@ -277,7 +276,7 @@ fn count(service: &Service, env: &Env, job: &Job, report: &Report, error: Option
     for (at, function) in stages.iter().enumerate().take(failed.map_or(stages.len(), |failed| failed + 1)) {
         let stats = &function.stats;
         stats.executions.fetch_add(1, Ordering::Relaxed);
-        let stage = report.stages.get(at).filter(|_| stages.len() > 1);
+        let stage = report.stages.get(at);
         stats.latency.add(stage.map_or(nanos, |stage| (stage.us * 1000.0) as u64));
         stats.fuel.fetch_add(stage.map_or(report.fuel, |stage| stage.fuel), Ordering::Relaxed);
         if failed == Some(at) {

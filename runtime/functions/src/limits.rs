@@ -66,7 +66,13 @@ impl ExecutionConfig {
     /// # Errors
     /// When a value is 0 or above the server's ceiling.
     pub fn effective(self, limits: &ServerLimits) -> Result<Effective, ServiceError> {
-        let all = self.or(Self::DEFAULT);
+        let default = |default: u64, ceiling: u64| Some(default.min(ceiling));
+        let all = self.or(Self {
+            timeout_ms: default(5000, limits.timeout_ms),
+            memory_limit_mb: default(64, limits.memory_mb),
+            fuel: Some(limits.fuel),
+            output_limit_mb: default(16, limits.output_mb),
+        });
         let within = |what: &str, value: u64, most: u64| {
             if value == 0 || value > most {
                 let text = format!("{what} is {value}: from 1 to {most} is possible on this server");
@@ -75,10 +81,10 @@ impl ExecutionConfig {
             Ok(value)
         };
         Ok(Effective {
-            timeout_ms: within("timeout_ms", all.timeout_ms.unwrap_or(5000), limits.timeout_ms)?,
-            memory_bytes: within("memory_limit_mb", all.memory_limit_mb.unwrap_or(64), limits.memory_mb)? * MB,
-            fuel: within("fuel", all.fuel.unwrap_or(limits.fuel), limits.fuel)?,
-            output_bytes: within("output_limit_mb", all.output_limit_mb.unwrap_or(16), limits.output_mb)? * MB,
+            timeout_ms: within("timeout_ms", all.timeout_ms.unwrap_or(0), limits.timeout_ms)?,
+            memory_bytes: within("memory_limit_mb", all.memory_limit_mb.unwrap_or(0), limits.memory_mb)? * MB,
+            fuel: within("fuel", all.fuel.unwrap_or(0), limits.fuel)?,
+            output_bytes: within("output_limit_mb", all.output_limit_mb.unwrap_or(0), limits.output_mb)? * MB,
         })
     }
 }

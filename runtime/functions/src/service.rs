@@ -143,7 +143,8 @@ impl Service {
             ..FunctionSettings::default()
         };
         let engine = FunctionEngine::new(&settings)?;
-        let place = |error| StartError::Place { path: data.map_or_else(String::new, |p| p.display().to_string()), error };
+        let place =
+            |error| StartError::Place { path: data.map_or_else(String::new, |p| p.display().to_string()), error };
         let (registry, mut warnings) = Registry::open(engine, &options.limits, data).map_err(place)?;
         let (state, more) = State::open(data, options.sync, options.limits.state_bytes)?;
         warnings.extend(more);

@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Args)]
 pub struct SocketArg {
     /// Path of the server's socket; REPLICODE_FN_SOCKET, or /tmp/wasm-core.sock, without.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", global = true)]
     pub socket: Option<PathBuf>,
 }
 

@@ -124,7 +124,8 @@ fn age(ms: u64) -> String {
     if ms == 0 {
         return "never".into();
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
     match now.saturating_sub(ms) / 1000 {
         seconds @ 0..60 => format!("{seconds} s ago"),
         seconds @ 60..3600 => format!("{} min ago", seconds / 60),
@@ -139,9 +140,8 @@ pub fn list(at: &SocketArg, json: bool) -> Result<u8> {
     if json {
         return print_json(&functions);
     }
-    let mut table = Table::new([
-        "NAME", "UUID", "DIGEST", "KIND", "BYTES", "MEMORY", "RUNS", "FAILED", "P50", "P99", "LAST USED",
-    ]);
+    let mut table =
+        Table::new(["NAME", "UUID", "DIGEST", "KIND", "BYTES", "MEMORY", "RUNS", "FAILED", "P50", "P99", "LAST USED"]);
     for function in &functions {
         let number = |name: &str| function[name].as_u64().unwrap_or(0);
         let text = |name: &str| plain(function[name].as_str().unwrap_or_default());
@@ -260,7 +260,10 @@ pub fn ping(at: &SocketArg, json: bool) -> Result<u8> {
         return print_json(&[json!({"server": hello["server"], "pid": hello["pid"], "p50_us": p50, "p99_us": p99})]);
     }
     let server = plain(hello["server"].as_str().unwrap_or_default());
-    print(&format!("{server} (process {}): {p50:.1} µs at the median of {ROUNDS}, 99 % within {p99:.1} µs\n", hello["pid"]))
+    print(&format!(
+        "{server} (process {}): {p50:.1} µs at the median of {ROUNDS}, 99 % within {p99:.1} µs\n",
+        hello["pid"]
+    ))
 }
 
 /// `fn stop`.
@@ -268,7 +271,8 @@ pub fn stop(at: &SocketArg, json: bool) -> Result<u8> {
     let hello = ask(at, json!({"op": "hello"}))?;
     let pid = hello["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
     let pid = nix::unistd::Pid::from_raw(pid.context("the server does not say which process it is")?);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).with_context(|| format!("cannot end process {pid}"))?;
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
+        .with_context(|| format!("cannot end process {pid}"))?;
     let path = at.path();
     let patience = Instant::now() + Duration::from_secs(30);
     while std::os::unix::net::UnixStream::connect(&path).is_ok() {

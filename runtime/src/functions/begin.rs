@@ -14,9 +14,10 @@ macro_rules! plugin {
 }
 
 /// The crate that functions in Rust are written with.
-const CRATE: [(&str, &str); 6] = [
+const CRATE: [(&str, &str); 7] = [
     plugin!("replicode-plugin/Cargo.toml"),
     plugin!("replicode-plugin/src/lib.rs"),
+    plugin!("replicode-plugin/src/heap.rs"),
     plugin!("replicode-plugin/src/native.rs"),
     plugin!("replicode-plugin/src/wasm.rs"),
     plugin!("replicode-plugin/macros/Cargo.toml"),
@@ -33,7 +34,8 @@ pub fn run(args: &FnNewArgs, json: bool) -> Result<u8> {
     let name = &args.name;
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) || name.len() > 64 {
-        let text = format!("'{name}' cannot be the name of a new function: small letters, digits and '-', a letter first");
+        let text =
+            format!("'{name}' cannot be the name of a new function: small letters, digits and '-', a letter first");
         return Err(Usage(text).into());
     }
     let root = Path::new(name);
@@ -67,7 +69,9 @@ pub fn run(args: &FnNewArgs, json: bool) -> Result<u8> {
     if json {
         return print_json(&[serde_json::json!({"dir": root})]);
     }
-    telemetry::say(&format!("a function is begun in {name}; {name}/README.md has the four commands from here to its first execution"));
+    telemetry::say(&format!(
+        "a function is begun in {name}; {name}/README.md has the four commands from here to its first execution"
+    ));
     Ok(0)
 }
 

@@ -42,7 +42,8 @@ pub fn run(args: &FnBenchArgs, json: bool) -> Result<u8> {
     let all = std::thread::scope(|scope| {
         let client = || if plan.binary { frames(&plan) } else { lines(&plan) };
         let clients: Vec<_> = (0..args.clients).map(|_| scope.spawn(client)).collect();
-        let ended = clients.into_iter().map(|client| client.join().unwrap_or_else(|_| Err(anyhow!("a client panicked"))));
+        let ended =
+            clients.into_iter().map(|client| client.join().unwrap_or_else(|_| Err(anyhow!("a client panicked"))));
         ended.collect::<Result<Vec<Taken>>>()
     })?;
     let seconds = start.elapsed().as_secs_f64();

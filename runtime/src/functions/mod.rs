@@ -84,5 +84,11 @@ fn config(args: &ConfigArgs) -> Config {
 
 /// What others have written, for a terminal: control characters as escapes.
 fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() }.chars().collect::<Vec<_>>()).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() }
+                .chars()
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }

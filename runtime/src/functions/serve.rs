@@ -1,9 +1,9 @@
 //! `fn serve`: the server, in front.
 
+use crate::Usage;
 use crate::args::{FnServeArgs, SyncSetting};
 use crate::node::signals::{Hangup, Signals, Word};
 use crate::telemetry;
-use crate::Usage;
 use anyhow::{Context, Result, anyhow};
 use replicode_functions::{Modules, Options, Server, ServerLimits, ServerOptions, Sync};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,10 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
             "socket": socket, "data": args.data, "functions": functions, "damaged": warnings.len(), "pid": std::process::id(),
         }));
     } else {
-        telemetry::say(&format!("functions are served at {socket}; {functions} are loaded, kept in {}", args.data.display()));
+        telemetry::say(&format!(
+            "functions are served at {socket}; {functions} are loaded, kept in {}",
+            args.data.display()
+        ));
     }
     let (stop, stopped) = mpsc::channel();
     signals.then(move |word| {

@@ -54,7 +54,9 @@ pub struct FrameClient {
 fn uuid_bytes(text: &str) -> Result<[u8; 16], ClientError> {
     let digits: String = text.chars().filter(|digit| *digit != '-').collect();
     let number = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
-    number.map(u128::to_be_bytes).ok_or_else(|| ClientError::Protocol(format!("{text:?} is no UUID: frames take no names")))
+    number
+        .map(u128::to_be_bytes)
+        .ok_or_else(|| ClientError::Protocol(format!("{text:?} is no UUID: frames take no names")))
 }
 
 impl FrameClient {

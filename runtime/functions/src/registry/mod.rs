@@ -251,7 +251,10 @@ impl Registry {
         let wasm = match (&self.disk, function.wasm.get()) {
             (_, Some(wasm)) => wasm.clone(),
             (Some(disk), None) => disk.module(function).map_err(|error| {
-                ServiceError::new(ErrorCode::Node, format!("the module of '{}' cannot be read: {error}", function.name()))
+                ServiceError::new(
+                    ErrorCode::Node,
+                    format!("the module of '{}' cannot be read: {error}", function.name()),
+                )
             })?,
             (None, None) => Vec::new(),
         };

@@ -96,7 +96,6 @@ impl Ticket {
 /// The request that is executed right now.
 struct Current {
     at: usize,
-    generation: u32,
     number: u64,
     asked: Asked,
 }
@@ -415,7 +414,13 @@ impl Driver {
     }
 
     /// Answers a request that was done on the spot.
-    pub(super) fn reply(&mut self, at: usize, number: u64, asked: &Asked, result: Result<serde_json::Value, ServiceError>) {
+    pub(super) fn reply(
+        &mut self,
+        at: usize,
+        number: u64,
+        asked: &Asked,
+        result: Result<serde_json::Value, ServiceError>,
+    ) {
         let Some(connection) = self.connection(at) else { return };
         connection.answer(number, |out| match &result {
             Ok(value) => answer::value(out, asked.id.as_ref(), value),
@@ -424,12 +429,18 @@ impl Driver {
     }
 
     fn asked_now(&mut self, at: usize, number: u64, asked: Asked) {
-        let generation = self.connection(at).map_or(0, |connection| connection.generation);
-        self.current = Some(Current { at, generation, number, asked });
+        self.current = Some(Current { at, number, asked });
     }
 
     /// Runs a job, on the spot as long as it is short.
-    pub(super) fn run(mut self: Box<Self>, at: usize, number: u64, asked: Asked, job: &Job, input: &[u8]) -> Option<Box<Self>> {
+    pub(super) fn run(
+        mut self: Box<Self>,
+        at: usize,
+        number: u64,
+        asked: Asked,
+        job: &Job,
+        input: &[u8],
+    ) -> Option<Box<Self>> {
         if self.service.is_shutting_down() {
             self.reply(at, number, &asked, Err(crate::execute::shutting_down()));
             return Some(self);
@@ -448,7 +459,7 @@ impl Driver {
             away(&service, run, job, &result);
             return None;
         };
-        let Some(Current { at, number, asked, .. }) = driver.current.take() else { return Some(driver) };
+        let Some(Current { at, number, asked }) = driver.current.take() else { return Some(driver) };
         let committed = result.as_ref().is_ok_and(|report| report.commit > 0);
         if committed && service.sync == Sync::Always {
             let mut bytes = Vec::new();
@@ -472,8 +483,7 @@ impl Driver {
         let mut generation = 0;
         if let Some(connection) = self.connection(at) {
             generation = connection.generation;
-            let in_flight =
-                InFlight { id: asked.id.clone(), control: Arc::clone(control), detach: asked.detach };
+            let in_flight = InFlight { id: asked.id.clone(), control: Arc::clone(control), detach: asked.detach };
             connection.in_flight.insert(number, in_flight);
         }
         Ticket { inbox, at, generation, number, asked, running }
@@ -495,7 +505,8 @@ impl Driver {
         let mine = self.connection(current.at).map_or(0, |connection| connection.in_flight.len() as u64);
         if mine >= limits.in_flight {
             self.current = Some(current);
-            let text = format!("this connection has {mine} executions in flight, which is the most: wait for some answers");
+            let text =
+                format!("this connection has {mine} executions in flight, which is the most: wait for some answers");
             return Err((self, Failure::Busy(text)));
         }
         let away = &self.service.crew.away;
@@ -508,7 +519,7 @@ impl Driver {
         }
         self.service.stats.moved.fetch_add(1, Ordering::Relaxed);
         let running = self.service.runs(control, functions.to_vec());
-        let Current { at, number, asked, .. } = current;
+        let Current { at, number, asked } = current;
         let ticket = self.ticket(at, number, asked, Some(running), control);
         self.queue(at);
         let crew = Arc::clone(&self.service.crew);
@@ -596,7 +607,7 @@ fn write(out: &mut Vec<u8>, asked: &Asked, result: &Result<Report, ServiceError>
             frames::ok(out, id, report.fuel, &run.output);
         }
         (Ok(report), false) => {
-            let chain = matches!(job.stages, crate::execute::Stages::Chain(_));
+            let chain = job.stages.is_chain();
             answer::report(out, asked.id.as_ref(), report, &run.output, asked.as_bytes, lines, chain);
         }
         (Err(error), true) => fail(out, asked, error),

@@ -304,7 +304,9 @@ impl StateRequest {
         let failed = |error: crate::state::StateError| ServiceError::new(ErrorCode::Node, error.to_string());
         let space = function.namespace;
         let limits = &service.limits;
-        let too_large = |what: &str, bytes: usize, most: u64| bad(format!("the {what} has {bytes} bytes, at most {most} are possible"));
+        let too_large = |what: &str, bytes: usize, most: u64| {
+            bad(format!("the {what} has {bytes} bytes, at most {most} are possible"))
+        };
         let (Act::Get(key) | Act::Set(key, _) | Act::Delete(key) | Act::List(key)) = &self.act;
         if key.len() as u64 > limits.key_bytes {
             return Err(too_large("key", key.len(), limits.key_bytes));
@@ -431,4 +433,3 @@ fn stats(service: &Arc<Service>) -> Value {
         "threads": service.crew.threads(),
     })
 }
-

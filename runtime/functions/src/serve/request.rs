@@ -2,8 +2,8 @@
 
 use crate::error::{ErrorCode, ServiceError};
 use crate::limits::ExecutionConfig;
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -163,9 +163,7 @@ pub(super) fn bytes<'r>(
         (Some(text), None) => Ok(Cow::Borrowed(text.0.as_bytes())),
         (None, Some(base64)) => match base64::engine::general_purpose::STANDARD.decode(base64.0.as_bytes()) {
             Ok(bytes) => Ok(Cow::Owned(bytes)),
-            Err(error) => {
-                Err(ServiceError::new(ErrorCode::BadRequest, format!("'{field}_b64' is no base64: {error}")))
-            }
+            Err(error) => Err(ServiceError::new(ErrorCode::BadRequest, format!("'{field}_b64' is no base64: {error}"))),
         },
         (None, None) => Ok(Cow::Borrowed(&[])),
     }
@@ -189,7 +187,8 @@ mod tests {
         for bad in ["", "{", "[1", "{\"op\":\"ping\"} x", "\u{1}", "{\"op\":\"\\ud800\"}"] {
             assert_eq!(code(bad), Some(ErrorCode::BadJson), "{bad}");
         }
-        for bad in ["1", "[]", "{\"op\":1}", "{\"opp\":\"ping\"}", "{\"id\":1.5}", "{\"id\":null,\"config\":{\"x\":1}}"] {
+        for bad in ["1", "[]", "{\"op\":1}", "{\"opp\":\"ping\"}", "{\"id\":1.5}", "{\"id\":null,\"config\":{\"x\":1}}"]
+        {
             assert_eq!(code(bad), Some(ErrorCode::BadRequest), "{bad}");
         }
         assert_eq!(code("{\"op\":\"ping\"}"), None);

@@ -52,10 +52,8 @@ impl Server {
             drivers.push(Driver::new(&service, &syncer).map_err(system("make a poll"))?);
         }
         let inboxes: Vec<_> = drivers.iter().map(|driver| driver.inbox()).collect();
-        let listener = bind(&options.socket, options.group).map_err(|error| StartError::Place {
-            path: options.socket.display().to_string(),
-            error,
-        })?;
+        let listener = bind(&options.socket, options.group)
+            .map_err(|error| StartError::Place { path: options.socket.display().to_string(), error })?;
         let inode = std::fs::symlink_metadata(&options.socket).map_or(0, |about| about.ino());
         for driver in &mut drivers {
             driver.know(inboxes.clone());
@@ -119,7 +117,9 @@ fn check_path(path: &Path) -> Result<(), StartError> {
         return Err(StartError::Socket(format!("{shown} exists and is no socket: give another --socket")));
     }
     match UnixStream::connect(path) {
-        Ok(_) => Err(StartError::Socket(format!("a server listens at {shown} already: stop it, or give another --socket"))),
+        Ok(_) => {
+            Err(StartError::Socket(format!("a server listens at {shown} already: stop it, or give another --socket")))
+        }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(|error| StartError::Place { path: shown.to_string(), error })
         }

@@ -48,7 +48,8 @@ impl Syncer {
                 }
                 (std::mem::take(&mut work.waiting), work.ends)
             };
-            let due = !answers.is_empty() || matches!(service.sync, Sync::Interval(_)) && service.state.number() != synced;
+            let due =
+                !answers.is_empty() || matches!(service.sync, Sync::Interval(_)) && service.state.number() != synced;
             let mut result = if due { service.state.sync().map(|number| synced = number) } else { Ok(()) };
             if result.is_ok() {
                 result = service.state.compact(LONG).map(drop);

@@ -120,7 +120,11 @@ impl State {
     /// When the transactional memory refuses, or the log cannot take it.
     pub fn commit(&self, overlay: &Overlay) -> Result<Commit, StateError> {
         if overlay.is_read_only() {
-            return if overlay.reads() < 2 || self.holds(overlay)? { Ok(Commit::Done(0)) } else { Ok(Commit::Conflict) };
+            return if overlay.reads() < 2 || self.holds(overlay)? {
+                Ok(Commit::Done(0))
+            } else {
+                Ok(Commit::Conflict)
+            };
         }
         let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
         let Cells { stm, map } = &mut *cells;

@@ -45,10 +45,7 @@ pub(super) fn table() -> HostTable {
 
 /// Whether an import can reach state.
 pub(super) fn touches_state(import: &str) -> bool {
-    matches!(
-        import,
-        "host.get_state" | "host.set_state" | "host.delete_state" | "host.list_state" | "host.call"
-    )
+    matches!(import, "host.get_state" | "host.set_state" | "host.delete_state" | "host.list_state" | "host.call")
 }
 
 type Answer<R> = wasmtime::Result<R>;

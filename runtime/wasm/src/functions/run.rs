@@ -177,7 +177,8 @@ impl<E: Host> Run<E> {
         self.said.clear();
         let limit = self.limits.memory_bytes.saturating_sub(self.held_bytes);
         if code.first_bytes > limit {
-            let failure = Failure::Memory { asked: code.first_bytes + self.held_bytes, limit: self.limits.memory_bytes };
+            let failure =
+                Failure::Memory { asked: code.first_bytes + self.held_bytes, limit: self.limits.memory_bytes };
             return (self, Err(failure));
         }
         let mut bench = self.take(&code.half.engine);
@@ -335,7 +336,8 @@ fn enter<E: Host>(
         super::code::ENTRY => code.process,
         other => code.module.get_export_index(other),
     };
-    let function = export.and_then(|export| instance.get_module_export(&mut *store, &export)).and_then(Extern::into_func);
+    let function =
+        export.and_then(|export| instance.get_module_export(&mut *store, &export)).and_then(Extern::into_func);
     let function = function.and_then(|function| function.typed::<(u32, u32), i32>(&*store).ok());
     let Some(function) = function else { return Err(Failure::NoEntry { entry: entry.to_string() }) };
     let place = place(store, code, instance, input)?;

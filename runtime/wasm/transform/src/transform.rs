@@ -114,8 +114,7 @@ pub struct Slices {
 pub fn transform_sliced(wasm: &[u8], settings: &Settings, wish: &Wish, slices: Slices) -> Result<Transformed, Error> {
     check_settings(settings)?;
     let mut checked = check(wasm, settings, wish).map_err(Error::Refused)?;
-    if let (Some(MemoryPlan::Pages(first, most)), Some(memory)) =
-        (checked.memory, checked.module.memories.first_mut())
+    if let (Some(MemoryPlan::Pages(first, most)), Some(memory)) = (checked.memory, checked.module.memories.first_mut())
     {
         let more = first.saturating_add(slices.more_pages).min(most);
         memory.initial = more;

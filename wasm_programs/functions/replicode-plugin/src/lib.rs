@@ -17,6 +17,8 @@
 //!
 //! Natively, for tests, each thread is a world of its own: state is a map, log lines are kept ([`testing`]).
 
+#[cfg(target_arch = "wasm32")]
+mod heap;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 #[cfg(not(target_arch = "wasm32"))]
