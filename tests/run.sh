@@ -20,7 +20,17 @@ if [ -n "$left" ]; then
     echo "run.sh: the tests left these processes behind:" $left >&2
     exit 1
 fi
-[ $failed = 0 ] || exit 1
+if [ $failed != 0 ]; then
+    # What failed, and what it said, once more at the end: thousands of lines may lie between.
+    echo "== what failed" >&2
+    awk '
+        /^test .* \.\.\. / { n = 0 }
+        { said[n++ % 150] = $0 }
+        /(^|\.\.\. )FAILED$/ { for (i = n > 150 ? n - 150 : 0; i < n; i++) print said[i % 150] }
+        /^error: [0-9]+ targets? failed/ { targets = 1 } targets { print }
+    ' target/tests.log >&2
+    exit 1
+fi
 
 # The transactional memory once more: engines with a planted mistake, every schedule of small models, many schedules of
 # the whole engine. Builds of their own, in places of their own.

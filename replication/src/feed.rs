@@ -247,7 +247,7 @@ mod tests {
         }
         let (tx, written) = std::sync::mpsc::channel();
         let entries = all.iter().map(|(entry, _)| entry.clone()).collect();
-        assert!(log.append(entries, false, Box::new(move |result| drop(tx.send(result)))).is_ok());
+        assert!(log.append(entries, true, Box::new(move |result| drop(tx.send(result)))).is_ok());
         assert!(written.recv().is_ok_and(|result| result.is_ok()));
         (log, all)
     }

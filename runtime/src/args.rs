@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, in the words that `--help` prints.
 
+pub mod contract;
 mod endings;
 mod functions;
 mod programs;
@@ -84,6 +85,8 @@ pub enum Command {
     Sdk(SdkArgs),
     /// Load, execute and chain functions: wasm modules that run in microseconds.
     Fn(FnArgs),
+    /// Write, store and call contracts, look at what they have stored, and prove it.
+    Contract(Box<contract::ContractArgs>),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.

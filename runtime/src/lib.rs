@@ -15,6 +15,7 @@
 //! | `orders` | what a node is told to do with its programs |
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
 //! | `functions` | the service of functions: its server, and the commands that ask it |
+//! | [`contract`] | contracts: called, looked at, written |
 //! | `sdk` | the SDK for programs, made from sources that are part of this program |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
 //!
@@ -25,6 +26,7 @@ mod args;
 mod cell;
 mod check;
 mod cluster;
+pub mod contract;
 mod datadir;
 mod diff;
 mod digests;
@@ -93,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Sdk(args) => sdk::run(&args.what, json),
         Command::Check(args) => check::run(&args, json),
         Command::Fn(args) => functions::run(&args.what, json),
+        Command::Contract(args) => contract::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }

@@ -37,4 +37,4 @@ pub use outgoing::{Awaited, Outgoing, Parcel};
 pub use reports::Reports;
 pub use silences::Silences;
 pub use stall::Stall;
-pub use sync_choice::SyncChoice;
+pub use sync_choice::{Bringer, SyncChoice};

@@ -2,8 +2,12 @@
 //!
 //! A caller that would only wait for the disk, as a node alone does between a batch and its answer, may do it itself: that
 //! saves two hand-overs between threads, which cost as much as a quick disk. It is left to the thread where syncs take long:
-//! there is more to gather meanwhile. How long they take is learned from those that were done. Who has peers never asks:
-//! heartbeats and votes would wait with the caller, and the next sync may be the one that takes seconds.
+//! there is more to gather meanwhile. How long they take is learned from those that were done.
+//!
+//! A follower's heartbeats and votes wait with its sync, and the next one may be the one that takes seconds. So a follower
+//! syncs itself only where the disk has proven steady: after so many syncs in a row none of which anybody would have noticed.
+//! A disk that is new, slow or has stood still once is the thread's business. A leader never does: others are to be told
+//! before it has time to wait for its own disk.
 
 use std::time::Duration;
 
@@ -15,29 +19,52 @@ const LIGHT: usize = 1 << 20;
 const SLACK: usize = 1 << 10;
 /// The average moves by one part in so many.
 const WEIGHT: u32 = 8;
+/// A sync that takes longer holds up whoever has peers: a good part of what may lie between two heartbeats.
+const NOTICED: Duration = Duration::from_millis(10);
+/// A disk is steady after so many syncs in a row that nobody noticed.
+const STEADY: u32 = 500;
+
+/// What the owner of a log that brings a change is among its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bringer {
+    /// It has no peers.
+    Alone,
+    /// It follows, or asks for votes.
+    Follower,
+    /// It leads, with followers.
+    Leader,
+}
 
 /// What the last syncs took. [`SyncChoice::handle_synced`] after each.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SyncChoice {
     pace: Duration,
+    /// Syncs since the last one that was noticed.
+    unnoticed: u32,
 }
 
 impl SyncChoice {
     /// A write with its sync took so long.
     pub fn handle_synced(&mut self, took: Duration) {
         self.pace = (self.pace * (WEIGHT - 1) + took) / WEIGHT;
+        self.unnoticed = if took > NOTICED { 0 } else { self.unnoticed.saturating_add(1) };
     }
 
-    /// Whether a change is light enough for its bringer, whatever the disk is like. Needs nothing that others may hold.
+    /// Whether a bringer may do it, whatever the disk is like. Needs nothing that others may hold.
     #[must_use]
-    pub const fn is_light(bytes: usize) -> bool {
-        bytes <= LIGHT
+    pub const fn may_be(bringer: Bringer, bytes: usize) -> bool {
+        bytes <= LIGHT && !matches!(bringer, Bringer::Leader)
     }
 
     /// Whether the bringer of `bytes` makes them durable itself. `plain`: whether so many cost only a write and a sync.
     #[must_use]
-    pub fn is_bringers(&self, bytes: usize, plain: impl FnOnce(u64) -> bool) -> bool {
-        Self::is_light(bytes) && self.pace <= QUICK && plain((bytes + SLACK) as u64)
+    pub fn is_bringers(&self, bringer: Bringer, bytes: usize, plain: impl FnOnce(u64) -> bool) -> bool {
+        let quick = match bringer {
+            Bringer::Alone => self.pace <= QUICK,
+            Bringer::Follower => self.pace <= QUICK && self.unnoticed >= STEADY,
+            Bringer::Leader => false,
+        };
+        quick && Self::may_be(bringer, bytes) && plain((bytes + SLACK) as u64)
     }
 }
 
@@ -49,7 +76,7 @@ mod tests {
     fn slow_syncs_are_left_to_the_thread_and_quick_ones_come_back() {
         let mut choice = SyncChoice::default();
         let us = Duration::from_micros;
-        let own = |choice: &SyncChoice| choice.is_bringers(100, |_| true);
+        let own = |choice: &SyncChoice| choice.is_bringers(Bringer::Alone, 100, |_| true);
         assert!(own(&choice), "nothing is known of the disk");
         let mut until = |took| {
             (1..100).find(|_| {
@@ -66,9 +93,31 @@ mod tests {
     #[test]
     fn what_is_heavy_or_more_than_a_sync_is_left_to_the_thread() {
         let choice = SyncChoice::default();
-        assert!(SyncChoice::is_light(1 << 20) && !SyncChoice::is_light((1 << 20) + 1));
-        assert!(choice.is_bringers(1 << 20, |bytes| bytes == (1 << 20) + (1 << 10)), "hints may ride along");
-        assert!(!choice.is_bringers((1 << 20) + 1, |_| true));
-        assert!(!choice.is_bringers(1, |_| false));
+        let (alone, most) = (Bringer::Alone, 1 << 20);
+        assert!(SyncChoice::may_be(alone, most) && !SyncChoice::may_be(alone, most + 1));
+        assert!(choice.is_bringers(alone, most, |bytes| bytes == (1 << 20) + (1 << 10)), "hints may ride along");
+        assert!(!choice.is_bringers(alone, most + 1, |_| true));
+        assert!(!choice.is_bringers(alone, 1, |_| false));
+    }
+
+    #[test]
+    fn who_has_peers_trusts_only_a_disk_that_has_proven_steady() {
+        let mut choice = SyncChoice::default();
+        let own = |choice: &SyncChoice, bringer| choice.is_bringers(bringer, 100, |_| true);
+        let quick = Duration::from_micros(100);
+        let mut until_trusted = |choice: &mut SyncChoice| {
+            (1..10_000).find(|_| {
+                choice.handle_synced(quick);
+                own(choice, Bringer::Follower)
+            })
+        };
+        assert_eq!(until_trusted(&mut choice), Some(STEADY), "nothing is known of a new disk");
+        choice.handle_synced(NOTICED);
+        assert!(!own(&choice, Bringer::Follower), "slow on average, for a while");
+        assert!(until_trusted(&mut choice).is_some_and(|syncs| syncs < STEADY), "nobody noticed");
+        choice.handle_synced(NOTICED + quick);
+        assert_eq!(until_trusted(&mut choice), Some(STEADY), "one sync that was noticed begins it anew");
+        assert!(own(&choice, Bringer::Alone));
+        assert!(!own(&choice, Bringer::Leader) && !SyncChoice::may_be(Bringer::Leader, 1), "a leader tells the others first");
     }
 }

@@ -7,6 +7,7 @@
 use super::reading::Reading;
 pub use super::work::OnFault;
 use super::work::{Done, Job, Work};
+use replicode_pacing::Bringer;
 use replicode_store::lookup::{Lookup, Pictured};
 use replicode_store::picture::Look;
 use replicode_store::record::{Entry, EntryId, Item, VoteRecord};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 struct Shared {
     lookup: Lookup,
+    owner: Owner,
     seen: Arc<Seen>,
     work: Arc<Work>,
     reading: Reading,
@@ -81,17 +83,26 @@ impl Log {
             seen.lock().ends_with(last.id);
         }
         let work = Work::begin(writer, hands, disk, seen.clone(), options.cache_bytes, on_fault)?;
-        Ok(Self(Arc::new(Shared { lookup, seen, work, reading: Reading::begin()? })))
+        Ok(Self(Arc::new(Shared { lookup, owner, seen, work, reading: Reading::begin()? })))
     }
 
     /// Appends entries. They must continue the log without a gap. They can be read at once, and are durable when `done`
-    /// is called. Who has nothing better to do than to wait for the disk says `at_once`: see [`super::work`].
+    /// is called, which may be before this returns: see [`super::work`]. `peers`: whether others expect to hear from who calls.
     ///
     /// # Errors
     /// [`LogError::Stopped`]; then `done` is called with an error too.
-    pub fn append(&self, entries: Vec<Entry>, at_once: bool, done: Done) -> Result<(), LogError> {
-        self.0.seen.lock().append(&entries);
-        self.0.work.push(Job { items: entries.into_iter().map(Item::Entry).collect(), done: Some(done) }, at_once)
+    pub fn append(&self, entries: Vec<Entry>, peers: bool, done: Done) -> Result<(), LogError> {
+        let bringer = {
+            let mut picture = self.0.seen.lock();
+            picture.append(&entries);
+            let leads = picture.latest().vote.is_some_and(|vote| vote.committed && vote.node == self.0.owner.node.get());
+            match (peers, leads) {
+                (false, _) => Bringer::Alone,
+                (true, false) => Bringer::Follower,
+                (true, true) => Bringer::Leader,
+            }
+        };
+        self.0.work.push(Job { items: entries.into_iter().map(Item::Entry).collect(), done: Some(done) }, Some(bringer))
     }
 
     /// Voids all entries after `last`.
@@ -103,7 +114,7 @@ impl Log {
             done(Ok(()));
             return Ok(());
         };
-        self.0.work.push(Job { items: vec![Item::Truncate(from)], done: Some(done) }, false)
+        self.0.work.push(Job { items: vec![Item::Truncate(from)], done: Some(done) }, None)
     }
 
     /// Gives up entries up to `upto`.
@@ -115,7 +126,7 @@ impl Log {
             done(Ok(()));
             return Ok(());
         }
-        self.0.work.push(Job { items: vec![Item::Purge(upto)], done: Some(done) }, false)
+        self.0.work.push(Job { items: vec![Item::Purge(upto)], done: Some(done) }, None)
     }
 
     /// Writes a vote.
@@ -124,7 +135,7 @@ impl Log {
     /// As for [`Log::append`].
     pub fn save_vote(&self, vote: VoteRecord, done: Done) -> Result<(), LogError> {
         self.0.seen.lock().vote(vote);
-        self.0.work.push(Job { items: vec![Item::Vote(vote)], done: Some(done) }, false)
+        self.0.work.push(Job { items: vec![Item::Vote(vote)], done: Some(done) }, None)
     }
 
     /// Notes how far entries are committed. It rides along with the next write and costs none of its own.

@@ -131,9 +131,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if let Some(batch) = batch {
             self.batch.store(batch, Ordering::Release);
         }
-        // Who has peers does not wait for a disk: one sync may take seconds, and they would hear nothing meanwhile.
-        let at_once = self.alone;
-        self.log.append(entries, at_once, Box::new(move |result| callback.io_completed(result)))?;
+        self.log.append(entries, !self.alone, Box::new(move |result| callback.io_completed(result)))?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! it: see [`replicode_pacing::sync_choice`].
 
 use super::log::{Seen, locked};
-use replicode_pacing::SyncChoice;
+use replicode_pacing::{Bringer, SyncChoice};
 use replicode_store::record::Item;
 use replicode_store::{Disk, File, Hands, LogError, Writer, Written};
 use std::io;
@@ -95,8 +95,8 @@ impl Work {
         Ok(work)
     }
 
-    /// Queues a change that is made durable soon: by this very call if it may be and can be.
-    pub(super) fn push(&self, job: Job, at_once: bool) -> Result<(), LogError> {
+    /// Queues a change that is made durable soon: by this very call, if whoever brings it may wait for that and it can be.
+    pub(super) fn push(&self, job: Job, bringer: Option<Bringer>) -> Result<(), LogError> {
         let bytes = job.items.iter().map(Item::record_len).sum();
         let sleeps = {
             let mut queue = locked(&self.queue);
@@ -111,7 +111,7 @@ impl Work {
             !std::mem::replace(&mut queue.urgent, true)
         };
         // Somebody who was woken before is on the way already.
-        if sleeps && !(at_once && self.at_once(bytes)) {
+        if sleeps && !bringer.is_some_and(|bringer| self.at_once(bringer, bytes)) {
             self.wake.notify_one();
         }
         Ok(())
@@ -132,8 +132,8 @@ impl Work {
 
     /// Works the queue off on the caller's thread, unless somebody else is at it, it would take long, or it would start the
     /// thread that prepares the next segment: a thread inherits the processor that its starter is bound to.
-    fn at_once(&self, bytes: usize) -> bool {
-        if !SyncChoice::is_light(bytes) {
+    fn at_once(&self, bringer: Bringer, bytes: usize) -> bool {
+        if !SyncChoice::may_be(bringer, bytes) {
             return false;
         }
         let mut worker = match self.worker.try_lock() {
@@ -141,7 +141,7 @@ impl Work {
             Err(TryLockError::Poisoned(worker)) => worker.into_inner(),
             Err(TryLockError::WouldBlock) => return false,
         };
-        if !worker.choice.is_bringers(bytes, |bytes| worker.writer.is_plain(bytes)) {
+        if !worker.choice.is_bringers(bringer, bytes, |bytes| worker.writer.is_plain(bytes)) {
             return false;
         }
         worker.work(self);

@@ -135,7 +135,7 @@ mod tests {
         let (tx, written) = std::sync::mpsc::channel();
         let entries: Vec<Entry> = (0..entries).map(entry).collect();
         let last = entries.last().map(|entry| entry.id);
-        assert!(log.append(entries, false, Box::new(move |result| drop(tx.send(result)))).is_ok());
+        assert!(log.append(entries, true, Box::new(move |result| drop(tx.send(result)))).is_ok());
         assert!(written.recv().is_ok_and(|result| result.is_ok()));
         assert!(last.is_some_and(|last| log.note_committed(last).is_ok()));
         log

@@ -62,7 +62,7 @@ fn entries_are_read_from_cache_from_old_segments_and_after_reopening() {
     let log = open(&disk, 12 << 10, 1);
     let entries: Vec<_> = (0..100).map(|index| entry(1 + index / 40, index, (index as usize * 37) % 900)).collect();
     for piece in entries.chunks(7) {
-        durably(|done| log.append(piece.to_vec(), false, done));
+        durably(|done| log.append(piece.to_vec(), true, done));
     }
     assert!(log.status().segments > 3);
     assert_eq!(read_all(&log), entries);
@@ -70,7 +70,7 @@ fn entries_are_read_from_cache_from_old_segments_and_after_reopening() {
     durably(|done| log.save_vote(VoteRecord { term: 9, node: 2, committed: true }, done));
     assert!(log.note_committed(entries[80].id).is_ok());
     log.close();
-    assert!(log.append(vec![], false, Box::new(|_| {})).is_err(), "closed");
+    assert!(log.append(vec![], true, Box::new(|_| {})).is_err(), "closed");
 
     let log = open(&disk, 12 << 10, 1 << 20);
     assert_eq!(read_all(&log), entries);
@@ -79,7 +79,7 @@ fn entries_are_read_from_cache_from_old_segments_and_after_reopening() {
     assert_eq!(log.ends(), (None, Some(entries[99].id)));
     // Back over several segments, and on from there.
     durably(|done| log.truncate_after(Some(entries[10].id), done));
-    durably(|done| log.append(vec![entry(7, 11, 5), entry(7, 12, 5)], false, done));
+    durably(|done| log.append(vec![entry(7, 11, 5), entry(7, 12, 5)], true, done));
     let expected = [&entries[..11], &[entry(7, 11, 5), entry(7, 12, 5)]].concat();
     assert_eq!(read_all(&log), expected);
     assert_eq!(log.committed().ok().flatten(), None, "a hint that names no entry of this log is not believed");
@@ -93,13 +93,13 @@ fn purged_segments_are_used_again() {
     let log = open(&disk, 9 << 10, 1);
     durably(|done| log.save_vote(VoteRecord { term: 3, node: 1, committed: false }, done));
     for index in 0..60 {
-        durably(|done| log.append(vec![entry(1, index, 700)], false, done));
+        durably(|done| log.append(vec![entry(1, index, 700)], true, done));
     }
     let before = log.status().segments;
     durably(|done| log.purge(EntryId { term: 1, index: 50 }, done));
     assert!(log.status().segments < before);
     for index in 60..90 {
-        durably(|done| log.append(vec![entry(1, index, 700)], false, done));
+        durably(|done| log.append(vec![entry(1, index, 700)], true, done));
     }
     log.close();
     let log = open(&disk, 9 << 10, 1);
@@ -114,7 +114,7 @@ fn a_record_larger_than_a_segment_gets_one_of_its_size() {
     let disk = SimDisk::new();
     let log = open(&disk, 9 << 10, 1);
     let entries = vec![entry(1, 0, 10), entry(1, 1, 100_000), entry(1, 2, 10)];
-    durably(|done| log.append(entries.clone(), false, done));
+    durably(|done| log.append(entries.clone(), true, done));
     log.close();
     assert_eq!(read_all(&open(&disk, 9 << 10, 1)), entries);
 }
@@ -126,14 +126,14 @@ fn an_error_of_the_disk_ends_everything() {
     let on_fault: OnFault = Box::new(move |fault| drop(faults.send(fault)));
     let log = Log::open(Arc::new(disk.clone()), owner(), options(1 << 20, 1 << 20), on_fault, &mut |_| {});
     let Ok(log) = log else { unreachable!("the log opens") };
-    durably(|done| log.append(vec![entry(1, 0, 10)], false, done));
+    durably(|done| log.append(vec![entry(1, 0, 10)], true, done));
     disk.stop_after(1);
     let (tx, rx) = mpsc::channel();
-    let pushed = log.append(vec![entry(1, 1, 10)], false, Box::new(move |result| drop(tx.send(result))));
+    let pushed = log.append(vec![entry(1, 1, 10)], true, Box::new(move |result| drop(tx.send(result))));
     assert!(pushed.is_ok());
     assert!(rx.recv().is_ok_and(|result| result.is_err()), "the write succeeds, the sync does not: no acknowledgement");
     assert!(fault.recv().is_ok_and(|fault| fault.contains("sync log segment 000000000001.log")));
-    assert!(log.append(vec![entry(1, 2, 10)], false, Box::new(|result| assert!(result.is_err()))).is_err());
+    assert!(log.append(vec![entry(1, 2, 10)], true, Box::new(|result| assert!(result.is_err()))).is_err());
     log.close();
 }
 
@@ -148,18 +148,18 @@ fn a_panic_of_the_logs_thread_is_a_fault_and_leaves_nobody_waiting() {
     // The second job is queued before the first one's panic: it is told, too.
     let first = log.append(
         vec![entry(1, 0, 10)],
-        false,
+        true,
         Box::new(move |_| {
             let () = wait.recv().unwrap_or_default();
             unreachable!("a panic, on purpose")
         }),
     );
     assert!(first.is_ok());
-    let second = log.append(vec![entry(1, 1, 10)], false, Box::new(move |result| drop(tx.send(result))));
+    let second = log.append(vec![entry(1, 1, 10)], true, Box::new(move |result| drop(tx.send(result))));
     assert!(second.is_ok() && go.send(()).is_ok());
     assert!(fault.recv().is_ok_and(|fault| fault.contains("panicked")));
     assert!(rx.recv().is_ok_and(|result| result.is_err()));
-    assert!(log.append(vec![entry(1, 2, 10)], false, Box::new(|result| assert!(result.is_err()))).is_err());
+    assert!(log.append(vec![entry(1, 2, 10)], true, Box::new(|result| assert!(result.is_err()))).is_err());
     log.close();
 }
 
@@ -176,7 +176,7 @@ fn a_real_directory_has_one_owner() -> Result<(), Box<dyn std::error::Error>> {
     assert!(matches!(Log::open(disk.clone(), owner(), not_founding, no_fault(), &mut |_| {}), Err(LogError::NoLog(_))));
     let log = Log::open(disk, owner(), options(1 << 20, 1), no_fault(), &mut |_| {})?;
     let entries = vec![entry(1, 0, 0), entry(1, 1, 50)];
-    durably(|done| log.append(entries.clone(), false, done));
+    durably(|done| log.append(entries.clone(), true, done));
     // The offline reader needs no lock and changes nothing.
     let reader = LogReader::open(&dir)?;
     let read: Vec<_> = reader.entries().collect::<Result<_, _>>()?;
@@ -207,23 +207,25 @@ fn a_caller_that_would_only_wait_makes_its_change_durable_itself() {
             assert!(told.is_ok());
         })
     };
-    assert!(log.append(vec![entry(1, 0, 100)], true, on(&tx)).is_ok());
+    assert!(log.append(vec![entry(1, 0, 100)], false, on(&tx)).is_ok());
     assert_eq!(rx.try_recv(), Ok((true, here)), "told before the call returned");
     let before = log.status().fsyncs;
     let mut next = 1;
-    let mut tells_elsewhere = |bytes, at_once| {
-        assert!(log.append(vec![entry(1, next, bytes)], at_once, on(&tx)).is_ok());
+    let mut tells_elsewhere = |bytes, peers| {
+        assert!(log.append(vec![entry(1, next, bytes)], peers, on(&tx)).is_ok());
         next += 1;
         rx.recv().is_ok_and(|(durable, thread)| durable && thread != here)
     };
     // When a segment is half full the next one is prepared: the thread sees to that.
-    assert!(tells_elsewhere(40 << 10, true));
+    assert!(tells_elsewhere(40 << 10, false));
     // It may take the thread a moment to be done.
-    assert!((0..1000).any(|_| !tells_elsewhere(1, true)), "afterwards callers do it themselves again");
+    assert!((0..1000).any(|_| !tells_elsewhere(1, false)), "afterwards callers do it themselves again");
     // What does not fit into the segment begins another one: that is the thread's.
-    assert!(tells_elsewhere(63 << 10, true));
-    assert!(tells_elsewhere(100, false));
+    assert!(tells_elsewhere(63 << 10, false));
+    assert!(tells_elsewhere(100, true));
     assert!(log.status().fsyncs > before);
+    // A follower does so as well where nobody would notice, once the disk has proven that.
+    assert!((0..100_000).any(|_| !tells_elsewhere(1, true)), "after many quick syncs");
     assert!(log.read(0, next, usize::MAX).is_ok_and(|entries| entries.len() as u64 == next));
     log.close();
 }
@@ -252,7 +254,7 @@ async fn a_disk_that_stands_still_holds_up_nobody_who_has_peers() {
     let disk = SimDisk::new();
     let log = open(&disk, 12 << 10, 1);
     let entries: Vec<_> = (0..60).map(|index| entry(1, index, 400)).collect();
-    durably(|done| log.append(entries.clone(), false, done));
+    durably(|done| log.append(entries.clone(), true, done));
     let mut store = LogStore { log: log.clone(), alone: false, batch: Arc::default() };
     // An old entry for a follower that lags: not in memory.
     let (held_up, read) = is_held_up(&disk, store.limited_get_log_entries(3, 5)).await;
