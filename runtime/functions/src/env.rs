@@ -231,6 +231,10 @@ impl Host for Env {
         }
         let function = std::str::from_utf8(name).ok().and_then(|name| self.table.find(name)).cloned();
         let Some(function) = function else { return Ok(None) };
+        if function.code.get().is_none() && self.driver.is_some() {
+            // Compiling takes as long as many executions: not here, where others wait.
+            self.leave_first_slice()?;
+        }
         let code = self.service.registry.code(&function).map_err(|error| Failure::Host(error.message))?;
         function.used(self.service.registry.tick());
         self.frames.push((function.namespace, self.overlay.mark()));

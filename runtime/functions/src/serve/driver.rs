@@ -29,6 +29,8 @@ const INBOX: Token = Token(1);
 const FIRST: usize = 2;
 /// Requests of one connection before others have their turn.
 const TURN: u32 = 64;
+/// When to look again for a client that could not be accepted.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Bytes of answers that are written before the rest of a turn is executed.
 const ENOUGH: usize = 64 << 10;
 
@@ -118,6 +120,8 @@ pub struct Driver {
     version: u64,
     run: Option<Box<Run<Env>>>,
     current: Option<Current>,
+    /// Clients may wait to be accepted of whom no event will tell.
+    owed: bool,
     /// Something was committed and is not with the operating system yet.
     unwritten: bool,
     syncer: Arc<Syncer>,
@@ -143,6 +147,7 @@ impl Driver {
             version: service.registry.version(),
             run: None,
             current: None,
+            owed: false,
             unwritten: false,
             syncer: Arc::clone(syncer),
         }))
@@ -178,7 +183,11 @@ impl Driver {
     }
 
     fn turn(mut self: Box<Self>) -> Option<Box<Self>> {
-        let patience = if self.ready.is_empty() { None } else { Some(Duration::ZERO) };
+        let patience = match (self.ready.is_empty(), self.owed) {
+            (false, _) => Some(Duration::ZERO),
+            (true, true) => Some(AGAIN),
+            (true, false) => None,
+        };
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         match self.poll.poll(&mut events, patience) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
@@ -194,6 +203,9 @@ impl Driver {
             }
         }
         self.events = events;
+        if std::mem::take(&mut self.owed) {
+            self.accept();
+        }
         self.service.look_at_clock();
         let version = self.service.registry.version();
         if version != self.version {
@@ -249,7 +261,7 @@ impl Driver {
                 Err(error) => {
                     // Out of descriptors, mostly. Who is there goes on; looking again at once would help nobody.
                     tracing::warn!("a client cannot be accepted: {error}");
-                    std::thread::sleep(Duration::from_millis(10));
+                    self.owed = true;
                     return;
                 }
             }
@@ -283,7 +295,11 @@ impl Driver {
                 Mail::Answer(ticket, bytes) => {
                     if let Some(running) = ticket.running {
                         self.service.ran(running);
-                        self.service.crew.away.fetch_sub(1, Ordering::Relaxed);
+                        let left = self.service.crew.away.fetch_sub(1, Ordering::Relaxed) - 1;
+                        if left == 0 && self.service.is_shutting_down() {
+                            // All drivers wait for the last one.
+                            self.all.iter().for_each(|inbox| inbox.wake());
+                        }
                     }
                     let (at, generation, number) = (ticket.at, ticket.generation, ticket.number);
                     let Some(connection) = self.connection(at).filter(|c| c.generation == generation) else { continue };
@@ -403,7 +419,7 @@ impl Driver {
                 self.close(at);
             }
         }
-        self.connections.iter().all(Option::is_none)
+        self.connections.iter().all(Option::is_none) && self.service.crew.away.load(Ordering::Relaxed) == 0
     }
 
     fn break_down(&self, why: String) {

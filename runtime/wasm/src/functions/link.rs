@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::host::Host;
-use super::run::{Ctx, Run, run_of, settle, supply};
+use super::run::{Ctx, Run, empty, run_of, settle, supply};
 use replicode_transform::{HostFunction, HostTable, Rate, Value};
 use wasmtime::{AsContextMut, Caller, Engine, Linker};
 
@@ -75,7 +75,12 @@ fn length(bytes: usize) -> i32 {
 pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>> {
     let mut linker = Linker::new(engine);
     linker.func_wrap(REFILL.0, REFILL.1, |mut caller: Caller<'_, Ctx<E>>, left: i64| -> Answer<i64> {
-        Ok(run_of(caller.data_mut())?.refill(left)?)
+        let granted = run_of(caller.data_mut())?.refill(left);
+        if granted.is_err() {
+            // What is left has been told; what stands in the counter is older.
+            empty(&mut caller.as_context_mut());
+        }
+        Ok(granted?)
     })?;
     linker.func_wrap(MODULE, "log", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<()> {
         let (memory, run) = parts(&mut caller)?;

@@ -267,6 +267,12 @@ pub(super) fn settle<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) {
     if let Some(run) = &mut store.data_mut().run {
         run.purse = run.purse.saturating_add(left);
     }
+    empty(store);
+}
+
+/// The instance has no fuel any more.
+pub(super) fn empty<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) {
+    let Some(gas) = store.data().gas else { return };
     let done = gas.set(&mut *store, Val::I64(0));
     debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
 }
