@@ -17,6 +17,7 @@
 //! | [`crew`] | threads, and places of executions that take long |
 //! | [`serve`] | the socket and both languages |
 //! | [`service`] | all of it but the socket |
+//! | [`metrics`] | counters for Prometheus |
 //! | [`limits`], [`error`](mod@error), [`stats`], [`uuid`] | how much, what went wrong, how often, what numbers are |
 //!
 //! Not here: what a module may do and how it is compiled (`runtime/wasm`), and what a client needs (`runtime/functions/client`, which
@@ -27,6 +28,7 @@ pub mod env;
 pub mod error;
 pub mod execute;
 pub mod limits;
+pub mod metrics;
 pub mod registry;
 pub mod serve;
 pub mod service;

@@ -8,11 +8,14 @@ const BUCKETS: usize = 160;
 
 /// Durations, each to within a fifth.
 #[derive(Debug)]
-pub struct Histogram([AtomicU64; BUCKETS]);
+pub struct Histogram {
+    counts: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+}
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+        Self { counts: std::array::from_fn(|_| AtomicU64::new(0)), sum: AtomicU64::new(0) }
     }
 }
 
@@ -32,15 +35,22 @@ fn end(bucket: usize) -> u64 {
 impl Histogram {
     /// Counts a duration.
     pub fn add(&self, nanos: u64) {
-        if let Some(count) = self.0.get(bucket(nanos)) {
+        if let Some(count) = self.counts.get(bucket(nanos)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        self.sum.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// All of them together, in nanoseconds.
+    #[must_use]
+    pub fn sum_nanos(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed)
     }
 
     /// The duration that this part of all did not exceed, in microseconds; 0 without any.
     #[must_use]
     pub fn percentile(&self, part: f64) -> f64 {
-        let counts: Vec<u64> = self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let wanted = (counts.iter().sum::<u64>() as f64 * part).ceil().max(1.0) as u64;
         let mut seen = 0;
         for (bucket, count) in counts.iter().enumerate() {
@@ -56,7 +66,7 @@ impl Histogram {
     #[must_use]
     pub fn cumulative(&self) -> Vec<(f64, u64)> {
         let mut seen = 0;
-        let buckets = self.0.iter().enumerate().filter_map(|(bucket, count)| {
+        let buckets = self.counts.iter().enumerate().filter_map(|(bucket, count)| {
             let count = count.load(Ordering::Relaxed);
             seen += count;
             (count > 0).then_some((end(bucket) as f64 / 1000.0, seen))

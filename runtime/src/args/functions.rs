@@ -100,6 +100,9 @@ pub struct FnServeArgs {
     /// The one directory from which modules are read for clients that give a path; 'off' for none.
     #[arg(long, value_name = "DIR")]
     pub modules: Option<PathBuf>,
+    /// Answer Prometheus at this address, for example 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<std::net::SocketAddr>,
     /// Executions that take longer are written to the log.
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub slow: Millis,

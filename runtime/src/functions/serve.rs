@@ -35,6 +35,11 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
     for warning in &warnings {
         telemetry::say(&format!("warning: {warning}"));
     }
+    if let Some(address) = args.metrics {
+        let served = replicode_functions::metrics::serve(address, server.service());
+        let address = served.with_context(|| format!("cannot answer at --metrics {address}"))?;
+        telemetry::say(&format!("counters are served at http://{address}/metrics"));
+    }
     let functions = server.service().registry.table().all().len();
     let socket = options.socket.display().to_string();
     if json {

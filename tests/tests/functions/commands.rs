@@ -166,3 +166,29 @@ fn a_new_function_is_built_tested_loaded_and_executed() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn counters_are_told_to_prometheus() -> Result<()> {
+    use std::io::{Read, Write};
+    let port = replicode_tests::free_ports(1);
+    let server = Server::start(&["--metrics", &format!("127.0.0.1:{port}")])?;
+    server.load("hostile")?;
+    let mut client = server.client()?;
+    for input in ["spin 1", "spin 2", "trap"] {
+        let _ = client.execute("hostile", input.as_bytes(), &crate::server::PLAIN);
+    }
+    let mut text = String::new();
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    stream.read_to_string(&mut text)?;
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    for line in [
+        "replicode_fn_executions_total{outcome=\"ok\"} 2",
+        "replicode_fn_executions_total{outcome=\"trap\"} 1",
+        "replicode_fn_execution_seconds_count 3",
+        "replicode_fn_functions 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+    }
+    Ok(())
+}

@@ -315,3 +315,58 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
     assert!(load(&server, &inside).unwrap_err().to_string().contains("wasm_b64"));
     Ok(())
 }
+
+/// Whether two answers have the same fields with values of the same kinds, and the same words. Figures and digests differ from build to build.
+fn alike(found: &Value, written: &Value) -> bool {
+    match (found, written) {
+        (Value::Object(found), Value::Object(written)) => {
+            found.len() == written.len()
+                && written.iter().all(|(name, value)| {
+                    let free = matches!(name.as_str(), "uuid" | "digest" | "imports");
+                    found.get(name).is_some_and(|found| free || alike(found, value))
+                })
+        }
+        (Value::Array(found), Value::Array(written)) => {
+            found.len() == written.len() && found.iter().zip(written).all(|(found, written)| alike(found, written))
+        }
+        (Value::Number(_), Value::Number(_)) => true,
+        (found, written) => found == written,
+    }
+}
+
+#[test]
+fn the_examples_of_the_reference_are_what_happens() -> Result<()> {
+    let page = std::fs::read_to_string(replicode_tests::root().join("docs/functions/API_REFERENCE.md"))?;
+    let blocks: Vec<&str> = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let server = Server::start(&[])?;
+    server.load("uppercase")?;
+    let mut raw = Raw::new(&server)?;
+    let mut compared = 0;
+    for block in blocks {
+        let lines: Vec<&str> = block.lines().collect();
+        for pair in lines.chunks(2) {
+            let [request, answer] = pair else { panic!("a request without its answer: {pair:?}") };
+            let path = wasm_path("transform").display().to_string();
+            let found = raw.ask(&request.replace("/abs/transform.wasm", &path))?;
+            let written: Value = serde_json::from_str(answer).with_context(|| answer.to_string())?;
+            assert!(alike(&found, &written), "{request}\nis answered {found}\nand not      {written}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 4);
+    Ok(())
+}
+
+#[test]
+fn the_table_of_errors_is_that_of_the_client() -> Result<()> {
+    let page = std::fs::read_to_string(replicode_tests::root().join("docs/functions/API_REFERENCE.md"))?;
+    let rows = page.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let number: usize = cells.get(1)?.parse().ok()?;
+        Some((number, cells.get(2)?.trim_matches('`').to_string()))
+    });
+    let rows: Vec<_> = rows.collect();
+    let known = replicode_functions_client::CODES;
+    assert_eq!(rows, (1..known.len()).map(|number| (number, known[number].to_string())).collect::<Vec<_>>());
+    Ok(())
+}

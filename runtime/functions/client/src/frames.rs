@@ -5,8 +5,8 @@ use std::io::{self, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-/// The server's codes, by number.
-const CODES: [&str; 23] = [
+/// The server's codes, by number; 0 is success.
+pub const CODES: [&str; 23] = [
     "ok",
     "bad_json",
     "bad_request",

@@ -26,7 +26,7 @@ mod message;
 
 pub use asynchronous::AsyncClient;
 pub use blocking::Client;
-pub use frames::{FrameAnswer, FrameClient};
+pub use frames::{CODES, FrameAnswer, FrameClient};
 pub use message::{Answer, ClientError, Config, Failure, Stage};
 
 /// Where a server listens when nobody says anything.

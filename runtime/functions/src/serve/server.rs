@@ -23,7 +23,7 @@ pub struct ServerOptions {
     pub service: Options,
 }
 
-/// A running server. When it is dropped without [`Server::stop`] its threads go on.
+/// A running server. When it is dropped without [`Server::wait`] its threads go on.
 pub struct Server {
     service: Arc<Service>,
     inboxes: Vec<Arc<Inbox>>,

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! So an execution that takes its time holds nobody up, and one that fails leaves nothing. The result is that of running them one by one,
-//! in the order in which they ended. What is committed is written to the [log](mod@log) before anybody is told.
+//! in the order in which they ended. What is committed is written to the log before anybody is told.
 
 mod log;
 mod overlay;

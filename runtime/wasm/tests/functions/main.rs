@@ -1,4 +1,5 @@
 //! Functions without a service around them: fuel in slices, instances that know nothing of each other, ends of all kinds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use replicode_wasm::functions::{
     Failure, FunctionCode, FunctionEngine, FunctionSettings, Host, LoadError, Run, RunLimits,
