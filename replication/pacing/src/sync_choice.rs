@@ -118,6 +118,9 @@ mod tests {
         choice.handle_synced(NOTICED + quick);
         assert_eq!(until_trusted(&mut choice), Some(STEADY), "one sync that was noticed begins it anew");
         assert!(own(&choice, Bringer::Alone));
-        assert!(!own(&choice, Bringer::Leader) && !SyncChoice::may_be(Bringer::Leader, 1), "a leader tells the others first");
+        assert!(
+            !own(&choice, Bringer::Leader) && !SyncChoice::may_be(Bringer::Leader, 1),
+            "a leader tells the others first"
+        );
     }
 }

@@ -95,7 +95,8 @@ impl Log {
         let bringer = {
             let mut picture = self.0.seen.lock();
             picture.append(&entries);
-            let leads = picture.latest().vote.is_some_and(|vote| vote.committed && vote.node == self.0.owner.node.get());
+            let leads =
+                picture.latest().vote.is_some_and(|vote| vote.committed && vote.node == self.0.owner.node.get());
             match (peers, leads) {
                 (false, _) => Bringer::Alone,
                 (true, false) => Bringer::Follower,
