@@ -55,6 +55,9 @@ esac
 if [ "$want" = paxos ]; then exit 0; fi
 
 wasm_programs/build.sh
-if [ "$want" = test ]; then wasm_programs/build.sh --sdk; fi
+if [ "$want" = test ]; then
+    wasm_programs/build.sh --sdk
+    wasm_programs/contracts/test.sh build
+fi
 # The whole workspace, always: building single crates resolves to other features and compiles the wasm engine again.
 cargo build --release --locked --workspace

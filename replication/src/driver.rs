@@ -5,30 +5,25 @@
 
 use crate::answers::{Answer, Refusal};
 use crate::delivery::{Delivery, Leadership};
-use crate::mono;
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
 use crate::raft::{Payload, TypeConfig};
 use crate::replica::{Faults, Shared};
 use crate::state_machine::StateMachine;
 use crate::step_down::step_down;
+use crate::{host, mono};
 use openraft::Raft;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 use replicode_log::{BatchIndex, Digest, Mono, NodeId, Term};
 use replicode_pacing::stall::{Lead, Overdue, Sight, Stall, Wait};
-use replicode_pacing::{Batcher, Gather, Gathering, Progress, Proposal};
+use replicode_pacing::{Batcher, Gather, Gathering, Pause, Progress, Proposal};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-/// How long to wait before a broken route to the leader is tried again.
-const ROUTE_PAUSE: Duration = Duration::from_millis(20);
-/// How long to wait before what the engine has refused is proposed again.
-const REFUSED_PAUSE: Duration = Duration::from_millis(20);
 /// Silent losses of a proposal after which a leader gives up.
 const LOSSES: u32 = 2;
 /// The engine takes a proposal off the driver's hands within this time; it queues thousands.
@@ -45,10 +40,11 @@ pub(crate) struct Driver<D: Delivery> {
     pub(crate) seeds: Seeds,
     pub(crate) leadership: Option<Leadership>,
     pub(crate) route: Option<Route>,
-    pub(crate) retry_at: Option<Instant>,
+    /// After the route to the leader has broken.
+    pub(crate) retry: Pause,
     pub(crate) stall: Stall,
-    /// Not before this may the engine be given a proposal: it has just refused one.
-    pub(crate) propose_at: Option<Instant>,
+    /// After the engine has refused a proposal: until then it is given none.
+    pub(crate) refusal: Pause,
     /// The term in which the engine's refusals have been told.
     pub(crate) refused_in: Option<u64>,
     /// Whether more is waited for: see [`crate::Replica::expect_more`].
@@ -90,6 +86,8 @@ impl<D: Delivery> Driver<D> {
             }
             let wake_at = self.wake_at();
             tokio::select! {
+                // In this order: whatever it is, everything is looked at.
+                biased;
                 () = self.shared.wake.notified() => {}
                 changed = metrics.changed() => if changed.is_err() {
                     self.faults.raise("the consensus engine has stopped", "its state is no longer told");
@@ -122,8 +120,8 @@ impl<D: Delivery> Driver<D> {
         self.shared.expect_no_more();
         self.gathering.forget();
         self.route = None;
-        self.retry_at = None;
-        self.propose_at = None;
+        self.retry.end();
+        self.refusal.end();
         self.shared.outgoing().rewind();
         self.delivery.leadership(now);
     }
@@ -293,8 +291,7 @@ impl<D: Delivery> Driver<D> {
             if self.refused_in.replace(self.term()) != Some(self.term()) {
                 tracing::info!(batch = %index, "the engine refuses a batch, which is proposed again: {why}");
             }
-            if self.propose_at.is_none() {
-                self.propose_at = Some(Instant::now() + REFUSED_PAUSE);
+            if self.refusal.begin(mono::now()) {
                 // If it is only that nobody was heard of during a pause: an answer to this ends it.
                 self.raft.trigger().heartbeat().await.map_err(|error| error.to_string())?;
             }
@@ -303,10 +300,9 @@ impl<D: Delivery> Driver<D> {
     }
 
     async fn propose(&mut self) -> Result<(), String> {
-        if self.propose_at.is_some_and(|at| Instant::now() < at) {
+        if self.refusal.is_on(mono::now()) {
             return Ok(());
         }
-        self.propose_at = None;
         loop {
             let now = self.shared.time.now();
             let Some(Proposal { encoded, index, attempt }) = self.batcher.next(now, || self.seeds.draw()) else {
@@ -318,7 +314,7 @@ impl<D: Delivery> Driver<D> {
             // That it is committed shows in what is delivered; everything else is answered.
             let answer = Answer::new(index, attempt, self.shared.refusals.clone());
             let giving = self.raft.client_write_ff(Payload(encoded), Some(answer));
-            match tokio::time::timeout(HAND_OVER, giving).await {
+            match host::timeout(HAND_OVER, giving).await {
                 Ok(given) => given.map_err(|error| error.to_string())?,
                 // The answer was dropped with it, and says so.
                 Err(_) => return Ok(()),
@@ -330,13 +326,13 @@ impl<D: Delivery> Driver<D> {
         let Some(leader) = self.leadership.and_then(|now| now.leader) else { return };
         if self.route.as_ref().is_some_and(Route::is_broken) {
             self.route = None;
-            self.retry_at = Some(Instant::now() + ROUTE_PAUSE);
+            self.retry.end();
+            self.retry.begin(mono::now());
             self.shared.outgoing().rewind();
         }
-        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+        if self.retry.is_on(mono::now()) {
             return;
         }
-        self.retry_at = None;
         let (term, shared) = (self.term(), &self.shared);
         loop {
             let parcel = shared.outgoing().take();
@@ -349,23 +345,23 @@ impl<D: Delivery> Driver<D> {
     }
 
     /// When to look again even if nothing happens.
-    fn wake_at(&mut self) -> Option<Instant> {
+    fn wake_at(&mut self) -> Option<Mono> {
         // Whoever promised more is waited for first, ticks included.
         let deadline = self.batcher.deadline().filter(|_| self.gathering.deadline().is_none());
         let tick = deadline.map(|deadline| {
             let now = self.shared.time.now();
             // Time may go faster by a while, or forward: no sleep is longer than this.
-            Instant::now() + Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1))
+            mono::now().plus(Duration::from_nanos(deadline.since(now)).min(Duration::from_secs(1)))
         });
-        let waits = [self.stall.deadline(), self.gathering.deadline()].into_iter().flatten().min();
-        let waits = waits.map(|deadline: Mono| Instant::now() + deadline.since(mono::now()));
-        [tick, self.retry_at, self.propose_at, waits].into_iter().flatten().min()
+        let pauses = [self.retry.deadline(), self.refusal.deadline()];
+        let waits = [tick, self.stall.deadline(), self.gathering.deadline()];
+        waits.into_iter().chain(pauses).flatten().min()
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
+async fn sleep_until(at: Option<Mono>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        Some(at) => host::sleep(at.since(mono::now())).await,
         None => std::future::pending().await,
     }
 }

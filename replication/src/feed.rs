@@ -6,6 +6,7 @@
 //! node takes part in consensus as soon as its log has been read, however long executing it takes.
 
 use crate::delivery::{Committed, Delivery, Gone};
+use crate::host::{self, DiskOperation, Join, Thread};
 use crate::log_store::{Log, LogError};
 use crate::replica::{Faults, locked};
 use futures::FutureExt;
@@ -15,8 +16,6 @@ use replicode_store::record::{Body, Entry, EntryId};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 
@@ -46,13 +45,6 @@ impl Lag {
         Self { behind: AtomicBool::new(behind) }
     }
 
-    /// Whether this node leaves an election to others for now, having heard of no leader for so long; the others stand
-    /// after `limit`, and a third of it later at most. Who has executed the history serves better: its programs' timers are
-    /// known, and its own clients are answered. If nobody has, a moment later is early enough.
-    pub(crate) fn leaves_elections(&self, silence: Duration, limit: Duration) -> bool {
-        self.is_behind() && silence < limit * 5 / 3
-    }
-
     /// Whether what is agreed on waits for the machine in the log.
     pub(crate) fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Acquire)
@@ -72,7 +64,7 @@ pub(crate) struct Feed<D> {
     wake: Notify,
     stop: Notify,
     stopping: AtomicBool,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Box<dyn Join>>>,
 }
 
 impl<D: Delivery> Feed<D> {
@@ -103,8 +95,7 @@ impl<D: Delivery> Feed<D> {
             thread: Mutex::default(),
         });
         let this = feed.clone();
-        let thread = std::thread::Builder::new().name("log-feed".to_string());
-        let thread = thread.spawn(move || futures::executor::block_on(this.run()))?;
+        let thread = host::thread(Thread::LogFeed, async move { this.run().await })?;
         *locked(&feed.thread) = Some(thread);
         Ok(feed)
     }
@@ -141,7 +132,7 @@ impl<D: Delivery> Feed<D> {
         self.stop.notify_one();
         self.wake.notify_one();
         if let Some(thread) = locked(&self.thread).take()
-            && thread.join().is_err()
+            && !thread.join()
         {
             tracing::error!("the thread that reads the log for the machine has panicked");
         }
@@ -172,6 +163,7 @@ impl<D: Delivery> Feed<D> {
             }
             *mark
         };
+        host::before_disk(DiskOperation::Read).await;
         let entries = self.log.read(next, agreed, PIECE).map_err(Halt::Log)?;
         if entries.first().map(|entry| entry.id.index) != Some(next) {
             let missing = LogError::Stopped(format!("it does not hold entry {next}, which was agreed on"));
@@ -212,6 +204,7 @@ pub(crate) fn committed(tip: &Tip, entry: Entry) -> Option<(Committed, Tip)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests wait for real threads")]
 mod tests {
     use super::*;
     use crate::delivery::{Event, Events, channel};
@@ -285,7 +278,7 @@ mod tests {
 
     fn until(what: impl Fn() -> bool) -> bool {
         (0..5000).any(|_| {
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(std::time::Duration::from_millis(1));
             what()
         })
     }
@@ -341,14 +334,6 @@ mod tests {
         assert_eq!(take(&mut events, 1), [batches + 1]);
         feed.close();
         log.close();
-    }
-
-    #[test]
-    fn who_lags_stands_for_election_after_the_others_and_not_never() {
-        let limit = Duration::from_millis(900);
-        let leaves = |behind, ms| Lag::new(behind).leaves_elections(Duration::from_millis(ms), limit);
-        assert!(!leaves(false, 0) && !leaves(false, 5_000));
-        assert!(leaves(true, 0) && leaves(true, 1_400) && !leaves(true, 1_500));
     }
 
     #[test]

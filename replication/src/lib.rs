@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`config`], [`error`], [`status`] | what a replica is started with, what can go wrong, what it tells about itself |
 //! | [`delivery`] | the door to the floor above |
+//! | [`host`] | the seam to the world: clocks, entropy, tasks, threads, disks, sockets |
 //! | [`history`] | what a log amounts to at a start (pure) |
 //! | `feed` | how committed batches reach the machine: from hand to hand, or from the log while it lags |
 //! | [`answers`] | what has become of the batches that it proposed |
@@ -24,7 +25,7 @@
 //! | [`network`] | peers: certificates, hello, frames, streams |
 //!
 //! When something is done is decided in [`replicode_pacing`]: what has gathered sets out, what is awaited is overdue, who is
-//! silent, what time it is. Here are the clocks that it is told of.
+//! silent, what time it is. The clocks that it is told of are the [`host`]'s.
 //!
 //! What is not here: the machine that eats the batches, and any meaning of an input. Batches are bytes; only their
 //! header is read, to check that they chain.
@@ -36,6 +37,7 @@ mod driver;
 pub mod error;
 mod feed;
 pub mod history;
+pub mod host;
 mod life;
 pub mod log_store;
 pub mod mono;
@@ -53,7 +55,7 @@ pub(crate) use replicode_pacing::clock;
 pub use config::{ClusterIdentity, ReplicaConfig, TlsIdentity, Tuning};
 pub use delivery::{Committed, Delivery, Event, Events, Fault, Leadership, channel};
 pub use error::{AskError, ReplicaError};
-pub use life::{found, start};
+pub use life::{found, found_on, start, start_on};
 pub use replica::Replica;
 pub use replicode_log::Tip;
 pub use replicode_pacing::Progress;

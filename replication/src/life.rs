@@ -7,7 +7,7 @@ use crate::driver::{Driver, Seeds};
 use crate::error::{AskError, ReplicaError};
 use crate::feed::{Feed, Lag};
 use crate::history::{Agreed, History};
-use crate::log_store::file_disk::FileDisk;
+use crate::host::{self, Bound, Host, Tasks, Thread};
 use crate::log_store::record::Body;
 use crate::log_store::segment::{Owner, hex};
 use crate::log_store::store::LogStore;
@@ -18,7 +18,7 @@ use crate::network::detour::{Detours, Ends};
 use crate::network::peer::{Lane, Peers};
 use crate::network::server::{Answer, Refusals, Server, serve};
 use crate::network::tls::{self, Handshake};
-use crate::network::{detour, endpoint, frame, nudge, tag, watch};
+use crate::network::{detour, endpoint, frame, nudge, tag};
 use crate::raft::{self, TypeConfig};
 use crate::replica::{Faults, Question, Replica, Shared, locked};
 use crate::starts::Starts;
@@ -29,16 +29,14 @@ use bytes::Bytes;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{Config, Raft};
 use replicode_log::{BatchHeader, BatchIndex, BootNo, Digest, Input, NodeId, Tip};
-use replicode_pacing::peer_watch::Quorum;
-use replicode_pacing::{Batcher, Gathering, Outgoing, Silences, Stall, silences};
+use replicode_pacing::peer_watch::{LOOK, Quorum, leaves_elections};
+use replicode_pacing::{Batcher, Gathering, Outgoing, Pause, Silences, Stall, pause, silences};
 use replicode_store::Disk;
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
 
 /// Parcels of other nodes that wait for the leader's attention.
 const INBOX: usize = 256;
@@ -53,6 +51,20 @@ const HAND_OVER: Duration = Duration::from_millis(1500);
 /// # Errors
 /// [`ReplicaError`] says what is wrong with the configuration, the credentials, the log or the address.
 pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, ReplicaError> {
+    begin(config, delivery)
+}
+
+/// As [`start`], on any host. Whoever calls the handle's methods must have entered the host ([`host::enter`]), as whatever the
+/// host runs has; on one that runs everything on one thread nothing may wait, so [`Replica::stop`] ends it there.
+///
+/// # Errors
+/// As for [`start`].
+pub fn start_on(host: Arc<dyn Host>, config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, ReplicaError> {
+    let _inside = host::enter(host);
+    begin(config, delivery)
+}
+
+fn begin(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, ReplicaError> {
     if !config.peers.contains_key(&config.node) {
         return Err(ReplicaError::NotAMember(config.node));
     }
@@ -62,7 +74,7 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
     let delivery = Arc::new(delivery);
     let faults =
         Arc::new(Faults { delivery: delivery.clone(), raised: AtomicBool::new(false), quiet: AtomicBool::new(false) });
-    let disk = Arc::new(FileDisk::open(&config.dir, config.found)?);
+    let disk = host::disk(&config.dir, config.found)?;
     let (log, agreed) = open_log(&config, owner, disk.clone(), faults.clone())?;
     let lag = Arc::new(Lag::new(agreed.last.is_some()));
     // Four bytes of a number that nobody can guess are one that will not be drawn twice.
@@ -100,18 +112,15 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
         stopped: Notify::new(),
         thread: Mutex::default(),
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|why| ReplicaError::Thread { what: "consensus", why })?;
     let genesis = Tip::genesis(config.identity.config);
     let feed = Feed::start(delivery.clone(), shared.log.clone(), faults.clone(), genesis, agreed.last, lag);
     let feed = feed.map_err(|why| ReplicaError::Thread { what: "reading the log for the machine", why })?;
     let machine = StateMachine::new(feed.clone(), shared.applied.clone(), &agreed);
     let machine = machine.map_err(|error| ReplicaError::Engine(format!("its set of members: {error}")))?;
     let life = Life { config, settings, network, shared: shared.clone(), delivery, faults, asked, machine };
-    let thread = std::thread::Builder::new().name("replica".to_string());
     let ending = feed.clone();
-    let thread = thread.spawn(move || {
-        runtime.block_on(life.live());
+    let thread = host::thread(Thread::Replica, async move {
+        life.live().await;
         ending.close();
     });
     let thread = thread.map_err(|why| {
@@ -130,19 +139,32 @@ pub fn start(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, 
 /// # Errors
 /// [`ReplicaError::Log`]: the directory holds something else, or the disk fails.
 pub fn found(config: &ReplicaConfig) -> Result<(), ReplicaError> {
+    make(config)
+}
+
+/// As [`found`], on any host.
+///
+/// # Errors
+/// As for [`found`].
+pub fn found_on(host: Arc<dyn Host>, config: &ReplicaConfig) -> Result<(), ReplicaError> {
+    let _inside = host::enter(host);
+    make(config)
+}
+
+fn make(config: &ReplicaConfig) -> Result<(), ReplicaError> {
     let owner = Owner { node: config.node, identity: config.identity };
-    let disk: Arc<dyn Disk> = Arc::new(FileDisk::open(&config.dir, true)?);
+    let disk: Arc<dyn Disk> = host::disk(&config.dir, true)?;
     Ok(replicode_store::found(&disk, owner, incarnation()?, config.tuning.segment_bytes)?)
 }
 
-fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>, ReplicaError> {
+fn open_network(config: &ReplicaConfig) -> Result<Option<(Box<dyn Bound>, Handshake)>, ReplicaError> {
     if config.peers.len() == 1 {
         return Ok(None);
     }
     let identity = config.tls.as_ref().ok_or(ReplicaError::NoTls(config.peers.len()))?;
     let handshake = tls::handshake(identity, config.node, &config.identity.cluster)?;
     let addr = config.listen;
-    let socket = endpoint::bind(addr).map_err(|why| ReplicaError::Listen { addr, why })?;
+    let socket = host::bind(addr).map_err(|why| ReplicaError::Listen { addr, why })?;
     Ok(Some((socket, handshake)))
 }
 
@@ -150,7 +172,7 @@ fn open_network(config: &ReplicaConfig) -> Result<Option<(UdpSocket, Handshake)>
 fn open_log<D: Delivery>(
     config: &ReplicaConfig,
     owner: Owner,
-    disk: Arc<FileDisk>,
+    disk: Arc<dyn Disk>,
     faults: Arc<Faults<D>>,
 ) -> Result<(Log, Agreed), ReplicaError> {
     let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
@@ -190,8 +212,7 @@ fn last_batch(log: &Log) -> BatchIndex {
 /// 32 bytes that nobody can guess.
 fn secret() -> Result<Digest, ReplicaError> {
     let mut bytes = [0; 32];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut bytes).map_err(|_| ReplicaError::Engine("the system gives no random numbers".to_string()))?;
+    host::fill(&mut bytes).map_err(|error| ReplicaError::Engine(error.to_string()))?;
     Ok(Digest::from_bytes(bytes))
 }
 
@@ -199,7 +220,7 @@ fn secret() -> Result<Digest, ReplicaError> {
 struct Life<D: Delivery> {
     config: ReplicaConfig,
     settings: Arc<Config>,
-    network: Option<(UdpSocket, Handshake)>,
+    network: Option<(Box<dyn Bound>, Handshake)>,
     shared: Arc<Shared>,
     delivery: Arc<D>,
     faults: Arc<Faults<D>>,
@@ -218,7 +239,7 @@ impl<D: Delivery> Life<D> {
             Some(Ok(endpoint)) => Some(endpoint),
             Some(Err(error)) => return faults.raise("the peer socket cannot be used", &error.to_string()),
         };
-        let mut tasks = JoinSet::new();
+        let mut tasks = Tasks::default();
         if let Some(endpoint) = &endpoint {
             // Whoever keeps the peers, as every handle to the replica does, must not keep the way to the machine above open.
             let faults = Arc::downgrade(&faults);
@@ -237,6 +258,7 @@ impl<D: Delivery> Life<D> {
             LogStore { log: shared.log.clone(), alone: self.config.peers.len() == 1, batch: shared.logged.clone() };
         let starting = Raft::new(self.config.node.get(), self.settings.clone(), network, store, self.machine);
         let raft = tokio::select! {
+            biased;
             started = starting => match started {
                 Ok(raft) => raft,
                 Err(error) => {
@@ -259,15 +281,15 @@ impl<D: Delivery> Life<D> {
             };
             let log = shared.log.clone();
             let server = Server { raft, peers, inbox: inbox_tx, answer, refusals, log, contradicted };
-            tokio::spawn(serve(endpoint, Arc::new(server)))
+            host::spawn(serve(endpoint, Arc::new(server)))
         });
-        let forming = tokio::spawn(form(raft.clone(), self.config.clone()));
+        let forming = host::spawn(form(raft.clone(), self.config.clone()));
         let (least, most) = self.config.tuning.election;
         let silences = Silences::new(self.config.tuning.node_down_after);
         let watching =
-            endpoint.is_some().then(|| tokio::spawn(keep_watch(raft.clone(), shared.clone(), least + most, silences)));
-        let timing = tokio::spawn(keep_time(shared.clone()));
-        let asking = tokio::spawn(ask_around(shared.peers.clone(), self.asked));
+            endpoint.is_some().then(|| host::spawn(keep_watch(raft.clone(), shared.clone(), least + most, silences)));
+        let timing = host::spawn(keep_time(shared.clone()));
+        let asking = host::spawn(ask_around(shared.peers.clone(), self.asked));
         let Tuning { pipeline, batch_inputs, batch_bytes, .. } = self.config.tuning;
         match secret() {
             Ok(secret) => {
@@ -281,9 +303,9 @@ impl<D: Delivery> Life<D> {
                     seeds: Seeds { secret, drawn: 0 },
                     leadership: None,
                     route: None,
-                    retry_at: None,
+                    retry: Pause::new(pause::ROUTE),
                     stall: Stall::default(),
-                    propose_at: None,
+                    refusal: Pause::new(pause::REFUSED),
                     refused_in: None,
                     gathering: Gathering::default(),
                 };
@@ -298,7 +320,7 @@ impl<D: Delivery> Life<D> {
         for task in [Some(forming), Some(asking), Some(timing), watching, serving].into_iter().flatten() {
             task.abort();
         }
-        tasks.abort_all();
+        drop(tasks);
         shared.peers.close().await;
         shared.log.close();
     }
@@ -309,7 +331,7 @@ impl<D: Delivery> Life<D> {
 async fn form<D: Delivery>(raft: Raft<TypeConfig, StateMachine<D>>, config: ReplicaConfig) {
     let rank = config.peers.keys().take_while(|node| **node != config.node).count();
     let patience = config.tuning.election.1 * u32::try_from(rank).unwrap_or(u32::MAX).min(16);
-    tokio::time::sleep(patience).await;
+    host::sleep(patience).await;
     if matches!(raft.is_initialized().await, Ok(false)) {
         let members: BTreeMap<u64, ()> = config.peers.keys().map(|node| (node.get(), ())).collect();
         if let Err(error) = raft.initialize(members).await {
@@ -341,7 +363,7 @@ async fn hand_over<D: Delivery>(raft: &Raft<TypeConfig, StateMachine<D>>, shared
             }
         };
         // In vain: an election will do it.
-        let _ = tokio::time::timeout(HAND_OVER, over).await;
+        let _ = host::timeout(HAND_OVER, over).await;
     }
 }
 
@@ -362,19 +384,19 @@ async fn keep_watch<D: Delivery>(
             detours.look();
         }
         let quorum_heard = shared.quorum_heard();
-        let heard = quorum_heard.max(Some(shared.peers.led_at())).map(mono::of);
+        let heard = quorum_heard.max(Some(shared.peers.led_at()));
         let cut_off = cluster.handle_look(Some(0), heard, mono::now());
         shared.cut_off.store(cut_off.as_millis() as u64, Ordering::Relaxed);
-        raft.runtime_config().elect(!shared.lag.leaves_elections(cut_off, limit));
+        raft.runtime_config().elect(!leaves_elections(shared.lag.is_behind(), cut_off, limit));
         look_for_silent_nodes(&shared, leads, &mut silences);
-        let silence = quorum.handle_look(leads, quorum_heard.map(mono::of), mono::now());
+        let silence = quorum.handle_look(leads, quorum_heard, mono::now());
         if let Some(term) = leads
             && silence >= limit
         {
             let why = format!("no quorum has answered for {} ms", silence.as_millis());
             step_down(&raft, &shared, term, false, &why).await;
         }
-        tokio::time::sleep(watch::LOOK).await;
+        host::sleep(LOOK).await;
     }
 }
 
@@ -410,16 +432,16 @@ async fn keep_time(shared: Arc<Shared>) {
         // What follows this node's own boot was made while it lived.
         let alive = shared.outgoing().boot() != BootNo(0);
         shared.time.tend(shared.applied.get().tip.time, alive, &shared.peers);
-        tokio::time::sleep(watch::LOOK).await;
+        host::sleep(LOOK).await;
     }
 }
 
 async fn ask_around(peers: Arc<Peers>, mut asked: mpsc::UnboundedReceiver<Question>) {
     while let Some(question) = asked.recv().await {
         let peers = peers.clone();
-        tokio::spawn(async move {
+        host::spawn(async move {
             let Question { node, bytes, timeout, answer } = question;
-            let result = match tokio::time::timeout(timeout, ask_one(&peers, node, bytes)).await {
+            let result = match host::timeout(timeout, ask_one(&peers, node, bytes)).await {
                 Ok(Ok(bytes)) => Ok(bytes.to_vec()),
                 Ok(Err(why)) => Err(AskError::Unreachable { node, why }),
                 Err(_) => Err(AskError::Timeout(node)),

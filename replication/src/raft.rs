@@ -57,7 +57,7 @@ impl RaftTypeConfig for TypeConfig {
     type Vote = openraft::impls::Vote<Self::LeaderId>;
     type Payload = EntryPayload<Payload, u64, ()>;
     type Entry = openraft::Entry<<Self::LeaderId as RaftLeaderId>::Committed, Self::Payload>;
-    type AsyncRuntime = openraft_rt_tokio::TokioRuntime;
+    type AsyncRuntime = crate::host::engine::HostRuntime;
     type Responder<T: OptionalSend + 'static> = Answer<T>;
     type Batch<T: OptionalSend + 'static> = openraft::impls::InlineBatch<T>;
     type ErrorSource = openraft::impls::BoxedErrorSource;

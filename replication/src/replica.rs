@@ -4,7 +4,9 @@ use crate::answers::Refusals;
 use crate::delivery::{Delivery, Fault};
 use crate::error::AskError;
 use crate::feed::Lag;
+use crate::host::Join;
 use crate::log_store::Log;
+use crate::mono;
 use crate::network::peer::{Lane, Peer, Peers};
 use crate::raft::TypeConfig;
 use crate::starts::Starts;
@@ -16,13 +18,12 @@ use openraft::ServerState;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftMetrics;
-use replicode_log::{BatchIndex, BootNo, Input, NodeId, Term};
+use replicode_log::{BatchIndex, BootNo, Input, Mono, NodeId, Term};
 use replicode_pacing::{Outgoing, Progress};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// What the handle, the driver and the engine's parts share.
@@ -62,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) questions: mpsc::UnboundedSender<Question>,
     pub(crate) stop: AtomicBool,
     pub(crate) stopped: Notify,
-    pub(crate) thread: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) thread: Mutex<Option<Box<dyn Join>>>,
 }
 
 pub(crate) type Metrics = WatchReceiverOf<TypeConfig, RaftMetrics<TypeConfig>>;
@@ -124,10 +125,10 @@ impl Shared {
     }
 
     /// When a quorum last answered this leader: when that was sent which it has answered.
-    pub(crate) fn quorum_heard(&self) -> Option<Instant> {
+    pub(crate) fn quorum_heard(&self) -> Option<Mono> {
         let metrics = self.metrics.get()?.borrow_watched();
         let at = metrics.last_quorum_acked.as_ref()?;
-        Instant::now().checked_sub(openraft::Instant::elapsed(&**at))
+        Some(mono::now().minus(openraft::Instant::elapsed(&**at)))
     }
 
     /// On a leader: who should take over. The furthest of those whose last contact satisfies a condition, and of several
@@ -380,15 +381,20 @@ impl Replica {
         }
     }
 
-    /// Hands leadership over when possible, flushes the log and stops; waits until that is done (a few seconds at most).
-    /// Other clones of the handle become inert.
-    pub fn shutdown(self) {
+    /// As [`Replica::shutdown`], but waits for nothing.
+    pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Release);
         self.shared.wake.notify_one();
         self.shared.stopped.notify_one();
+    }
+
+    /// Hands leadership over when possible, flushes the log and stops; waits until that is done (a few seconds at most).
+    /// Other clones of the handle become inert.
+    pub fn shutdown(self) {
+        self.stop();
         let thread = locked(&self.shared.thread).take();
         if let Some(thread) = thread
-            && thread.join().is_err()
+            && !thread.join()
         {
             tracing::error!("the replica's thread has panicked");
         }

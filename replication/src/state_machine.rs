@@ -127,7 +127,7 @@ impl<D: Delivery> RaftStateMachine<TypeConfig> for StateMachine<D> {
             }
             if turn >= TURN {
                 turn = 0;
-                tokio::task::yield_now().await;
+                crate::host::yield_now().await;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What a replica tells about itself.
 
-use replicode_log::{BatchIndex, BootNo, NodeId, Term};
+use replicode_log::{BatchIndex, BootNo, Mono, NodeId, Term};
 use replicode_pacing::clock::{Course, Offset, Steering};
 pub use replicode_store::LogStatus;
 use std::net::SocketAddr;
@@ -92,7 +92,7 @@ pub struct SteppedDown {
     /// The term in which the node led.
     pub term: Term,
     /// When.
-    pub at: std::time::Instant,
+    pub at: Mono,
     /// Why.
     pub why: String,
 }

@@ -6,7 +6,9 @@
 //! missed it.
 
 use crate::delivery::Delivery;
+use crate::host;
 use crate::log_store::record::{EntryId, VoteRecord};
+use crate::mono;
 use crate::network::client::Client;
 use crate::raft::{self, TypeConfig};
 use crate::replica::{Shared, locked};
@@ -17,7 +19,7 @@ use openraft::network::{NetTransferLeader, RPCOption};
 use openraft::raft::{TransferLeaderRequest, VoteRequest};
 use replicode_log::Term;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the others are tried to be told.
 const TELL: Duration = Duration::from_millis(500);
@@ -43,12 +45,12 @@ pub(crate) async fn step_down<D: Delivery>(
         Ok(_) | Err(_) => return true,
     }
     tracing::warn!(term, heir, "this node does not lead any more: {why}");
-    *locked(&shared.stepped_down) = Some(SteppedDown { term: Term(term), at: Instant::now(), why: why.to_string() });
+    *locked(&shared.stepped_down) = Some(SteppedDown { term: Term(term), at: mono::now(), why: why.to_string() });
     let ours = VoteRecord { term, node: shared.node.get(), committed: true };
     for peer in shared.peers.iter() {
         let mut client = Client::control(shared.peers.clone(), peer.node.get());
         let request = TransferLeaderRequest::new(raft::vote(ours), heir, None);
-        tokio::spawn(async move {
+        host::spawn(async move {
             // Who does not hear it will miss the leader soon.
             let _ = client.transfer_leader(request, RPCOption::new(TELL)).await;
         });

@@ -3,32 +3,17 @@
 //! What it means is decided in [`replicode_pacing::clock`]. A stamp costs one look at the monotonic clock; the wall clocks are
 //! compared ten times a second, by a task of its own ([`crate::network::watch::LOOK`]).
 
+use crate::host::{boot_time, wall_unix_ns};
 use crate::mono;
 use crate::network::peer::Peers;
 use crate::replica::locked;
 use crate::status::ClockStatus;
-use nix::time::{ClockId, clock_gettime};
 use replicode_log::{LogicalTime, NodeId};
 use replicode_pacing::clock::news::{News, Word};
 use replicode_pacing::clock::sample::{Bounds, Sample};
-use replicode_pacing::clock::{LeaderClock, Offset, Readings, Steering, nanos};
+use replicode_pacing::clock::{LeaderClock, Offset, Readings, Steering};
 use std::sync::Mutex;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// The wall clock of this host, nanoseconds since the Unix epoch; 0 before that.
-#[must_use]
-pub fn wall_unix_ns() -> u64 {
-    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-/// A monotonic clock that also counts while this machine is suspended (`CLOCK_BOOTTIME`): what exchanges with peers are
-/// timed by.
-#[must_use]
-pub fn boot_time() -> Duration {
-    // Linux has it since 2.6.39; a system that has not cannot be told from one that was never suspended.
-    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).or_else(|_| clock_gettime(ClockId::CLOCK_MONOTONIC));
-    time.map(Duration::from).unwrap_or_default()
-}
+use std::time::Duration;
 
 /// See the module.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Three nodes in one process, over QUIC on loopback.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 mod common;
 
 use common::{Cluster, ToyNode, node, numbers, until};

@@ -1,6 +1,8 @@
 //! A node's directory replaced by an older copy of itself, which the documentation forbids: whoever finds what it has
 //! acknowledged contradicted stops and names both histories.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 mod common;
 
 use common::{Cluster, ToyNode, numbers, until};

@@ -1,5 +1,7 @@
 //! Strangers at the peer port: wrong certificates, wrong clusters, garbage, nonsense from a member.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 mod common;
 
 use common::{Cluster, PATIENCE, ToyNode, identity, node, numbers, until};
@@ -107,7 +109,7 @@ async fn say_hello(
     claimed: NodeId,
 ) -> Result<(quinn::Endpoint, quinn::Connection, Option<Welcome>), Box<dyn std::error::Error>> {
     let handshake = tls::handshake(credentials.0, credentials.1, &identity().cluster)?;
-    let endpoint = endpoint::endpoint(endpoint::bind((Ipv4Addr::LOCALHOST, 0).into())?, &handshake)?;
+    let endpoint = endpoint::endpoint(Box::new(endpoint::bind((Ipv4Addr::LOCALHOST, 0).into())?), &handshake)?;
     let name = tls::node_name(node(1), &identity().cluster);
     let connection = endpoint.connect(cluster.members[&node(1)], &name)?.await?;
     let (mut tx, mut rx) = connection.open_bi().await?;

@@ -1,5 +1,7 @@
 //! A leader killed without warning: a process of its own, ended by `SIGKILL`, under load.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 mod common;
 
 use common::{Cluster, PATIENCE, history, node, numbers, until};

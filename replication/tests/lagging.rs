@@ -1,5 +1,7 @@
 //! A node whose machine has much to execute takes part in consensus all the same.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 mod common;
 
 use common::{Cluster, ToyNode, node, numbers};

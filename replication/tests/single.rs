@@ -1,5 +1,7 @@
 //! A cluster of one: no network, the same log.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "on the real host, from outside")]
+
 mod common;
 
 use common::{Cluster, Dir, ToyNode, data, node, numbers};

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, in the words that `--help` prints.
 
+pub mod contract;
 mod endings;
 mod programs;
 mod publish;
@@ -77,6 +78,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Make the SDK, with which C, C++ and Rust programs are built for replicode.
     Sdk(SdkArgs),
+    /// Write, store and call contracts, look at what they have stored, and prove it.
+    Contract(Box<contract::ContractArgs>),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.

@@ -14,6 +14,7 @@
 //! | `files` | the cell's files on a running node |
 //! | `orders` | what a node is told to do with its programs |
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
+//! | [`contract`] | contracts: called, looked at, written |
 //! | `sdk` | the SDK for programs, made from sources that are part of this program |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
 //!
@@ -24,6 +25,7 @@ mod args;
 mod cell;
 mod check;
 mod cluster;
+pub mod contract;
 mod datadir;
 mod diff;
 mod digests;
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Files(args) => files::run(&args, json),
         Command::Sdk(args) => sdk::run(&args.what, json),
         Command::Check(args) => check::run(&args, json),
+        Command::Contract(args) => contract::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }

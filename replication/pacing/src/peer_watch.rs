@@ -92,6 +92,14 @@ impl Quorum {
     }
 }
 
+/// Whether a node whose machine is `behind` leaves an election to others for now, having heard of no leader for so long; the
+/// others stand after `limit`, and a third of it later at most. Who has executed the history serves better: its programs' timers
+/// are known, and its own clients are answered. If nobody has, a moment later is early enough.
+#[must_use]
+pub fn leaves_elections(behind: bool, silence: Duration, limit: Duration) -> bool {
+    behind && silence < limit * 5 / 3
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +148,12 @@ mod tests {
         let ms = Duration::from_millis;
         assert!(!is_cut_off(ms(2_999), ms(3_000)) && is_cut_off(ms(3_000), ms(3_000)));
         assert!(!is_cut_off(ms(2_499), ms(100)) && is_cut_off(ms(2_500), ms(100)));
+    }
+
+    #[test]
+    fn who_lags_stands_for_election_after_the_others_and_not_never() {
+        let leaves = |behind, ms| leaves_elections(behind, Duration::from_millis(ms), Duration::from_millis(900));
+        assert!(!leaves(false, 0) && !leaves(false, 5_000));
+        assert!(leaves(true, 0) && leaves(true, 1_400) && !leaves(true, 1_500));
     }
 }

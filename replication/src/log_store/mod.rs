@@ -13,6 +13,7 @@ pub mod store;
 pub mod work;
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests are on the real host")]
 pub(crate) mod tests;
 
 pub use log::{Log, OnFault};

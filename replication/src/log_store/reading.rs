@@ -4,10 +4,11 @@
 //! milliseconds, in which the thread that does consensus would neither hear nor be heard.
 
 use super::log::locked;
+use crate::host::{self, DiskOperation, Join, Thread};
 use replicode_store::LogError;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -20,13 +21,13 @@ struct Queue {
 #[derive(Default)]
 struct Shared {
     queue: Mutex<Queue>,
-    wake: Condvar,
+    wake: Notify,
 }
 
 /// The thread, and what it has to do.
 pub(super) struct Reading {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Box<dyn Join>>>,
 }
 
 impl Reading {
@@ -34,8 +35,7 @@ impl Reading {
     pub(super) fn begin() -> Result<Self, LogError> {
         let shared = Arc::new(Shared::default());
         let this = shared.clone();
-        let thread = std::thread::Builder::new().name("log-reader".to_string());
-        let thread = thread.spawn(move || this.run());
+        let thread = host::thread(Thread::LogReader, async move { this.run().await });
         let thread = thread.map_err(|why| LogError::io("start the thread that reads the log", why))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
@@ -59,27 +59,37 @@ impl Reading {
         self.shared.wake.notify_one();
         if let Some(thread) = locked(&self.thread).take() {
             // Whoever waited for what it was at has been told by the answer's being dropped.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
 
+/// What there is to do.
+enum Next {
+    Job(Job),
+    Nothing,
+    Closed,
+}
+
 impl Shared {
-    fn run(&self) {
+    fn next(&self) -> Next {
+        let mut queue = locked(&self.queue);
+        if queue.closed {
+            return Next::Closed;
+        }
+        queue.jobs.pop_front().map_or(Next::Nothing, Next::Job)
+    }
+
+    async fn run(&self) {
         loop {
-            let job = {
-                let mut queue = locked(&self.queue);
-                loop {
-                    if queue.closed {
-                        return;
-                    }
-                    if let Some(job) = queue.jobs.pop_front() {
-                        break job;
-                    }
-                    queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            match self.next() {
+                Next::Job(job) => {
+                    host::before_disk(DiskOperation::Read).await;
+                    job();
                 }
-            };
-            job();
+                Next::Nothing => self.wake.notified().await,
+                Next::Closed => return,
+            }
         }
     }
 }

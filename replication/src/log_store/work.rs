@@ -7,13 +7,15 @@
 //! it: see [`replicode_pacing::sync_choice`].
 
 use super::log::{Seen, locked};
+use crate::host::{self, DiskOperation, Join, Thread};
+use crate::mono;
+use futures::FutureExt;
 use replicode_pacing::{Bringer, SyncChoice};
 use replicode_store::record::Item;
-use replicode_store::{Disk, File, Hands, LogError, Writer, Written};
+use replicode_store::{Disk, DiskOp, File, Hands, LogError, Next, Writer, Written};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Notify, oneshot};
 
 /// Called once when what it was given with is durable, or never will be.
 pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -43,7 +45,7 @@ struct Worker {
     hands: Hands,
     disk: Arc<dyn Disk>,
     /// The thread that prepares the next segment.
-    preparing: Option<JoinHandle<Result<(), LogError>>>,
+    preparing: Option<Preparing>,
     seen: Arc<Seen>,
     cache_bytes: usize,
     on_fault: Option<OnFault>,
@@ -52,12 +54,18 @@ struct Worker {
     choice: SyncChoice,
 }
 
+/// A segment that is being prepared.
+struct Preparing {
+    result: oneshot::Receiver<Result<(), LogError>>,
+    thread: Box<dyn Join>,
+}
+
 /// The queue, and who works it off.
 pub(super) struct Work {
     queue: Mutex<Queue>,
-    wake: Condvar,
-    worker: Mutex<Worker>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    wake: Notify,
+    worker: tokio::sync::Mutex<Worker>,
+    thread: Mutex<Option<Box<dyn Join>>>,
 }
 
 impl Work {
@@ -83,13 +91,12 @@ impl Work {
         };
         let work = Arc::new(Self {
             queue: Mutex::default(),
-            wake: Condvar::new(),
-            worker: Mutex::new(worker),
+            wake: Notify::new(),
+            worker: tokio::sync::Mutex::new(worker),
             thread: Mutex::default(),
         });
-        let thread = std::thread::Builder::new().name("log-writer".to_string());
         let this = work.clone();
-        let thread = thread.spawn(move || this.run());
+        let thread = host::thread(Thread::LogWriter, async move { this.run().await });
         let thread = thread.map_err(|why| LogError::io("start the log's thread", why))?;
         *locked(&work.thread) = Some(thread);
         Ok(work)
@@ -133,29 +140,29 @@ impl Work {
     /// Works the queue off on the caller's thread, unless somebody else is at it, it would take long, or it would start the
     /// thread that prepares the next segment: a thread inherits the processor that its starter is bound to.
     fn at_once(&self, bringer: Bringer, bytes: usize) -> bool {
-        if !SyncChoice::may_be(bringer, bytes) {
+        if !SyncChoice::may_be(bringer, bytes) || !host::waits_on_the_spot() {
             return false;
         }
-        let mut worker = match self.worker.try_lock() {
-            Ok(worker) => worker,
-            Err(TryLockError::Poisoned(worker)) => worker.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
+        let Ok(mut worker) = self.worker.try_lock() else { return false };
         if !worker.choice.is_bringers(bringer, bytes, |bytes| worker.writer.is_plain(bytes)) {
             return false;
         }
-        worker.work(self);
-        true
+        // It is done when this returns: it waits for nothing but the disk, and for that on the spot.
+        worker.work(self).now_or_never().is_some()
     }
 
     /// The log's thread.
-    fn run(&self) {
+    async fn run(&self) {
         loop {
             let closed = {
-                let mut queue = locked(&self.queue);
-                while !queue.urgent && !queue.closed {
-                    queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                let idle = || {
+                    let queue = locked(&self.queue);
+                    !queue.urgent && !queue.closed
+                };
+                while idle() {
+                    self.wake.notified().await;
                 }
+                let mut queue = locked(&self.queue);
                 if queue.closed && queue.jobs.is_empty() {
                     queue.stopped.get_or_insert_with(|| "it was closed".to_string());
                 }
@@ -163,12 +170,12 @@ impl Work {
             };
             if closed {
                 // Who hears of faults may wait for the last of those that could tell of one to be gone.
-                let mut worker = locked(&self.worker);
+                let mut worker = self.worker.lock().await;
                 worker.on_fault = None;
                 worker.rest();
                 return;
             }
-            locked(&self.worker).work(self);
+            self.worker.lock().await.work(self).await;
         }
     }
 
@@ -178,14 +185,14 @@ impl Work {
         self.wake.notify_one();
         if let Some(thread) = locked(&self.thread).take() {
             // A panic there has been reported as a fault by the queue being stopped.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
 
 impl Worker {
     /// Makes everything durable that is queued, and tells those who wait for it.
-    fn work(&mut self, work: &Work) {
+    async fn work(&mut self, work: &Work) {
         let mut ending = Ending { queue: &work.queue, jobs: Vec::new(), on_fault: &mut self.on_fault };
         {
             let mut queue = locked(&work.queue);
@@ -198,9 +205,10 @@ impl Worker {
         if ending.jobs.is_empty() {
             return;
         }
-        let began = Instant::now();
+        let began = mono::now();
         self.writer.handle_items(ending.jobs.iter().flat_map(|job| &job.items), &mut self.written);
-        let result = carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk).and_then(|()| {
+        let result = async {
+            carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk).await?;
             let hands = &self.hands;
             let unused = {
                 let mut picture = self.seen.lock();
@@ -210,9 +218,10 @@ impl Worker {
             };
             self.hands.let_go_before(self.writer.tail().header.generation);
             self.writer.handle_unused(&unused);
-            carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk)
-        });
-        self.choice.handle_synced(began.elapsed());
+            carry_out(&mut self.writer, &mut self.hands, &mut self.preparing, &self.disk).await
+        };
+        let result = result.await;
+        self.choice.handle_synced(mono::now().since(began));
         if let Err(error) = result {
             return ending.stop(&error.to_string());
         }
@@ -229,9 +238,9 @@ impl Worker {
 impl Worker {
     /// Waits for whatever is done in the background: nothing more is written.
     fn rest(&mut self) {
-        if let Some(thread) = self.preparing.take() {
+        if let Some(Preparing { thread, .. }) = self.preparing.take() {
             // Its result no longer matters: an unfinished spare is removed at the next start.
-            let _ = thread.join();
+            thread.join();
         }
     }
 }
@@ -243,24 +252,63 @@ impl Drop for Worker {
 }
 
 /// Does what the writer asks for, and has the next segment prepared when it is time to.
-fn carry_out(
+async fn carry_out(
     writer: &mut Writer,
     hands: &mut Hands,
-    preparing: &mut Option<JoinHandle<Result<(), LogError>>>,
+    preparing: &mut Option<Preparing>,
     disk: &Arc<dyn Disk>,
 ) -> Result<(), LogError> {
-    hands.serve(writer, &mut || match preparing.take().map(JoinHandle::join) {
-        Some(Ok(prepared)) => prepared,
-        Some(Err(_)) => Err(LogError::Stopped("the thread that prepares log segments has panicked".to_string())),
-        None => Err(LogError::Stopped("nobody prepares the next log segment".to_string())),
-    })?;
-    if let Some(plan) = writer.poll_preparation() {
+    loop {
+        match writer.poll() {
+            Next::Op(op) => {
+                host::before_disk(kind(op)).await;
+                let result = hands.perform(op);
+                writer.handle_done(result)?;
+            }
+            Next::Preparation => {
+                let prepared = match preparing.take() {
+                    None => Err(LogError::Stopped("nobody prepares the next log segment".to_string())),
+                    Some(Preparing { result, thread }) => {
+                        let prepared = result.await;
+                        thread.join();
+                        let panicked = "the thread that prepares log segments has panicked";
+                        prepared.unwrap_or_else(|_| Err(LogError::Stopped(panicked.to_string())))
+                    }
+                };
+                writer.handle_prepared(prepared)?;
+            }
+            Next::Nothing => break,
+        }
+    }
+    if let Some(mut plan) = writer.poll_preparation() {
         let mut hands = Hands::new(disk.clone());
-        let thread = std::thread::Builder::new().name("log-prepare".to_string());
-        let thread = thread.spawn(move || hands.carry_out(plan));
-        *preparing = Some(thread.map_err(|why| LogError::io("start a thread that prepares log segments", why))?);
+        let (tell, result) = oneshot::channel();
+        let thread = host::thread(Thread::LogPrepare, async move {
+            let prepared = loop {
+                let Some(op) = plan.poll_op() else { break Ok(()) };
+                host::before_disk(kind(op)).await;
+                let result = hands.perform(op);
+                if let Err(error) = plan.handle_done(result) {
+                    break Err(error);
+                }
+            };
+            // A writer that has stopped wants none.
+            let _ = tell.send(prepared);
+        });
+        let thread = thread.map_err(|why| LogError::io("start a thread that prepares log segments", why))?;
+        *preparing = Some(Preparing { result, thread });
     }
     Ok(())
+}
+
+/// What an operation is to a host.
+const fn kind(op: &DiskOp) -> DiskOperation {
+    match op {
+        DiskOp::Sync(_) | DiskOp::SyncNames => DiskOperation::Sync,
+        DiskOp::Create(_) | DiskOp::Write { .. } | DiskOp::Zeros { .. } | DiskOp::Rename { .. } | DiskOp::Remove(_) => {
+            DiskOperation::Change
+        }
+    }
 }
 
 /// Makes sure that nobody who works the queue off goes without a word, be it by a panic: whoever waits for the log would

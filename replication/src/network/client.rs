@@ -3,8 +3,8 @@
 use super::peer::{Lane, Peers};
 use super::{frame, tag};
 use crate::clock::sample::Sample;
+use crate::host::{self, boot_time};
 use crate::raft::{TypeConfig, Vote};
-use crate::timekeeper::boot_time;
 use futures::{FutureExt, Stream, StreamExt};
 use openraft::OptionalSend;
 use openraft::alias::SnapshotOf;
@@ -79,7 +79,7 @@ impl Client {
             tx.write_all(&[tag]).await.map_err(unreachable)?;
             Ok((tx, rx))
         };
-        match tokio::time::timeout(patience.max(PATIENCE), opening).await {
+        match host::timeout(patience.max(PATIENCE), opening).await {
             Ok(result) => result,
             Err(_) => Err(unreachable(format!("node {} does not answer", self.to))),
         }
@@ -102,7 +102,7 @@ impl Client {
             let (clock, answer) = answer.ok_or_else(|| unreachable(format!("node {} gave no answer", self.to)))?;
             Ok::<_, Failure>((Sample::new(clock, asked, boot_time()), answer))
         };
-        let (sample, answer) = match tokio::time::timeout(option.soft_ttl().max(PATIENCE), exchange).await {
+        let (sample, answer) = match host::timeout(option.soft_ttl().max(PATIENCE), exchange).await {
             Ok(result) => result?,
             Err(_) => return Err(unreachable(format!("node {} does not answer", self.to))),
         };
@@ -115,7 +115,7 @@ impl Client {
 }
 
 /// Ends a task with its owner.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+struct AbortOnDrop(host::Task<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -139,14 +139,14 @@ impl NetStreamAppend<TypeConfig> for Client {
         Box::pin(async move {
             let (mut tx, rx) = self.open(self.lane, tag, option.soft_ttl()).await?;
             let asked = (self.lane == Lane::Control).then(boot_time);
-            let writer = AbortOnDrop(tokio::spawn(async move {
+            let writer = AbortOnDrop(host::spawn(async move {
                 let (mut buffer, mut input) = (Vec::new(), input.fuse());
                 let mut next = input.next().await;
                 while let Some(request) = next {
                     if request.entries.is_empty() {
                         // Only tells what is committed. When that lets the next batch set out, as it does under load,
                         // the batch says it too: one packet less, and one less for its answer.
-                        tokio::task::yield_now().await;
+                        host::yield_now().await;
                         if let Some(Some(following)) = input.next().now_or_never() {
                             next = Some(following);
                             continue;

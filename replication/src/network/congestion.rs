@@ -125,6 +125,7 @@ impl Controller for Open {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "any moment will do")]
 mod tests {
     use super::*;
 

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 
-/// Looks ([`super::watch::LOOK`]) without a datagram after which a node is out of hearing: a while longer than what idle
+/// Looks ([`replicode_pacing::peer_watch::LOOK`]) without a datagram after which a node is out of hearing: a while longer than what idle
 /// connections let pass. Counted in looks, so that a pause of this node's own is no silence of others.
 const DEAF: u64 = 8;
 /// Looks for which a plea counts, and for which the detour on which something came is the one to take.
@@ -172,7 +172,7 @@ impl Detours {
         }
     }
 
-    /// Finds new routes. To be called every [`super::watch::LOOK`].
+    /// Finds new routes. To be called every [`replicode_pacing::peer_watch::LOOK`].
     pub fn look(&self) {
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
         let all: BTreeMap<u64, Seen> = self.table.iter().map(|(node, way)| (*node, way.seen())).collect();

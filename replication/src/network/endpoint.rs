@@ -4,12 +4,12 @@ use super::congestion::OpenConfig;
 use super::detour::{Arrival, Detours};
 use super::socket::DetourSocket;
 use super::tls::Handshake;
-use quinn::Runtime;
+use crate::host::{self, Bound};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 /// Bytes of the socket's buffers. The system's default drops packets even on loopback.
@@ -85,8 +85,8 @@ fn transport() -> quinn::TransportConfig {
 ///
 /// # Errors
 /// As the system says.
-pub fn endpoint(socket: UdpSocket, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
-    assemble(quinn::TokioRuntime.wrap_udp_socket(socket)?, handshake)
+pub fn endpoint(socket: Box<dyn Bound>, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
+    assemble(socket.open()?, handshake)
 }
 
 /// The same, with detours.
@@ -94,13 +94,12 @@ pub fn endpoint(socket: UdpSocket, handshake: &Handshake) -> io::Result<quinn::E
 /// # Errors
 /// As the system says.
 pub fn with_detours(
-    socket: UdpSocket,
+    socket: Box<dyn Bound>,
     handshake: &Handshake,
     detours: Arc<Detours>,
     arrivals: mpsc::Receiver<Arrival>,
 ) -> io::Result<quinn::Endpoint> {
-    let socket = quinn::TokioRuntime.wrap_udp_socket(socket)?;
-    assemble(Arc::new(DetourSocket::new(socket, detours, arrivals)), handshake)
+    assemble(Arc::new(DetourSocket::new(socket.open()?, detours, arrivals)), handshake)
 }
 
 /// Settings under which the next process of this node knows the connections of this one by their ids, and ends them with a
@@ -110,29 +109,49 @@ fn lasting(secret: &[u8; 32]) -> quinn::EndpointConfig {
     let mut config = quinn::EndpointConfig::new(Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret)));
     let ids = blake3::keyed_hash(secret, b"connection ids");
     let ids = ids.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    config.cid_generator(move || Box::new(quinn_proto::HashedConnectionIdGenerator::from_key(ids)));
+    config.cid_generator(move || host::connection_ids(ids));
     config
 }
 
+/// The wall clock, for tokens that prove an address.
+struct HostTime;
+
+impl quinn_proto::TimeSource for HostTime {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(host::wall_unix_ns())
+    }
+}
+
 pub(super) fn assemble(socket: Arc<dyn quinn::AsyncUdpSocket>, handshake: &Handshake) -> io::Result<quinn::Endpoint> {
-    let mut server = quinn::ServerConfig::with_crypto(handshake.server.clone());
+    let (mut seed, mut tokens) = ([0; 32], [0; 64]);
+    host::fill(&mut seed)?;
+    host::fill(&mut tokens)?;
+    // As `ServerConfig::with_crypto` does, with the host's random numbers.
+    let tokens = ring::hkdf::Salt::new(ring::hkdf::HKDF_SHA256, &[]).extract(&tokens);
+    let mut server = quinn::ServerConfig::new(handshake.server.clone(), Arc::new(tokens));
     server
+        .time_source(Arc::new(HostTime))
         .transport_config(Arc::new(transport()))
         .migration(false)
         .max_incoming(MAX_INCOMING)
         .incoming_buffer_size(64 << 10)
         .incoming_buffer_size_total(4 << 20);
-    let runtime = Arc::new(quinn::TokioRuntime);
+    let runtime = host::quic();
     let mut config = lasting(&handshake.lasting);
+    config.rng_seed(Some(seed));
     config.max_udp_payload_size(MAX_PACKET).map_err(io::Error::other)?;
     let mut endpoint = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, runtime)?;
     let mut client = quinn::ClientConfig::new(handshake.client.clone());
     client.transport_config(Arc::new(transport()));
+    if let Some(ids) = host::initial_ids() {
+        client.initial_dst_cid_provider(ids);
+    }
     endpoint.set_default_client_config(client);
     Ok(endpoint)
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests are on the real host")]
 mod tests {
     use super::super::tls::{Authority, handshake, node_name};
     use super::*;
@@ -154,7 +173,7 @@ mod tests {
         let theirs = handshake(&authority.node(them)?, them, &cluster)?;
         let serve = |process: &Runtime, addr: SocketAddr| -> io::Result<SocketAddr> {
             let _inside = process.enter();
-            let endpoint = endpoint(bind(addr)?, &theirs)?;
+            let endpoint = endpoint(Box::new(bind(addr)?), &theirs)?;
             let addr = endpoint.local_addr()?;
             process.spawn(async move {
                 let mut kept = Vec::new();
@@ -169,7 +188,7 @@ mod tests {
 
         let here = process()?;
         let connection = here.block_on(async {
-            let endpoint = endpoint(bind("127.0.0.1:0".parse()?)?, &own)?;
+            let endpoint = endpoint(Box::new(bind("127.0.0.1:0".parse()?)?), &own)?;
             let connection = endpoint.connect(addr, &node_name(them, &cluster))?.await?;
             Outcome::Ok((endpoint, connection))
         });

@@ -2,19 +2,19 @@
 
 use super::peer::{Lane, Peers};
 use super::{frame, tag};
+use crate::host::{self, Task};
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
 
 /// A stream to a leader. What is sent may be lost with the stream: whoever sends keeps it until it is applied.
 #[derive(Debug)]
 pub struct Route {
     tx: mpsc::UnboundedSender<Bytes>,
     broken: Arc<AtomicBool>,
-    task: JoinHandle<()>,
+    task: Task<()>,
 }
 
 impl Route {
@@ -24,7 +24,7 @@ impl Route {
         let (tx, rx) = mpsc::unbounded_channel();
         let broken = Arc::new(AtomicBool::new(false));
         let flag = broken.clone();
-        let task = tokio::spawn(async move {
+        let task = host::spawn(async move {
             if let Err(error) = run(&peers, leader, term, rx).await {
                 tracing::debug!(leader, term, "forwarding ended: {error}");
             }
@@ -61,15 +61,16 @@ async fn run(peers: &Arc<Peers>, leader: u64, term: u64, mut rx: mpsc::Unbounded
     let mut end = [0];
     loop {
         tokio::select! {
-            section = rx.recv() => match section {
-                Some(section) => frame::write_bytes(&mut tx, section).await?,
-                None => return Ok(()),
-            },
+            biased;
             // The leader says nothing on this stream; it ends it when it does not lead.
             ended = back.read(&mut end) => {
                 ended.map_err(io::Error::other)?;
                 return Err(io::Error::other("the other side ended the stream"));
             }
+            section = rx.recv() => match section {
+                Some(section) => frame::write_bytes(&mut tx, section).await?,
+                None => return Ok(()),
+            },
         }
     }
 }

@@ -29,7 +29,6 @@ pub mod peer;
 pub mod server;
 pub mod socket;
 pub mod tls;
-pub mod watch;
 
 /// First byte of each kind of stream.
 pub(crate) mod tag {

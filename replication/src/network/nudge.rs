@@ -12,6 +12,7 @@
 use super::congestion;
 use super::endpoint::RECEIVE_WINDOW;
 use super::peer::{Lane, Peer};
+use crate::host;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,7 +112,7 @@ impl Ear {
 pub async fn attend(connection: quinn::Connection) {
     let mut ear = Ear::new(connection);
     while ear.connection.close_reason().is_none() {
-        tokio::time::sleep(LOOK).await;
+        host::sleep(LOOK).await;
         if ear.look() {
             ear.nudge();
         }
@@ -145,7 +146,7 @@ impl Blocked {
 pub async fn watch(peer: Arc<Peer>) {
     let (mut bulk, mut control, mut blocked) = (None, None, Blocked::default());
     loop {
-        tokio::time::sleep(LOOK).await;
+        host::sleep(LOOK).await;
         for (ear, lane) in [(&mut bulk, Lane::Bulk), (&mut control, Lane::Control)] {
             renew(ear, peer.up(lane));
         }
@@ -176,6 +177,7 @@ fn renew(ear: &mut Option<Ear>, connection: Option<quinn::Connection>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests are on the real host")]
 mod tests {
     use super::super::endpoint;
     use super::super::tls::{Authority, handshake, node_name};

@@ -3,20 +3,22 @@
 use super::detour::Detours;
 use super::endpoint::HANDSHAKE;
 use super::hello::{Hello, Welcome};
-use super::watch::Watch;
 use super::{frame, tag, tls};
 use crate::clock::sample::Sample;
+use crate::host;
 use crate::log_store::segment::Owner;
+use crate::mono;
 use crate::starts::{Start, Starts, Unfit};
 use futures::future::{BoxFuture, Shared};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use replicode_log::NodeId;
+use replicode_log::{Mono, NodeId};
+use replicode_pacing::peer_watch::Watch;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long a handshake goes on before another one is begun beside it.
@@ -44,7 +46,7 @@ enum Link {
 
 #[derive(Default)]
 struct Health {
-    last_contact: Option<Instant>,
+    last_contact: Option<Mono>,
     trouble: Option<String>,
     /// Dials that failed since the last success.
     failures: u32,
@@ -80,7 +82,7 @@ impl Peer {
     /// It has answered something.
     pub fn heard(&self) {
         let mut health = locked(&self.health);
-        health.last_contact = Some(Instant::now());
+        health.last_contact = Some(mono::now());
         health.trouble = None;
         health.failures = 0;
     }
@@ -132,7 +134,7 @@ impl Peer {
     #[must_use]
     pub fn health(&self) -> (Option<Duration>, Option<String>) {
         let health = locked(&self.health);
-        (health.last_contact.map(|at| at.elapsed()), health.trouble.clone())
+        (health.last_contact.map(|at| mono::now().since(at)), health.trouble.clone())
     }
 }
 
@@ -148,7 +150,7 @@ pub struct Peers {
     past: OnceLock<Past>,
     table: BTreeMap<u64, Arc<Peer>>,
     watch: Mutex<Watch>,
-    began: Instant,
+    began: Mono,
     /// When a leader last spoke to this node, in milliseconds since `began`.
     led: AtomicU64,
 }
@@ -171,8 +173,8 @@ impl Peers {
             detours: OnceLock::new(),
             past: OnceLock::new(),
             table: others.map(peer).collect(),
-            watch: Mutex::new(Watch::new(Instant::now())),
-            began: Instant::now(),
+            watch: Mutex::new(Watch::new(mono::now())),
+            began: mono::now(),
             led: AtomicU64::new(0),
         }
     }
@@ -197,7 +199,7 @@ impl Peers {
         loop {
             // Why it cannot be reached is told by the dial.
             let _ = self.connection(node, Lane::Control).await;
-            tokio::time::sleep(TOUCH).await;
+            host::sleep(TOUCH).await;
         }
     }
 
@@ -220,26 +222,26 @@ impl Peers {
 
     /// A leader has spoken to this node.
     pub fn led(&self) {
-        self.led.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.led.store(mono::now().since(self.began).as_millis() as u64, Ordering::Relaxed);
     }
 
     /// When a leader last spoke to this node; at the latest when these peers were first thought of.
     #[must_use]
-    pub fn led_at(&self) -> Instant {
-        self.began + Duration::from_millis(self.led.load(Ordering::Relaxed))
+    pub fn led_at(&self) -> Mono {
+        self.began.plus(Duration::from_millis(self.led.load(Ordering::Relaxed)))
     }
 
-    /// To be called every [`super::watch::LOOK`] by the thread that hears the peers. `leads`: the term in which this node
+    /// To be called every [`replicode_pacing::peer_watch::LOOK`] by the thread that hears the peers. `leads`: the term in which this node
     /// leads.
     pub fn look(&self, leads: Option<u64>) {
-        locked(&self.watch).look(Instant::now(), leads);
+        locked(&self.watch).handle_look(leads, mono::now());
     }
 
-    /// For how long a peer has not answered this node, which leads in `term`: see [`super::watch`].
+    /// For how long a peer has not answered this node, which leads in `term`: see [`replicode_pacing::peer_watch`].
     #[must_use]
     pub fn silence(&self, peer: &Peer, term: u64) -> Duration {
         let contact = locked(&peer.health).last_contact;
-        locked(&self.watch).silence(Instant::now(), term, contact)
+        locked(&self.watch).silence(term, contact, mono::now())
     }
 
     /// Whether a node with its start as in its first words is to be listened to. Once it is, its start is noted for good.
@@ -253,7 +255,7 @@ impl Peers {
             starts.meet(node, start)
         } else {
             // Writes, which this thread must not wait for.
-            let met = tokio::task::spawn_blocking(move || starts.meet(node, start)).await;
+            let met = host::blocking(move || starts.meet(node, start)).await;
             met.unwrap_or_else(|error| Err(Unfit::Unnoted(error.to_string())))
         };
         met.map_err(|unfit| match unfit {
@@ -282,7 +284,7 @@ impl Peers {
                 Link::Dialling(dial) if dial.peek().is_none() => dial.clone(),
                 Link::Down | Link::Up(_) | Link::Dialling(_) => {
                     let (peers, peer) = (self.clone(), peer.clone());
-                    let task = tokio::spawn(async move { peers.dial(&peer).await });
+                    let task = host::spawn(async move { peers.dial(&peer).await });
                     let dial = task.map(|done| done.unwrap_or_else(|error| Err(error.to_string()))).boxed().shared();
                     *link = Link::Dialling(dial.clone());
                     dial
@@ -309,10 +311,11 @@ impl Peers {
     async fn dial(&self, peer: &Peer) -> Result<quinn::Connection, String> {
         let failures = locked(&peer.health).failures;
         tokio::select! {
-            () = tokio::time::sleep(pause(failures)) => {}
+            biased;
+            () = host::sleep(pause(failures)) => {}
             () = peer.awake.notified() => {}
         }
-        let result = match tokio::time::timeout(HANDSHAKE, self.knock(peer)).await {
+        let result = match host::timeout(HANDSHAKE, self.knock(peer)).await {
             Ok(result) => result,
             Err(_) => Err("no answer to a handshake".to_string()),
         };
@@ -329,9 +332,10 @@ impl Peers {
         loop {
             handshakes.push(self.shake_hands(peer));
             tokio::select! {
+                biased;
                 Some(result) = handshakes.next() => return result,
                 () = peer.awake.notified() => {}
-                () = tokio::time::sleep(KNOCK) => {}
+                () = host::sleep(KNOCK) => {}
             }
         }
     }
@@ -373,7 +377,7 @@ impl Peers {
     pub async fn close(&self) {
         if let Some(endpoint) = self.endpoint.get() {
             endpoint.close(0u32.into(), b"shutting down");
-            let _ = tokio::time::timeout(Duration::from_millis(500), endpoint.wait_idle()).await;
+            let _ = host::timeout(Duration::from_millis(500), endpoint.wait_idle()).await;
         }
     }
 }

@@ -5,21 +5,22 @@ use super::hello::{Hello, Welcome};
 use super::histories::contradiction;
 use super::peer::Peers;
 use super::{frame, nudge, tag, tls};
+use crate::host::{self, wall_unix_ns};
 use crate::log_store::Log;
+use crate::mono;
 use crate::raft::TypeConfig;
-use crate::timekeeper::wall_unix_ns;
 use bytes::Bytes;
 use futures::StreamExt;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use openraft::{Raft, storage::RaftStateMachine};
-use replicode_log::NodeId;
+use replicode_log::{Mono, NodeId};
 use replicode_pacing::Parcel;
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 /// A term further ahead than this is no accident of elections but an attack or an error: following it would use terms up.
@@ -58,7 +59,7 @@ pub struct Server<SM: RaftStateMachine<TypeConfig>> {
 /// What was told about refused connections: the same is not told again within a while, nor anything twice in a moment, or
 /// whoever knocks on the port could fill the node's log.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<(Option<(String, Instant)>, u64)>);
+pub struct Refusals(Mutex<(Option<(String, Mono)>, u64)>);
 
 /// For how long the same is not told again.
 const QUIET: Duration = Duration::from_secs(10);
@@ -68,12 +69,13 @@ const MOMENT: Duration = Duration::from_secs(1);
 impl Refusals {
     fn tell(&self, from: SocketAddr, why: &str) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let quiet = |(last, at): &(String, Instant)| at.elapsed() < if last == why { QUIET } else { MOMENT };
+        let now = mono::now();
+        let quiet = |(last, at): &(String, Mono)| now.since(*at) < if last == why { QUIET } else { MOMENT };
         if told.0.as_ref().is_some_and(quiet) {
             told.1 += 1;
             return;
         }
-        let untold = std::mem::replace(&mut *told, (Some((why.to_string(), Instant::now())), 0)).1;
+        let untold = std::mem::replace(&mut *told, (Some((why.to_string(), now)), 0)).1;
         tracing::info!(%from, untold, "refused a connection: {why}");
     }
 }
@@ -95,9 +97,9 @@ pub async fn serve<SM: RaftStateMachine<TypeConfig>>(endpoint: quinn::Endpoint, 
             continue;
         }
         let server = server.clone();
-        tokio::spawn(async move {
+        host::spawn(async move {
             let from = incoming.remote_address();
-            let met = tokio::time::timeout(HANDSHAKE, meet(&server, incoming)).await;
+            let met = host::timeout(HANDSHAKE, meet(&server, incoming)).await;
             drop(permit);
             match met {
                 Ok(Ok((connection, node))) => attend(&server, &connection, node).await,
@@ -186,10 +188,10 @@ async fn attend<SM: RaftStateMachine<TypeConfig>>(
     connection: &quinn::Connection,
     node: NodeId,
 ) {
-    tokio::spawn(nudge::attend(connection.clone()));
+    host::spawn(nudge::attend(connection.clone()));
     while let Ok(streams) = connection.accept_bi().await {
         let (server, connection) = (server.clone(), connection.clone());
-        tokio::spawn(async move {
+        host::spawn(async move {
             if let Err(error) = server.stream(node, streams).await {
                 let gone = connection.close_reason().is_some();
                 if !gone {
@@ -235,7 +237,7 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
                 let question = frame::read_bytes(&mut rx, frame::ASK).await?;
                 let question = question.ok_or_else(|| io::Error::other("no question"))?;
                 let answer = self.answer.clone();
-                let answer = tokio::task::spawn_blocking(move || answer(node, &question)).await;
+                let answer = host::blocking(move || answer(node, &question)).await;
                 frame::write_bytes(&mut tx, Bytes::from(answer.map_err(io::Error::other)?)).await?;
             }
             other => return Err(io::Error::other(format!("an unknown kind of stream: {other:#x}"))),

@@ -5,13 +5,12 @@
 //! not enough to speak for another node.
 
 use crate::config::TlsIdentity;
+pub use crate::host::read_credentials as load;
 use replicode_log::NodeId;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use std::fmt::Display;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The protocol's name in the handshake.
@@ -67,6 +66,12 @@ pub fn node_name(node: NodeId, cluster: &[u8; 16]) -> String {
     format!("node-{}.{}.replicode", node.get(), crate::log_store::segment::hex(cluster))
 }
 
+/// A new key. Ed25519 (RFC 8032): its signatures are of one length and draw no random numbers. What earlier versions made
+/// is of another kind, and is as good.
+fn new_key(what: &str) -> Result<rcgen::KeyPair, TlsError> {
+    rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(|error| bad(what, error))
+}
+
 /// A cluster's authority: makes certificates for its nodes. Its key is not needed once they are made.
 pub struct Authority {
     cluster: [u8; 16],
@@ -80,8 +85,15 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn new(cluster: [u8; 16]) -> Result<Self, TlsError> {
+        Self::with_key(cluster, new_key("a new authority")?)
+    }
+
+    /// An authority whose key is given, such as one of a simulation.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn with_key(cluster: [u8; 16], key: rcgen::KeyPair) -> Result<Self, TlsError> {
         let failed = |error| bad("a new authority", error);
-        let key = rcgen::KeyPair::generate().map_err(failed)?;
         let mut params = rcgen::CertificateParams::new(Vec::new()).map_err(failed)?;
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
         params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
@@ -97,32 +109,23 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn node(&self, node: NodeId) -> Result<TlsIdentity, TlsError> {
+        self.node_with_key(node, &new_key(&format!("a certificate for {node}"))?)
+    }
+
+    /// Credentials for a node whose key is given.
+    ///
+    /// # Errors
+    /// When the key cannot be used.
+    pub fn node_with_key(&self, node: NodeId, key: &rcgen::KeyPair) -> Result<TlsIdentity, TlsError> {
         let failed = |error| bad(format!("a certificate for {node}"), error);
-        let key = rcgen::KeyPair::generate().map_err(failed)?;
         let name = node_name(node, &self.cluster);
         let mut params = rcgen::CertificateParams::new(vec![name]).map_err(failed)?;
         params.distinguished_name.push(rcgen::DnType::CommonName, node.to_string());
         params.extended_key_usages =
             vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth, rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-        let cert = params.signed_by(&key, &self.issuer).map_err(failed)?;
+        let cert = params.signed_by(key, &self.issuer).map_err(failed)?;
         Ok(TlsIdentity { ca: self.cert.clone(), cert: cert.pem(), key: key.serialize_pem() })
     }
-}
-
-/// Reads credentials from three PEM files.
-///
-/// # Errors
-/// [`TlsError::Exposed`] when the key's permissions let others read it; [`TlsError::Read`].
-pub fn load(ca: &Path, cert: &Path, key: &Path) -> Result<TlsIdentity, TlsError> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(|why| TlsError::Read { file: path.display().to_string(), why })
-    };
-    let failed = |why| TlsError::Read { file: key.display().to_string(), why };
-    let mode = std::fs::metadata(key).map_err(failed)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(TlsError::Exposed { file: key.display().to_string(), mode });
-    }
-    Ok(TlsIdentity { ca: read(ca)?, cert: read(cert)?, key: read(key)? })
 }
 
 /// Both sides' settings for handshakes.
@@ -155,13 +158,13 @@ pub fn handshake(identity: &TlsIdentity, node: NodeId, cluster: &[u8; 16]) -> Re
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca).map_err(|error| bad("the authority's certificate", error))?;
     let roots = Arc::new(roots);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let (provider, time) = (crate::host::tls(), crate::host::tls_time());
     let failed = |error: rustls::Error| bad("this node's credentials", error);
 
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build();
     let verifier = verifier.map_err(|error| bad("the authority's certificate", error))?;
     let versions: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
-    let mut server = rustls::ServerConfig::builder_with_provider(provider.clone())
+    let mut server = rustls::ServerConfig::builder_with_details(provider.clone(), time.clone())
         .with_protocol_versions(versions)
         .map_err(failed)?
         .with_client_cert_verifier(verifier)
@@ -169,7 +172,7 @@ pub fn handshake(identity: &TlsIdentity, node: NodeId, cluster: &[u8; 16]) -> Re
         .map_err(failed)?;
     server.alpn_protocols = vec![ALPN.to_vec()];
     server.send_tls13_tickets = 0;
-    let mut client = rustls::ClientConfig::builder_with_provider(provider)
+    let mut client = rustls::ClientConfig::builder_with_details(provider, time)
         .with_protocol_versions(versions)
         .map_err(failed)?
         .with_root_certificates(roots)
@@ -212,8 +215,10 @@ pub fn check_peer(connection: &quinn::Connection, node: NodeId, cluster: &[u8; 1
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the tests are on the real host")]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn node(n: u64) -> NodeId {
         NodeId::new(n).unwrap_or_else(|_| unreachable!("tests use valid numbers"))

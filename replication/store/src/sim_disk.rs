@@ -129,6 +129,14 @@ impl SimDisk {
         Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
+    /// Another disk with what is to be seen on this one now.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let mut state = self.lock().clone();
+        state.budget = None;
+        Self(Arc::new((Mutex::new(state), Condvar::new())))
+    }
+
     /// The bytes of a file, to be damaged by a test.
     ///
     /// # Errors

@@ -475,7 +475,7 @@ impl About {
             hint: self.crowd.hint().or(state.hint),
             stepped_down: replica.stepped_down.map(|down| SteppedDown {
                 term: down.term.0,
-                ms_ago: down.at.elapsed().as_millis() as u64,
+                ms_ago: replicode_replication::mono::now().since(down.at).as_millis() as u64,
                 why: down.why,
             }),
             cut_off_ms: self.replica.cut_off().as_millis() as u64,

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Clusters under virtual time (docs/simulator.md).
+#
+#   tests/sim.sh ci                      the corpus, then as many seeds as two minutes hold
+#   tests/sim.sh campaign MINUTES [FROM] seeds from FROM on, going on after failures; a line for each that failed
+#   tests/sim.sh meta                    the same seeds twice, in other processes, one and two at a time
+#   tests/sim.sh corpus                  seeds that have found something once
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+jobs=$(nproc)
+build() { cargo build --release --locked --quiet -p replicode-sim; }
+sim() { target/release/replicode-sim "$@"; }
+
+corpus() {
+    while read -r seed why; do
+        case "$seed" in '' | '#'*) continue ;; esac
+        sim --seed "$seed" >/dev/null || { echo "corpus: seed $seed fails again: $why"; exit 1; }
+    done <tests/sim/corpus/seeds
+}
+
+case "${1:-}" in
+    ci)
+        build
+        corpus
+        sim --seed 1000 --seeds 1000000 --budget "${REPLICODE_SIM_SECONDS:-120}" --jobs "$jobs"
+        ;;
+    campaign)
+        build
+        sim --seed "${3:-1000000}" --seeds 1000000000 --budget $((${2:?minutes} * 60)) --jobs "$jobs" --keep-going
+        ;;
+    meta) cargo test --release --locked -p replicode-sim --test meta ;;
+    corpus)
+        build
+        corpus
+        ;;
+    *)
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        exit 2
+        ;;
+esac

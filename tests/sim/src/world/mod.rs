@@ -1,0 +1,17 @@
+//! A world: time, tasks, networks and disks that are decided by a seed.
+//!
+//! | module | it is |
+//! |---|---|
+//! | [`executor`] | tasks under virtual time |
+//! | [`clock`] | what a node's clocks show |
+//! | [`net`] | datagrams |
+//! | [`host`] | what a replica sees of all that |
+//! | [`tls`] | TLS with random numbers of the seed's |
+//! | [`seeds`] | the seed's streams, and the hash of a run |
+
+pub mod clock;
+pub mod executor;
+pub mod host;
+pub mod net;
+pub mod seeds;
+pub mod tls;
