@@ -90,6 +90,10 @@ impl Toy {
                 if from == me && *nonce == self.nonce {
                     self.booted = true;
                     replica.booted(boot);
+                } else if from == me && self.booted {
+                    // A request of an earlier start came late, and ended this one's boot.
+                    self.booted = false;
+                    self.nonce = replica.boot();
                 }
                 if from != me
                     && let Err(why) = replica.started(from, *nonce)
