@@ -16,7 +16,7 @@ if [ "${1:-}" = lints ]; then
 fi
 
 rustc --print target-libdir --target $wasm | xargs test -d || rustup target add $wasm
-contracts=(counter escrow exchange factory geometry mathlib nested token wallet)
+contracts=(auction counter escrow exchange factory geometry mathlib nested token wallet)
 cargo build --release --locked --target $wasm "${contracts[@]/#/--package=contract-}"
 mkdir -p ../build
 for contract in "${contracts[@]}"; do
@@ -30,3 +30,17 @@ done
 CONTRACTS=$target/$wasm/release cargo test --locked --workspace
 # The contracts' own tests once more, each world beside one whose contracts are the modules.
 REPLICODE_CONTRACT_MODULES=$target/$wasm/release cargo test --locked "${contracts[@]/#/--package=contract-}"
+
+# The same in C: the tests of the Rust versions once more, each world beside one whose contracts are the modules made of C. Those go another
+# way, so gas is their own; status, return values, events and everything stored have to be equal.
+zig=$(ls -d ../.toolchain/*/ziglang/zig 2>/dev/null | tail -n 1 || true)
+[ -n "$zig" ] || { echo "test.sh: there is no C compiler: run wasm_programs/build.sh first" >&2; exit 1; }
+export ZIG_GLOBAL_CACHE_DIR=$PWD/../.toolchain/cache ZIG_LOCAL_CACHE_DIR=$PWD/../.toolchain/cache
+in_c=(auction counter escrow token)
+mkdir -p "$target/in-c"
+for contract in "${in_c[@]}"; do
+    "$zig" cc -target wasm32-freestanding -std=gnu11 -Os -g0 -Wall -Wextra -Werror -ffreestanding -nostdlib -fno-builtin \
+        -Wl,--no-entry -Wl,--export-memory -Wl,-z,stack-size=8192 -I . "c/$contract.c" -o "$target/in-c/contract_$contract.wasm"
+done
+REPLICODE_CONTRACT_MODULES=$target/in-c REPLICODE_CONTRACT_COMPARE=effects \
+    cargo test --locked "${in_c[@]/#/--package=contract-}" -- --skip a_call_without_gas_for_it_ends

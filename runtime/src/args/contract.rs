@@ -82,9 +82,92 @@ pub struct Link {
     pub libraries: Vec<String>,
 }
 
+/// What contracts are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lang {
+    /// Rust, with the library `replicode-contract`.
+    Rust,
+    /// C, with one header.
+    C,
+}
+
+impl Lang {
+    /// The same for those who build.
+    pub fn language(self) -> crate::contract::Language {
+        match self {
+            Self::Rust => crate::contract::Language::Rust,
+            Self::C => crate::contract::Language::C,
+        }
+    }
+}
+
+/// How a contract's gas is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClassName {
+    /// Any code, with a counter.
+    Metered,
+    /// Code whose price is proven before it runs.
+    Fixed,
+}
+
+impl ClassName {
+    /// As files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Metered => "metered",
+            Self::Fixed => "fixed",
+        }
+    }
+}
+
 /// What can be done with contracts.
 #[derive(Debug, Subcommand)]
 pub enum ContractCommand {
+    /// Make a folder with a contract, its tests and a page about it.
+    New {
+        /// The contract's name, and the folder's.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What it is written in.
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: Lang,
+    },
+    /// Build a contract: NAME.wasm, NAME.abi.json, NAME.debug.wasm.
+    Build {
+        /// The contract's folder.
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// How its gas is counted.
+        #[arg(long, value_enum, default_value = "metered")]
+        class: ClassName,
+    },
+    /// Say whether a node would take a module, without one: everything that stands against it at once.
+    Check {
+        /// The module.
+        #[arg(value_name = "MODULE.wasm")]
+        module: PathBuf,
+        /// It is a library.
+        #[arg(long)]
+        library: bool,
+        /// The module of a library that it imports. May be repeated.
+        #[arg(long, value_name = "NAME=FILE.wasm")]
+        with: Vec<String>,
+    },
+    /// Run a contract's tests: natively, then against the wasm; print the gas of each call.
+    Test {
+        /// The contract's folder.
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Write a typed client of a contract to standard output: rust (an #[interface] for other contracts) or python.
+    Bindings {
+        /// Its module or its document.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The language.
+        #[arg(long, value_name = "LANG", default_value = "rust")]
+        lang: String,
+    },
     /// Make or list keys.
     Key {
         /// What to do with them.

@@ -14,23 +14,33 @@
 //! | `module`, `sections` | from a module on the disk to a template |
 //! | `send` | what changes something |
 //! | `look`, `storage`, `prove` | what shows something |
+//! | `new`, `build`, `check`, `bindings` | a folder with a contract; its module; a node's verdict; clients |
+//! | `tests_run`, `scenario`, `gas` | tests natively and against the wasm, and what calls burn |
 //! | `show` | receipts, events and values as text and as JSON |
 
+mod bindings;
 mod book;
+mod build;
+mod check;
+mod gas;
 mod local;
 mod look;
 mod module;
+mod new;
 mod prove;
 pub mod reach;
+mod scenario;
 mod sections;
 mod send;
 mod session;
 mod show;
 mod storage;
+mod tests_run;
 
 use crate::args::contract::{ContractArgs, ContractCommand as C, KeyCommand};
 use anyhow::Result;
 use book::Book;
+pub(crate) use build::Language;
 use serde_json::json;
 use session::Session;
 
@@ -73,6 +83,11 @@ pub(crate) fn run(args: &ContractArgs, json: bool) -> Result<u8> {
         C::Accounts => look::accounts(&mut open()?, json),
         C::Templates => look::templates(&mut open()?, json),
         C::History { account } => look::history(&mut open()?, account, json),
+        C::New { name, lang } => new::run(name, lang.language(), json),
+        C::Build { dir, class } => build::run(dir, class.name(), json),
+        C::Check { module, library, with } => check::run(module, *library, with, json),
+        C::Test { dir } => tests_run::run(dir, json),
+        C::Bindings { file, lang } => bindings::run(file, lang),
         C::GasTable => look::gas_table(json),
         C::Replay { dir } => replay(dir, json),
     }
