@@ -144,6 +144,7 @@ pub fn boot(shared: &Mutex<Toy>, replica: &Replica) {
 }
 
 /// Takes what a replica gives until it has stopped. A batch takes up to `effort`.
+#[allow(clippy::too_many_arguments, reason = "all that a machine has")]
 pub async fn drive(
     shared: Shared,
     oracle: Arc<Mutex<Oracle>>,
