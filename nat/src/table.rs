@@ -63,7 +63,7 @@ impl Table {
 
     /// Joins a socket with a client. The socket and the client must not be in the table.
     pub(crate) fn join_client(&mut self, sock: SockId, conn: ConnId, end: End) {
-        debug_assert_eq!(end.far, Far::Client(conn));
+        assert_eq!(end.far, Far::Client(conn));
         self.connections += 1;
         self.conns.insert(conn, sock);
         self.ends.insert(sock, end);
@@ -71,7 +71,7 @@ impl Table {
 
     /// Joins two sockets. Neither must be in the table.
     pub(crate) fn join_sockets(&mut self, one: (SockId, End), other: (SockId, End)) {
-        debug_assert_eq!((one.1.far, other.1.far), (Far::Socket(other.0), Far::Socket(one.0)));
+        assert_eq!((one.1.far, other.1.far), (Far::Socket(other.0), Far::Socket(one.0)));
         self.connections += 1;
         self.ends.insert(one.0, one.1);
         self.ends.insert(other.0, other.1);

@@ -23,7 +23,6 @@ fn a_full_table_refuses_clients_and_neighbours_until_there_is_room() {
 
 /// More connections than a host has ports, and half as many pairs of neighbours as well: only the limit is in the way.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "the table checks itself after each step")]
 fn sixty_thousand_connections_have_a_number_each() {
     const N: u32 = 60_000;
     let mut rig = Rig::with_two_servers(&Limits { connections: N, ..Limits::default() });

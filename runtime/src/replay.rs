@@ -307,7 +307,7 @@ impl Reports {
     }
 
     fn computed(&mut self, index: BatchIndex, digest: Digest) {
-        debug_assert_eq!(self.digests.len() as u64 + 1, index.0);
+        assert_eq!(self.digests.len() as u64 + 1, index.0);
         self.digests.push(digest);
     }
 

@@ -134,7 +134,7 @@ impl Descriptors {
             self.slots.resize(index + 1, None);
             self.used.resize(index / 64 + 1, 0);
         }
-        debug_assert!(self.slots[index].is_none(), "descriptor {fd} is open already");
+        assert!(self.slots[index].is_none(), "descriptor {fd} is open already");
         self.slots[index] = Some(descriptor);
         self.used[index / 64] |= 1 << (index % 64);
         self.open += 1;

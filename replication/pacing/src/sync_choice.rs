@@ -105,7 +105,7 @@ mod tests {
         let mut choice = SyncChoice::default();
         let own = |choice: &SyncChoice, bringer| choice.is_bringers(bringer, 100, |_| true);
         let quick = Duration::from_micros(100);
-        let mut until_trusted = |choice: &mut SyncChoice| {
+        let until_trusted = |choice: &mut SyncChoice| {
             (1..10_000).find(|_| {
                 choice.handle_synced(quick);
                 own(choice, Bringer::Follower)

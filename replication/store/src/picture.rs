@@ -93,7 +93,7 @@ impl Picture {
     /// Takes entries that continue the log.
     pub fn append(&mut self, entries: &[Entry]) {
         for entry in entries {
-            debug_assert!(self.cache.back().is_none_or(|last| last.id.index + 1 == entry.id.index));
+            assert!(self.cache.back().is_none_or(|last| last.id.index + 1 == entry.id.index));
             self.last = Some(entry.id);
             self.cached_bytes += cost(entry);
             self.cache.push_back(entry.clone());

@@ -136,7 +136,7 @@ impl Fs {
     /// free again.
     pub fn release(&mut self, ino: Ino) {
         let Ok(inode) = self.table.get_mut(ino) else { return };
-        debug_assert!(inode.holds > 0, "released more often than held");
+        assert!(inode.holds > 0, "released more often than held");
         inode.holds = inode.holds.saturating_sub(1);
         if inode.holds == 0 && inode.nlink == 0 {
             let size = inode.size();

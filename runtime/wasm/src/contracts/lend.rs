@@ -137,7 +137,7 @@ pub(super) fn left(store: &mut StoreContextMut<'_, Frame>, gas: Global) -> u64 {
 /// Sets a counter. Types are those of the transform's own globals, so this cannot fail.
 pub(super) fn set(store: &mut StoreContextMut<'_, Frame>, global: Global, value: Val) {
     let done = global.set(store, value);
-    debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
+    assert!(done.is_ok(), "a counter is a mutable number of its type");
 }
 
 fn lose(mut store: StoreContextMut<'_, Frame>, halt: Halt) {

@@ -138,14 +138,12 @@ impl Message {
         Message { bytes, len: 33 }
     }
 
-    /// Every caller's parts are bounded by the limits on keys; what went beyond would be cut and found by the next reader as another
-    /// key's cell, so debug builds stop.
+    /// Every caller's parts are bounded by the limits on keys: what went beyond would be cut, and be another key's cell.
     fn push(&mut self, part: &[u8]) {
         let free = &mut self.bytes[self.len..];
-        debug_assert!(part.len() <= free.len(), "a cell's name is longer than any key allows");
-        let fits = part.len().min(free.len());
-        free[..fits].copy_from_slice(&part[..fits]);
-        self.len += fits;
+        assert!(part.len() <= free.len(), "a cell's name is longer than any key allows");
+        free[..part.len()].copy_from_slice(part);
+        self.len += part.len();
     }
 
     fn bytes(&self) -> &[u8] {
