@@ -17,24 +17,6 @@ fn target() -> PathBuf {
     root().join("target/contract-new")
 }
 
-/// A test's folder. It is the same in every run, so that what is compiled of it replaces what was compiled before.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Result<Self> {
-        let dir = root().canonicalize()?.join("target/contract-new/folders").join(name);
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir)?;
-        }
-        std::fs::create_dir_all(&dir)?;
-        Ok(Self(dir))
-    }
-
-    fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
 fn environment<'c>(command: &'c mut Command, dir: &Path) -> &'c mut Command {
     command.current_dir(dir).env("CARGO_TARGET_DIR", target()).env("REPLICODE_CONFIG", dir.join("config"));
     command.env_remove("RUSTFLAGS").env_remove("REPLICODE_LOCAL").env_remove("REPLICODE_NODE")
@@ -77,7 +59,7 @@ fn lines_of_the_page() -> Result<String> {
 
 #[test]
 fn the_first_contract_of_the_page() -> Result<()> {
-    let tmp = Folder::new("first")?;
+    let tmp = tempfile::tempdir()?;
     let script = format!("set -eu\n{}", lines_of_the_page()?);
     ensure!(script.lines().count() > 20, "{script}");
     let bin = tmp.path().join("bin");
@@ -113,7 +95,7 @@ fn the_first_contract_of_the_page() -> Result<()> {
 
 #[test]
 fn a_contract_is_made_built_checked_and_tested() -> Result<()> {
-    let tmp = Folder::new("made")?;
+    let tmp = tempfile::tempdir()?;
     ok(tmp.path(), &["new", "coin", "--lang", "rust"])?;
     let (code, _, err) = said(tmp.path(), &["new", "coin"])?;
     assert!(code == 1 && err.contains("is there already"), "{err}");
@@ -154,7 +136,7 @@ fn a_contract_is_made_built_checked_and_tested() -> Result<()> {
 
 #[test]
 fn a_contract_in_c_is_made_built_and_tested() -> Result<()> {
-    let tmp = Folder::new("in_c")?;
+    let tmp = tempfile::tempdir()?;
     ok(tmp.path(), &["new", "steps", "--lang", "c"])?;
     let dir = tmp.path().join("steps");
     let out = ok(&dir, &["test"])?;
@@ -181,7 +163,7 @@ fn a_contract_in_c_is_made_built_and_tested() -> Result<()> {
 /// Straight code over numbers: its price is proven before it runs, stands in the document, and is what it burns.
 #[test]
 fn a_contract_of_class_fixed_burns_what_was_proven() -> Result<()> {
-    let tmp = Folder::new("fixed")?;
+    let tmp = tempfile::tempdir()?;
     ok(tmp.path(), &["new", "bell", "--lang", "c"])?;
     let dir = tmp.path().join("bell");
     let source = "#include \"contract.h\"\nenum { RUNG };\nCALL(ring) { svm_set64(RUNG, svm_get64(RUNG) + 1); }\n";
@@ -211,7 +193,7 @@ fn a_contract_of_class_fixed_burns_what_was_proven() -> Result<()> {
 
 #[test]
 fn everything_that_stands_against_a_module_is_said_at_once() -> Result<()> {
-    let tmp = Folder::new("refused")?;
+    let tmp = tempfile::tempdir()?;
     let path = tmp.path().join("bad.wasm");
     // An unknown import, a float, a start function, and no document.
     let text = "\0asm\x01\0\0\0";
@@ -247,7 +229,7 @@ fn everything_that_stands_against_a_module_is_said_at_once() -> Result<()> {
 
 #[test]
 fn bindings_in_rust_are_an_interface() -> Result<()> {
-    let tmp = Folder::new("interface")?;
+    let tmp = tempfile::tempdir()?;
     let token = guest("contract-token").display().to_string();
     let out = ok(tmp.path(), &["bindings", &token, "--lang", "rust"])?;
     for line in [
@@ -290,7 +272,7 @@ fn the_table_of_the_page_names_pages_and_tests_that_are_there() -> Result<()> {
 
 #[test]
 fn code_is_replaced_where_the_contract_allows_it() -> Result<()> {
-    let tmp = Folder::new("upgrade")?;
+    let tmp = tempfile::tempdir()?;
     ok(tmp.path(), &["new", "coin"])?;
     let dir = tmp.path().join("coin");
     let lib = dir.join("src/lib.rs");
