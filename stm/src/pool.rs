@@ -4,6 +4,7 @@
 //! to stamp traces.
 
 use crate::reclaim::Chore;
+#[expect(clippy::disallowed_types, reason = "the one clock of this room; results never depend on it")]
 use std::time::Instant;
 
 /// Parked threads for the workers beyond the caller's own.
@@ -62,6 +63,7 @@ impl Pool {
         let others = || crate::sync::lock(&rest).take().unwrap_or_default();
         std::thread::scope(|scope| {
             let waiting = || side_by_side(&self.helpers, others(), &work, &mut || ());
+            #[expect(clippy::disallowed_types, reason = "this is the door to threads")]
             let waiter = std::thread::Builder::new().name("stm-wait".to_string()).spawn_scoped(scope, waiting);
             match waiter {
                 Ok(_) => work(first),
@@ -141,10 +143,11 @@ pub(crate) fn yield_now() {
 
 /// A stopwatch.
 #[derive(Clone, Copy)]
+#[expect(clippy::disallowed_types, reason = "as above")]
 pub(crate) struct Clock(Instant);
 
 impl Clock {
-    #[allow(clippy::disallowed_methods, reason = "the one clock of this room; results never depend on it")]
+    #[expect(clippy::disallowed_types, reason = "as above")]
     pub(crate) fn start() -> Clock {
         Clock(Instant::now())
     }
