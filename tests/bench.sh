@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures replicode beside etcd, redis and Wasmtime on this machine and prints ratios; see docs/performance.md.
 #   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
+#   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,6 +10,11 @@ if [ "${1:-}" = ports ]; then
     if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
     cargo build --release --locked --workspace --bins >&2
     exec python3 -B tests/bench/ports.py "$@"
+fi
+if [ "${1:-}" = functions ]; then
+    shift
+    if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
+    exec python3 -B tests/bench/functions.py "$@"
 fi
 tests/setup.sh bench >&2
 # The whole workspace, as everywhere: building single crates resolves to other features.

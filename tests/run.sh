@@ -46,5 +46,8 @@ CARGO_TARGET_DIR=target/mutants cargo test --release --locked --package replicod
 # Contracts and what they are written with: a workspace of its own.
 wasm_programs/contracts/test.sh 2>&1 | tee -a target/tests.log
 
+# Functions and what they are written with: a workspace of its own.
+wasm_programs/functions/build.sh test 2>&1 | tee -a target/tests.log
+
 # Paxos made of components: a workspace of its own.
 wasm_programs/paxos-wasm/test.sh 2>&1 | tee -a target/tests.log

@@ -194,4 +194,9 @@ for name in "${names[@]}"; do
     esac
 done
 if [ -n "$want_sdk" ]; then say "the SDK is in ${SDK#"$PWD"/}; put ${SDK#"$PWD"/}/bin on your PATH, or source ${SDK#"$PWD"/}/env"; fi
+# Functions have a workspace of their own; they are built with all guests.
+if [ $# -eq 0 ] && [ -z "$want_sdk" ]; then
+    build_sdk
+    "$HERE/functions/build.sh"
+fi
 if [ ${#names[@]} -gt 0 ]; then say "${#names[@]} guests are up to date in ${BUILD#"$PWD"/}"; fi

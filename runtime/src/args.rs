@@ -2,11 +2,16 @@
 
 pub mod contract;
 mod endings;
+mod functions;
 mod programs;
 mod publish;
 mod values;
 
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
+pub use functions::{
+    ConfigArgs, FnArgs, FnBenchArgs, FnChainArgs, FnCommand, FnExecuteArgs, FnLanguage, FnLoadArgs, FnNewArgs,
+    FnRunArgs, FnServeArgs, FnStateArgs, FnStateCommand, InputArgs, SocketArg, SyncSetting,
+};
 pub use programs::{CheckArgs, FilesArgs, FilesCommand, SdkArgs, SdkCommand};
 pub use publish::{Publish, published_twice};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
@@ -78,6 +83,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Make the SDK, with which C, C++ and Rust programs are built for replicode.
     Sdk(SdkArgs),
+    /// Load, execute and chain functions: wasm modules that run in microseconds.
+    Fn(FnArgs),
     /// Write, store and call contracts, look at what they have stored, and prove it.
     Contract(Box<contract::ContractArgs>),
 }
@@ -330,6 +337,14 @@ mod tests {
             "replicode files d cat /a /b",
             "replicode files d cp /a out",
             "replicode check a.wasm --limit memory_bytes=64M --json",
+            "replicode fn serve --socket s --data d --threads 2 --sync always",
+            "replicode fn load a.wasm --name a --replace --timeout 500ms --memory 16M --fuel 10M",
+            "replicode fn execute a --input-file - --json",
+            "replicode fn chain a b c --input x --show-stages",
+            "replicode fn unload a --now",
+            "replicode fn state a get KEY",
+            "replicode fn bench a --clients 10 --pipeline 16 --seconds 5 --binary",
+            "replicode fn new shout --lang c",
         ] {
             assert_eq!(parse(line).map(|_| ()), Ok(()), "{line}");
         }
@@ -349,6 +364,12 @@ mod tests {
             "replicode files d cat",
             "replicode files d cp /a",
             "replicode init d kv.wasm",
+            "replicode fn",
+            "replicode fn execute",
+            "replicode fn chain --input x",
+            "replicode fn execute a --input x --input-file y",
+            "replicode fn serve --sync sometimes",
+            "replicode fn new shout --lang cobol",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

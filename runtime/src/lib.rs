@@ -14,6 +14,7 @@
 //! | `files` | the cell's files on a running node |
 //! | `orders` | what a node is told to do with its programs |
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
+//! | `functions` | the service of functions: its server, and the commands that ask it |
 //! | [`contract`] | contracts: called, looked at, written |
 //! | `sdk` | the SDK for programs, made from sources that are part of this program |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
@@ -31,6 +32,7 @@ mod diff;
 mod digests;
 mod export;
 mod files;
+mod functions;
 mod genesis;
 mod hints;
 mod import;
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Files(args) => files::run(&args, json),
         Command::Sdk(args) => sdk::run(&args.what, json),
         Command::Check(args) => check::run(&args, json),
+        Command::Fn(args) => functions::run(&args.what, json),
         Command::Contract(args) => contract::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
@@ -131,8 +134,14 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 fn telemetry_of(command: &Command) {
-    // A node opens its own log file once its directory is known.
-    if !matches!(command, Command::Node(_)) {
-        telemetry::to_stderr();
+    match command {
+        // A node opens its own log file once its directory is known.
+        Command::Node(_) => {}
+        // A server says what it would otherwise do in silence: slow executions, say.
+        Command::Fn(args) if matches!(args.what, args::FnCommand::Serve(_)) => {
+            telemetry::to_stderr("warn,openraft=off")
+        }
+        // What breaks the consensus engine ends the command, which says so itself.
+        _ => telemetry::to_stderr("error,openraft=off"),
     }
 }

@@ -43,10 +43,9 @@ fn filter(default: &str) -> EnvFilter {
     })
 }
 
-/// Errors only, to standard error, unless `REPLICODE_LOG` asks for more.
-pub fn to_stderr() {
-    // What breaks the consensus engine ends the command, which says so itself.
-    let builder = Subscriber::builder().with_env_filter(filter("error,openraft=off"));
+/// What `default` says, to standard error, unless `REPLICODE_LOG` asks for something else.
+pub fn to_stderr(default: &str) {
+    let builder = Subscriber::builder().with_env_filter(filter(default));
     let colours = std::io::stderr().is_terminal();
     // A second call changes nothing: the first decided.
     let builder = builder.with_ansi(colours).with_writer(std::io::stderr).log_internal_errors(false);

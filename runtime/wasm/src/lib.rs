@@ -21,7 +21,7 @@
 //! | `start_section` | start functions run like everything else |
 //! | `cap`, `trap` | how far a guest may grow; how it ends |
 //!
-//! The code of contracts is a house of its own, [`contracts`], with an engine of its own.
+//! The code of contracts is a house of its own, [`contracts`], with an engine of its own; and so are [`functions`], which share its settings.
 //!
 //! Not here: any decision about what a system call does. The crate links what [`replicode_syscalls::abi::IMPORTS`]
 //! lists and knows no function by name.
@@ -32,6 +32,7 @@ pub mod contracts;
 pub mod engine;
 pub mod facts;
 mod features;
+pub mod functions;
 pub mod guest;
 mod hatch;
 mod host;

@@ -67,23 +67,7 @@ impl std::fmt::Debug for ContractEngine {
 }
 
 fn config(settings: &ContractSettings, threads: u32) -> Result<Config, EngineError> {
-    let wrong = |error: wasmtime::Error| EngineError::Settings(format!("{error:#}"));
-    let target = target().ok_or(EngineError::Platform { arch: std::env::consts::ARCH, os: std::env::consts::OS })?;
-    let mut config = features::config(target).map_err(wrong)?;
-    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
-    config.cranelift_nan_canonicalization(true);
-    config.consume_fuel(false).epoch_interruption(false);
-    // The engine wants its asynchronous stacks to be no smaller; none is ever made.
-    config.max_wasm_stack(NATIVE_STACK_BYTES).async_stack_size(2 * NATIVE_STACK_BYTES);
-
-    config.wasm_tail_call(true).wasm_custom_page_sizes(true);
-    config.wasm_simd(settings.simd).wasm_relaxed_simd(false);
-    config.wasm_gc(false).wasm_function_references(false).wasm_exceptions(false);
-    config.wasm_memory64(false).wasm_multi_memory(false);
-    config.wasm_stack_switching(false).wasm_wide_arithmetic(false).wasm_shared_everything_threads(false);
-
-    // What a trap is told with is not in any receipt, and taking it costs more than a call.
-    config.wasm_backtrace_max_frames(None);
+    let mut config = base(settings.simd, NATIVE_STACK_BYTES)?;
     // Segments are copied into memory that is at hand: a mapped image would be a fault for each page touched.
     config.memory_init_cow(false);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pools(settings, threads)));
@@ -113,4 +97,29 @@ fn pools(settings: &ContractSettings, threads: u32) -> PoolingAllocationConfig {
         .table_keep_resident(elements * size_of::<usize>())
         .max_unused_warm_slots(instances);
     pools
+}
+
+/// What engines of modules that count for themselves have in common: everything but their pools.
+///
+/// # Errors
+/// As [`ContractEngine::new`].
+pub(crate) fn base(simd: bool, native_stack: usize) -> Result<Config, EngineError> {
+    let wrong = |error: wasmtime::Error| EngineError::Settings(format!("{error:#}"));
+    let target = target().ok_or(EngineError::Platform { arch: std::env::consts::ARCH, os: std::env::consts::OS })?;
+    let mut config = features::config(target).map_err(wrong)?;
+    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
+    config.cranelift_nan_canonicalization(true);
+    config.consume_fuel(false).epoch_interruption(false);
+    // The engine wants its asynchronous stacks to be no smaller; none is ever made.
+    config.max_wasm_stack(native_stack).async_stack_size(2 * native_stack);
+
+    config.wasm_tail_call(true).wasm_custom_page_sizes(true);
+    config.wasm_simd(simd).wasm_relaxed_simd(false);
+    config.wasm_gc(false).wasm_function_references(false).wasm_exceptions(false);
+    config.wasm_memory64(false).wasm_multi_memory(false);
+    config.wasm_stack_switching(false).wasm_wide_arithmetic(false).wasm_shared_everything_threads(false);
+
+    // What a trap is told with is not in any receipt, and taking it costs more than a call.
+    config.wasm_backtrace_max_frames(None);
+    Ok(config)
 }

@@ -42,5 +42,5 @@ pub use settings::{
     Bounds, CodeClass, Ending, GAS, HostFunction, HostTable, Metering, OUT_OF_GAS, OUT_OF_STACK, RESERVED, STACK,
     Settings, TRANSFORM_VERSION, Value, Wish,
 };
-pub use transform::{Error, ExportedFunction, Transformed, transform, verdict};
+pub use transform::{Error, ExportedFunction, Slices, Transformed, transform, transform_sliced, verdict};
 pub use verdict::{Complaint, FunctionName, NotFixed, Place, Verdict};

@@ -13,6 +13,9 @@
 //! gas := -1; unreachable
 //! ```
 //!
+//! Where a host gives gas in slices ([`transform_sliced`](crate::transform_sliced)), a charge that finds too little asks it for more,
+//! `g < 0 -> g := refill(g)`, and goes on.
+//!
 //! Labels of the body keep their depth, since `$body` stands where the function's own label stood. The stack needs no way out: who calls sets
 //! what is left for the callee, and nobody reads it but a callee's entry.
 
@@ -49,6 +52,8 @@ pub(crate) struct Meter<'m> {
     pub counters: Option<Counters>,
     /// Price of each imported function.
     pub imported: &'m [Rate],
+    /// Index, in what is written, of the function that is asked for more when the gas is used up; without it that is the end.
+    pub refill: Option<u32>,
 }
 
 /// The additional locals of a metered body.
@@ -80,7 +85,7 @@ impl Meter<'_> {
             Some(_) => Some(block_of(results, self.module, additions, emit)?),
             None => None,
         };
-        let mut w = Writer { bytes: Vec::new(), locals: &locals, counters, depth: 0 };
+        let mut w = Writer { bytes: Vec::new(), locals: &locals, counters, refill: self.refill, depth: 0 };
         w.open(around);
         let mut charges = charges.iter().copied().peekable();
         for (i, op) in body.ops.iter().enumerate() {
@@ -104,8 +109,8 @@ impl Meter<'_> {
             let mut out = sink(&mut bytes);
             match op {
                 // A direct call goes where it went, also where references are redirected.
-                Operator::Call { function_index } => _ = out.call(*function_index),
-                Operator::ReturnCall { function_index } => _ = out.return_call(*function_index),
+                Operator::Call { function_index } => _ = out.call(emit.place(*function_index)),
+                Operator::ReturnCall { function_index } => _ = out.return_call(emit.place(*function_index)),
                 _ if self.memory_op(op, &mut out) => {}
                 _ => emit.instruction(op.clone())?.encode(&mut bytes),
             }
@@ -152,7 +157,7 @@ impl Meter<'_> {
         match op {
             Operator::Call { function_index } => {
                 w.before_call();
-                sink(&mut w.bytes).call(*function_index);
+                sink(&mut w.bytes).call(emit.place(*function_index));
                 w.after_call();
             }
             Operator::CallIndirect { .. } => {
@@ -162,7 +167,7 @@ impl Meter<'_> {
             }
             Operator::ReturnCall { function_index } => {
                 w.leave_frame(frame);
-                sink(&mut w.bytes).return_call(*function_index);
+                sink(&mut w.bytes).return_call(emit.place(*function_index));
             }
             Operator::ReturnCallIndirect { .. } => {
                 w.leave_frame(frame);
@@ -220,6 +225,7 @@ struct Writer<'w> {
     bytes: Vec<u8>,
     locals: &'w Locals,
     counters: Counters,
+    refill: Option<u32>,
     /// Constructs of the body that are open here, the function itself not counted.
     depth: u32,
 }
@@ -294,6 +300,10 @@ impl Writer<'_> {
         #[cfg(not(feature = "mutants"))]
         let least = 0;
         sink(&mut self.bytes).i64_sub();
+        if let Some(refill) = self.refill {
+            self.ask(refill, least);
+            return;
+        }
         match self.locals.gas {
             Some(gas) => {
                 sink(&mut self.bytes).local_tee(gas).i64_const(least).i64_lt_s().br_if(self.depth + 1);
@@ -306,6 +316,19 @@ impl Writer<'_> {
                     .i64_lt_s();
                 self.end_if(OUT_OF_GAS);
             }
+        }
+    }
+
+    /// Keeps the top operand as the gas that is left, and asks for more if it is negative.
+    fn ask(&mut self, refill: u32, least: i64) {
+        let counter = self.counters.gas;
+        if let Some(gas) = self.locals.gas {
+            sink(&mut self.bytes).local_tee(gas).i64_const(least).i64_lt_s().if_(BlockType::Empty);
+            sink(&mut self.bytes).local_get(gas).call(refill).local_set(gas).end();
+        } else {
+            sink(&mut self.bytes).global_set(counter).global_get(counter).i64_const(least).i64_lt_s();
+            sink(&mut self.bytes).if_(BlockType::Empty);
+            sink(&mut self.bytes).global_get(counter).call(refill).global_set(counter).end();
         }
     }
 

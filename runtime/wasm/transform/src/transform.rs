@@ -92,7 +92,35 @@ fn check_settings(settings: &Settings) -> Result<(), Error> {
 pub fn transform(wasm: &[u8], settings: &Settings, wish: &Wish) -> Result<Transformed, Error> {
     check_settings(settings)?;
     let checked = check(wasm, settings, wish).map_err(Error::Refused)?;
-    assemble(&checked, settings, wish).map_err(|error| Error::Internal(error.to_string()))
+    assemble(&checked, settings, wish, None).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// How a host gives gas in slices: see [`transform_sliced`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slices {
+    /// Module and name of an import of type `i64 -> i64`. It is given the gas that is left, which is below zero, and answers what is left from
+    /// then on; or it ends the call. A module that imports it itself is refused like one that imports any unknown name.
+    pub refill: (&'static str, &'static str),
+    /// Pages that the memory has at first beyond those of the module, if it has one.
+    pub more_pages: u64,
+}
+
+/// As [`transform`], for a metered module whose gas comes in slices: where it is used up the module asks for more and goes on. What it
+/// burns does not depend on the slices.
+///
+/// # Errors
+///
+/// As [`transform`].
+pub fn transform_sliced(wasm: &[u8], settings: &Settings, wish: &Wish, slices: Slices) -> Result<Transformed, Error> {
+    check_settings(settings)?;
+    let mut checked = check(wasm, settings, wish).map_err(Error::Refused)?;
+    if let (Some(MemoryPlan::Pages(first, most)), Some(memory)) = (checked.memory, checked.module.memories.first_mut())
+    {
+        let more = first.saturating_add(slices.more_pages).min(most);
+        memory.initial = more;
+        checked.memory = Some(MemoryPlan::Pages(more, most));
+    }
+    assemble(&checked, settings, wish, Some(slices)).map_err(|error| Error::Internal(error.to_string()))
 }
 
 /// The verdict alone: what [`transform`] would say.
@@ -123,7 +151,12 @@ fn host_functions<'s>(
     functions.map(|import| settings.host.get(&(import.module.to_string(), import.name.to_string())))
 }
 
-fn assemble(checked: &Checked<'_>, settings: &Settings, wish: &Wish) -> Result<Transformed, crate::module::WriteError> {
+fn assemble(
+    checked: &Checked<'_>,
+    settings: &Settings,
+    wish: &Wish,
+    slices: Option<Slices>,
+) -> Result<Transformed, crate::module::WriteError> {
     let module = &checked.module;
     let counters = (wish.class == CodeClass::Metered).then(|| {
         let first = module.globals.len() as u32;
@@ -134,12 +167,17 @@ fn assemble(checked: &Checked<'_>, settings: &Settings, wish: &Wish) -> Result<T
         _ => None,
     };
     let imported = host_prices(module, settings);
-    let meter = Meter { module, settings, memory: FixedMemory(memory), counters, imported: &imported };
+    let refill = slices.map(|_| module.imported_count());
+    let meter = Meter { module, settings, memory: FixedMemory(memory), counters, imported: &imported, refill };
     let mut additions = Additions::default();
+    if let Some(Slices { refill: (of, name), .. }) = slices {
+        additions.import = Some((of, name, module.types.len() as u32));
+        additions.types = vec![wasmparser::FuncType::new([wasmparser::ValType::I64], [wasmparser::ValType::I64])];
+    }
     if counters.is_some() {
         additions.globals = vec![(GAS, ValType::I64, 0), (STACK, ValType::I32, 0)];
     }
-    let mut emit = Emit { shims: checked.shims.clone() };
+    let mut emit = Emit { shims: checked.shims.clone(), moved_from: refill };
     let mut bodies = Vec::with_capacity(module.code.len());
     for ((body, &frame), index) in module.code.iter().zip(&checked.frames).zip(module.imported_count()..) {
         let charges = match counters {
@@ -153,7 +191,7 @@ fn assemble(checked: &Checked<'_>, settings: &Settings, wish: &Wish) -> Result<T
     let exports = module.exports.iter().filter(|export| export.kind == ExternalKind::Func);
     let functions = exports.map(|export| ExportedFunction {
         name: export.name.to_string(),
-        index: export.index,
+        index: emit.place(export.index),
         gas: gas_of(export.index),
     });
     Ok(Transformed {

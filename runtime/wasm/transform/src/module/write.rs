@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, CustomSection, DataCountSection, DataSection, ElementSection, Encode,
-    ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection,
-    TableSection, TypeSection, ValType,
+    EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
+    MemorySection, TableSection, TypeSection, ValType,
 };
 
 /// What cannot happen to a module that validated; the engine's own parser is the last instance.
@@ -18,13 +18,22 @@ pub(crate) type Error = reencode::Error<Infallible>;
 pub(crate) struct Emit {
     /// Function that is referred to, and the one that takes its place. Direct calls are not redirected.
     pub shims: BTreeMap<u32, u32>,
+    /// Functions from here on stand one further back in what is written: an import is appended before them.
+    pub moved_from: Option<u32>,
+}
+
+impl Emit {
+    /// Where a function of the model stands in what is written.
+    pub(crate) fn place(&self, function: u32) -> u32 {
+        function + u32::from(self.moved_from.is_some_and(|first| function >= first))
+    }
 }
 
 impl Reencode for Emit {
     type Error = Infallible;
 
     fn function_index(&mut self, function: u32) -> Result<u32, Error> {
-        Ok(self.shims.get(&function).copied().unwrap_or(function))
+        Ok(self.place(self.shims.get(&function).copied().unwrap_or(function)))
     }
 }
 
@@ -35,6 +44,8 @@ pub(crate) struct Additions {
     pub types: Vec<wasmparser::FuncType>,
     /// Exported mutable globals: name, type, initial value.
     pub globals: Vec<(&'static str, ValType, i64)>,
+    /// One more imported function, behind those of the module: module, name, index of its type.
+    pub import: Option<(&'static str, &'static str, u32)>,
 }
 
 /// Writes the module with these bodies instead of its own.
@@ -56,6 +67,9 @@ pub(crate) fn write(
     let mut imports = ImportSection::new();
     for import in &module.imports {
         emit.parse_import(&mut imports, *import)?;
+    }
+    if let Some((of, name, ty)) = additions.import {
+        imports.import(of, name, EntityType::Function(ty));
     }
     out.section(&imports);
 
@@ -118,7 +132,8 @@ pub(crate) fn write(
     }
     out.section(&data);
 
-    if let Some(names) = module.names {
+    // Names are by index: where functions have moved they would name others.
+    if let Some(names) = module.names.filter(|_| emit.moved_from.is_none()) {
         out.section(&CustomSection { name: "name".into(), data: without_labels(names).into() });
     }
     Ok(out.finish())

@@ -1,0 +1,284 @@
+//! Functions without a service around them: fuel in slices, instances that know nothing of each other, ends of all kinds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use replicode_wasm::functions::{
+    Failure, FunctionCode, FunctionEngine, FunctionSettings, Host, LoadError, Run, RunLimits,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A world of maps. It counts how often it was asked to go on.
+#[derive(Default)]
+struct World {
+    slices: u64,
+    most_slices: Option<u64>,
+    state: BTreeMap<Vec<u8>, Vec<u8>>,
+    functions: BTreeMap<Vec<u8>, Arc<FunctionCode<World>>>,
+    lines: Vec<Vec<u8>>,
+}
+
+impl Host for World {
+    fn slice(&mut self) -> Result<(), Failure> {
+        self.slices += 1;
+        if self.most_slices.is_some_and(|most| self.slices > most) { Err(Failure::Timeout(1)) } else { Ok(()) }
+    }
+    fn get(&mut self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, Failure> {
+        let found = self.state.get(key);
+        value.extend_from_slice(found.map_or(&[][..], Vec::as_slice));
+        Ok(found.is_some())
+    }
+    fn set(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+        self.state.insert(key.to_vec(), value.to_vec());
+        Ok(())
+    }
+    fn delete(&mut self, key: &[u8]) -> Result<bool, Failure> {
+        Ok(self.state.remove(key).is_some())
+    }
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+        self.state.keys().filter(|key| key.starts_with(prefix)).for_each(|key| each(key));
+        Ok(())
+    }
+    fn log(&mut self, line: &[u8]) -> Result<(), Failure> {
+        self.lines.push(line.to_vec());
+        Ok(())
+    }
+    fn enter(&mut self, name: &[u8]) -> Result<Option<Arc<FunctionCode<Self>>>, Failure> {
+        Ok(self.functions.get(name).cloned())
+    }
+    fn leave(&mut self, _: bool) {}
+}
+
+type Outcome = (Result<(), Failure>, Vec<u8>, u64);
+
+fn engine() -> FunctionEngine<World> {
+    let settings = FunctionSettings { instances: 64, memory_bytes: 64 << 20, ..FunctionSettings::default() };
+    FunctionEngine::new(&settings).unwrap()
+}
+
+fn code(engine: &FunctionEngine<World>, text: &str) -> Arc<FunctionCode<World>> {
+    Arc::new(engine.compile(&wat::parse_str(text).unwrap()).unwrap())
+}
+
+const LIMITS: RunLimits =
+    RunLimits { fuel: 1 << 40, first_slice: 1000, slice: 1000, memory_bytes: 8 << 20, output_bytes: 1 << 20 };
+
+fn execute(
+    run: Box<Run<World>>,
+    code: &FunctionCode<World>,
+    limits: RunLimits,
+    input: &[u8],
+) -> (Box<Run<World>>, Outcome) {
+    let mut run = run;
+    run.begin(limits);
+    let (run, result) = run.execute(code, "process", input);
+    let (output, fuel) = (run.output.clone(), run.fuel());
+    (run, (result, output, fuel))
+}
+
+/// Loops, calls, a bulk operation, host functions; reads its input.
+const WORK: &str = r#"(module
+    (import "host" "output" (func $output (param i32 i32)))
+    (import "host" "log" (func $log (param i32 i32)))
+    (memory (export "memory") 1 8)
+    (global $count (mut i32) (i32.const 0))
+    (func $twice (param $n i32) (result i32) (i32.mul (local.get $n) (i32.const 2)))
+    (func $sum (param $n i32) (result i32)
+        (if (result i32) (i32.eqz (local.get $n)) (then (i32.const 0))
+            (else (i32.add (local.get $n) (call $sum (i32.sub (local.get $n) (i32.const 1)))))))
+    (func (export "process") (param $at i32) (param $len i32) (result i32) (local $i i32)
+        (loop $next
+            (global.set $count (i32.add (global.get $count) (call $twice (local.get $i))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $next (i32.lt_u (local.get $i) (i32.add (i32.const 300) (i32.load8_u (local.get $at))))))
+        (global.set $count (i32.add (global.get $count) (call $sum (i32.const 100))))
+        (memory.fill (i32.const 1024) (i32.const 7) (i32.const 5000))
+        (i32.store (i32.const 16) (global.get $count))
+        (call $log (i32.const 16) (i32.const 4))
+        (call $output (i32.const 16) (i32.const 4))
+        (call $output (local.get $at) (local.get $len))
+        (i32.const 0)))"#;
+
+#[test]
+fn what_is_burnt_does_not_depend_on_the_slices() {
+    let engine = engine();
+    let work = code(&engine, WORK);
+    let run = Box::new(Run::new(World::default()));
+    let (mut run, whole) = execute(run, &work, RunLimits { first_slice: 1 << 39, ..LIMITS }, b"x");
+    assert_eq!((&whole.0, run.host.slices), (&Ok(()), 0));
+    let fuel = whole.2;
+    for slice in [1, 2, 3, 7, 100, 999, 1000, fuel - 1, fuel, fuel + 1] {
+        for first_slice in [1, 50, slice] {
+            let outcome;
+            (run, outcome) = execute(run, &work, RunLimits { first_slice, slice, ..LIMITS }, b"x");
+            assert_eq!(outcome, whole, "slices of {first_slice} and {slice}");
+        }
+        // Exactly what it burns is enough, one less is not, and then exactly that is burnt.
+        let outcome;
+        (run, outcome) = execute(run, &work, RunLimits { slice, fuel, ..LIMITS }, b"x");
+        assert_eq!(outcome, whole, "slices of {slice}");
+        let outcome;
+        (run, outcome) = execute(run, &work, RunLimits { slice, fuel: fuel - 1, ..LIMITS }, b"x");
+        assert_eq!((outcome.0, outcome.2), (Err(Failure::Fuel(fuel - 1)), fuel - 1), "slices of {slice}");
+    }
+    // Who calls it burns that and its own, whatever the slices.
+    let caller = code(
+        &engine,
+        r#"(module
+        (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "workx")
+        (func (export "process") (param i32 i32) (result i32) (local $i i32)
+            (loop $next
+                (if (i32.ne (call $call (i32.const 0) (i32.const 4) (i32.const 4) (i32.const 1)) (i32.const 5)) (then unreachable))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $i) (i32.const 3))))
+            (i32.const 0)))"#,
+    );
+    run.host.functions.insert(b"work".to_vec(), work);
+    let whole;
+    (run, whole) = execute(run, &caller, RunLimits { first_slice: 1 << 39, slice: 1 << 39, ..LIMITS }, b"");
+    assert!(whole.0.is_ok() && whole.2 > 3 * fuel, "{whole:?}");
+    for slice in [1, 13, 500, 5000] {
+        let outcome;
+        (run, outcome) = execute(run, &caller, RunLimits { first_slice: slice, slice, ..LIMITS }, b"");
+        assert_eq!(outcome, whole, "slices of {slice}");
+    }
+}
+
+#[test]
+fn an_instance_knows_nothing_of_the_one_before() {
+    let engine = engine();
+    for pages in [1, 2, 3, 4, 40] {
+        // It says what it finds in its memory, its global and its table, and leaves something in all three.
+        let text = format!(
+            r#"(module
+            (import "host" "output" (func $output (param i32 i32)))
+            (memory (export "memory") {pages} 100)
+            (table $t 4 funcref) (elem declare func $f)
+            (global $g (mut i32) (i32.const 5))
+            (data (i32.const 8) "data")
+            (func $f)
+            (func (export "process") (param i32 i32) (result i32) (local $i i32) (local $sum i32)
+                (loop $next
+                    (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $i))))
+                    (i32.store8 (local.get $i) (i32.const 1))
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $i) (i32.const {bytes}))))
+                (local.set $sum (i32.add (local.get $sum) (i32.mul (i32.const 1000000) (memory.size))))
+                (drop (memory.grow (i32.const 3)))
+                (i32.store (i32.const {last}) (i32.const -1))
+                (i32.store (i32.const 0) (local.get $sum))
+                (i32.store (i32.const 4) (i32.add (global.get $g) (i32.mul (i32.const 100) (ref.is_null (table.get $t (i32.const 0))))))
+                (global.set $g (i32.const 99))
+                (table.set $t (i32.const 0) (ref.func $f))
+                (call $output (i32.const 0) (i32.const 8))
+                (i32.const 0)))"#,
+            bytes = pages * 65536,
+            last = (pages + 2) * 65536,
+        );
+        let code = code(&engine, &text);
+        let mut run = Box::new(Run::new(World::default()));
+        let mut first = None;
+        for round in 0..150 {
+            let outcome;
+            (run, outcome) = execute(run, &code, LIMITS, b"");
+            assert_eq!(outcome.0, Ok(()), "{pages} pages, round {round}");
+            assert_eq!(&outcome, first.get_or_insert(outcome.clone()), "{pages} pages, round {round}");
+            assert_eq!(outcome.1.get(4..), Some(&105i32.to_le_bytes()[..]));
+        }
+    }
+}
+
+#[test]
+fn ends_have_their_names() {
+    let engine = engine();
+    let body = |locals_and_code: &str| {
+        format!(
+            r#"(module (import "host" "error" (func $error (param i32 i32))) (import "host" "output" (func $output (param i32 i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "words")
+            (func $f (param i32) (result i32) (call $f (i32.add (local.get 0) (i32.const 1))))
+            (func (export "process") (param i32 i32) (result i32) {locals_and_code}))"#
+        )
+    };
+    let mut run = Box::new(Run::new(World::default()));
+    let mut ends = |text: &str, limits: RunLimits, input: &[u8]| {
+        let code = code(&engine, text);
+        let (back, outcome) =
+            execute(std::mem::replace(&mut run, Box::new(Run::new(World::default()))), &code, limits, input);
+        run = back;
+        outcome.0
+    };
+    let trap = |words: &str| Err(Failure::Trap(words.into()));
+    assert_eq!(ends(&body("i32.const 0"), LIMITS, b"abc"), Ok(()));
+    assert_eq!(ends(&body("unreachable"), LIMITS, b""), trap("wasm `unreachable` instruction executed"));
+    assert_eq!(ends(&body("(i32.div_u (i32.const 1) (local.get 1))"), LIMITS, b""), trap("integer divide by zero"));
+    assert!(matches!(ends(&body("(i32.load (i32.const -4))"), LIMITS, b""), Err(Failure::Trap(_))));
+    assert!(
+        matches!(ends(&body("(call $f (i32.const 0))"), LIMITS, b""), Err(Failure::Trap(words)) if words.contains("recurses"))
+    );
+    let said = body("(call $error (i32.const 0) (i32.const 5)) (i32.const 3)");
+    assert_eq!(ends(&said, LIMITS, b""), Err(Failure::Plugin { code: 3, message: "words".into() }));
+    assert!(matches!(
+        ends(&body("(call $output (i32.const 65530) (i32.const 9999999)) (i32.const 0)"), LIMITS, b""),
+        Err(Failure::Trap(_))
+    ));
+    let grows = body("(if (i32.lt_s (memory.grow (i32.const 200)) (i32.const 0)) (then unreachable)) (i32.const 0)");
+    assert!(matches!(ends(&grows, LIMITS, b""), Err(Failure::Memory { .. })));
+    // A function that can do without is not failed for having asked.
+    assert_eq!(ends(&body("(drop (memory.grow (i32.const 200))) (i32.const 0)"), LIMITS, b""), Ok(()));
+    assert!(matches!(ends(&body("i32.const 0"), LIMITS, &[0; 9 << 20]), Err(Failure::Memory { .. })));
+    assert_eq!(ends(&body("i32.const 0"), LIMITS, &[0; 1 << 20]), Ok(()));
+    let endless = body("(loop $l (br $l)) unreachable");
+    assert_eq!(ends(&endless, RunLimits { fuel: 100_000, ..LIMITS }, b""), Err(Failure::Fuel(100_000)));
+    run.host.most_slices = Some(10);
+    run.host.slices = 0;
+    let code = code(&engine, &endless);
+    assert_eq!(execute(run, &code, LIMITS, b"").1.0, Err(Failure::Timeout(1)));
+}
+
+#[test]
+fn input_is_put_where_the_module_says_or_behind_its_memory() {
+    let engine = engine();
+    let told = r#"(call $output (local.get 0) (local.get 1)) (i32.store (i32.const 0) (local.get 0)) (call $output (i32.const 0) (i32.const 4)) (i32.const 0)"#;
+    let module = |more: &str| {
+        format!(
+            r#"(module (import "host" "output" (func $output (param i32 i32))) (memory (export "memory") 2) {more}
+            (func (export "process") (param i32 i32) (result i32) {told}))"#
+        )
+    };
+    for (more, place) in [
+        ("", 131_072u32),
+        (r#"(func (export "alloc") (param i32) (result i32) (i32.sub (i32.const 5000) (local.get 0)))"#, 4997),
+    ] {
+        let code = code(&engine, &module(more));
+        let (_, outcome) = execute(Box::new(Run::new(World::default())), &code, LIMITS, b"abc");
+        let expected = [b"abc".as_slice(), &place.to_le_bytes()].concat();
+        assert_eq!(outcome.1, expected);
+    }
+    let wild = code(&engine, &module(r#"(func (export "alloc") (param i32) (result i32) (i32.const 131070))"#));
+    let (_, outcome) = execute(Box::new(Run::new(World::default())), &wild, LIMITS, b"abc");
+    assert!(matches!(outcome.0, Err(Failure::Trap(words)) if words.contains("131070")));
+}
+
+#[test]
+fn what_is_not_there_cannot_be_imported() {
+    let engine = engine();
+    let refused = |text: &str| match engine.compile(&wat::parse_str(text).unwrap()) {
+        Err(error) => error,
+        Ok(_) => panic!("it was taken: {text}"),
+    };
+    let process = r#"(func (export "process") (param i32 i32) (result i32) i32.const 0)"#;
+    for import in [
+        r#"(import "host" "__slice" (func (param i64) (result i64)))"#,
+        r#"(import "host" "exec" (func))"#,
+        r#"(import "host" "log" (func (param i64)))"#,
+        r#"(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))"#,
+        r#"(import "env" "memory" (memory 1))"#,
+    ] {
+        let error = refused(&format!("(module {import} {process})"));
+        assert!(matches!(error, LoadError::Import(_)), "{import}: {error:?}");
+    }
+    let start = format!("(module (func $s) (start $s) {process})");
+    assert!(matches!(refused(&start), LoadError::Bad(words) if words.contains("start")));
+    let entry = engine.compile(&wat::parse_str(r#"(module (func (export "other")))"#).unwrap()).unwrap();
+    assert!(matches!(entry.check_entry(), Err(LoadError::Entry(words)) if words.contains("other")));
+}
