@@ -4,8 +4,6 @@
 //! to stamp traces.
 
 use crate::reclaim::Chore;
-#[expect(clippy::disallowed_types, reason = "the one clock of this room; results never depend on it")]
-use std::time::Instant;
 
 /// Parked threads for the workers beyond the caller's own.
 ///
@@ -141,15 +139,16 @@ pub(crate) fn yield_now() {
     thread::yield_now();
 }
 
+#[expect(clippy::disallowed_types, reason = "the one clock of this room; results never depend on it")]
+type Moment = std::time::Instant;
+
 /// A stopwatch.
 #[derive(Clone, Copy)]
-#[expect(clippy::disallowed_types, reason = "as above")]
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clock(Moment);
 
 impl Clock {
-    #[expect(clippy::disallowed_types, reason = "as above")]
     pub(crate) fn start() -> Clock {
-        Clock(Instant::now())
+        Clock(Moment::now())
     }
     pub(crate) fn nanos(self) -> u64 {
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
