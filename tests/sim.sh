@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 jobs=$(nproc)
-build() { cargo build --release --locked --quiet -p replicode-sim; }
+# With the features of the whole workspace, so that nothing is compiled twice.
+build() { cargo build --release --locked --quiet --workspace --bin replicode-sim; }
 sim() { target/release/replicode-sim "$@"; }
 
 corpus() {
@@ -29,7 +30,7 @@ case "${1:-}" in
         build
         sim --seed "${3:-1000000}" --seeds 1000000000 --budget $((${2:?minutes} * 60)) --jobs "$jobs" --keep-going
         ;;
-    meta) cargo test --release --locked -p replicode-sim --test meta ;;
+    meta) cargo test --release --locked --workspace --test meta ;;
     corpus)
         build
         corpus

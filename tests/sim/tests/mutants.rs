@@ -7,7 +7,7 @@ use replicode_sim::world::disk::Plant;
 /// The first of these seeds that finds it.
 fn found(plant: Plant) -> Option<(u64, Verdict)> {
     let with = |seed| Plan { plant: Some(plant), ..Plan::of(seed, Kinds::ALL) };
-    let verdict = |seed| run(seed, &with(seed)).unwrap().verdict;
+    let verdict = |seed| run(seed, &with(seed)).expect("a world can be made, and a program run").verdict;
     let (seed, first) = (0..100).map(|seed| (seed, verdict(seed))).find(|(_, verdict)| *verdict != Verdict::Kept)?;
     assert_eq!(verdict(seed), first, "seed {seed} again");
     Some((seed, first))
