@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Clusters under virtual time (docs/simulator.md).
 #
-#   tests/sim.sh ci                      the corpus, then as many seeds as two minutes hold
+#   tests/sim.sh ci                      the corpus, then 300 seeds (REPLICODE_SIM_SEEDS), or as many as two minutes hold
 #   tests/sim.sh campaign MINUTES [FROM] seeds from FROM on, going on after failures; a line for each that failed
 #   tests/sim.sh meta                    the same seeds twice, in other processes, one and two at a time
 #   tests/sim.sh corpus                  seeds that have found something once
@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 jobs=$(nproc)
-build() { cargo build --release --locked --quiet -p replicode-sim; }
+# With the features of the whole workspace, so that nothing is compiled twice.
+build() { cargo build --release --locked --quiet --workspace --bin replicode-sim; }
 sim() { target/release/replicode-sim "$@"; }
 
 corpus() {
@@ -23,13 +24,13 @@ case "${1:-}" in
     ci)
         build
         corpus
-        sim --seed 1000 --seeds 1000000 --budget "${REPLICODE_SIM_SECONDS:-120}" --jobs "$jobs"
+        sim --seed 1000 --seeds "${REPLICODE_SIM_SEEDS:-300}" --budget 120 --jobs "$jobs"
         ;;
     campaign)
         build
         sim --seed "${3:-1000000}" --seeds 1000000000 --budget $((${2:?minutes} * 60)) --jobs "$jobs" --keep-going
         ;;
-    meta) cargo test --release --locked -p replicode-sim --test meta ;;
+    meta) cargo test --release --locked --workspace --test meta ;;
     corpus)
         build
         corpus

@@ -7,7 +7,7 @@ use crate::answers::{Answer, Refusal};
 use crate::delivery::{Delivery, Leadership};
 use crate::network::forward::Route;
 use crate::network::server::Forwarded;
-use crate::raft::{Payload, TypeConfig};
+use crate::raft::{self, Payload, TypeConfig};
 use crate::replica::{Faults, Shared};
 use crate::state_machine::StateMachine;
 use crate::step_down::step_down;
@@ -104,8 +104,10 @@ impl<D: Delivery> Driver<D> {
     fn follow_leadership(&mut self, metrics: &mut ServerMetrics) {
         let now = {
             let metrics = metrics.borrow_and_update();
-            let leader = metrics.current_leader.and_then(|node| NodeId::new(node).ok());
-            Leadership { term: Term(metrics.vote.leader_id.term), leader }
+            // For a moment the engine tells of a new leader beside the vote for the one before, whose term it is not.
+            let vote = raft::vote_record(&metrics.vote);
+            let leader = metrics.current_leader.filter(|leader| vote.committed && vote.node == *leader);
+            Leadership { term: Term(vote.term), leader: leader.and_then(|node| NodeId::new(node).ok()) }
         };
         if self.leadership == Some(now) {
             return;

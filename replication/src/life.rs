@@ -157,7 +157,10 @@ fn make(config: &ReplicaConfig) -> Result<(), ReplicaError> {
     Ok(replicode_store::found(&disk, owner, incarnation()?, config.tuning.segment_bytes)?)
 }
 
-fn open_network(config: &ReplicaConfig) -> Result<Option<(Box<dyn Bound>, Handshake)>, ReplicaError> {
+/// The peers' socket, and what handshakes are made with.
+type PeerSocket = (Box<dyn Bound>, Handshake);
+
+fn open_network(config: &ReplicaConfig) -> Result<Option<PeerSocket>, ReplicaError> {
     if config.peers.len() == 1 {
         return Ok(None);
     }
@@ -220,7 +223,7 @@ fn secret() -> Result<Digest, ReplicaError> {
 struct Life<D: Delivery> {
     config: ReplicaConfig,
     settings: Arc<Config>,
-    network: Option<(Box<dyn Bound>, Handshake)>,
+    network: Option<PeerSocket>,
     shared: Arc<Shared>,
     delivery: Arc<D>,
     faults: Arc<Faults<D>>,

@@ -4,7 +4,6 @@
 //! to stamp traces.
 
 use crate::reclaim::Chore;
-use std::time::Instant;
 
 /// Parked threads for the workers beyond the caller's own.
 ///
@@ -62,6 +61,7 @@ impl Pool {
         let others = || crate::sync::lock(&rest).take().unwrap_or_default();
         std::thread::scope(|scope| {
             let waiting = || side_by_side(&self.helpers, others(), &work, &mut || ());
+            #[expect(clippy::disallowed_types, reason = "this is the door to threads")]
             let waiter = std::thread::Builder::new().name("stm-wait".to_string()).spawn_scoped(scope, waiting);
             match waiter {
                 Ok(_) => work(first),
@@ -139,14 +139,16 @@ pub(crate) fn yield_now() {
     thread::yield_now();
 }
 
+#[expect(clippy::disallowed_types, reason = "the one clock of this room; results never depend on it")]
+type Moment = std::time::Instant;
+
 /// A stopwatch.
 #[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
+pub(crate) struct Clock(Moment);
 
 impl Clock {
-    #[allow(clippy::disallowed_methods, reason = "the one clock of this room; results never depend on it")]
     pub(crate) fn start() -> Clock {
-        Clock(Instant::now())
+        Clock(Moment::now())
     }
     pub(crate) fn nanos(self) -> u64 {
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)

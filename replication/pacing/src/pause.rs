@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn it_lasts_for_its_length_and_is_not_prolonged() {
-        let at = |ms| Mono::LONG_AGO.plus(Duration::from_millis(1_000 + ms));
+        let at = |ms: u64| Mono::LONG_AGO.plus(Duration::from_millis(1_000 + ms));
         let mut pause = Pause::new(ROUTE);
         assert!(!pause.is_on(at(0)) && pause.deadline().is_none());
         assert!(pause.begin(at(0)) && !pause.begin(at(10)));

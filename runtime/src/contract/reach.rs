@@ -1,4 +1,4 @@
-//! What the commands ask of contracts, wherever these are: in this process ([`super::local`]), or behind a node's gRPC port.
+//! What the commands ask of contracts, wherever these are: in this process (`local`), or behind a node's gRPC port.
 //!
 //! Everything is a question with one answer, so that whoever implements it over a wire has a message for each. Transactions
 //! are made, checked and signed above; bytes go through here as they are. What a contract has done is never an error of this

@@ -185,7 +185,10 @@ impl<'a> World<'a> {
         }
         match function {
             Some(function) => self.ends(step, function, &receipt.status, &receipt.returned, &receipt.events),
-            None => Ok(ensure!(receipt.is_success(), "{}", receipt.status)),
+            None => {
+                ensure!(receipt.is_success(), "{}", receipt.status);
+                Ok(())
+            }
         }
     }
 
@@ -219,7 +222,8 @@ impl<'a> World<'a> {
         let reason = receipts::status(status, Some(self.abi), &self.names);
         match &step.fails {
             Some(fails) => {
-                return Ok(ensure!(reason == *fails, "expected it to fail with {fails}, and it ends so: {reason}"));
+                ensure!(reason == *fails, "expected it to fail with {fails}, and it ends so: {reason}");
+                return Ok(());
             }
             None => ensure!(*status == Status::Success, "it has failed: {reason}"),
         }

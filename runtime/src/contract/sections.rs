@@ -34,7 +34,6 @@ pub fn without(wasm: &[u8], drop: impl Fn(&str) -> bool) -> Result<Vec<u8>> {
             },
         };
         // The parser gives the content; number and length before it are between the ends of two sections.
-        let end = usize::try_from(end)?;
         if !name.is_some_and(&drop) {
             out.extend_from_slice(wasm.get(done..end).context("a section lies outside the module")?);
         }

@@ -8,6 +8,7 @@ use crate::checkers::{Broken, Oracle};
 use crate::plan::{Act, MS, Plan, SECOND, Step};
 use crate::toy::{self, look};
 use crate::world::clock::Clock;
+use crate::world::disk::planted;
 use crate::world::executor::{Nanos, Order, ProcessId, World};
 use crate::world::host::{Pace, SimHost};
 use crate::world::net::Net;
@@ -259,7 +260,7 @@ impl Run<'_> {
         let (drift_ppm, wall_offset) = self.plan.clocks[node];
         let process = self.world.process(node, Clock { drift_ppm, offset: 0, wall_offset });
         let pace = Pace { sync: self.plan.sync, slow: self.plan.slow_syncs, operation: 100_000 };
-        let disk = self.nodes[node].disk.clone();
+        let disk = planted(self.nodes[node].disk.clone(), self.plan.plant);
         let host = SimHost::new(self.world.clone(), process, node, disk, pace, self.seed);
         self.world.set_host(process, host.clone());
         let (delivery, events) = channel(16, |_, _| Vec::new());

@@ -3,6 +3,7 @@
 use clap::Parser;
 use replicode_sim::consensus::{Outcome, Verdict, run};
 use replicode_sim::plan::{Kinds, Plan, SECOND};
+use replicode_sim::world::disk::Plant;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +27,9 @@ struct Arguments {
     /// Without faults.
     #[arg(long)]
     calm: bool,
+    /// Plants a mistake that must be found: syncs, names.
+    #[arg(long)]
+    plant: Option<String>,
     /// Prints the plan.
     #[arg(long)]
     plan: bool,
@@ -70,6 +74,16 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let arguments = Arguments::parse();
     let kinds = if arguments.calm { Kinds::NONE } else { Kinds::ALL };
+    let plant = match arguments.plant.as_deref() {
+        None => None,
+        Some(name) => match Plant::named(name) {
+            None => {
+                eprintln!("nothing called {name:?} can be planted: syncs, names");
+                return ExitCode::from(2);
+            }
+            plant => plant,
+        },
+    };
     #[allow(clippy::disallowed_methods, reason = "how long all of it takes is no part of a run")]
     let began = std::time::Instant::now();
     let (next, over, sums) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Mutex::new(Sums::default()));
@@ -81,7 +95,7 @@ fn main() -> ExitCode {
             if seed >= arguments.seed + arguments.seeds {
                 return;
             }
-            let plan = Plan::of(seed, kinds);
+            let plan = Plan { plant, ..Plan::of(seed, kinds) };
             if arguments.plan {
                 for step in &plan.steps {
                     println!("{step}");

@@ -1,6 +1,7 @@
 //! What happens in a run, as data: a seed first becomes a list of timed events, then that is carried out. Draws of one kind of
 //! fault shift none of another.
 
+use crate::world::disk::Plant;
 use crate::world::executor::Nanos;
 use crate::world::net::Weather;
 use crate::world::seeds::Stream;
@@ -99,6 +100,8 @@ pub struct Plan {
     pub drawn_order: bool,
     /// Most that a batch takes the machine.
     pub effort: Nanos,
+    /// A mistake that is planted in every disk.
+    pub plant: Option<Plant>,
     /// Drift of each node's clock, in millionths, and how far its wall clock is off.
     pub clocks: Vec<(i64, i64)>,
 }
@@ -132,6 +135,7 @@ impl Plan {
             slow_syncs: if kinds.disk && draws.chance(300_000) { draws.range(0, 2_000) } else { 0 },
             drawn_order: draws.chance(700_000),
             effort: *draws.pick(&[0, 10_000, 300_000, 3 * MS]),
+            plant: None,
             clocks: Vec::new(),
         };
         for _ in 0..nodes {

@@ -90,6 +90,10 @@ impl Toy {
                 if from == me && *nonce == self.nonce {
                     self.booted = true;
                     replica.booted(boot);
+                } else if from == me && self.booted {
+                    // A request of an earlier start came late, and ended this one's boot.
+                    self.booted = false;
+                    self.nonce = replica.boot();
                 }
                 if from != me
                     && let Err(why) = replica.started(from, *nonce)
@@ -140,6 +144,7 @@ pub fn boot(shared: &Mutex<Toy>, replica: &Replica) {
 }
 
 /// Takes what a replica gives until it has stopped. A batch takes up to `effort`.
+#[allow(clippy::too_many_arguments, reason = "all that a machine has")]
 pub async fn drive(
     shared: Shared,
     oracle: Arc<Mutex<Oracle>>,

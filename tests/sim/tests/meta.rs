@@ -10,8 +10,8 @@ fn lines(jobs: &str) -> Vec<String> {
         .args(["--seed", "100", "--seeds", "6", "--each", "--keep-going", "--jobs", jobs])
         .current_dir(std::env::temp_dir())
         .output()
-        .unwrap();
-    let text = String::from_utf8(program.stdout).unwrap();
+        .expect("a world can be made, and a program run");
+    let text = String::from_utf8(program.stdout).expect("a world can be made, and a program run");
     let mut lines: Vec<String> = text.lines().filter(|line| line.starts_with("10")).map(str::to_string).collect();
     lines.sort();
     lines
@@ -22,7 +22,10 @@ fn the_same_seed_is_the_same_run_everywhere() {
     let here: Vec<String> = (100..106)
         .map(|seed| {
             let plan = Plan::of(seed, Kinds::ALL);
-            let (first, second) = (run(seed, &plan).unwrap(), run(seed, &plan).unwrap());
+            let (first, second) = (
+                run(seed, &plan).expect("a world can be made, and a program run"),
+                run(seed, &plan).expect("a world can be made, and a program run"),
+            );
             assert_eq!(first, second, "seed {seed}, twice");
             format!("{seed} {:016x} {}", first.trace, first.verdict.code())
         })
@@ -33,6 +36,6 @@ fn the_same_seed_is_the_same_run_everywhere() {
 
 #[test]
 fn different_seeds_are_different_runs() {
-    let hash = |seed| run(seed, &Plan::of(seed, Kinds::NONE)).unwrap().trace;
+    let hash = |seed| run(seed, &Plan::of(seed, Kinds::NONE)).expect("a world can be made, and a program run").trace;
     assert_ne!(hash(1), hash(2));
 }

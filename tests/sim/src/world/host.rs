@@ -10,7 +10,6 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use replicode_log::Mono;
 use replicode_replication::host::{Abort, Bound, DiskOperation, Host, InitialIds, Join, Thread};
-use replicode_store::sim_disk::SimDisk;
 use replicode_store::{Disk, LogError};
 use rustls::crypto::CryptoProvider;
 use rustls::time_provider::TimeProvider;
@@ -40,21 +39,26 @@ impl Pace {
 }
 
 /// A process of a node, as its replica sees it.
-#[derive(Debug)]
 pub struct SimHost {
     world: World,
     process: ProcessId,
     node: usize,
-    disk: SimDisk,
+    disk: Arc<dyn Disk>,
     pace: Pace,
     entropy: Arc<Mutex<Stream>>,
     durations: Mutex<Stream>,
 }
 
+impl std::fmt::Debug for SimHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SimHost({})", self.node)
+    }
+}
+
 impl SimHost {
     /// Of a process. `life`: what tells it from others of its node.
     #[must_use]
-    pub fn new(world: World, process: ProcessId, node: usize, disk: SimDisk, pace: Pace, seed: u64) -> Arc<Self> {
+    pub fn new(world: World, process: ProcessId, node: usize, disk: Arc<dyn Disk>, pace: Pace, seed: u64) -> Arc<Self> {
         let stream = |what| Stream::new(seed, &[what, process as u64]);
         let (entropy, durations) = (Arc::new(Mutex::new(stream(3))), Mutex::new(stream(4)));
         Arc::new(Self { world, process, node, disk, pace, entropy, durations })
@@ -316,7 +320,7 @@ impl Host for SimHost {
     }
 
     fn disk(&self, _dir: &Path, _make: bool) -> Result<Arc<dyn Disk>, LogError> {
-        Ok(Arc::new(self.disk.clone()))
+        Ok(self.disk.clone())
     }
 
     fn bind(&self, addr: SocketAddr) -> io::Result<Box<dyn Bound>> {

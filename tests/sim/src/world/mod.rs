@@ -5,11 +5,13 @@
 //! | [`executor`] | tasks under virtual time |
 //! | [`clock`] | what a node's clocks show |
 //! | [`net`] | datagrams |
+//! | [`disk`] | mistakes that are planted, to be found |
 //! | [`host`] | what a replica sees of all that |
 //! | [`tls`] | TLS with random numbers of the seed's |
 //! | [`seeds`] | the seed's streams, and the hash of a run |
 
 pub mod clock;
+pub mod disk;
 pub mod executor;
 pub mod host;
 pub mod net;
