@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Clusters under virtual time (docs/simulator.md).
 #
-#   tests/sim.sh ci                      the corpus, then as many seeds as two minutes hold
+#   tests/sim.sh ci                      the corpus, then 300 seeds (REPLICODE_SIM_SEEDS), or as many as two minutes hold
 #   tests/sim.sh campaign MINUTES [FROM] seeds from FROM on, going on after failures; a line for each that failed
 #   tests/sim.sh meta                    the same seeds twice, in other processes, one and two at a time
 #   tests/sim.sh corpus                  seeds that have found something once
@@ -24,7 +24,7 @@ case "${1:-}" in
     ci)
         build
         corpus
-        sim --seed 1000 --seeds 1000000 --budget "${REPLICODE_SIM_SECONDS:-120}" --jobs "$jobs"
+        sim --seed 1000 --seeds "${REPLICODE_SIM_SEEDS:-300}" --budget 120 --jobs "$jobs"
         ;;
     campaign)
         build
