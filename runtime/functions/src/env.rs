@@ -161,7 +161,7 @@ impl Host for Env {
         if self.started.elapsed() >= self.timeout {
             return Err(Failure::Timeout(self.timeout.as_millis() as u64));
         }
-        if self.placed && self.slices % TURN == 0 && self.service.crew.places.is_wanted() {
+        if self.placed && self.slices.is_multiple_of(TURN) && self.service.crew.places.is_wanted() {
             self.placed = false;
             self.service.crew.places.give_back();
             self.wait_for_place()?;

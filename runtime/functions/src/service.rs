@@ -119,6 +119,8 @@ pub struct Service {
     number: AtomicU64,
     shutting_down: AtomicBool,
     clock_ms: AtomicU64,
+    /// In boxes, as they go into stores and come out again.
+    #[expect(clippy::vec_box, reason = "a run is handed around in its box")]
     spare: Mutex<Vec<Box<Run<Env>>>>,
     /// Held as long as the server lives.
     _lock: Option<File>,
@@ -146,7 +148,7 @@ impl Service {
         let place =
             |error| StartError::Place { path: data.map_or_else(String::new, |p| p.display().to_string()), error };
         let (registry, mut warnings) = Registry::open(engine, &options.limits, data).map_err(place)?;
-        let (state, more) = State::open(data, options.sync, options.limits.state_bytes)?;
+        let (state, more) = State::open(data, options.limits.state_bytes)?;
         warnings.extend(more);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = options.threads.unwrap_or(processors).max(1);

@@ -312,7 +312,7 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
         assert!(load(&server, &outside).is_err(), "{}", outside.display());
     }
     let server = Server::start(&["--modules", "off"])?;
-    assert!(load(&server, &inside).unwrap_err().to_string().contains("wasm_b64"));
+    assert!(load(&server, &inside).expect_err("it reads none").to_string().contains("wasm_b64"));
     Ok(())
 }
 

@@ -32,6 +32,9 @@ pub enum Sync {
 /// What all entries of the file come to, in the order of their keys, and its length as far as it is whole.
 type Contents = (BTreeMap<Vec<u8>, Value>, u64);
 
+/// A log, what all its records come to, and what had to be left out.
+type Opened = (Log, BTreeMap<Vec<u8>, Value>, Vec<String>);
+
 pub(super) struct Log {
     /// `None`: state that is nowhere.
     file: Option<(Arc<File>, PathBuf)>,
@@ -44,10 +47,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn open(
-        directory: Option<&Path>,
-        _: Sync,
-    ) -> Result<(Self, BTreeMap<Vec<u8>, Value>, Vec<String>), StateError> {
+    pub(super) fn open(directory: Option<&Path>) -> Result<Opened, StateError> {
         let Some(directory) = directory else {
             let log = Self { file: None, waiting: Vec::new(), number: 0, length: 0 };
             return Ok((log, BTreeMap::new(), Vec::new()));

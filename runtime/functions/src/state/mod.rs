@@ -67,8 +67,8 @@ impl State {
     ///
     /// # Errors
     /// When files cannot be read or written.
-    pub fn open(directory: Option<&Path>, sync: Sync, most_bytes: u64) -> Result<(Self, Vec<String>), StateError> {
-        let (log, entries, warnings) = Log::open(directory, sync)?;
+    pub fn open(directory: Option<&Path>, most_bytes: u64) -> Result<(Self, Vec<String>), StateError> {
+        let (log, entries, warnings) = Log::open(directory)?;
         let bytes = entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
         let memory = |error: &dyn std::fmt::Display| StateError::Memory(error.to_string());
         let mut stm = Stm::builder().sequential().build().map_err(|error| memory(&error))?;

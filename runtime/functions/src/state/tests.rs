@@ -18,7 +18,7 @@ fn keys(state: &State) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
 
 #[test]
 fn what_was_read_must_still_be_so() -> Result {
-    let (state, _) = State::open(None, Sync::Never, 1000)?;
+    let (state, _) = State::open(None, 1000)?;
     set(&state, b"a", Some(b"1"))?;
     let mut slow = Overlay::default();
     assert_eq!(slow.get(&state, &SPACE, b"a")?.as_deref(), Some(&b"1"[..]));
@@ -39,7 +39,7 @@ fn what_was_read_must_still_be_so() -> Result {
 
 #[test]
 fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
-    let (state, _) = State::open(None, Sync::Never, 1000)?;
+    let (state, _) = State::open(None, 1000)?;
     set(&state, b"a1", Some(b"1"))?;
     set(&state, b"a2", Some(b"2"))?;
     let mut run = Overlay::default();
@@ -65,7 +65,7 @@ fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
 
 #[test]
 fn bytes_are_counted_and_bounded() -> Result {
-    let (state, _) = State::open(None, Sync::Never, 100)?;
+    let (state, _) = State::open(None, 100)?;
     assert_eq!(set(&state, b"k", Some(&[0; 83]))?, Commit::Done(1));
     assert_eq!(state.bytes(), 100);
     assert_eq!(set(&state, b"k", Some(&[0; 84]))?, Commit::Full);
@@ -82,7 +82,7 @@ fn a_file_that_ends_anywhere_holds_the_commits_before() -> Result {
     let mut after = vec![Vec::new()];
     let mut lengths = vec![8];
     {
-        let (state, _) = State::open(Some(directory.path()), Sync::Never, 1 << 20)?;
+        let (state, _) = State::open(Some(directory.path()), 1 << 20)?;
         for step in 0..12u8 {
             let value = vec![step; usize::from(step) * 3];
             set(&state, &[step % 5], (step % 4 != 3).then_some(&value))?;
@@ -94,7 +94,7 @@ fn a_file_that_ends_anywhere_holds_the_commits_before() -> Result {
     let whole = std::fs::read(&path)?;
     for cut in 0..=whole.len() {
         std::fs::write(&path, &whole[..cut])?;
-        let (state, warnings) = State::open(Some(directory.path()), Sync::Never, 1 << 20)?;
+        let (state, warnings) = State::open(Some(directory.path()), 1 << 20)?;
         let commits = lengths.iter().rposition(|length| *length <= cut as u64).unwrap_or(0);
         assert_eq!(keys(&state)?, after[commits], "cut at {cut}");
         let clean = cut == 0 || lengths.contains(&(cut as u64));
@@ -103,7 +103,7 @@ fn a_file_that_ends_anywhere_holds_the_commits_before() -> Result {
         set(&state, b"more", Some(b"!"))?;
         state.write()?;
         drop(state);
-        let (state, warnings) = State::open(Some(directory.path()), Sync::Never, 1 << 20)?;
+        let (state, warnings) = State::open(Some(directory.path()), 1 << 20)?;
         assert!(warnings.is_empty() && keys(&state)?.len() == after[commits].len() + 1, "{warnings:?}");
     }
     Ok(())
@@ -112,7 +112,7 @@ fn a_file_that_ends_anywhere_holds_the_commits_before() -> Result {
 #[test]
 fn a_long_log_is_made_short() -> Result {
     let directory = tempfile::tempdir()?;
-    let (state, _) = State::open(Some(directory.path()), Sync::Interval(1), 1 << 20)?;
+    let (state, _) = State::open(Some(directory.path()), 1 << 20)?;
     for step in 0..2000u32 {
         set(&state, b"counter", Some(&step.to_le_bytes()))?;
     }
@@ -123,7 +123,7 @@ fn a_long_log_is_made_short() -> Result {
     assert!(std::fs::metadata(directory.path().join("state.log"))?.len() < 200);
     let before = keys(&state)?;
     drop(state);
-    let (state, warnings) = State::open(Some(directory.path()), Sync::Always, 1 << 20)?;
+    let (state, warnings) = State::open(Some(directory.path()), 1 << 20)?;
     assert_eq!((keys(&state)?, warnings), (before, Vec::new()));
     Ok(())
 }
