@@ -1,5 +1,7 @@
 //! Contract calls in batches: each executed once, wherever it comes from, and below the digest.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use common::{Cell, boot, config, section};
