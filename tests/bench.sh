@@ -3,8 +3,25 @@
 #   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
 #   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
+#   tests/bench.sh contract-cluster [--clients 64] [--flight 16] [--seconds 10]     calls of contracts on three nodes, and one client alone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if [ "${1:-}" = contract-cluster ]; then
+    shift
+    cargo build --release --locked --workspace --bins >&2
+    data=$(mktemp -d)
+    target/release/replicode up --contracts --nodes 3 --data "$data/cell" >"$data/up.log" 2>&1 &
+    up=$!
+    trap 'kill -INT $up; wait $up || true; rm -rf "$data"' EXIT
+    listen() { target/release/replicode status "$data/cell/node-$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["contracts"]["listen"])'; }
+    nodes=()
+    for node in 1 2 3; do
+        until address=$(listen $node 2>/dev/null); do sleep 0.2; done
+        nodes+=("$address")
+    done
+    target/release/contract-load "$@" "${nodes[@]}"
+    exit
+fi
 if [ "${1:-}" = ports ]; then
     shift
     if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi

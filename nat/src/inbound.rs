@@ -34,7 +34,8 @@ impl Nat {
             | Input::Spawn(_)
             | Input::Kill { .. }
             | Input::Order { .. }
-            | Input::Report { .. } => {}
+            | Input::Report { .. }
+            | Input::Call(_) => {}
         }
         self.assert_whole();
     }

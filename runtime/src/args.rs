@@ -1,12 +1,14 @@
 //! The command line: what can be asked for, in the words that `--help` prints.
 
 pub mod contract;
+mod contracts;
 mod endings;
 mod functions;
 mod programs;
 mod publish;
 mod values;
 
+pub use contracts::CellContracts;
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
 pub use functions::{
     ConfigArgs, FnArgs, FnBenchArgs, FnChainArgs, FnCommand, FnExecuteArgs, FnLanguage, FnLoadArgs, FnNewArgs,
@@ -92,9 +94,12 @@ pub enum Command {
 /// What is to be run: shared by `run`, `up` and `init`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CellArgs {
-    /// The program: a WebAssembly module for WASI preview 1.
-    #[arg(value_name = "MODULE.wasm")]
-    pub module: PathBuf,
+    /// The program: a WebAssembly module for WASI preview 1. A cell with contracts needs none.
+    #[arg(value_name = "MODULE.wasm", required_unless_present = "contracts")]
+    pub module: Option<PathBuf>,
+    /// Contracts.
+    #[command(flatten)]
+    pub contracts: CellContracts,
     /// Name of the program's process (a name, not a path); by default the module's file name without its ending.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -169,6 +174,7 @@ pub struct RunArgs {
 Examples:
   replicode up kv.wasm --nodes 3 --publish 6379
   replicode up kv.wasm --nodes 5 --publish 6379 --data /var/lib/kv
+  replicode up --contracts --nodes 3 --fund ann=1000000
 
 Node i publishes on HOST+i-1 and keeps its files in DIR/node-i. When a node dies, the others go on; start it again
 with 'replicode node --data DIR/node-i'. Ctrl-C stops all nodes that 'up' started; they also stop when 'up' itself
@@ -328,6 +334,8 @@ mod tests {
             "replicode replay d --trace --until 9 --json",
             "replicode diff a b",
             "replicode run a.wasm --restart always --restart kv=never",
+            "replicode up --contracts --nodes 3 --fund ann=1000000",
+            "replicode up kv.wasm --contracts --publish 6379 --keys-only",
             "replicode start d kv --json",
             "replicode kill d kv",
             "replicode export d out --until 7",
@@ -354,6 +362,9 @@ mod tests {
             "replicode node --data d --config c",
             "replicode up kv.wasm --nodes 0",
             "replicode run a.wasm --publish x",
+            "replicode up",
+            "replicode up a.wasm --fund ann=1",
+            "replicode up --contracts --fund ann",
             "replicode run a.wasm --listen-fd 0",
             "replicode run a.wasm --restart sometimes",
             "replicode kill d",

@@ -50,16 +50,19 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
         }
         Ok(digest)
     };
-    let mut programs = vec![ProgramSpec {
-        module: module_of(&args.module)?,
-        args: std::iter::once(name.clone()).chain(args.args.iter().cloned()).collect(),
-        env: env(args),
-        stdin,
-        listeners: args.listen_fd.clone(),
-        at_genesis: true,
-        restart: Restart::Never,
-        name: name.clone(),
-    }];
+    let mut programs = Vec::new();
+    if let Some(module) = &args.module {
+        programs.push(ProgramSpec {
+            module: module_of(module)?,
+            args: std::iter::once(name.clone()).chain(args.args.iter().cloned()).collect(),
+            env: env(args),
+            stdin,
+            listeners: args.listen_fd.clone(),
+            at_genesis: true,
+            restart: Restart::Never,
+            name: name.clone(),
+        });
+    }
     for also in &args.also {
         programs.push(ProgramSpec {
             name: also.name.clone(),
@@ -75,7 +78,8 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
     // A standard input that comes through the log is the mark of a `run`, which is about one run of its program.
     set_policies(args, &mut programs, if stdin { Restart::Never } else { Restart::OnFailure })?;
     // Servers that the main program connects to are there before it makes its first call.
-    programs.rotate_left(1);
+    let main = usize::from(args.module.is_some());
+    programs.rotate_left(main);
     let image = match files {
         Files::Import(data) => import::read(&args.dir, &limits, data)?,
         Files::Recorded => FsImage::default(),
@@ -92,6 +96,7 @@ pub fn plan(args: &CellArgs, nodes: Vec<NodeId>, stdin: bool, files: Files<'_>) 
         programs,
         image: Digest::of(&codec::encode(&image)),
         made_by: version().into(),
+        contracts: args.contracts.config()?,
     };
     config.validate().map_err(usage)?;
     for publish in &args.publish {
@@ -134,11 +139,12 @@ pub fn name(args: &CellArgs) -> Result<String> {
         check_name(name).map_err(|why| usage(format!("--name: {why}")))?;
         return Ok(name.clone());
     }
-    let name = stem(&args.module);
+    let Some(module) = &args.module else { return Ok("contracts".to_string()) };
+    let name = stem(module);
     ensure!(
         check_name(&name).is_ok(),
         "cannot name the process after {}: give it a name with --name",
-        args.module.display()
+        module.display()
     );
     Ok(name)
 }
@@ -253,6 +259,19 @@ pub fn differences(recorded: &ClusterConfig, asked: &ClusterConfig) -> Vec<Strin
             differ(format!("arguments of '{name}': {:?} recorded, {:?} asked for", program.args, asked_program.args));
         }
     }
+    match (&recorded.contracts, &asked.contracts) {
+        (None, Some(_)) => differ("contracts: the recorded cell has none".to_string()),
+        (Some(_), None) => differ("contracts: the recorded cell has some, and --contracts is not given".to_string()),
+        (Some(old), Some(new)) if old.funds != new.funds => {
+            differ(
+                "contracts: accounts were funded differently when the cell was made (--fund, --fund-key)".to_string(),
+            );
+        }
+        (Some(old), Some(new)) if old.trust_names != new.trust_names => {
+            differ("contracts: whether names are trusted (--keys-only) is not what was recorded".to_string());
+        }
+        _ => {}
+    }
     if recorded.image != asked.image {
         differ("imported directories: their content is not the recorded one".to_string());
     }
@@ -322,6 +341,19 @@ pub fn check_engine(config: &ClusterConfig) -> Result<()> {
         ours.short(),
         WasmEngine::fingerprint_text(&config.limits).trim_end().replace('\n', "; ")
     );
+    if let Some(contracts) = &config.contracts {
+        let settings = replicode_wasm::contracts::cell::settings();
+        ensure!(
+            contracts.engine == settings.fingerprint(),
+            "'{}' was made by replicode {}, and this is replicode {}, which may execute contracts differently: the fingerprint of \
+             their engine is {} there, {} here. Use the replicode version that made it",
+            config.name,
+            config.made_by.escape_debug(),
+            version(),
+            contracts.engine.short(),
+            settings.fingerprint().short()
+        );
+    }
     Ok(())
 }
 

@@ -14,8 +14,8 @@ use crate::making::Making;
 use crate::node;
 use crate::node::signals::{Hangup, Signals};
 use crate::nodefile::{
-    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_console_bytes, default_keepalive_idle_s,
-    default_keepalive_interval_s, default_node_down_after_ms, default_unacknowledged_s,
+    NodeFile, default_clock_bound_ms, default_clock_slew_ppm, default_console_bytes, default_contracts,
+    default_keepalive_idle_s, default_keepalive_interval_s, default_node_down_after_ms, default_unacknowledged_s,
 };
 use crate::{Usage, hints, show, starting};
 use anyhow::{Context, Result, bail};
@@ -35,6 +35,8 @@ pub struct Addresses {
     pub listen: SocketAddr,
     /// What it publishes.
     pub publish: Vec<Publish>,
+    /// Where it serves contracts.
+    pub contracts: SocketAddr,
 }
 
 /// Node numbers from 1.
@@ -81,6 +83,7 @@ fn write(root: &Path, genesis: &Genesis, addresses: &[Addresses]) -> Result<()> 
             data: None,
             listen: addresses.listen,
             publish: addresses.publish.clone(),
+            contracts: addresses.contracts,
             node_down_after_ms: default_node_down_after_ms(),
             keepalive_idle_s: default_keepalive_idle_s(),
             keepalive_interval_s: default_keepalive_interval_s(),
@@ -160,7 +163,8 @@ pub fn init(args: &InitArgs, json: bool) -> Result<u8> {
             ))
             .into());
         }
-        addresses.push(Addresses { peer: peer.text.clone(), listen, publish });
+        let contracts = default_contracts();
+        addresses.push(Addresses { peer: peer.text.clone(), listen, publish, contracts });
     }
     signals
         .while_making(|| create(&args.dir, &genesis, &addresses))

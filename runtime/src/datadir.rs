@@ -398,6 +398,7 @@ mod tests {
             }],
             image: Digest::of(&codec::encode(&image)),
             made_by: "replicode 0".into(),
+            contracts: None,
         };
         Ok(Genesis { config, image, modules: vec![(module, wasm)], paths: vec!["demo.wasm".into()] })
     }

@@ -9,7 +9,7 @@ use crate::cell;
 use crate::recording::Recording;
 use crate::show;
 use anyhow::{Context, Result};
-use replicode_log::{Batch, BatchIndex, Digest, Input, NodeId, Section};
+use replicode_log::{Batch, BatchIndex, Call, Digest, Input, NodeId, Section};
 use replicode_machine::Machine;
 use replicode_syscalls::{Recording as Keep, TraceRecord};
 use replicode_wasm::WasmLoader;
@@ -206,6 +206,11 @@ fn describe(input: &Input) -> String {
         Input::Kill { pid } => format!("kill {pid}"),
         Input::Report { index, digest } => format!("report {index} {}", digest.short()),
         Input::Order { order, .. } => format!("{} {}", input.name(), order.program()),
+        Input::Call(Call::Open { token }) => format!("client, token {token:016x}"),
+        Input::Call(Call::Submit { client, sequence, transaction }) => {
+            let digest = Digest::of(transaction).short();
+            format!("call {sequence} of client {client}, {} bytes with digest {digest}", transaction.len())
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use replicode_log::{ClusterConfig, NodeId};
 use replicode_replication::Steering;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub struct NodeFile {
     /// Published ports, as `--publish` takes them.
     #[serde(default)]
     pub publish: Vec<Publish>,
+    /// TCP address on which contracts are served (gRPC), in a cell that has any; port 0 is any free one. This machine's only.
+    #[serde(default = "default_contracts", skip_serializing_if = "is_default_contracts")]
+    pub contracts: SocketAddr,
     /// A node that has been silent for so long is declared down by the leader, and its clients' connections reset.
     #[serde(default = "default_node_down_after_ms")]
     pub node_down_after_ms: u64,
@@ -56,6 +59,16 @@ pub struct NodeFile {
     pub clock_slew_ppm: u32,
     /// Where each node of the cluster is reached, this one included: `NUMBER = "HOST:PORT"`.
     pub peers: BTreeMap<String, String>,
+}
+
+/// Default of [`NodeFile::contracts`].
+#[must_use]
+pub const fn default_contracts() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
+}
+
+fn is_default_contracts(listen: &SocketAddr) -> bool {
+    *listen == default_contracts()
 }
 
 /// Default of [`NodeFile::node_down_after_ms`].
@@ -218,6 +231,7 @@ mod tests {
             data: None,
             listen: "127.0.0.1:7002".parse()?,
             publish: vec!["127.0.0.1:6380:kv:6379".parse().map_err(anyhow::Error::msg)?],
+            contracts: default_contracts(),
             node_down_after_ms: 3000,
             console_bytes: default_console_bytes(),
             keepalive_idle_s: 45,

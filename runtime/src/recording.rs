@@ -6,7 +6,7 @@ use crate::digests;
 use crate::node;
 use anyhow::{Context, Result, bail};
 use replicode_log::{Batch, ClusterConfig, Digest, Tip};
-use replicode_machine::Machine;
+use replicode_machine::{InPlace, Machine};
 use replicode_replication::log_store::LogReader;
 use replicode_replication::log_store::reader::Entries;
 use replicode_wasm::WasmLoader;
@@ -91,7 +91,11 @@ impl Recording {
         cell::check_engine(&self.config)?;
         let genesis: Genesis = self.dir.genesis()?;
         let loader = node::compile(&genesis)?;
-        Machine::new(&genesis.config, &genesis.image, loader).context("cannot build the cell")
+        let mut machine = Machine::new(&genesis.config, &genesis.image, loader).context("cannot build the cell")?;
+        if let Some(backend) = node::contracts::fresh(&genesis.config)? {
+            machine.set_executor(Box::new(InPlace(Box::new(backend))));
+        }
+        Ok(machine)
     }
 }
 

@@ -10,8 +10,9 @@ use crate::spread::{Quantiles, Spread};
 use crate::{show, telemetry};
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
+use replicode_contracts::receipt::Receipt;
 use replicode_log::{Batch, BatchIndex, Digest, Input, LogicalTime, NodeId, Output, Pid};
-use replicode_machine::Applied;
+use replicode_machine::{Applied, Block};
 use replicode_syscalls::Recording as Keep;
 use replicode_syscalls::abi::IMPORTS;
 use serde::Serialize;
@@ -42,6 +43,8 @@ struct Findings {
     uncommitted: u64,
     /// Where a crash had cut the log's last write short.
     torn: Option<String>,
+    /// Contracts, in a cell that has any.
+    contracts: Option<Contracts>,
     /// Seconds of execution.
     seconds: f64,
     /// Seconds that the run took, by its own clock.
@@ -52,6 +55,35 @@ struct Findings {
     speed: f64,
     /// Processor time that executing a batch took.
     batch_cpu_ms: Quantiles,
+}
+
+/// What contracts came to.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Contracts {
+    /// Transactions executed.
+    calls: u64,
+    /// Of these, those without effect.
+    failed: u64,
+    /// Gas burnt.
+    gas: u64,
+    /// The last batch with calls.
+    batch: u64,
+    /// The root of all accounts after it.
+    root: String,
+    /// What that batch left behind, receipts included; covers all batches before.
+    digest: String,
+}
+
+impl Contracts {
+    fn take(&mut self, block: &Block) {
+        let batch = &block.batch;
+        (self.batch, self.root, self.digest) = (batch.index, batch.root.to_string(), batch.digest().to_string());
+        for receipt in block.sealed.iter().flat_map(|sealed| &sealed.receipts) {
+            self.calls += 1;
+            self.failed += u64::from(!receipt.is_success());
+            self.gas += receipt.gas.burnt;
+        }
+    }
 }
 
 /// Processor time that this thread has used.
@@ -80,6 +112,7 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut progress = Progress::new(!args.trace && !json);
     let mut found = Findings { torn: recording.torn(), digest: machine.digest().to_string(), ..Findings::default() };
+    found.contracts = recording.config.contracts.as_ref().map(|_| Contracts::default());
     let (mut reports, mut endings) = (Reports::default(), Endings::default());
     let (mut first, mut last) = (None, LogicalTime::GENESIS);
     let mut spread = Spread::default();
@@ -97,9 +130,15 @@ pub fn run(args: &ReplayArgs, json: bool) -> Result<u8> {
             .apply(recorded.batch, recorded.content)
             .with_context(|| format!("batch {index} cannot be executed"))?;
         spread.add(used().saturating_sub(before));
+        if let (Some(contracts), Some(block)) = (&mut found.contracts, &applied.block) {
+            contracts.take(block);
+        }
         let restarted = restarted(&applied);
         found.restarts += restarted.len() as u64;
         if args.trace {
+            for receipt in applied.block.iter().filter_map(|block| block.sealed.as_ref()).flat_map(|it| &it.receipts) {
+                trace_receipt(&mut out, applied.time, receipt, json)?;
+            }
             for (pid, by) in restarted {
                 trace_restart(&mut out, applied.time, pid, by, json)?;
             }
@@ -159,6 +198,13 @@ fn text(found: &Findings, recording: &Recording) -> String {
         found.speed,
         found.recorded_seconds
     );
+    if let Some(contracts) = found.contracts.as_ref().filter(|contracts| contracts.batch > 0) {
+        let _ = writeln!(
+            out,
+            "contracts: {} calls ({} without effect), {} gas; after batch {} root {}, digest {}",
+            contracts.calls, contracts.failed, contracts.gas, contracts.batch, contracts.root, contracts.digest
+        );
+    }
     if let Some(torn) = &found.torn {
         let _ = writeln!(out, "the log ends in a write that a crash cut short: {torn}");
     }
@@ -216,6 +262,18 @@ fn trace_batch(out: &mut impl Write, batch: &Batch, bytes: usize, content: Diges
     let inputs: Vec<_> = row.inputs.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let inputs = if inputs.is_empty() { "tick".to_string() } else { inputs.join(", ") };
     show::finish(writeln!(out, "-- batch {} at {}: {inputs}", batch.header.index, batch.header.time))
+}
+
+fn trace_receipt(out: &mut impl Write, time: LogicalTime, receipt: &Receipt, json: bool) -> Result<()> {
+    let (name, position, status, gas) = (receipt.transaction, receipt.position, &receipt.status, receipt.gas.burnt);
+    if json {
+        let value = serde_json::json!({
+            "transaction": name.to_string(), "position": position, "status": status.to_string(), "gas": gas,
+            "receipt": receipt.hash().to_string(),
+        });
+        return show::finish(writeln!(out, "{}", serde_json::json!({"call": value})));
+    }
+    show::finish(writeln!(out, "{time} call {position} {name}: {status}, {gas} gas, receipt {}", receipt.hash()))
 }
 
 fn trace_call(out: &mut impl Write, record: &replicode_syscalls::TraceRecord, json: bool) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::node::inbox::StopReason;
 use crate::node::main_program::MainProgram;
 use crate::node::signals::{self, Hangup, Signals};
 use crate::node::{self, End, Node, NodeOptions};
-use crate::nodefile::default_node_down_after_ms;
+use crate::nodefile::{default_contracts, default_node_down_after_ms};
 use crate::telemetry;
 use anyhow::{Context, Result, bail};
 use replicode_gateway::Patience;
@@ -39,6 +39,11 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         return Err(
             Usage(format!("--publish: {listen} is published twice: publish each address for one port only")).into()
         );
+    }
+    if args.cell.module.is_none() {
+        let why =
+            "a run is about a program: name a module, or use 'replicode up --contracts' for a cell of contracts alone";
+        return Err(Usage(why.to_string()).into());
     }
     let place = Place::choose(args, &cell::name(&args.cell)?)?;
     let dir = DataDir::at(place.path());
@@ -74,6 +79,7 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         members: BTreeMap::from([(node, local)]),
         tls: None,
         publish: published,
+        contracts: default_contracts(),
         console: Console::Host,
         main: Some(main),
         node_down_after: Duration::from_millis(default_node_down_after_ms()),
@@ -81,6 +87,13 @@ pub fn run(args: &RunArgs, json: bool) -> Result<u8> {
         steering: Steering::default(),
     })?;
     signals.tell(running.inbox());
+    if let Some(listen) = running.contracts() {
+        if json {
+            telemetry::say_json(&serde_json::json!({"contracts": listen.to_string()}));
+        } else {
+            telemetry::say(&format!("contracts are served on {listen} (gRPC)"));
+        }
+    }
     for port in running.published() {
         if json {
             telemetry::say_json(&serde_json::json!({"published": port.listen, "service": port.service}));

@@ -55,6 +55,7 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
         members,
         tls,
         publish,
+        contracts: file.contracts,
         console,
         main: None,
         node_down_after: file.node_down_after(),
@@ -77,10 +78,11 @@ pub fn run(args: &NodeArgs, json: bool) -> Result<u8> {
 }
 
 fn say_hello(node: &Node, file: &NodeFile, name: &str, root: &Path, json: bool) {
+    let contracts = node.contracts().map(|listen| listen.to_string());
     if json {
         let hello = serde_json::json!({
             "node": file.node, "name": name, "pid": std::process::id(), "listen": file.listen.to_string(),
-            "published": node.published(),
+            "published": node.published(), "contracts": contracts,
         });
         telemetry::say_json(&hello);
         return;
@@ -91,6 +93,9 @@ fn say_hello(node: &Node, file: &NodeFile, name: &str, root: &Path, json: bool) 
         root.display(),
         file.listen
     ));
+    if let Some(listen) = contracts {
+        telemetry::say(&format!("contracts are served on {listen} (gRPC)"));
+    }
     for port in node.published() {
         telemetry::say(&format!("{} leads to {}", port.listen, port.service));
     }

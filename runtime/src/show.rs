@@ -209,6 +209,23 @@ fn status_text(status: &Status) -> String {
             format!("{}, log {}, {} fsyncs", bytes(status.rss_bytes), bytes(status.log_bytes), status.fsyncs),
         );
     }
+    if let Some(contracts) = &status.contracts {
+        line("contracts", format!("{} (gRPC)", contracts.listen.as_deref().unwrap_or("not served")));
+        line("", format!("batch {}, root {}, digest {}", contracts.batch, contracts.root, contracts.digest));
+        let seconds = (contracts.execution_ms / 1e3).max(1e-9);
+        let (calls, gas) = (contracts.calls as f64 / seconds, contracts.gas as f64 / seconds);
+        line(
+            "",
+            format!(
+                "{} calls since the start ({} without effect), {} gas; while executing {calls:.0} calls/s, {gas:.0} gas/s{}",
+                contracts.calls,
+                contracts.failed,
+                contracts.gas,
+                contracts.executions_per_call.map(|n| format!(", {n:.2} executions a call")).unwrap_or_default()
+            ),
+        );
+        line("", format!("checkpoint after batch {}", contracts.checkpoint));
+    }
     for port in &status.published {
         line("published", format!("{} -> {}", port.listen, port.service));
     }

@@ -14,13 +14,13 @@ use crate::datadir::{DataDir, Genesis};
 use crate::making::Making;
 use crate::node;
 use crate::node::signals::{self, Hangup, Signals};
-use crate::nodefile::NodeFile;
+use crate::nodefile::{NodeFile, default_contracts};
 use crate::telemetry::say;
 use anyhow::{Context, Result, bail, ensure};
 use board::{Board, News};
 use replicode_log::NodeId;
 use std::io::{BufRead, BufReader, IsTerminal};
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -200,9 +200,14 @@ fn prepare(root: &Path, genesis: &Genesis, nodes: &[NodeId], args: &UpArgs, made
     if !made {
         let ports = free_udp_ports(nodes.len())?;
         let mut addresses = Vec::new();
-        for (node, port) in nodes.iter().zip(ports) {
+        // So that clients find a node again that has been started anew.
+        let contracts = match &genesis.config.contracts {
+            Some(_) => free_tcp_ports(nodes.len())?.into_iter().map(|port| (LOCAL, port).into()).collect(),
+            None => vec![default_contracts(); nodes.len()],
+        };
+        for ((node, port), contracts) in nodes.iter().zip(ports).zip(contracts) {
             let listen = (LOCAL, port).into();
-            addresses.push(Addresses { peer: format!("{LOCAL}:{port}"), listen, publish: publish(*node)? });
+            addresses.push(Addresses { peer: format!("{LOCAL}:{port}"), listen, publish: publish(*node)?, contracts });
         }
         return cluster::create(root, genesis, &addresses)
             .with_context(|| format!("cannot make a cluster in {}", root.display()));
@@ -260,6 +265,13 @@ fn free_udp_ports(count: usize) -> Result<Vec<u16>> {
     let bind = || UdpSocket::bind((LOCAL, 0)).context("cannot find free udp ports for the nodes");
     // All are held at once, so that no port is given twice.
     let sockets: Vec<UdpSocket> = (0..count).map(|_| bind()).collect::<Result<_>>()?;
+    sockets.iter().map(|socket| Ok(socket.local_addr()?.port())).collect()
+}
+
+/// The same for the ports on which contracts are served.
+fn free_tcp_ports(count: usize) -> Result<Vec<u16>> {
+    let bind = || TcpListener::bind((LOCAL, 0)).context("cannot find free tcp ports for contracts");
+    let sockets: Vec<TcpListener> = (0..count).map(|_| bind()).collect::<Result<_>>()?;
     sockets.iter().map(|socket| Ok(socket.local_addr()?.port())).collect()
 }
 

@@ -8,6 +8,11 @@
 //! `examples/bench.rs`, which counts only passes during which the processors were really free; this is for comparing one
 //! commit with another (`--save-baseline`, `--baseline`).
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};

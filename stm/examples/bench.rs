@@ -7,6 +7,11 @@
 //! passes for so many seconds in all. `seq` is a plain loop over a vector (no hashing, no undo): the hardest yardstick.
 //! `Sequential` is the engine's own specification executor.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![allow(clippy::unwrap_used)]
 
 use replicode_stm::{Mode, Stm, TxCell, TxCounter};

@@ -8,6 +8,12 @@
 //!
 //! With `--features mutants` and `--mutant NAME` the engine is broken on purpose; then this must find a difference.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
+
 #[path = "../tests/program/mod.rs"]
 mod program;
 

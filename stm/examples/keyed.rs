@@ -6,6 +6,11 @@
 //! transaction. Final values are compared with those of one by one. Values of 32 bytes unless stated; 10,000 keys, so that
 //! places, cells and values do not all fit the second-level cache.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![allow(clippy::unwrap_used)]
 
 use replicode_stm::{Builder, Mode, Outcome, Stm, Tx, TxCounters, TxMemory, TxResult, lent};

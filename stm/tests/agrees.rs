@@ -2,6 +2,11 @@
 //!
 //! The command for a million blocks is `examples/equal.rs`; here runs what fits a test.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used)]
 

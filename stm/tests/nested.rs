@@ -2,6 +2,11 @@
 //!
 //! Everything here has a deadline: a hang ends the process with what the watchdog has to say.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used)]
 

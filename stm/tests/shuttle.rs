@@ -3,6 +3,11 @@
 //!
 //! `RUSTFLAGS="--cfg shuttle" cargo test -p replicode-stm --release --test shuttle`
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![cfg(shuttle)]
 #![allow(clippy::unwrap_used)]
 

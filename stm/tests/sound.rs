@@ -1,5 +1,10 @@
 //! What a closure might swallow, catch or leave half done: right, or refused, alike on every executor.
 
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "not the room itself: clocks, threads and arguments are its own"
+)]
 #![cfg(not(any(loom, shuttle)))]
 #![allow(clippy::unwrap_used)]
 

@@ -127,6 +127,17 @@ impl Cluster {
         Self::start_in(&[], module, nodes, guest_port, data, extra)
     }
 
+    /// `replicode up --nodes N --data DIR EXTRA…`: a cell without programs.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_bare(nodes: u16, data: &Path, extra: &[&str]) -> Result<Self> {
+        let mut command = replicode(&["up", "--nodes", &nodes.to_string(), "--data"]);
+        command.arg(data).args(extra);
+        let up = Process::start(&mut command, &data.with_extension("up.log"))?;
+        Ok(Self { up: Some(up), links: None, data: data.to_path_buf(), base: 0, nodes, revived: Vec::new() })
+    }
+
     fn start_in(
         environment: &[(&str, String)],
         module: &Path,

@@ -1,10 +1,12 @@
 //! What must be equal on all nodes of a cell. Its digest is the parent of the first batch, and peers compare it when
 //! they meet.
 
-use crate::{Digest, ExitStatus, LimitError, Limits, NodeId, codec};
+use crate::contracts::ContractsError;
+use crate::{ContractsConfig, Digest, ExitStatus, LimitError, Limits, NodeId, codec};
 use borsh::{BorshDeserialize, BorshSerialize};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 /// A module that programs of the cell are made of.
@@ -87,7 +89,10 @@ pub struct ProgramSpec {
 }
 
 /// Everything that influences a run besides the log itself.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+///
+/// Encoded field by field, with one exception: a cell without contracts is encoded as if there were no such field. One with them
+/// has the highest bit of the count of its nodes set, and they stand at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// Distinguishes this cell from all others; drawn at random when the cell is made.
     pub cluster: [u8; 16],
@@ -109,6 +114,41 @@ pub struct ClusterConfig {
     pub image: Digest,
     /// The replicode that made the cell, in its own words: for whoever has another one. Influences nothing.
     pub made_by: String,
+    /// Contracts, where the cell has any.
+    pub contracts: Option<ContractsConfig>,
+}
+
+/// In the count of the nodes: contracts stand at the end. There are never so many nodes.
+const CONTRACTS: u32 = 1 << 31;
+
+impl BorshSerialize for ClusterConfig {
+    fn serialize<W: io::Write>(&self, out: &mut W) -> io::Result<()> {
+        let Self { cluster, name, nodes, epoch_unix_ns, engine, limits, modules, programs, image, made_by, contracts } =
+            self;
+        (cluster, name).serialize(out)?;
+        let count = u32::try_from(nodes.len()).ok().filter(|count| count & CONTRACTS == 0);
+        let count = count.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "too many nodes"))?;
+        (count | if contracts.is_some() { CONTRACTS } else { 0 }).serialize(out)?;
+        nodes.iter().try_for_each(|node| node.serialize(out))?;
+        (epoch_unix_ns, engine, limits, modules, programs, image, made_by).serialize(out)?;
+        contracts.iter().try_for_each(|contracts| contracts.serialize(out))
+    }
+}
+
+impl BorshDeserialize for ClusterConfig {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        let (cluster, name) = BorshDeserialize::deserialize_reader(reader)?;
+        let count = u32::deserialize_reader(reader)?;
+        // Node numbers are a byte each: more of them are a contradiction, and are not made room for.
+        if count & !CONTRACTS > 255 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} nodes", count & !CONTRACTS)));
+        }
+        let nodes = (0..count & !CONTRACTS).map(|_| NodeId::deserialize_reader(reader)).collect::<io::Result<_>>()?;
+        let (epoch_unix_ns, engine, limits, modules, programs, image, made_by) =
+            BorshDeserialize::deserialize_reader(reader)?;
+        let contracts = (count & CONTRACTS != 0).then(|| ContractsConfig::deserialize_reader(reader)).transpose()?;
+        Ok(Self { cluster, name, nodes, epoch_unix_ns, engine, limits, modules, programs, image, made_by, contracts })
+    }
 }
 
 /// A configuration that contradicts itself.
@@ -185,6 +225,9 @@ pub enum ConfigError {
     /// There is nothing to run.
     #[error("the configuration names no program")]
     NoProgram,
+    /// Contracts that cannot be had like this.
+    #[error(transparent)]
+    Contracts(#[from] ContractsError),
 }
 
 impl ClusterConfig {
@@ -213,8 +256,10 @@ impl ClusterConfig {
         if self.nodes.is_empty() || !self.nodes.is_sorted_by(|a, b| a < b) {
             return Err(ConfigError::Nodes);
         }
-        if self.programs.is_empty() {
-            return Err(ConfigError::NoProgram);
+        match &self.contracts {
+            Some(contracts) => contracts.validate()?,
+            None if self.programs.is_empty() => return Err(ConfigError::NoProgram),
+            None => {}
         }
         let mut names = BTreeSet::new();
         for program in &self.programs {
@@ -331,7 +376,51 @@ mod tests {
             programs: vec![program],
             image: Digest::ZERO,
             made_by: "replicode 0".into(),
+            contracts: None,
         }
+    }
+
+    /// As every cell was encoded before there were contracts.
+    #[derive(BorshSerialize)]
+    struct Before {
+        cluster: [u8; 16],
+        name: String,
+        nodes: Vec<NodeId>,
+        epoch_unix_ns: u64,
+        engine: Digest,
+        limits: Limits,
+        modules: Vec<ModuleEntry>,
+        programs: Vec<ProgramSpec>,
+        image: Digest,
+        made_by: String,
+    }
+
+    #[test]
+    fn a_cell_without_contracts_is_encoded_as_before() {
+        let it = config();
+        let read = |bytes: &[u8]| codec::decode::<ClusterConfig>("configuration", bytes, ClusterConfig::MAX_ENCODED);
+        let before = Before {
+            cluster: it.cluster,
+            name: it.name.clone(),
+            nodes: it.nodes.clone(),
+            epoch_unix_ns: it.epoch_unix_ns,
+            engine: it.engine,
+            limits: it.limits.clone(),
+            modules: it.modules.clone(),
+            programs: it.programs.clone(),
+            image: it.image,
+            made_by: it.made_by.clone(),
+        };
+        assert_eq!(codec::encode(&it), codec::encode(&before));
+        assert_eq!(read(&codec::encode(&it)), Ok(it.clone()));
+        let contracts = Some(ContractsConfig::standard(Digest::of(b"contracts")));
+        let with = ClusterConfig { programs: Vec::new(), contracts, ..it.clone() };
+        assert_eq!(with.validate(), Ok(()));
+        assert_eq!(read(&codec::encode(&with)), Ok(with.clone()));
+        assert_ne!(with.digest(), ClusterConfig { contracts: None, ..with }.digest());
+        let mut many = codec::encode(&it);
+        many[16 + 4 + it.name.len()..][..4].copy_from_slice(&256_u32.to_le_bytes());
+        assert!(read(&many).is_err_and(|error| error.to_string().contains("256 nodes")));
     }
 
     #[test]

@@ -95,6 +95,25 @@ impl Order {
     }
 }
 
+/// Something for the cell's contracts.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Call {
+    /// Somebody wants to be known as a client, to number what they submit. The answer is an [`crate::Output::Client`].
+    Open {
+        /// Drawn by the node that was asked, so that it recognises the answer. It decides nothing.
+        token: u64,
+    },
+    /// A transaction. The answer is an [`crate::Output::Receipt`].
+    Submit {
+        /// Whose, as numbered by the log.
+        client: u64,
+        /// The client's own number for it: 1, 2, 3, … A repeat is answered and not executed.
+        sequence: u64,
+        /// The transaction, encoded (`docs/formats/transaction.md`). Whether it is one is decided when it is executed.
+        transaction: Vec<u8>,
+    },
+}
+
 /// One event from outside. Inputs are what the nodes agree on; all else follows from them.
 ///
 /// Stream offsets count the bytes of one direction from 0 and are absolute, so a repeat or a gap is visible.
@@ -171,6 +190,8 @@ pub enum Input {
         /// What is wanted.
         order: Order,
     },
+    /// Something for the cell's contracts.
+    Call(Call),
 }
 
 impl Input {
@@ -188,6 +209,7 @@ impl Input {
             }
             Self::Report { .. } => FIXED + 16,
             Self::Order { order, .. } => FIXED + order.program().len(),
+            Self::Call(Call::Submit { transaction, .. }) => FIXED + transaction.len(),
             _ => FIXED,
         }
     }
@@ -215,6 +237,8 @@ impl Input {
             Self::Report { .. } => "report",
             Self::Order { order: Order::Start { .. }, .. } => "start",
             Self::Order { order: Order::Kill { .. }, .. } => "kill",
+            Self::Call(Call::Open { .. }) => "client",
+            Self::Call(Call::Submit { .. }) => "call",
         }
     }
 }
@@ -243,6 +267,8 @@ mod tests {
             },
             Input::Report { index: BatchIndex(1), digest: Digest::ZERO },
             Input::Order { token: 1, order: Order::Start { program: "main".into() } },
+            Input::Call(Call::Open { token: u64::MAX }),
+            Input::Call(Call::Submit { client: 1, sequence: u64::MAX, transaction: vec![7; 200] }),
         ];
         for input in inputs {
             let encoded = borsh::to_vec(&input).map(|bytes| bytes.len());

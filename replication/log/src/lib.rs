@@ -15,13 +15,14 @@
 //! | [`net_event`] | the sentences that the kernel and the NAT table say to each other |
 //! | [`batch`] | the unit of agreement, of replay and of blame |
 //! | [`tip`] | the end of the history so far, and whether a batch continues it |
-//! | [`limits`], [`config`] | what must be equal on all nodes |
+//! | [`limits`], [`config`], [`contracts`] | what must be equal on all nodes |
 //! | [`image`] | files imported at genesis |
 //! | [`codec`] | bounded decoding of what a peer or a disk says |
 
 pub mod batch;
 pub mod codec;
 pub mod config;
+pub mod contracts;
 pub mod digest;
 pub mod ids;
 pub mod image;
@@ -36,13 +37,14 @@ pub mod tip;
 pub use batch::{Batch, BatchBuilder, BatchHeader, Section};
 pub use codec::CodecError;
 pub use config::{ClusterConfig, ConfigError, ModuleEntry, ProgramSpec, Restart};
+pub use contracts::ContractsConfig;
 pub use digest::{Digest, StepHash, Trail, TrailHash};
 pub use ids::{BatchIndex, BootNo, ConnId, IdError, NodeId, Pid, SockId, Term};
 pub use image::{FsEntry, FsImage, FsNode};
-pub use input::{HostAddr, Input, Order, Service, Spawn};
+pub use input::{Call, HostAddr, Input, Order, Service, Spawn};
 pub use limits::{LimitError, Limits};
 pub use mono::Mono;
 pub use net_event::{Egress, FlowPort, Ingress, KeepAlive, Refused};
-pub use output::{ConsoleStream, ExitStatus, Ordered, Output, Refusal, TrapKind};
+pub use output::{Called, ConsoleStream, ExitStatus, Ordered, Output, Refusal, TrapKind};
 pub use time::LogicalTime;
 pub use tip::Tip;

@@ -116,6 +116,53 @@ pub enum Ordered {
     Full,
 }
 
+/// What became of a [`crate::Call::Submit`]: whether it was executed, not what that came to. The receipts of a batch are below its
+/// digest of contracts, which is a link of the state digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Called {
+    /// It was executed in this batch.
+    Executed {
+        /// Its place among the batch's transactions, from 0.
+        position: u32,
+    },
+    /// It is a repeat: the number was executed before.
+    Repeated {
+        /// In which batch.
+        batch: BatchIndex,
+        /// At which place.
+        position: u32,
+    },
+    /// It is a repeat of a number so old that where it was executed is forgotten.
+    Forgotten,
+    /// Not executed: an earlier number of the client's is missing.
+    Gap {
+        /// The one that is due.
+        next: u64,
+    },
+    /// Not executed: the client was not heard of for so long that others have taken its room. What it submitted before stands.
+    ExpiredClient,
+    /// Not executed: the log has given this number to nobody yet.
+    UnknownClient,
+    /// Not executed: the cell has no contracts.
+    NoContracts,
+}
+
+impl fmt::Display for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Executed { position } => write!(f, "executed at place {position}"),
+            Self::Repeated { batch, position } => write!(f, "executed before, in batch {batch} at place {position}"),
+            Self::Forgotten => f.write_str("executed before, so long ago that its place is forgotten"),
+            Self::Gap { next } => write!(f, "not executed: number {next} of this client is missing"),
+            Self::ExpiredClient => {
+                f.write_str("not executed: the client has expired, since others were heard of later")
+            }
+            Self::UnknownClient => f.write_str("not executed: no client of this number was ever opened"),
+            Self::NoContracts => f.write_str("not executed: the cell has no contracts"),
+        }
+    }
+}
+
 /// One effect of a batch. All nodes compute all outputs; only the node that holds a stream acts on those for it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Output {
@@ -251,6 +298,22 @@ pub enum Output {
         token: u64,
         /// What became of it.
         outcome: Ordered,
+    },
+    /// What became of a [`crate::Call::Open`].
+    Client {
+        /// The token of the input.
+        token: u64,
+        /// The client's number, never given again; none where the cell has no contracts.
+        client: Option<u64>,
+    },
+    /// What became of a [`crate::Call::Submit`].
+    Receipt {
+        /// Whose.
+        client: u64,
+        /// Which of theirs.
+        sequence: u64,
+        /// What became of it.
+        outcome: Called,
     },
 }
 

@@ -49,6 +49,7 @@ impl<L: GuestLoader> Machine<L> {
             Input::Spawn(spawn) => self.spawn(spawn, kernel, work)?,
             Input::Kill { pid } => self.end_process(pid, ExitStatus::Killed, kernel, work),
             Input::Order { token, order } => self.order(token, &order, kernel, work)?,
+            Input::Call(call) => self.call(call, work),
             Input::Report { index, digest } => {
                 work.outputs.extend(self.ledger.report(origin, index, digest, self.applied()));
             }

@@ -10,6 +10,7 @@
 //! | [`machine`] | `apply`: the order of a batch |
 //! | [`guest`] | what the machine asks of a running program |
 //! | [`intake`] | what each kind of input does |
+//! | [`calls`] | contract calls of a batch, as one block |
 //! | [`turn`] | who runs next, and when it is enough |
 //! | [`process`] | how processes begin and end |
 //! | [`restart`] | which are started anew, and after what pause |
@@ -19,8 +20,9 @@
 //! | [`ledger`] | the nodes' reports and who is in the minority |
 //! | [`history`] | recent digests and system calls, to find the step where two nodes parted |
 //!
-//! Not here: a socket, a file, a clock, a thread, the consensus engine, the wasm engine.
+//! Not here: a socket, a file, a clock, a thread, the consensus engine, the wasm engine, what executes contracts.
 
+pub mod calls;
 pub mod guest;
 pub mod history;
 pub mod intake;
@@ -33,6 +35,7 @@ pub mod restart;
 pub mod sides;
 pub mod turn;
 
+pub use calls::{Block, Execute, InPlace};
 pub use guest::{Guest, GuestLoader, LoadError, Pause};
 pub use history::History;
 pub use ledger::Ledger;

@@ -1,5 +1,6 @@
 //! The cell's state, and the order of a batch.
 
+use crate::calls::{Block, Contracts, Execute};
 use crate::guest::{Guest, GuestLoader, LoadError};
 use crate::history::History;
 use crate::ledger::Ledger;
@@ -61,6 +62,9 @@ pub enum Fault {
         /// What the host could not do.
         why: String,
     },
+    /// Contracts cannot be executed on this node.
+    #[error("contracts cannot be executed on this node: {0}")]
+    Contracts(String),
     /// A fault or a panic stopped an earlier batch half way.
     #[error("the machine stopped in the middle of an earlier batch: restart the node")]
     Stopped,
@@ -94,6 +98,8 @@ pub struct Applied {
     pub calls: u64,
     /// For this node's own log.
     pub notes: Vec<Note>,
+    /// What the batch's contract calls amounted to; none where it had none.
+    pub block: Option<Block>,
 }
 
 /// What accumulates while a batch is executed.
@@ -103,6 +109,8 @@ pub(crate) struct Work {
     pub(crate) outputs: Vec<Output>,
     pub(crate) notes: Vec<Note>,
     pub(crate) events: bool,
+    /// Transactions for contracts.
+    pub(crate) calls: Vec<Vec<u8>>,
 }
 
 /// A cell on one node.
@@ -130,6 +138,8 @@ pub struct Machine<L> {
     pub(crate) started: u64,
     /// A process whose turn came when the batch had run long enough. It is the first one of the next batch.
     pub(crate) carried: Option<Pid>,
+    /// Where the cell has any.
+    pub(crate) contracts: Option<Contracts>,
     next_deadline: Option<LogicalTime>,
 }
 
@@ -160,6 +170,7 @@ impl<L: GuestLoader> Machine<L> {
             history: History::new(config_digest),
             started: 0,
             carried: None,
+            contracts: config.contracts.as_ref().map(Contracts::new),
             next_deadline: None,
         })
     }
@@ -176,7 +187,7 @@ impl<L: GuestLoader> Machine<L> {
             return Err(Fault::Order { last, got: header.index });
         }
         let mut kernel = self.kernel.take().ok_or(Fault::Stopped)?;
-        let mut work = Work { header, outputs: Vec::new(), notes: Vec::new(), events: false };
+        let mut work = Work { header, outputs: Vec::new(), notes: Vec::new(), events: false, calls: Vec::new() };
 
         // 1. The clock becomes the batch's time; due timers become ready.
         kernel.advance(header.time);
@@ -191,16 +202,20 @@ impl<L: GuestLoader> Machine<L> {
             self.admit(section, &mut kernel, &mut work)?;
         }
 
-        // 3. Ready processes run until every one waits. What they send leaves through the NAT table as they go.
+        // 3. The contract calls among them are one block.
+        let block = self.execute_calls(&mut work)?;
+
+        // 4. Ready processes run until every one waits. What they send leaves through the NAT table as they go.
         let mut kernel = self.run(kernel, &mut work)?;
 
-        // 4. The digest chains.
+        // 5. The digest chains. A block of contract calls is a link more.
         let trail = kernel.trail().take();
         let outputs = Digest::of(&codec::encode(&work.outputs));
-        let digest = Digest::chain(
-            self.history.digest(),
-            &[content.bytes(), outputs.bytes(), &trail.hash.to_le_bytes(), &trail.steps.to_le_bytes()],
-        );
+        let (hash, steps) = (trail.hash.to_le_bytes(), trail.steps.to_le_bytes());
+        let mut links: Vec<&[u8]> = vec![content.bytes(), outputs.bytes(), &hash, &steps];
+        let contracts = block.as_ref().map(|block| block.batch.digest());
+        links.extend(contracts.as_ref().map(|digest| &digest.as_bytes()[..]));
+        let digest = Digest::chain(self.history.digest(), &links);
         self.history.push(digest, kernel.take_steps());
 
         self.next_deadline = match self.carried {
@@ -217,11 +232,25 @@ impl<L: GuestLoader> Machine<L> {
             had_events: work.events || trail.steps > 0,
             calls: trail.steps,
             notes: work.notes,
+            block,
         })
     }
 }
 
 impl<L> Machine<L> {
+    /// What executes contract calls from now on. A cell without contracts has no use for it.
+    pub fn set_executor(&mut self, executor: Box<dyn Execute>) {
+        if let Some(contracts) = &mut self.contracts {
+            contracts.set_executor(executor);
+        }
+    }
+
+    /// Clients of contracts that are remembered.
+    #[must_use]
+    pub fn contract_clients(&self) -> usize {
+        self.contracts.as_ref().map_or(0, Contracts::clients)
+    }
+
     /// The last batch applied; 0 before any.
     #[must_use]
     pub const fn applied(&self) -> BatchIndex {

@@ -131,6 +131,8 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Where this node's gateway listens.
     pub published: Vec<PublishedPort>,
+    /// Contracts, in a cell that has any.
+    pub contracts: Option<ContractsStatus>,
     /// Addresses of the clients that this node holds.
     pub clients: Vec<String>,
     /// Connections in the cell's table, those of all nodes and those inside the cell.
@@ -165,6 +167,38 @@ pub struct Status {
     pub stepped_down: Option<SteppedDown>,
     /// Milliseconds for which this node has heard neither a leader nor, as leader, a majority.
     pub cut_off_ms: u64,
+}
+
+/// Contracts on a node. Counts are those of this start; what a checkpoint held is not executed again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContractsStatus {
+    /// Where the node serves them (gRPC).
+    pub listen: Option<String>,
+    /// The last batch with calls.
+    pub batch: u64,
+    /// The root of all accounts after it.
+    pub root: String,
+    /// What that batch left behind, receipts included; covers all batches before.
+    pub digest: String,
+    /// Transactions executed.
+    pub calls: u64,
+    /// Of these, those without effect: skipped, reverted, out of gas, trapped.
+    pub failed: u64,
+    /// Of these, those that were skipped.
+    pub skipped: u64,
+    /// Gas burnt.
+    pub gas: u64,
+    /// Milliseconds of execution, roots included.
+    pub execution_ms: f64,
+    /// How many times a call was executed that ran beside others; 1 where none was in another's way.
+    pub executions_per_call: Option<f64>,
+    /// The batch of the newest checkpoint.
+    pub checkpoint: u64,
+    /// About how many bytes the next one will write.
+    pub checkpoint_behind_bytes: u64,
+    /// Requests that wait for the log.
+    pub waiting: u64,
 }
 
 /// Leadership given up.

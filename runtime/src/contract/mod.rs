@@ -9,7 +9,7 @@
 //! | module | it is |
 //! |---|---|
 //! | [`reach`] | what is asked of contracts, wherever they are: one trait |
-//! | `local` | contracts in this process |
+//! | `local`, `remote` | contracts in this process; of a cell, on one of its nodes |
 //! | `session`, `book` | what a command works with; keys and names |
 //! | `module`, `sections` | from a module on the disk to a template |
 //! | `send` | what changes something |
@@ -29,6 +29,7 @@ mod module;
 mod new;
 mod prove;
 pub mod reach;
+mod remote;
 mod scenario;
 mod sections;
 mod send;

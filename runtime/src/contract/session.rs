@@ -3,7 +3,10 @@
 use super::book::Book;
 use super::local::Local;
 use super::reach::{About, Contracts};
+use super::remote::Remote;
 use crate::Usage;
+use crate::admin::client::AdminClient;
+use crate::admin::{Request, Status};
 use crate::args::contract::Target;
 use anyhow::{Context, Result, bail};
 use replicode_contracts::abi::document::closest;
@@ -36,11 +39,30 @@ fn local(target: &Target) -> Option<PathBuf> {
     target.local.clone().or_else(|| variable("REPLICODE_LOCAL").filter(|_| !elsewhere))
 }
 
+/// Where a node serves its cell's contracts.
+fn address(target: &Target) -> Result<String> {
+    if let Some(api) = &target.api {
+        return Ok(api.clone());
+    }
+    let variable = std::env::var_os("REPLICODE_NODE").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let Some(dir) = target.node.clone().or(variable) else {
+        bail!(Usage(
+            "where are the contracts? --node DIR, --api HOST:PORT or REPLICODE_NODE names a node; --local DIR, or REPLICODE_LOCAL, \
+             a store of this machine"
+                .into()
+        ));
+    };
+    let status: Status = AdminClient::connect(&dir)?.ask(&Request::Status)?;
+    let name = status.name;
+    let contracts = status
+        .contracts
+        .with_context(|| format!("the cell '{name}' has no contracts: it was made without --contracts"))?;
+    contracts.listen.with_context(|| format!("the node in {} does not serve contracts", dir.display()))
+}
+
 /// The contracts that the command line names.
 fn reach(target: &Target, book: &Book) -> Result<Box<dyn Contracts>> {
-    let Some(dir) = local(target) else {
-        bail!(Usage("where are the contracts? --local DIR, or REPLICODE_LOCAL, names a store of this machine".into()));
-    };
+    let Some(dir) = local(target) else { return Ok(Box::new(Remote::new(vec![address(target)?])?)) };
     let mut fund = Vec::new();
     for text in &target.fund {
         let expected = || Usage(format!("--fund {text}: expected NAME=N, a name or an address and a number"));

@@ -12,6 +12,7 @@
 mod differing;
 
 use super::console::Console;
+use super::contracts::Contracts;
 use super::contradicted;
 use super::crowd::Crowd;
 use super::files;
@@ -67,6 +68,7 @@ pub struct ApplyLoop {
     pub crowd: Arc<Crowd>,
     pub main: Option<MainProgram>,
     pub orders: Arc<Orders>,
+    pub contracts: Option<Arc<Contracts>>,
     pub node_down_after: Duration,
     pub state: LoopState,
 }
@@ -119,6 +121,10 @@ impl ApplyLoop {
             self.settle();
             if let Some(end) = end.or_else(|| self.at_rest()) {
                 self.digests.flush()?;
+                if let Some(contracts) = &self.contracts {
+                    contracts.waiting.forget();
+                    contracts.flush()?;
+                }
                 return Ok(end);
             }
             self.idle(Instant::now())?;
@@ -277,6 +283,11 @@ impl ApplyLoop {
                     tracing::info!("process {pid} is not started again: an operator's order")
                 }
                 Output::Ordered { token, outcome } => self.orders.settle(token, outcome),
+                Output::Client { .. } | Output::Receipt { .. } => {
+                    if let Some(contracts) = &self.contracts {
+                        contracts.waiting.settle(index, &output, |batch, at| contracts.receipt_at(batch, at));
+                    }
+                }
                 Output::Diverged { index, majority, minority, agreed } => {
                     self.diverged(index, majority, &minority, agreed)?;
                 }
@@ -394,6 +405,10 @@ impl ApplyLoop {
             gateway.suspend();
         }
         self.ask_for_boot();
+        if let Some(contracts) = &self.contracts {
+            // What was on its way is dropped with the boot, or is applied after all: whoever waits asks again.
+            contracts.waiting.forget();
+        }
     }
 
     fn report(&self, report: Option<Input>) {

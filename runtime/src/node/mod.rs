@@ -10,6 +10,7 @@
 //! | [`last_words`] | what a process printed last |
 //! | [`progress`] | how far a start is that executes a long log again |
 //! | [`crowd`] | whether the table of connections is nearly full |
+//! | [`contracts`] | a cell's contracts: executor, checkpoints, gRPC |
 //! | [`console_file`] | a bounded file of console output |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
 //! | [`orders`] | what an operator wants of the cell's programs |
@@ -19,6 +20,7 @@
 pub mod apply;
 pub mod console;
 pub mod console_file;
+pub mod contracts;
 mod contradicted;
 pub mod crowd;
 pub mod files;
@@ -37,6 +39,7 @@ pub mod vitals;
 
 pub use apply::End;
 
+use crate::admin;
 use crate::admin::server::AdminServer;
 use crate::admin::{
     Clock, ClockOffset, Executing, MAX_BATCHES, Peer, PublishedPort, Replayed, Request, Status, SteppedDown, server,
@@ -46,9 +49,11 @@ use crate::datadir::{DataDir, Genesis};
 use crate::digests::DigestFile;
 use crate::rows;
 use crate::starting;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use apply::{ApplyLoop, LoopState};
 use console::Console;
+use contracts::Contracts;
+use contracts::api::Api;
 use crowd::Crowd;
 use files::FileQuery;
 use inbox::{Answered, Inbox, Query};
@@ -65,7 +70,7 @@ use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
 use scheduling::{Placement, Seat};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use vitals::Vitals;
@@ -91,6 +96,8 @@ pub struct NodeOptions {
     pub tls: Option<TlsIdentity>,
     /// Published ports.
     pub publish: Vec<(SocketAddr, Service)>,
+    /// Where contracts are served, in a cell that has any.
+    pub contracts: SocketAddr,
     /// Where console output goes.
     pub console: Console,
     /// The program whose end is the end of this run, if it is a run.
@@ -108,6 +115,7 @@ pub struct Node {
     running: Running,
     published: Vec<PublishedPort>,
     about: Arc<About>,
+    _api: Option<Api>,
     _admin: AdminServer,
     machine: std::thread::JoinHandle<Result<End>>,
 }
@@ -189,6 +197,7 @@ impl Node {
             members,
             tls,
             publish,
+            contracts: contracts_listen,
             console,
             main,
             node_down_after,
@@ -205,6 +214,17 @@ impl Node {
             // So that nodes that part can name the system call.
             machine.set_recording(Recording::Steps);
         }
+        let listener = match &config.contracts {
+            Some(_) => Some(bind_contracts(contracts_listen)?),
+            None => None,
+        };
+        let contracts = match Contracts::open(&dir, &config)? {
+            Some((contracts, executor)) => {
+                machine.set_executor(Box::new(executor));
+                Some(contracts)
+            }
+            None => None,
+        };
         // Before any thread of the node is started: they inherit it.
         scheduling::prefer_throughput();
         let placement = Arc::new(Placement::of(node, &members));
@@ -246,6 +266,10 @@ impl Node {
         let replica = replicode_replication::start(replica, inbox.clone()).context("cannot start the replica")?;
         let _ = late_replica.set(replica.clone());
         let running = Running { inbox: inbox.clone(), replica: replica.clone(), gateway: gateway.clone() };
+        let api = match (listener, &contracts) {
+            (Some(listener), Some(contracts)) => Some(Api::serve(listener, contracts.clone(), replica.clone())?),
+            _ => None,
+        };
         let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;
 
         let vitals = Arc::new(Vitals::new(config.digest()));
@@ -263,6 +287,8 @@ impl Node {
             replica: replica.clone(),
             gateway: gateway.clone(),
             published: published.clone(),
+            contracts: contracts.clone(),
+            api: api.as_ref().map(Api::listen),
             inbox,
             orders: orders.clone(),
         };
@@ -283,12 +309,13 @@ impl Node {
             crowd,
             main,
             orders,
+            contracts,
             node_down_after,
             state: LoopState::default(),
         };
         let thread = std::thread::Builder::new().name("machine".into());
         let machine = thread.spawn(move || machine_thread.run()).context("cannot start the machine thread")?;
-        Ok(Self { running, published, about, _admin: admin, machine })
+        Ok(Self { running, published, about, _api: api, _admin: admin, machine })
     }
 
     /// Has a start that takes long told how far it is, again and again until it is through.
@@ -312,6 +339,12 @@ impl Node {
         &self.published
     }
 
+    /// Where contracts are served, in a cell that has any.
+    #[must_use]
+    pub fn contracts(&self) -> Option<SocketAddr> {
+        self.about.api
+    }
+
     /// What tells of the processes, also when the node has stopped.
     #[must_use]
     pub fn vitals(&self) -> Arc<Vitals> {
@@ -331,6 +364,20 @@ impl Node {
         }
         end
     }
+}
+
+/// Where contracts are served. Beyond this machine that would be in the clear.
+fn bind_contracts(listen: SocketAddr) -> Result<TcpListener> {
+    ensure!(
+        listen.ip().is_loopback(),
+        "contracts cannot be served on {listen}: the protocol is not encrypted, so it is served on this machine only; use an address \
+         of 127.0.0.0/8, and a tunnel from elsewhere"
+    );
+    TcpListener::bind(listen).with_context(|| {
+        format!(
+            "cannot serve contracts on {listen}: 'contracts' in node.toml names the address, port 0 is any free one"
+        )
+    })
 }
 
 /// The program has ended and closed its connections; what it said last still goes out to those who read it.
@@ -363,6 +410,8 @@ struct About {
     replica: Replica,
     gateway: Option<Arc<Gateway>>,
     published: Vec<PublishedPort>,
+    contracts: Option<Arc<Contracts>>,
+    api: Option<SocketAddr>,
     inbox: Inbox,
     orders: Arc<Orders>,
 }
@@ -458,6 +507,10 @@ impl About {
             listen: self.listen.to_string(),
             peers: peers.collect(),
             published: self.published.clone(),
+            contracts: self.contracts.as_ref().map(|contracts| admin::ContractsStatus {
+                listen: self.api.map(|listen| listen.to_string()),
+                ..contracts.status()
+            }),
             clients: clients.collect(),
             connections: connections.into(),
             connections_limit: connections_limit.into(),

@@ -4,7 +4,7 @@
 use super::last_words::LastWords;
 use crate::admin::{Again, BatchRow, Ending, Executing};
 use replicode_log::{
-    Batch, BatchIndex, BootNo, ConsoleStream, Digest, ExitStatus, Input, LogicalTime, Order, Output, Pid,
+    Batch, BatchIndex, BootNo, Call, ConsoleStream, Digest, ExitStatus, Input, LogicalTime, Order, Output, Pid,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -229,7 +229,7 @@ pub struct Recent {
 
 /// Batches that are remembered.
 const REMEMBERED: usize = 4096;
-const KINDS: usize = 11;
+const KINDS: usize = 13;
 
 #[derive(Clone, Copy, Debug)]
 struct Summary {
@@ -257,11 +257,26 @@ const fn kind(input: &Input) -> usize {
         Input::Acked { .. } => 8,
         Input::Report { .. } => 9,
         Input::Order { order: Order::Start { .. }, .. } => 10,
+        Input::Call(Call::Submit { .. }) => 11,
+        Input::Call(Call::Open { .. }) => 12,
     }
 }
 
-const NAMES: [&str; KINDS] =
-    ["boot", "node-down", "spawn", "kill", "open", "data", "half-close", "reset", "acked", "report", "start"];
+const NAMES: [&str; KINDS] = [
+    "boot",
+    "node-down",
+    "spawn",
+    "kill",
+    "open",
+    "data",
+    "half-close",
+    "reset",
+    "acked",
+    "report",
+    "start",
+    "call",
+    "client",
+];
 
 impl Recent {
     /// Takes a batch down before it is applied; [`Recent::result`] completes the entry.

@@ -214,7 +214,9 @@ impl Board {
         };
         view.died = None;
         self.served = true;
-        let published = status.published.iter().map(|port| format!("{} -> {}", port.listen, port.service)).collect();
+        let ports = status.published.iter().map(|port| format!("{} -> {}", port.listen, port.service));
+        let contracts = status.contracts.iter().filter_map(|contracts| contracts.listen.as_ref());
+        let published = ports.chain(contracts.map(|listen| format!("{listen} -> contracts (gRPC)"))).collect();
         let (pid, leads) = (status.pid, status.leader.map(|leader| (status.term, leader)));
         let place = |it: &Ending| (it.batch, it.pid);
         let oldest = self.ended.first_key_value().filter(|_| self.ended.len() >= KEPT).map(|(place, _)| *place);

@@ -79,6 +79,7 @@ fn run(loader: WasmLoader, module: Digest, limits: &Limits, args: &[&str]) -> Re
         programs: vec![program],
         image: Digest::of(&codec::encode(&image)),
         made_by: String::new(),
+        contracts: None,
     };
     let mut machine = Machine::new(&config, &image, loader)?;
     // A process that calls and calls gives up its turn now and then; the next batch follows at once.

@@ -4,6 +4,7 @@ pub mod abi;
 pub mod account;
 pub mod backend;
 pub mod cell;
+pub mod clients;
 pub mod collection;
 pub mod event;
 pub mod hash;

@@ -7,7 +7,7 @@
 use crate::compare::errno;
 use crate::recording::{History, Results};
 use anyhow::{Context, Result, ensure};
-use replicode_log::{ConsoleStream, ExitStatus, Input, Order, Ordered, Output, Refusal, TrapKind};
+use replicode_log::{Call, Called, ConsoleStream, ExitStatus, Input, Order, Ordered, Output, Refusal, TrapKind};
 use replicode_syscalls::abi::{Class, Errno, IMPORTS};
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,6 +42,8 @@ kinds! {
     Input::Report { .. } => "report",
     Input::Order { order: Order::Start { .. }, .. } => "order start",
     Input::Order { order: Order::Kill { .. }, .. } => "order kill",
+    Input::Call(Call::Open { .. }) => "call open",
+    Input::Call(Call::Submit { .. }) => "call submit",
 }
 
 kinds! {
@@ -67,6 +69,9 @@ kinds! {
     Output::Restarted { .. } => "restarted",
     Output::NotRestarting { .. } => "not-restarting",
     Output::Ordered { .. } => "ordered",
+    Output::Client { client: Some(_), .. } => "client",
+    Output::Client { client: None, .. } => "client none",
+    Output::Receipt { .. } => "receipt",
 }
 
 kinds! {
@@ -106,6 +111,17 @@ kinds! {
     Ordered::Full => "full",
 }
 
+kinds! {
+    called, CALLED, Called,
+    Called::Executed { .. } => "executed",
+    Called::Repeated { .. } => "repeated",
+    Called::Forgotten => "forgotten",
+    Called::Gap { .. } => "gap",
+    Called::ExpiredClient => "expired-client",
+    Called::UnknownClient => "unknown-client",
+    Called::NoContracts => "no-contracts",
+}
+
 /// What nothing can touch, with the reason.
 const UNREACHABLE: &[(&str, &str)] = &[
     ("refusal unknown-conn", "a node speaks for streams of its own boot only, and all of those are of a node"),
@@ -116,7 +132,7 @@ const UNREACHABLE: &[(&str, &str)] = &[
 ];
 
 /// What a recording touches, a line each: `call IMPORT ok|ERRNO`, `errno ERRNO`, `input …`, `output …`, `refusal …`,
-/// `ending …`, `ordered …`.
+/// `ending …`, `ordered …`, `called …`.
 #[must_use]
 pub fn touched(history: &History, results: &Results) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -134,6 +150,7 @@ pub fn touched(history: &History, results: &Results) -> BTreeSet<String> {
                 Output::Refused { why, .. } => _ = found.insert(format!("refusal {}", refusal(why))),
                 Output::Exited { status, .. } => _ = found.insert(format!("ending {}", ending(status))),
                 Output::Ordered { outcome, .. } => _ = found.insert(format!("ordered {}", ordered(outcome))),
+                Output::Receipt { outcome, .. } => _ = found.insert(format!("called {}", called(outcome))),
                 _ => {}
             }
         }
@@ -157,9 +174,14 @@ pub fn wanted(sources: &Path) -> Result<BTreeSet<String>> {
         let refused = import.class == Class::Refused;
         wanted.insert(format!("call {} {}", import.name, if refused { Errno::NotSup.name() } else { "ok" }));
     }
-    for (kind, names) in
-        [("input", INPUTS), ("output", OUTPUTS), ("refusal", REFUSALS), ("ending", ENDINGS), ("ordered", ORDERED)]
-    {
+    for (kind, names) in [
+        ("input", INPUTS),
+        ("output", OUTPUTS),
+        ("refusal", REFUSALS),
+        ("ending", ENDINGS),
+        ("ordered", ORDERED),
+        ("called", CALLED),
+    ] {
         wanted.extend(names.iter().map(|name| format!("{kind} {name}")));
     }
     wanted.extend(errnos(sources)?.into_iter().map(|errno| format!("errno {errno}")));

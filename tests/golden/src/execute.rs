@@ -4,8 +4,9 @@ use crate::recording::{Call, History, Outcome, Results};
 use crate::store::Store;
 use anyhow::{Context, Result, ensure};
 use replicode_log::{Batch, BatchIndex, ClusterConfig, Digest, FsImage};
-use replicode_machine::{Applied, Machine};
+use replicode_machine::{Applied, InPlace, Machine};
 use replicode_syscalls::{Recording as Keep, TraceRecord};
+use replicode_wasm::contracts::cell;
 use replicode_wasm::{WasmEngine, WasmLoader};
 
 /// A cell in the middle of a recording.
@@ -29,7 +30,14 @@ impl Cell {
             let compiled = engine.compile(&module(entry.digest)?);
             loader.add(compiled.with_context(|| format!("module '{}' cannot be compiled", entry.name))?);
         }
-        Ok(Self { machine: Machine::new(config, image, loader).context("cannot build the cell")? })
+        let mut machine = Machine::new(config, image, loader).context("cannot build the cell")?;
+        if let Some(contracts) = &config.contracts
+            && let Some(mut backend) = cell::backend(config, 2).map_err(anyhow::Error::msg)?
+        {
+            cell::fund(&mut backend, contracts).map_err(anyhow::Error::msg)?;
+            machine.set_executor(Box::new(InPlace(Box::new(backend))));
+        }
+        Ok(Self { machine })
     }
 
     /// A cell before the first batch of a recording of a store.

@@ -115,9 +115,16 @@ impl Logbook {
             programs: specs,
             image: Digest::of(&codec::encode(&image)),
             made_by: "a scene".into(),
+            contracts: None,
         };
         let (batches, sections, origins) = (Vec::new(), Vec::new(), BTreeMap::new());
         Self { config, image, modules, batches, sections, origins, time: 0 }
+    }
+
+    /// Changes the configuration, before the first batch.
+    pub fn configure(&mut self, change: impl FnOnce(&mut ClusterConfig)) -> &mut Self {
+        change(&mut self.config);
+        self
     }
 
     /// A node asks for its next boot number, in the batch that is being written.

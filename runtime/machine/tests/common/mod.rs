@@ -217,6 +217,7 @@ pub fn config(programs: &[&'static str]) -> ClusterConfig {
         programs: programs.iter().map(program).collect(),
         image: Digest::of(&codec::encode(&FsImage::default())),
         made_by: String::new(),
+        contracts: None,
     }
 }
 

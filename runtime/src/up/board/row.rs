@@ -32,7 +32,8 @@ pub(super) fn row(node: NodeId, view: &View) -> [String; 10] {
         Some(long) => format!("{} (#{} for {:.0} s)", status.applied_index, long.batch, long.ms as f64 / 1000.0),
         None => status.applied_index.to_string(),
     };
-    let listens: Vec<&str> = status.published.iter().map(|port| port.listen.as_str()).collect();
+    let contracts = status.contracts.iter().filter_map(|contracts| contracts.listen.as_deref());
+    let listens: Vec<&str> = status.published.iter().map(|port| port.listen.as_str()).chain(contracts).collect();
     [
         node.get().to_string(),
         status.pid.to_string(),

@@ -11,6 +11,7 @@
 //! | module | it is |
 //! |---|---|
 //! | [`settings`] | what all nodes of a cell agree on, and its fingerprint |
+//! | [`cell`] | a cell's contracts, from its configuration |
 //! | [`engine`] | the engine's configuration: pools, switches |
 //! | [`loader`] | templates to code, kept by hash |
 //! | `code` | one template's code: how a frame runs |
@@ -27,6 +28,7 @@
 //! the template says on every node or stops the node.
 
 mod bench;
+pub mod cell;
 mod code;
 mod ending;
 pub mod engine;

@@ -78,6 +78,7 @@ impl Cell {
             programs: specs,
             image: Digest::of(&codec::encode(&image)),
             made_by: String::new(),
+            contracts: None,
         };
         Self { machine: Machine::new(&config, &image, loader).unwrap(), seq: 1 }
     }

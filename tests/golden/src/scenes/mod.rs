@@ -3,6 +3,7 @@
 //! A scene is added and never changed once it is recorded; what it leaves out becomes a new scene. Each script says what
 //! its author expects, so that a scene is compared with the documentation as well as with its own past.
 
+mod calls;
 mod descriptors;
 mod endings;
 mod files;
@@ -53,6 +54,8 @@ pub fn all() -> Result<Vec<Scene>> {
         inputs::scene()?,
         endings::traps()?,
         endings::restarts()?,
+        calls::scene()?,
+        calls::without()?,
     ];
     scenes.extend(hostile::scenes()?);
     Ok(scenes)

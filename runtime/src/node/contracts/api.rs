@@ -1,0 +1,425 @@
+//! The gRPC service `replicode.contract.v1`, on a thread of its own.
+//!
+//! Transactions go into the log and are answered when their batch has been executed here. Questions are answered from this node's
+//! state, by one thread at a time, between two batches.
+
+use super::waiting::Answer;
+use super::{Contracts, answers};
+use crate::datadir;
+use anyhow::{Context as _, Result};
+use replicode_contract_api::proto::contract_server::{Contract, ContractServer};
+use replicode_contract_api::proto::{self, Outcome};
+use replicode_contract_api::{MAX_MESSAGE, convert};
+use replicode_contracts::account::Address;
+use replicode_contracts::backend::{Against, Backend, Error, View};
+use replicode_contracts::clients::WINDOW;
+use replicode_contracts::event::Place;
+use replicode_contracts::hash::Hash;
+use replicode_contracts::proof::Question;
+use replicode_contracts::transaction::Transaction;
+use replicode_log::codec::encode;
+use replicode_log::{Call, Called, Input};
+use replicode_replication::Replica;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+
+/// How long the log may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks whether the log takes more.
+const CONGESTED: Duration = Duration::from_millis(2);
+/// Events that are asked for at once.
+const EVENTS: usize = 256;
+/// Gas of a view that names none, and the most of any.
+const VIEW_GAS: u64 = 1_000_000_000;
+
+type Reply<T> = std::result::Result<Response<T>, Status>;
+type Replies<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
+
+/// What the service needs of its node.
+#[derive(Clone)]
+pub struct Service {
+    contracts: Arc<Contracts>,
+    replica: Replica,
+}
+
+/// Serves until dropped.
+pub struct Api {
+    listen: SocketAddr,
+    stop: Arc<Notify>,
+}
+
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+    }
+}
+
+impl Api {
+    /// Where it listens.
+    #[must_use]
+    pub const fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Serves on a socket that is bound already.
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub fn serve(listener: TcpListener, contracts: Arc<Contracts>, replica: Replica) -> Result<Self> {
+        let listen = listener.local_addr().context("cannot tell where contracts are served")?;
+        listener.set_nonblocking(true).context("cannot serve contracts")?;
+        let stop = Arc::new(Notify::new());
+        // One thread for questions: each that runs contracts needs room in the engine's pools.
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_all().max_blocking_threads(1).build().context("cannot serve contracts")?;
+        let service = Service { contracts, replica };
+        let stopped = stop.clone();
+        let serving = async move {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+            let service = ContractServer::new(service).max_decoding_message_size(MAX_MESSAGE);
+            let server = Server::builder().add_service(service).serve_with_incoming(incoming);
+            tokio::select! {
+                served = server => served.map_err(anyhow::Error::from),
+                () = stopped.notified() => Ok(()),
+            }
+        };
+        let run = move || {
+            if let Err(error) = runtime.block_on(serving) {
+                tracing::error!("contracts are not served any more: {error:#}");
+            }
+            // Whoever waits for a question that takes long is not waited for.
+            runtime.shutdown_background();
+        };
+        std::thread::Builder::new().name("contracts".into()).spawn(run).context("cannot serve contracts")?;
+        Ok(Self { listen, stop })
+    }
+}
+
+fn bad(error: convert::BadField) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+fn gone<E>(_: E) -> Status {
+    Status::unavailable(
+        "this node cannot tell what became of it, because it was cut off from the others or stops: ask again, with the old number",
+    )
+}
+
+fn late<E>(_: E) -> Status {
+    Status::deadline_exceeded(format!(
+        "the cluster has not agreed on it within {} s: it may yet; ask again, with the old number",
+        PATIENCE.as_secs()
+    ))
+}
+
+fn of_backend(error: Error) -> Status {
+    match error {
+        Error::Order { .. } => Status::failed_precondition(error.to_string()),
+        Error::NotProven(_) => Status::not_found(error.to_string()),
+        Error::Store(_) | Error::Fault(_) | Error::Stopped(_) => Status::internal(error.to_string()),
+    }
+}
+
+impl Service {
+    /// Asks the state, on the one thread for questions.
+    async fn ask<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&dyn Backend) -> replicode_contracts::backend::Result<T> + Send + 'static,
+    ) -> std::result::Result<T, Status> {
+        let contracts = self.contracts.clone();
+        let asked = tokio::task::spawn_blocking(move || contracts.with(|backend| f(backend)));
+        asked.await.map_err(|_| Status::internal("the question was not answered"))?.map_err(of_backend)
+    }
+
+    async fn offer(&self, call: Call) {
+        while self.replica.congested() {
+            tokio::time::sleep(CONGESTED).await;
+        }
+        self.replica.offer(&mut vec![Input::Call(call)]);
+    }
+
+    async fn submit_one(&self, request: proto::SubmitRequest) -> std::result::Result<Pending, Status> {
+        let proto::SubmitRequest { client, sequence, transaction } = request;
+        if client == 0 || sequence == 0 {
+            let what = if client == 0 { "client 0: call Open first" } else { "number 0: a client counts from 1" };
+            return Err(Status::invalid_argument(what));
+        }
+        // What is no transaction never enters the log; what passes may still be skipped.
+        let limits = &replicode_contracts::transaction::Limits::STANDARD;
+        Transaction::decode(&transaction, limits).map_err(|wrong| {
+            let lines: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+            Status::invalid_argument(lines.join("\n"))
+        })?;
+        let told = self.contracts.waiting.call(client, sequence);
+        self.offer(Call::Submit { client, sequence, transaction }).await;
+        Ok(Pending { sequence, told })
+    }
+}
+
+/// A transaction on its way.
+struct Pending {
+    sequence: u64,
+    told: oneshot::Receiver<Answer>,
+}
+
+impl Pending {
+    async fn reply(self) -> std::result::Result<proto::SubmitReply, Status> {
+        let Answer { batch, outcome, receipt } = timeout(PATIENCE, self.told).await.map_err(late)?.map_err(gone)?;
+        let mut reply = proto::SubmitReply { sequence: self.sequence, ..proto::SubmitReply::default() };
+        let outcome = match outcome {
+            Called::Executed { position } => {
+                (reply.batch, reply.position) = (batch.0, position);
+                Outcome::Executed
+            }
+            Called::Repeated { batch, position } => {
+                (reply.batch, reply.position) = (batch.0, position);
+                Outcome::Repeated
+            }
+            Called::Forgotten => Outcome::Forgotten,
+            Called::Gap { next } => {
+                reply.next = next;
+                Outcome::Gap
+            }
+            Called::ExpiredClient => Outcome::ExpiredClient,
+            Called::UnknownClient => Outcome::UnknownClient,
+            Called::NoContracts => return Err(Status::failed_precondition("the cell has no contracts")),
+        };
+        reply.outcome = outcome.into();
+        reply.receipt = receipt.map(|receipt| receipt.to_vec()).unwrap_or_default();
+        Ok(reply)
+    }
+}
+
+#[tonic::async_trait]
+impl Contract for Service {
+    async fn open(&self, _: Request<proto::OpenRequest>) -> Reply<proto::OpenReply> {
+        let token = datadir::random().map_err(|error| Status::internal(error.to_string()))?;
+        let token = u64::from_le_bytes(token);
+        let told = self.contracts.waiting.open(token);
+        self.offer(Call::Open { token }).await;
+        let client = timeout(PATIENCE, told).await.map_err(late)?.map_err(gone)?;
+        let client = client.ok_or_else(|| Status::failed_precondition("the cell has no contracts"))?;
+        Ok(Response::new(proto::OpenReply { client, window: WINDOW as u32 }))
+    }
+
+    type SubmitStream = Replies<proto::SubmitReply>;
+
+    async fn submit(&self, request: Request<Streaming<proto::SubmitRequest>>) -> Reply<Self::SubmitStream> {
+        let mut requests = request.into_inner();
+        let service = self.clone();
+        // As many may be on their way as the log remembers.
+        let (send, receive) = mpsc::channel(WINDOW);
+        tokio::spawn(async move {
+            loop {
+                let next = match requests.message().await {
+                    Ok(Some(request)) => service.submit_one(request).await,
+                    Ok(None) => break,
+                    Err(status) => Err(status),
+                };
+                let failed = next.is_err();
+                if send.send(next).await.is_err() || failed {
+                    break;
+                }
+            }
+        });
+        let replies = ReceiverStream::new(receive).then(|pending| async { pending?.reply().await });
+        Ok(Response::new(Box::pin(replies)))
+    }
+
+    async fn view(&self, request: Request<proto::ViewRequest>) -> Reply<proto::ViewReply> {
+        let it = request.into_inner();
+        let sender = if it.sender.is_empty() { vec![0; 20] } else { it.sender };
+        let (sender, account) =
+            (convert::address("sender", &sender).map_err(bad)?, convert::address("account", &it.account).map_err(bad)?);
+        let gas = if it.gas == 0 { VIEW_GAS } else { it.gas.min(VIEW_GAS) };
+        let asked = move |backend: &dyn Backend| {
+            let view = View { sender, account, function: &it.function, arguments: &it.arguments, gas };
+            Ok((backend.view(&view)?, backend.tip()))
+        };
+        let (viewed, tip) = self.ask(asked).await?;
+        let burnt = viewed.frames.iter().map(replicode_contracts::receipt::FrameGas::total).sum();
+        Ok(Response::new(proto::ViewReply {
+            status: encode(&viewed.outcome.status),
+            returned: viewed.outcome.returned,
+            frames: viewed.frames.iter().map(encode).collect(),
+            batch: tip.map_or(0, |tip| tip.index),
+            burnt,
+        }))
+    }
+
+    async fn dry_run(&self, request: Request<proto::DryRunRequest>) -> Reply<proto::DryRunReply> {
+        let transaction = request.into_inner().transaction;
+        let receipt = self.ask(move |backend| backend.dry_run(&transaction)).await?;
+        Ok(Response::new(proto::DryRunReply { receipt: receipt.encode() }))
+    }
+
+    async fn account(&self, request: Request<proto::AccountRequest>) -> Reply<proto::AccountReply> {
+        let it = request.into_inner();
+        let address = convert::address("account", &it.account).map_err(bad)?;
+        let now = self.ask(move |backend| answers::account(backend, &address, it.batch)).await?;
+        Ok(Response::new(convert::account(&address, &now)))
+    }
+
+    async fn accounts(&self, request: Request<proto::AccountsRequest>) -> Reply<proto::AccountsReply> {
+        let it = request.into_inner();
+        let after = (!it.after.is_empty()).then(|| convert::address("after", &it.after)).transpose().map_err(bad)?;
+        let limit = if it.limit == 0 { usize::MAX } else { it.limit as usize };
+        let (all, more) = self.ask(move |backend| answers::accounts(backend, after, limit)).await?;
+        Ok(Response::new(proto::AccountsReply { accounts: all.iter().map(answers::row).collect(), more }))
+    }
+
+    async fn template(&self, request: Request<proto::TemplateRequest>) -> Reply<proto::TemplateReply> {
+        let hash = convert::hash("template", &request.into_inner().template).map_err(bad)?;
+        let content = self.ask(move |backend| backend.template(&hash)).await?;
+        Ok(Response::new(proto::TemplateReply { content }))
+    }
+
+    async fn templates(&self, _: Request<proto::TemplatesRequest>) -> Reply<proto::TemplatesReply> {
+        let all = self.ask(answers::templates).await?;
+        let templates = all.iter().map(|hash| hash.as_bytes().to_vec()).collect();
+        Ok(Response::new(proto::TemplatesReply { templates }))
+    }
+
+    async fn library(&self, request: Request<proto::LibraryRequest>) -> Reply<proto::LibraryReply> {
+        let it = request.into_inner();
+        let publisher = convert::address("publisher", &it.publisher).map_err(bad)?;
+        let found = self.ask(move |backend| backend.library(&publisher, &it.name, &it.version)).await?;
+        Ok(Response::new(proto::LibraryReply { template: found.map(|hash| hash.as_bytes().to_vec()) }))
+    }
+
+    async fn libraries(&self, _: Request<proto::LibrariesRequest>) -> Reply<proto::LibrariesReply> {
+        let contracts = self.contracts.clone();
+        let asked = tokio::task::spawn_blocking(move || contracts.libraries()).await;
+        let all = asked.map_err(|_| Status::internal("the question was not answered"))?.map_err(of_backend)?;
+        let row = |(publisher, name, version, template): (Address, String, String, Hash)| proto::LibraryRow {
+            publisher: publisher.as_bytes().to_vec(),
+            name,
+            version,
+            template: template.as_bytes().to_vec(),
+        };
+        Ok(Response::new(proto::LibrariesReply { libraries: all.into_iter().map(row).collect() }))
+    }
+
+    async fn history(&self, request: Request<proto::HistoryRequest>) -> Reply<proto::HistoryReply> {
+        let address = convert::address("account", &request.into_inner().account).map_err(bad)?;
+        let contracts = self.contracts.clone();
+        let asked = tokio::task::spawn_blocking(move || contracts.history(&address)).await;
+        let past = |(batch, transaction, state): (u64, Hash, Hash)| proto::Past {
+            batch,
+            transaction: transaction.as_bytes().to_vec(),
+            state: state.as_bytes().to_vec(),
+        };
+        let all = asked.map_err(|_| Status::internal("the question was not answered"))?;
+        Ok(Response::new(proto::HistoryReply { changes: all.into_iter().map(past).collect() }))
+    }
+
+    async fn slice(&self, request: Request<proto::SliceRequest>) -> Reply<proto::SliceReply> {
+        let it = request.into_inner();
+        let address = convert::address("account", &it.account).map_err(bad)?;
+        let found = self.ask(move |backend| answers::slice(backend, &address, it.index, it.batch)).await?;
+        Ok(Response::new(proto::SliceReply { entry: found.map(|entry| answers::entry(Vec::new(), entry)) }))
+    }
+
+    async fn elements(&self, request: Request<proto::ElementsRequest>) -> Reply<proto::ElementsReply> {
+        let it = request.into_inner();
+        let address = convert::address("account", &it.account).map_err(bad)?;
+        let name = *convert::hash("collection", &it.collection).map_err(bad)?.as_bytes();
+        let found = self.ask(move |backend| answers::elements(backend, &address, name, it.batch)).await?;
+        let elements = found.into_iter().map(|(key, entry)| answers::entry(key, entry)).collect();
+        Ok(Response::new(proto::ElementsReply { elements }))
+    }
+
+    async fn receipt(&self, request: Request<proto::ReceiptRequest>) -> Reply<proto::ReceiptReply> {
+        let hash = convert::hash("transaction", &request.into_inner().transaction).map_err(bad)?;
+        let receipt = match self.contracts.receipt_of(&hash) {
+            Some(receipt) => Some(receipt.to_vec()),
+            None => self.ask(move |backend| backend.receipt(&hash)).await?.map(|receipt| receipt.encode()),
+        };
+        Ok(Response::new(proto::ReceiptReply { receipt }))
+    }
+
+    type EventsStream = Replies<proto::Event>;
+
+    async fn events(&self, request: Request<proto::EventsRequest>) -> Reply<Self::EventsStream> {
+        let it = request.into_inner();
+        let filter = convert::filter_of(&it).map_err(bad)?;
+        let mut after: Option<Place> = it.after.as_ref().map(convert::place_of);
+        let mut left = if it.limit == 0 { usize::MAX } else { it.limit as usize };
+        let (send, receive) = mpsc::channel(EVENTS);
+        let service = self.clone();
+        tokio::spawn(async move {
+            let mut newest = service.contracts.newest();
+            while left > 0 {
+                newest.borrow_and_update();
+                let (filter, limit) = (filter.clone(), left.min(EVENTS));
+                let found = service.ask(move |backend| Ok(backend.events(&filter, after, limit))).await;
+                let found = match found {
+                    Ok(found) => found,
+                    Err(status) => return drop(send.send(Err(status)).await),
+                };
+                let full = found.len() == limit;
+                for found in found {
+                    (after, left) = (Some(found.place), left - 1);
+                    if send.send(Ok(convert::event(&found))).await.is_err() {
+                        return;
+                    }
+                }
+                if full {
+                    continue;
+                }
+                if !it.follow {
+                    return;
+                }
+                let goes_on = tokio::select! {
+                    changed = newest.changed() => changed.is_ok(),
+                    () = send.closed() => false,
+                };
+                if !goes_on {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+    }
+
+    async fn proof(&self, request: Request<proto::ProofRequest>) -> Reply<proto::ProofReply> {
+        let it = request.into_inner();
+        let question: Question = convert::decode("question", &it.question).map_err(bad)?;
+        let against = if it.digest { Against::Digest } else { Against::Root };
+        let asked = move |backend: &dyn Backend| {
+            let batch = answers::batch(backend, it.batch)?;
+            let Some(batch) = batch else { return Ok(None) };
+            Ok(Some((backend.prove(&question, batch.index, against)?, batch)))
+        };
+        let found = self.ask(asked).await?;
+        let (proof, batch) = found.ok_or_else(|| Status::failed_precondition("there was no batch with calls yet"))?;
+        Ok(Response::new(proto::ProofReply { proof: encode(&proof), batch: encode(&batch) }))
+    }
+
+    async fn root(&self, request: Request<proto::RootRequest>) -> Reply<proto::RootReply> {
+        let at = request.into_inner().batch;
+        let asked = move |backend: &dyn Backend| {
+            let config = backend.config();
+            Ok((answers::batch(backend, at)?, backend.moment().time, config.cell, config.trust_names, config.batch_gas))
+        };
+        let (batch, time, cell, trust_names, batch_gas) = self.ask(asked).await?;
+        Ok(Response::new(proto::RootReply {
+            batch: batch.as_ref().map(encode).unwrap_or_default(),
+            digest: batch.map(|batch| batch.digest().as_bytes().to_vec()).unwrap_or_default(),
+            time,
+            cell: cell.as_bytes().to_vec(),
+            trust_names,
+            batch_gas,
+        }))
+    }
+}

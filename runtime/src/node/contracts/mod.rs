@@ -1,0 +1,266 @@
+//! A cell's contracts on this node: the backend, its checkpoints, receipts, and whoever waits for one.
+//!
+//! ```text
+//! gRPC ── Submit ─> waiting ─ Input::Call ─> log ─> machine thread: executor ── receipts ─> waiting ─> gRPC
+//!   └──── View, Proof, … ─────────────── backend, between two batches ──┘└─ chain.bin, receipts, checkpoints
+//! ```
+//!
+//! | module | it is |
+//! |---|---|
+//! | [`executor`] | what the machine executes calls with |
+//! | [`chain`] | the digest of each batch with calls, so that a start need not execute what a checkpoint has |
+//! | [`kept`] | the last receipts, in memory and on disk |
+//! | [`waiting`] | who waits for which answer |
+//! | [`api`] | the gRPC service |
+//! | [`answers`] | what is answered from the state |
+//!
+//! The log is the ground. A checkpoint, the chain and the receipts only shorten a start: where the first two do not fit each other,
+//! the log is executed from its beginning.
+
+pub mod answers;
+pub mod api;
+pub mod chain;
+pub mod executor;
+pub mod kept;
+pub mod waiting;
+
+use crate::admin;
+use crate::datadir::{self, DataDir};
+use anyhow::{Context, Result, anyhow};
+use chain::Chain;
+use executor::Executor;
+use kept::Kept;
+use replicode_contract_store::{Checkpoints, Every, Keeping, RedbStore, keep, start};
+use replicode_contracts::account::Address;
+use replicode_contracts::backend::{self, Backend, Parallel};
+use replicode_contracts::hash::Hash;
+use replicode_contracts::kv::Memory;
+use replicode_contracts::receipt::{Receipt, Status};
+use replicode_contracts::transaction::{Action, Limits, Transaction};
+use replicode_log::ClusterConfig;
+use replicode_wasm::contracts::cell;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use waiting::Waiting;
+
+/// Bytes of the store's file that are held in memory: it is read at starts only.
+const CACHE: usize = 16 << 20;
+/// Checkpoints that are kept.
+const CHECKPOINTS: usize = 2;
+/// Threads that execute, at most: further ones gain nothing on calls of a microsecond.
+const THREADS: usize = 8;
+
+/// What the threads of a node share of its contracts.
+pub struct Contracts {
+    backend: Mutex<Parallel<Memory>>,
+    keeping: Keeping<RedbStore>,
+    kept: Mutex<Kept>,
+    /// Who waits for which answer.
+    pub waiting: Waiting,
+    counted: Counted,
+    /// Who has published what, as far as transactions say: whether it was done, the state says.
+    published: Mutex<BTreeSet<(Address, String, String)>>,
+    /// The newest batch, for those who follow events.
+    newest: watch::Sender<u64>,
+}
+
+/// Since this start; what a checkpoint had is not executed and not counted.
+#[derive(Default)]
+struct Counted {
+    calls: AtomicU64,
+    failed: AtomicU64,
+    skipped: AtomicU64,
+    gas: AtomicU64,
+    nanos: AtomicU64,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A backend that was left half way says so itself; whoever panics with it stops the node.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads that execute contracts here.
+#[must_use]
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS)
+}
+
+/// A backend before the first batch, with its accounts funded; none where the cell has no contracts.
+///
+/// # Errors
+/// When this host cannot run contracts.
+pub fn fresh(config: &ClusterConfig) -> Result<Option<Parallel<Memory>>> {
+    let Some(contracts) = &config.contracts else { return Ok(None) };
+    let backend = cell::backend(config, threads()).map_err(|why| anyhow!("contracts cannot run here: {why}"))?;
+    let Some(mut backend) = backend else { return Ok(None) };
+    cell::fund(&mut backend, contracts).map_err(anyhow::Error::msg).context("cannot fund the accounts of genesis")?;
+    Ok(Some(backend))
+}
+
+impl Contracts {
+    /// Starts from the newest checkpoint that verifies and fits the chain, or from the beginning.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or what is there is damaged.
+    pub fn open(dir: &DataDir, config: &ClusterConfig) -> Result<Option<(Arc<Self>, Executor)>> {
+        let Some(contracts) = &config.contracts else { return Ok(None) };
+        let folder = dir.file("contracts");
+        datadir::make_private_dir(&folder)?;
+        let opened = Self::open_in(&folder, config, contracts.history as usize);
+        opened.map(Some).with_context(|| {
+            format!(
+                "contracts cannot be started from {}; without that folder the node executes its log from the beginning",
+                folder.display()
+            )
+        })
+    }
+
+    fn open_in(folder: &Path, config: &ClusterConfig, history: usize) -> Result<(Arc<Self>, Executor)> {
+        let unstarted = || -> Result<Parallel<Memory>> {
+            let backend =
+                cell::backend(config, threads()).map_err(|why| anyhow!("contracts cannot run here: {why}"))?;
+            backend.context("the cell has no contracts")
+        };
+        let store = RedbStore::open(&folder.join("state.redb"), CACHE).context("state.redb")?;
+        let mut checkpoints = Checkpoints::new(store, "state.redb", CHECKPOINTS);
+        let mut backend = unstarted()?;
+        let started = start(&mut backend, &mut checkpoints, history)?;
+        for damage in started.iter().flat_map(|started| &started.passed) {
+            tracing::warn!("contracts: a checkpoint was passed over: {damage}");
+        }
+        let path = folder.join("chain.bin");
+        let mut chain = Chain::open(&path, config.digest(), started.map(|started| started.batch))?;
+        if chain.starts_anew() {
+            if backend.tip().is_some() {
+                tracing::warn!(
+                    "contracts: {} does not lead to the checkpoint: the log is executed from its beginning",
+                    path.display()
+                );
+                backend = unstarted()?;
+                chain = Chain::open(&path, config.digest(), None)?;
+            }
+            let contracts = config.contracts.as_ref().context("the cell has no contracts")?;
+            cell::fund(&mut backend, contracts).map_err(anyhow::Error::msg)?;
+        }
+        let known = backend.tip().map_or(0, |tip| tip.index);
+        tracing::info!("contracts begin after batch {known}");
+        let kept = Kept::open(folder, known)?;
+        let keeping = keep(&mut backend, checkpoints, Every::default())?;
+        let shared = Arc::new(Self {
+            backend: Mutex::new(backend),
+            keeping,
+            kept: Mutex::new(kept),
+            waiting: Waiting::default(),
+            counted: Counted::default(),
+            published: Mutex::default(),
+            newest: watch::Sender::new(known),
+        });
+        Ok((shared.clone(), Executor::new(shared, chain)))
+    }
+
+    /// Asks the state, between two batches.
+    pub fn with<T>(&self, f: impl FnOnce(&Parallel<Memory>) -> T) -> T {
+        f(&locked(&self.backend))
+    }
+
+    /// The receipt at a place, encoded; none where this node keeps it no longer.
+    #[must_use]
+    pub fn receipt_at(&self, batch: u64, position: u32) -> Option<Arc<[u8]>> {
+        locked(&self.kept).at(batch, position)
+    }
+
+    /// The receipt of a transaction, encoded.
+    #[must_use]
+    pub fn receipt_of(&self, transaction: &Hash) -> Option<Arc<[u8]>> {
+        locked(&self.kept).of(transaction)
+    }
+
+    /// Takes down what transactions publish.
+    fn published<'a>(&self, transactions: impl Iterator<Item = &'a Vec<u8>>) {
+        for bytes in transactions {
+            let Ok(transaction) = Transaction::decode(bytes, &Limits::STANDARD) else { continue };
+            for action in transaction.body.actions {
+                if let Action::Publish { name, version, .. } = action {
+                    locked(&self.published).insert((transaction.body.principal, name, version));
+                }
+            }
+        }
+    }
+
+    /// All published libraries: publisher, name, version, template.
+    ///
+    /// # Errors
+    /// When this node cannot go on.
+    pub fn libraries(&self) -> backend::Result<Vec<(Address, String, String, Hash)>> {
+        let all: Vec<_> = locked(&self.published).iter().cloned().collect();
+        let found = |(publisher, name, version): (Address, String, String)| {
+            let hash = self.with(|backend| backend.library(&publisher, &name, &version)).transpose()?;
+            Some(hash.map(|hash| (publisher, name, version, hash)))
+        };
+        all.into_iter().filter_map(found).collect()
+    }
+
+    /// What has changed an account's state, oldest first, as far as receipts are kept: batch, transaction, state.
+    #[must_use]
+    pub fn history(&self, account: &Address) -> Vec<(u64, Hash, Hash)> {
+        let kept = locked(&self.kept).all();
+        let receipts = kept.iter().filter_map(|bytes| Receipt::decode(bytes).ok());
+        let of = |receipt: Receipt| {
+            let state = receipt.states.iter().find(|after| after.account == *account)?.state;
+            Some((receipt.batch, receipt.transaction, state))
+        };
+        receipts.filter_map(of).collect()
+    }
+
+    /// Follows the newest batch.
+    #[must_use]
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    fn count(&self, receipts: &[Receipt], nanos: u64) {
+        let add = |to: &AtomicU64, n: u64| _ = to.fetch_add(n, Ordering::Relaxed);
+        let of = |kind: fn(&Receipt) -> bool| receipts.iter().filter(|receipt| kind(receipt)).count() as u64;
+        let skipped = |receipt: &Receipt| matches!(receipt.status, Status::Skipped { .. });
+        add(&self.counted.calls, receipts.len() as u64);
+        add(&self.counted.skipped, of(skipped));
+        add(&self.counted.failed, of(|receipt| !receipt.is_success()));
+        add(&self.counted.gas, receipts.iter().map(|receipt| receipt.gas.burnt).sum());
+        add(&self.counted.nanos, nanos);
+    }
+
+    /// What `status` tells.
+    #[must_use]
+    pub fn status(&self) -> admin::ContractsStatus {
+        let (tip, stats) = self.with(|backend| (backend.tip(), backend.stats()));
+        let get = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let executed = stats.transactions.saturating_sub(stats.direct);
+        admin::ContractsStatus {
+            listen: None,
+            batch: tip.map_or(0, |tip| tip.index),
+            root: tip.map(|tip| tip.root.to_string()).unwrap_or_default(),
+            digest: tip.map(|tip| tip.digest().to_string()).unwrap_or_default(),
+            calls: get(&self.counted.calls),
+            failed: get(&self.counted.failed),
+            skipped: get(&self.counted.skipped),
+            gas: get(&self.counted.gas),
+            execution_ms: get(&self.counted.nanos) as f64 / 1e6,
+            executions_per_call: (executed > 0).then(|| stats.executions as f64 / executed as f64),
+            checkpoint: self.keeping.newest().unwrap_or_default(),
+            checkpoint_behind_bytes: self.keeping.trail_bytes() as u64,
+            waiting: self.waiting.len() as u64,
+        }
+    }
+
+    /// Before the node ends: what is behind is written, so that the next start is short.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn flush(&self) -> Result<()> {
+        locked(&self.kept).flush().context("cannot write the receipts of contracts")?;
+        self.keeping.flush().context("cannot write a checkpoint of contracts")
+    }
+}

@@ -1,0 +1,61 @@
+//! Contract calls: who is a client, what is executed, what is answered. What executing them comes to is below the digests.
+
+use super::Scene;
+use crate::logbook::{Logbook, Program};
+use crate::script::Script;
+use anyhow::Result;
+use replicode_contracts::account::Address;
+use replicode_contracts::clients::WINDOW;
+use replicode_contracts::transaction::{Action, Body, Proof, Transaction, VERSION};
+use replicode_log::{Call, ContractsConfig, Digest, FsImage, Input, Limits};
+
+fn open(token: u64) -> Input {
+    Input::Call(Call::Open { token })
+}
+
+fn submit(client: u64, sequence: u64, transaction: Vec<u8>) -> Input {
+    Input::Call(Call::Submit { client, sequence, transaction })
+}
+
+/// Ann gives Bob something.
+fn gift(nonce: u64, value: u128) -> Vec<u8> {
+    let actions = vec![Action::Transfer { to: Address::of_name("bob"), value }];
+    let principal = Address::of_name("ann");
+    let body = Body { version: VERSION, principal, nonce, gas_limit: 100_000, gas_price: 1, actions };
+    Transaction { body, proof: Proof::Name { name: "ann".into() } }.encode()
+}
+
+/// A cell with nothing but contracts.
+pub fn scene() -> Result<Scene> {
+    let mut book = Logbook::new("calls", Limits::default(), FsImage::default(), vec![]);
+    let funds = vec![(*Address::of_name("ann").as_bytes(), 1_000_000)];
+    let standard = ContractsConfig::standard(Digest::ZERO);
+    book.configure(|config| {
+        config.contracts = Some(ContractsConfig { trust_names: true, clients: 2, funds, ..standard });
+    });
+    book.boot(1).boot(2).batch(1_000);
+    book.inputs(1, vec![open(1), open(2)]).batch(1_000);
+    book.inputs(1, vec![submit(1, 1, gift(0, 5)), submit(1, 2, gift(1, 6)), submit(2, 1, gift(9, 7))]).batch(1_000);
+    // Repeats from another node, a gap, somebody unknown, what is no transaction.
+    book.inputs(2, vec![submit(1, 2, gift(1, 6)), submit(1, 4, gift(3, 1)), submit(7, 1, gift(2, 1))]);
+    book.inputs(1, vec![submit(1, 3, b"no transaction".to_vec()), submit(1, 3, vec![])]).batch(1_000);
+    // One client more than there is room for: the second was heard of longest ago.
+    book.inputs(1, vec![open(3)]).batch(1_000);
+    book.inputs(1, vec![submit(2, 2, gift(2, 1)), submit(3, 1, gift(2, 999_999))]).batch(1_000);
+    // More numbers than are remembered.
+    let many = (0..WINDOW as u64).map(|n| submit(1, 4 + n, gift(3 + n, 1))).collect();
+    book.inputs(2, many).batch(1_000);
+    book.inputs(1, vec![submit(1, 1, gift(0, 5)), submit(1, 4, gift(3, 1))]).batch(1_000);
+    Ok(Scene { name: "calls", book, scripts: vec![] })
+}
+
+/// A cell that has none.
+pub fn without() -> Result<Scene> {
+    let mut waits = Script::new();
+    waits.sleep(1 << 60);
+    let programs = vec![Program::new("waits", waits.wasm()?)];
+    let mut book = Logbook::new("no-calls", Limits::default(), FsImage::default(), programs);
+    book.boot(1).batch(1_000);
+    book.inputs(1, vec![open(1), submit(1, 1, gift(0, 5))]).batch(1_000);
+    Ok(Scene { name: "no-calls", book, scripts: vec![] })
+}
