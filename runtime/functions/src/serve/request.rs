@@ -119,13 +119,19 @@ pub(super) struct Request<'a> {
 
 /// Reads a line.
 pub(super) fn parse(line: &[u8]) -> Result<Request<'_>, ServiceError> {
-    serde_json::from_slice(line).map_err(|error| {
+    let told = |error: serde_json::Error| {
         // The words of the parser quote names of fields at most.
         if error.classify() == serde_json::error::Category::Data {
             return ServiceError::new(ErrorCode::BadRequest, format!("this is no request: {error}"));
         }
         ServiceError::new(ErrorCode::BadJson, format!("a line must be one JSON object: {error}"))
-    })
+    };
+    if line.trim_ascii_start().first() == Some(&b'[') {
+        // A list would be taken for the values of all fields in their order.
+        serde_json::from_slice::<de::IgnoredAny>(line).map_err(told)?;
+        return Err(ServiceError::new(ErrorCode::BadRequest, "this is no request: a line must be one JSON object"));
+    }
+    serde_json::from_slice(line).map_err(told)
 }
 
 /// The id of a line whose request cannot be read, as far as it can be found.
