@@ -372,7 +372,7 @@ mod tests {
     }
 
     fn args(module: std::path::PathBuf) -> CellArgs {
-        CellArgs { module, ..CellArgs::default() }
+        CellArgs { module: Some(module), ..CellArgs::default() }
     }
 
     fn message<T>(result: Result<T>) -> String {
@@ -440,10 +440,10 @@ mod tests {
         for name in ["a b", "..", "a/b"] {
             assert!(try_with(&|a| a.name = Some(name.into())).contains("not a program name"));
         }
-        assert!(try_with(&|a| a.module = tmp.path().join("..")).contains("with --name"));
+        assert!(try_with(&|a| a.module = Some(tmp.path().join(".."))).contains("with --name"));
         let restart = |text: &str| text.parse().expect("valid syntax");
         assert!(try_with(&|a| a.restart = vec![restart("web=always")]).contains("no process 'web'; the cell has a"));
-        assert!(try_with(&|a| a.module = tmp.path().join("none.wasm")).contains("none.wasm"));
+        assert!(try_with(&|a| a.module = Some(tmp.path().join("none.wasm"))).contains("none.wasm"));
         assert!(try_with(&|a| a.publish = vec!["80:web:80".parse().expect("valid")]).contains("no process 'web'"));
         Ok(())
     }
