@@ -295,9 +295,13 @@ pub async fn yield_now() {
 /// It has panicked, or the host is going down.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Lost> {
     let (tell, told) = tokio::sync::oneshot::channel();
-    // Whoever asked may have lost interest.
-    ask(|host| host.blocking(Box::new(move || drop(tell.send(work())))));
-    told.await.map_err(|_| Lost::Ended)
+    let work = move || {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        // Whoever asked may have lost interest.
+        drop(tell.send(done.map_err(|_| Lost::Panicked)));
+    };
+    ask(|host| host.blocking(Box::new(work)));
+    told.await.unwrap_or(Err(Lost::Ended))
 }
 
 /// See [`Host::thread`].

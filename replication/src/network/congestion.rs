@@ -5,7 +5,7 @@
 //! attempt at the old, whose pauses double: the nudges of [`super::nudge`] would have no room, and a way that is open again be
 //! found so only seconds later. Nothing on a connection between peers lives longer than [`super::endpoint::IDLE`] without an
 //! answer; heartbeats, votes and nudges of so long fit into what is left open here. More than that waits its turn as it
-//! does everywhere: a router on the way never meets with more than this from a node that hears nothing.
+//! does everywhere: a router on the way never meets with much more than this from a node that hears nothing.
 //!
 //! And it can be made to let a little more through than it would ([`let_through`]). What was on its way when the way closed may fill any window until
 //! it counts as lost, which takes an acknowledgement of something later; and while there is something to send and no room for
@@ -54,7 +54,7 @@ struct Open {
 /// What a connection's controller shares with its copies, which is how it is reached from outside.
 #[derive(Default)]
 struct Shared {
-    /// The most that may be on its way: no more was ever sent than a window allowed, since that was last counted.
+    /// The most that may be on its way: what was when that was last counted, and all that was sent since.
     most: AtomicU64,
     /// A window that is open whatever CUBIC says, until something is acknowledged.
     open: AtomicU64,
@@ -79,7 +79,7 @@ impl Shared {
 
 impl Controller for Open {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
-        self.shared.most.fetch_max(self.window(), Ordering::Relaxed);
+        self.shared.most.fetch_add(bytes, Ordering::Relaxed);
         self.cubic.on_sent(now, bytes, last_packet_number);
     }
 
@@ -89,7 +89,7 @@ impl Controller for Open {
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, app_limited: bool, largest_packet_num_acked: Option<u64>) {
-        self.shared.most.store(in_flight.max(self.window()), Ordering::Relaxed);
+        self.shared.most.store(in_flight, Ordering::Relaxed);
         self.cubic.on_end_acks(now, in_flight, app_limited, largest_packet_num_acked);
     }
 
@@ -161,9 +161,9 @@ mod tests {
         // What is said then may be lost as well: the next time there is room beyond that.
         controller.on_sent(now, 1200, 901);
         let_through(&*controller);
-        assert_eq!(controller.window(), (1 << 20) + 2 * ROOM);
-        controller.on_end_acks(now, 5_000, false, Some(901));
-        assert_eq!(controller.window(), (1 << 20) + 2 * ROOM, "until something is acknowledged");
+        assert_eq!(controller.window(), (1 << 20) + 1200 + ROOM);
+        controller.on_end_acks(now, 500_000, false, Some(901));
+        assert_eq!(controller.window(), (1 << 20) + 1200 + ROOM, "until something is acknowledged");
         let closed = controller.clone_box().into_any().downcast::<Open>().map(|copy| copy.shared.close());
         assert!(closed.is_ok());
         assert_eq!(controller.window(), LEAST, "CUBIC's again");

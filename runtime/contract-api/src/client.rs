@@ -8,6 +8,7 @@
 use crate::proto::contract_client::ContractClient;
 use crate::proto::{self, Outcome};
 use crate::{MAX_MESSAGE, convert};
+use replicode_contracts::hash::{self, Domain};
 use replicode_contracts::receipt::Receipt;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -74,6 +75,8 @@ pub struct Client {
     number: Option<u64>,
     /// The number of the transaction that is on its way, or the last one.
     sequence: u64,
+    /// The transaction with that number, until there is an answer.
+    pending: Option<Vec<u8>>,
     patience: Duration,
 }
 
@@ -81,7 +84,7 @@ impl Client {
     /// A client of these nodes (`HOST:PORT`), the first one first. It waits for an answer as long as `patience`.
     #[must_use]
     pub fn new(nodes: Vec<String>, patience: Duration) -> Self {
-        Self { nodes, at: 0, channel: None, stream: None, number: None, sequence: 0, patience }
+        Self { nodes, at: 0, channel: None, stream: None, number: None, sequence: 0, pending: None, patience }
     }
 
     /// The node that is asked now, for questions.
@@ -101,18 +104,29 @@ impl Client {
     /// Has a transaction executed, and waits for its receipt.
     ///
     /// # Errors
-    /// When there is no answer. The transaction may have been executed unless the error says that a node refuses it.
+    /// When there is no answer. The transaction may have been executed unless the error says that a node refuses it; who submits
+    /// the same bytes again asks for what became of it, with its old number.
     pub async fn submit(&mut self, transaction: &[u8]) -> Result<Submitted, ClientError> {
         let end = Instant::now() + self.patience;
+        if self.pending.as_deref().is_some_and(|pending| pending != transaction) {
+            // What became of that number is not known, so that the next one may be one too many.
+            self.anew();
+        }
         self.open(end).await?;
-        self.sequence += 1;
+        if self.pending.is_none() {
+            self.sequence += 1;
+            self.pending = Some(transaction.to_vec());
+        }
         loop {
             match self.attempt(transaction, end).await {
-                Ok(reply) => return self.judge(reply),
+                Ok(reply) => {
+                    self.pending = None;
+                    return self.judge(reply, transaction);
+                }
                 Err(status) if matches!(status.code(), Code::InvalidArgument | Code::FailedPrecondition) => {
                     // Nothing was offered: the number is free.
                     self.sequence -= 1;
-                    self.stream = None;
+                    (self.stream, self.pending) = (None, None);
                     return Err(ClientError::Refused(status.message().to_string()));
                 }
                 Err(status) => self.next_node(text(&status), end).await?,
@@ -120,20 +134,36 @@ impl Client {
         }
     }
 
-    fn judge(&mut self, reply: proto::SubmitReply) -> Result<Submitted, ClientError> {
+    /// Forgets the number: the next transaction asks for another one.
+    fn anew(&mut self) {
+        (self.number, self.sequence, self.stream, self.pending) = (None, 0, None, None);
+    }
+
+    fn judge(&mut self, reply: proto::SubmitReply, transaction: &[u8]) -> Result<Submitted, ClientError> {
         let proto::SubmitReply { batch, position, receipt, .. } = reply;
         let read = |bytes: Vec<u8>| {
             let receipt = (!bytes.is_empty()).then(|| Receipt::decode(&bytes)).transpose();
-            receipt.map_err(|error| ClientError::Answer(error.to_string()))
+            let receipt = receipt.map_err(|error| ClientError::Answer(error.to_string()))?;
+            // Numbers are guessed easily, so somebody else may have used this one.
+            let ours = hash::parts(Domain::Transaction, &[&[1], transaction]);
+            match receipt {
+                Some(receipt) if receipt.transaction != ours => Err(ClientError::Answer(
+                    "another transaction has this client's number: the receipt is not of the one that was sent".into(),
+                )),
+                receipt => Ok(receipt),
+            }
         };
         match Outcome::try_from(reply.outcome).unwrap_or_default() {
             Outcome::Executed => Ok(Submitted { batch, position, repeated: false, receipt: read(receipt)? }),
             Outcome::Repeated => Ok(Submitted { batch, position, repeated: true, receipt: read(receipt)? }),
             Outcome::ExpiredClient | Outcome::UnknownClient | Outcome::Forgotten => {
-                (self.number, self.sequence, self.stream) = (None, 0, None);
+                self.anew();
                 Err(ClientError::Forgotten)
             }
-            Outcome::Gap => Err(ClientError::Answer(format!("number {} is said to be missing", reply.next))),
+            Outcome::Gap => {
+                self.anew();
+                Err(ClientError::Answer(format!("number {} is said to be missing", reply.next)))
+            }
             Outcome::Unspecified => Err(ClientError::Answer("an outcome that this client does not know".into())),
         }
     }

@@ -17,5 +17,8 @@ pub mod proto {
     tonic::include_proto!("replicode.contract.v1");
 }
 
-/// The largest message that is taken.
+/// The largest answer that a client takes.
 pub const MAX_MESSAGE: usize = 64 << 20;
+
+/// The largest request that a node takes: a transaction and what it is wrapped in.
+pub const MAX_REQUEST: usize = replicode_contracts::transaction::Limits::STANDARD.bytes + (64 << 10);

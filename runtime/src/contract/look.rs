@@ -173,7 +173,7 @@ pub fn events(target: &Target, args: &EventsArgs, json: bool) -> Result<u8> {
             }
         }
         after = found.last().map(|event| event.place).or(after);
-        left -= found.len();
+        left = left.saturating_sub(found.len());
         if found.is_empty() {
             if !args.follow {
                 break;

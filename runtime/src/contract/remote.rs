@@ -55,6 +55,12 @@ fn entry_of(account: [u8; 20], entry: proto::Entry) -> Result<(Vec<u8>, PastEntr
     Ok((entry.key, value))
 }
 
+/// What a node answers, if it does.
+async fn soon<T>(answer: impl Future<Output = T>) -> Result<T> {
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    answer.map_err(|_| anyhow!("the node has not answered within {} s: ask another one (--api)", PATIENCE.as_secs()))
+}
+
 impl Remote {
     /// Of these nodes (`HOST:PORT`). Nothing is asked yet.
     ///
@@ -73,7 +79,7 @@ impl Remote {
         let Self { runtime, client } = self;
         runtime.block_on(async {
             let channel = client.channel().await?;
-            Ok(f(channel).await.map_err(told)?.into_inner())
+            Ok(soon(f(channel)).await?.map_err(told)?.into_inner())
         })
     }
 
@@ -118,6 +124,9 @@ impl Contracts for Remote {
             gas: view.gas,
         };
         let reply = self.ask(|mut it| async move { it.view(request).await })?;
+        if view.at.is_some_and(|at| at != reply.batch) {
+            bail!("the cell went on to batch {} meanwhile: ask again", reply.batch);
+        }
         let status: Status = convert::decode("status", &reply.status)?;
         let frames = reply.frames.iter().map(|frame| convert::decode("frame", frame));
         let frames: Vec<FrameGas> = frames.collect::<std::result::Result<_, _>>()?;
@@ -191,7 +200,7 @@ impl Contracts for Remote {
         let mut events = self.ask(|mut it| async move { it.events(request).await })?;
         self.runtime.block_on(async {
             let mut all = Vec::new();
-            while let Some(event) = events.message().await.map_err(told)? {
+            while let Some(event) = soon(events.message()).await?.map_err(told)? {
                 all.push(convert::event_of(event)?);
             }
             Ok(all)

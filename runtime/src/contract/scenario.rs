@@ -146,7 +146,9 @@ fn one(test: &Test, template: &[u8], abi: &Abi, measured: &mut Measured) -> Resu
 
 impl<'a> World<'a> {
     fn step(&mut self, step: &Step, measured: &mut Measured) -> Result<()> {
-        self.moment.time += step.advance;
+        let time = self.moment.time.checked_add(step.advance);
+        self.moment.time =
+            time.with_context(|| format!("\"advance\": {} goes beyond the end of time", step.advance))?;
         if let Some(name) = &step.view {
             let (function, contract) = (self.function(name)?, self.contract()?);
             let arguments = self.arguments(function, &step.args)?;

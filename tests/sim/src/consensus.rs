@@ -81,6 +81,8 @@ struct Running {
     host: Arc<SimHost>,
     replica: Replica,
     toy: toy::Shared,
+    /// Whether it was asked to stop.
+    asked: bool,
 }
 
 struct Node {
@@ -172,7 +174,7 @@ impl Run<'_> {
     fn look_after(&mut self) {
         for node in 0..self.nodes.len() {
             let Some(running) = &self.nodes[node].running else { continue };
-            let (process, id) = (running.process, self.nodes[node].id);
+            let (process, id, asked) = (running.process, self.nodes[node].id, running.asked);
             if let Some(panic) = self.world.panic(process) {
                 self.died = Some(format!("{id} has panicked: {panic}"));
                 return;
@@ -186,7 +188,10 @@ impl Run<'_> {
                 self.disks += 1;
                 self.crash(node);
             } else if !self.world.runs(process) {
-                // It was asked to stop, and has.
+                if !asked {
+                    self.died = Some(format!("{id} has ended, and nobody asked it to"));
+                    return;
+                }
                 self.drop_running(node);
             }
         }
@@ -202,8 +207,9 @@ impl Run<'_> {
                 }
             }
             Act::Stop(node) => {
-                if let Some(running) = &self.nodes[node].running {
+                if let Some(running) = &mut self.nodes[node].running {
                     let _inside = enter(running.host.clone());
+                    running.asked = true;
                     running.replica.stop();
                 }
             }
@@ -274,7 +280,7 @@ impl Run<'_> {
                 let (id, effort) = (self.nodes[node].id, self.plan.effort);
                 let (oracle, shared) = (self.oracle.clone(), toy.clone());
                 host.machine(toy::drive(shared, oracle, id, replica.clone(), events, host.clone(), effort, draws));
-                self.nodes[node].running = Some(Running { process, host, replica, toy });
+                self.nodes[node].running = Some(Running { process, host, replica, toy, asked: false });
                 self.nodes[node].founded = true;
             }
             Err(error) => {

@@ -56,14 +56,14 @@ struct Sums {
     code: u8,
 }
 
-fn tell(seed: u64, outcome: &Outcome) {
+fn tell(seed: u64, outcome: &Outcome, again: &str) {
     let (what, why) = match &outcome.verdict {
         Verdict::Kept => return,
         Verdict::Broken(broken) => (broken.promise, broken.what.as_str()),
         Verdict::Stuck(why) => ("stuck", why.as_str()),
         Verdict::Died(why) => ("died", why.as_str()),
     };
-    println!("seed {seed}: {what}: {why}\n  again: replicode-sim --seed {seed} --plan");
+    println!("seed {seed}: {what}: {why}\n  again: replicode-sim --seed {seed}{again} --plan");
 }
 
 fn main() -> ExitCode {
@@ -84,6 +84,8 @@ fn main() -> ExitCode {
             plant => plant,
         },
     };
+    let again = arguments.plant.as_ref().map(|name| format!(" --plant {name}")).unwrap_or_default()
+        + if arguments.calm { " --calm" } else { "" };
     #[allow(clippy::disallowed_methods, reason = "how long all of it takes is no part of a run")]
     let began = std::time::Instant::now();
     let (next, over, sums) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Mutex::new(Sums::default()));
@@ -107,6 +109,9 @@ fn main() -> ExitCode {
                 Err(error) => {
                     eprintln!("seed {seed}: the world cannot be made: {error}");
                     over.store(true, Ordering::Relaxed);
+                    if let Ok(mut sums) = sums.lock() {
+                        sums.code = 2;
+                    }
                     return;
                 }
             };
@@ -114,7 +119,7 @@ fn main() -> ExitCode {
             if arguments.each {
                 println!("{seed} {:016x} {}", outcome.trace, outcome.verdict.code());
             }
-            tell(seed, &outcome);
+            tell(seed, &outcome, &again);
             sums.seeds += 1;
             sums.time += outcome.time;
             sums.polls += outcome.polls;
@@ -136,7 +141,11 @@ fn main() -> ExitCode {
             scope.spawn(work);
         }
     });
-    let Ok(sums) = sums.into_inner() else { return ExitCode::from(4) };
+    let Ok(mut sums) = sums.into_inner() else { return ExitCode::from(4) };
+    if sums.seeds == 0 && sums.code == 0 {
+        eprintln!("not one seed was run within the time that --budget gives");
+        sums.code = 2;
+    }
     let (virtual_s, real_s) = (sums.time as f64 / SECOND as f64, began.elapsed().as_secs_f64());
     println!(
         "{} seeds, {virtual_s:.0} s of cluster time in {real_s:.1} s ({:.0} x): {} crashes, {} terms, {} failed disks, {} batches, {} inputs acknowledged, {} datagrams, {} turns; slowest to converge {:.1} s{}",

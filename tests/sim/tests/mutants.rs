@@ -10,6 +10,8 @@ fn found(plant: Plant) -> Option<(u64, Verdict)> {
     let verdict = |seed| run(seed, &with(seed)).expect("a world can be made, and a program run").verdict;
     let (seed, first) = (0..100).map(|seed| (seed, verdict(seed))).find(|(_, verdict)| *verdict != Verdict::Kept)?;
     assert_eq!(verdict(seed), first, "seed {seed} again");
+    let without = run(seed, &Plan::of(seed, Kinds::ALL)).expect("a world can be made, and a program run").verdict;
+    assert_eq!(without, Verdict::Kept, "seed {seed} without the mistake");
     Some((seed, first))
 }
 

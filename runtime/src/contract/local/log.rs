@@ -1,10 +1,11 @@
 //! The log of a local store: what was executed, in its order. It is the ground; checkpoints only shorten the way back.
 //!
 //! ```text
-//! record = length u32 LE | content (borsh) | BLAKE3 of the content, 32
+//! record = length u32 LE | its complement u32 LE | content (borsh) | BLAKE3 of the content, 32
 //! ```
 //!
-//! A record that the end of the file has cut off was never answered for, and is cut away. Any other damage is named.
+//! A record that the end of the file has cut off was never answered for, and is cut away, and so are zeros that a crash of the machine
+//! leaves in its place. Any other damage is named: a length that is not what was written does not pass for a cut.
 
 use anyhow::{Context, Result, bail, ensure};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// The longest content: a batch of one transaction fits many times.
 const MAX_RECORD: u32 = 64 << 20;
+/// Bytes before the content.
+const HEAD: usize = 8;
 
 /// What is in the log.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -91,11 +94,15 @@ impl Log {
         let mut bytes = Vec::new();
         self.file.read_to_end(&mut bytes).with_context(what)?;
         let mut rest = bytes.as_slice();
-        while let Some((length, after)) = rest.split_first_chunk::<4>() {
-            let length = u32::from_le_bytes(*length);
+        while let Some((head, after)) = rest.split_first_chunk::<HEAD>() {
+            if rest.iter().all(|byte| *byte == 0) {
+                break;
+            }
+            let head = u64::from_le_bytes(*head);
+            let (length, complement) = (head as u32, (head >> 32) as u32);
             ensure!(
-                length <= MAX_RECORD,
-                "{} is damaged at byte {}: a record of {length} bytes",
+                length == !complement && length <= MAX_RECORD,
+                "{} is damaged at byte {}: {length} is no length of a record",
                 self.path.display(),
                 self.at
             );
@@ -106,7 +113,7 @@ impl Log {
                 bail!("{} is damaged at byte {}: the record's checksum does not hold", self.path.display(), self.at);
             };
             self.take(record)?;
-            self.at += 4 + u64::from(length) + 32;
+            self.at += HEAD as u64 + u64::from(length) + 32;
             rest = after;
         }
         Ok(())
@@ -138,7 +145,8 @@ impl Log {
         let content = borsh::to_vec(&record)?;
         let length = u32::try_from(content.len()).ok().filter(|length| *length <= MAX_RECORD);
         let length = length.with_context(|| format!("a batch of {} bytes is too large for the log", content.len()))?;
-        let bytes = [&length.to_le_bytes(), content.as_slice(), Digest::of(&content).bytes()].concat();
+        let head = u64::from(length) | u64::from(!length) << 32;
+        let bytes = [&head.to_le_bytes(), content.as_slice(), Digest::of(&content).bytes()].concat();
         let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
         self.at += bytes.len() as u64;
@@ -176,12 +184,16 @@ mod tests {
             assert_eq!(log.batches()[2].digest, None, "cut by {cut}");
             assert!(std::fs::metadata(&path)?.len() < (whole.len() - cut) as u64);
         }
-        for at in [4, 20, 50] {
+        let zeros = [&whole[..], &[0; 5_000]].concat();
+        std::fs::write(&path, &zeros)?;
+        assert_eq!(Log::open(&path, true)?.batches(), written);
+        for at in 0..60 {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes)?;
             let error = Log::open(&path, true).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(error.contains("is damaged at byte 0"), "{at}: {error}");
+            assert_eq!(std::fs::read(&path)?, bytes, "{at}: nothing is lost");
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::datadir;
 use anyhow::{Context as _, Result};
 use replicode_contract_api::proto::contract_server::{Contract, ContractServer};
 use replicode_contract_api::proto::{self, Outcome};
-use replicode_contract_api::{MAX_MESSAGE, convert};
+use replicode_contract_api::{MAX_REQUEST, convert};
 use replicode_contracts::account::Address;
 use replicode_contracts::backend::{Against, Backend, Error, View};
 use replicode_contracts::clients::WINDOW;
@@ -86,7 +86,7 @@ impl Api {
         let serving = async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            let service = ContractServer::new(service).max_decoding_message_size(MAX_MESSAGE);
+            let service = ContractServer::new(service).max_decoding_message_size(MAX_REQUEST);
             let server = Server::builder().add_service(service).serve_with_incoming(incoming);
             tokio::select! {
                 served = server => served.map_err(anyhow::Error::from),
@@ -141,11 +141,15 @@ impl Service {
         asked.await.map_err(|_| Status::internal("the question was not answered"))?.map_err(of_backend)
     }
 
-    async fn offer(&self, call: Call) {
-        while self.replica.congested() {
-            tokio::time::sleep(CONGESTED).await;
-        }
+    async fn offer(&self, call: Call) -> std::result::Result<(), Status> {
+        let room = async {
+            while self.replica.congested() {
+                tokio::time::sleep(CONGESTED).await;
+            }
+        };
+        timeout(PATIENCE, room).await.map_err(late)?;
         self.replica.offer(&mut vec![Input::Call(call)]);
+        Ok(())
     }
 
     async fn submit_one(&self, request: proto::SubmitRequest) -> std::result::Result<Pending, Status> {
@@ -161,7 +165,7 @@ impl Service {
             Status::invalid_argument(lines.join("\n"))
         })?;
         let told = self.contracts.waiting.call(client, sequence);
-        self.offer(Call::Submit { client, sequence, transaction }).await;
+        self.offer(Call::Submit { client, sequence, transaction }).await?;
         Ok(Pending { sequence, told })
     }
 }
@@ -206,7 +210,7 @@ impl Contract for Service {
         let token = datadir::random().map_err(|error| Status::internal(error.to_string()))?;
         let token = u64::from_le_bytes(token);
         let told = self.contracts.waiting.open(token);
-        self.offer(Call::Open { token }).await;
+        self.offer(Call::Open { token }).await?;
         let client = timeout(PATIENCE, told).await.map_err(late)?.map_err(gone)?;
         let client = client.ok_or_else(|| Status::failed_precondition("the cell has no contracts"))?;
         Ok(Response::new(proto::OpenReply { client, window: WINDOW as u32 }))

@@ -4,12 +4,13 @@
 //! receipts.0, receipts.1   record: length u32 little-endian, batch u64, position u32, hash of the transaction 32 bytes, receipt
 //! ```
 //!
-//! The files are what a start from a checkpoint has of batches that it does not execute again. They are never synced: what a crash of
-//! the machine cuts off is not answered by this node, and is said to be unknown rather than made up.
+//! The files are what a start from a checkpoint has of batches that it does not execute again. They are with the operating system after each
+//! batch, so that a kill costs nothing, and are never synced: what a crash of the machine cuts off is not answered by this node, and is said
+//! to be unknown rather than made up.
 
 use anyhow::{Context, Result};
 use replicode_contracts::hash::Hash;
-use replicode_contracts::receipt::Receipt;
+use replicode_contracts::receipt::{Receipt, Status};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Read, Write};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 const BYTES: usize = 64 << 20;
 /// Bytes before a receipt in a file.
 const HEAD: usize = 4 + 8 + 4 + 32;
-/// Bytes gathered before they are handed to the operating system.
+/// Bytes gathered before they are handed to the operating system, at the latest.
 const BUFFER: usize = 256 << 10;
 
 type At = (u64, u32);
@@ -54,7 +55,15 @@ impl Kept {
         for path in [&older, &newer] {
             read(path, known, &mut records).with_context(|| format!("cannot read {}", path.display()))?;
         }
-        let file = open(&newer, true)?;
+        // Written anew, for what is behind the batch is not to be found between them; and beside, for a kill may come now.
+        let mut bytes = 0;
+        let fits = records.iter().rev().take_while(|record| {
+            bytes += HEAD + record.2.len();
+            bytes <= BYTES
+        });
+        let records = records.split_off(records.len() - fits.count());
+        let beside = folder.join("receipts.new");
+        let file = open(&beside, true)?;
         let mut kept = Self {
             folder: folder.to_path_buf(),
             file,
@@ -65,11 +74,14 @@ impl Kept {
             oldest: VecDeque::new(),
             bytes: 0,
         };
-        // Written anew: what is behind the batch is not to be found between them.
-        for (at, hash, receipt) in records {
-            kept.put(at, hash, receipt)?;
+        for (at, hash, receipt, skipped) in records {
+            kept.put(at, hash, receipt, skipped)?;
         }
         kept.flush()?;
+        fs::rename(&beside, &newer)?;
+        if older.exists() {
+            fs::remove_file(&older)?;
+        }
         Ok(kept)
     }
 
@@ -79,12 +91,13 @@ impl Kept {
     /// When the disk fails.
     pub fn add(&mut self, batch: u64, receipts: &[Receipt]) -> Result<()> {
         for receipt in receipts {
-            self.put((batch, receipt.position), receipt.transaction, receipt.encode().into())?;
+            let skipped = is_skipped(receipt);
+            self.put((batch, receipt.position), receipt.transaction, receipt.encode().into(), skipped)?;
         }
-        Ok(())
+        self.flush()
     }
 
-    fn put(&mut self, at: At, hash: Hash, receipt: Arc<[u8]>) -> Result<()> {
+    fn put(&mut self, at: At, hash: Hash, receipt: Arc<[u8]>, skipped: bool) -> Result<()> {
         let length = u32::try_from(receipt.len()).unwrap_or(u32::MAX);
         for part in [&length.to_le_bytes()[..], &at.0.to_le_bytes(), &at.1.to_le_bytes(), hash.as_bytes(), &receipt] {
             self.buffer.extend_from_slice(part);
@@ -99,7 +112,10 @@ impl Kept {
         }
         self.bytes += HEAD + receipt.len();
         self.by_place.insert(at, receipt);
-        self.by_hash.insert(hash, at);
+        // Who sends a transaction again has it skipped: that says nothing of the time when it took effect.
+        if !skipped || !self.by_hash.contains_key(&hash) {
+            self.by_hash.insert(hash, at);
+        }
         self.oldest.push_back((at, hash));
         while self.bytes > BYTES
             && let Some((at, hash)) = self.oldest.pop_front()
@@ -135,14 +151,19 @@ impl Kept {
         self.by_place.values().cloned().collect()
     }
 
-    /// The newest receipt of a transaction, encoded.
+    /// The receipt of a transaction, encoded: the one with an effect, if there are several.
     #[must_use]
     pub fn of(&self, transaction: &Hash) -> Option<Arc<[u8]>> {
         self.by_place.get(self.by_hash.get(transaction)?).cloned()
     }
 }
 
-type Record = (At, Hash, Arc<[u8]>);
+/// Place, transaction, receipt, and whether it was skipped.
+type Record = (At, Hash, Arc<[u8]>, bool);
+
+const fn is_skipped(receipt: &Receipt) -> bool {
+    matches!(receipt.status, Status::Skipped { .. })
+}
 
 fn read(path: &Path, known: u64, out: &mut Vec<Record>) -> Result<()> {
     if !path.exists() {
@@ -166,12 +187,84 @@ fn read(path: &Path, known: u64, out: &mut Vec<Record>) -> Result<()> {
         let mut name = [0; 32];
         name.copy_from_slice(&hash);
         let fits = |it: &Receipt| it.transaction == Hash::new(name) && (it.batch, it.position) == at;
-        if found as u64 != length || !Receipt::decode(&receipt).is_ok_and(|receipt| fits(&receipt)) {
-            break;
-        }
+        let decoded = Receipt::decode(&receipt).ok().filter(|it| found as u64 == length && fits(it));
+        let Some(decoded) = decoded else { break };
         if at.0 <= known {
-            out.push((at, Hash::new(name), receipt.into()));
+            out.push((at, Hash::new(name), receipt.into(), is_skipped(&decoded)));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replicode_contracts::receipt::{Gas, Skipped, VERSION};
+
+    fn receipt(batch: u64, transaction: u8, status: Status) -> Receipt {
+        Receipt {
+            version: VERSION,
+            transaction: Hash::new([transaction; 32]),
+            batch,
+            position: 0,
+            status,
+            action: 0,
+            returned: vec![7; 300],
+            gas: Gas::default(),
+            spawned: Vec::new(),
+            deployed: Vec::new(),
+            events: Vec::new(),
+            touched: Vec::new(),
+            states: Vec::new(),
+        }
+    }
+
+    fn files(folder: &Path) -> Result<Vec<(String, u64)>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            files.push((entry.file_name().to_string_lossy().into_owned(), entry.metadata()?.len()));
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    #[test]
+    fn a_kill_costs_no_receipt_and_what_is_behind_the_checkpoint_comes_again() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let mut kept = Kept::open(tmp.path(), 0)?;
+        let receipts: Vec<_> = (1..=4).map(|batch| receipt(batch, batch as u8, Status::Success)).collect();
+        for receipt in &receipts {
+            kept.add(receipt.batch, std::slice::from_ref(receipt))?;
+        }
+        // Killed: nothing of it ends in order.
+        std::mem::forget(kept);
+        let kept = Kept::open(tmp.path(), 3)?;
+        for receipt in &receipts[..3] {
+            assert_eq!(kept.at(receipt.batch, 0).as_deref(), Some(&receipt.encode()[..]));
+            assert_eq!(kept.of(&receipt.transaction), kept.at(receipt.batch, 0));
+        }
+        assert_eq!(kept.at(4, 0), None, "it is executed again");
+        assert_eq!(kept.all().len(), 3);
+        let before = files(tmp.path())?;
+        drop(Kept::open(tmp.path(), 3)?);
+        assert_eq!(files(tmp.path())?, before, "written anew, and nothing beside");
+        Ok(())
+    }
+
+    #[test]
+    fn who_is_skipped_does_not_hide_what_took_effect() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let skipped = || Status::Skipped { why: Skipped::BadNonce { next: 1, given: 0 } };
+        let [early, done, late] = [receipt(1, 9, skipped()), receipt(2, 9, Status::Success), receipt(3, 9, skipped())];
+        let mut kept = Kept::open(tmp.path(), 0)?;
+        kept.add(1, std::slice::from_ref(&early))?;
+        assert_eq!(kept.of(&early.transaction).as_deref(), Some(&early.encode()[..]));
+        kept.add(2, std::slice::from_ref(&done))?;
+        kept.add(3, std::slice::from_ref(&late))?;
+        for kept in [kept, Kept::open(tmp.path(), 3)?] {
+            assert_eq!(kept.of(&done.transaction).as_deref(), Some(&done.encode()[..]));
+        }
+        Ok(())
+    }
 }
