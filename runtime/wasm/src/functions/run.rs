@@ -5,7 +5,8 @@
 //! another store for it.
 //!
 //! Fuel comes from one purse. An instance is given a slice of it; what it has not used goes back when it ends, and while it waits for a
-//! function that it has called. So what an execution burns does not depend on how long the slices are.
+//! function that it has called. So what an execution burns does not depend on how long the slices are. What is left of a slice goes on to
+//! whoever runs next: the host is asked as often, however the work is spread over functions.
 
 use super::code::FunctionCode;
 use super::engine::NATIVE_STACK_BYTES;
@@ -51,6 +52,7 @@ pub struct Run<E: Host> {
     limits: RunLimits,
     /// Fuel that nobody has been given. Below zero never for longer than it takes to end the execution.
     purse: i64,
+    /// Fuel of the current slice that nobody has been given.
     slice: u64,
     /// Bytes of memory of functions that wait for others.
     held_bytes: u64,
@@ -223,15 +225,25 @@ impl<E: Host> Run<E> {
         Bench { store, instances: 0, bytes: 0 }
     }
 
-    /// A slice from the purse: what was overdrawn before is paid from it first.
+    /// What is left of the slice, or the next one if that is nothing, from the purse: what was overdrawn before is paid from it first.
     fn grant(&mut self) -> Result<i64, Failure> {
         if self.purse < 0 {
             return Err(Failure::Fuel(self.limits.fuel));
         }
+        if self.slice == 0 {
+            self.next_slice()?;
+        }
         let granted = self.purse.min(i64::try_from(self.slice).unwrap_or(i64::MAX));
         self.purse -= granted;
-        self.slice = self.limits.slice.max(1);
+        self.slice -= granted.unsigned_abs();
         Ok(granted)
+    }
+
+    /// Asks the host whether to go on.
+    fn next_slice(&mut self) -> Result<(), Failure> {
+        self.host.slice()?;
+        self.slice = self.limits.slice.max(1);
+        Ok(())
     }
 
     /// A slice is used up.
@@ -240,7 +252,7 @@ impl<E: Host> Run<E> {
         if self.purse < 0 {
             return Err(Failure::Fuel(self.limits.fuel));
         }
-        self.host.slice()?;
+        self.next_slice()?;
         self.grant()
     }
 
@@ -266,6 +278,7 @@ pub(super) fn settle<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) {
     let left = gas.get(&mut *store).i64().unwrap_or(0).max(0);
     if let Some(run) = &mut store.data_mut().run {
         run.purse = run.purse.saturating_add(left);
+        run.slice = run.slice.saturating_add(left.unsigned_abs());
     }
     empty(store);
 }
@@ -290,6 +303,7 @@ fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str,
     let run = run_of(store.data_mut())?;
     // Making the instance has its price too.
     run.purse = run.purse.saturating_sub(i64::try_from(code.instance_gas).unwrap_or(i64::MAX));
+    run.slice = run.slice.saturating_sub(code.instance_gas);
     let instance = instantiate(store, code)?;
     let mut export = |export: &ModuleExport| instance.get_module_export(&mut *store, export);
     let memory = code.memory.as_ref().and_then(&mut export).and_then(Extern::into_memory);

@@ -144,6 +144,42 @@ fn what_is_burnt_does_not_depend_on_the_slices() {
     }
 }
 
+/// Calls `callee` so many times, whatever becomes of it.
+fn calling(rounds: i32) -> String {
+    format!(
+        r#"(module
+        (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "callee")
+        (func (export "process") (param i32 i32) (result i32) (local $i i32)
+            (loop $next
+                (drop (call $call (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 0)))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $i) (i32.const {rounds}))))
+            (i32.const 0)))"#
+    )
+}
+
+#[test]
+fn who_only_calls_is_asked_as_often_as_who_works() {
+    let engine = engine();
+    let nothing = code(&engine, r#"(module (func (export "process") (param i32 i32) (result i32) (i32.const 0)))"#);
+    // Without an end as far as its fuel goes, and no function alone ever uses up a slice.
+    let endless = code(&engine, &calling(-1));
+    let limits = RunLimits { fuel: 1 << 30, first_slice: 100_000, slice: 100_000, ..LIMITS };
+    let mut run = Box::new(Run::new(World::default()));
+    run.host.functions.insert(b"callee".to_vec(), nothing);
+    run.host.most_slices = Some(10);
+    let (mut run, outcome) = execute(run, &endless, limits, b"");
+    assert_eq!(outcome.0, Err(Failure::Timeout(1)));
+    // The first slice, ten more, and what the last call of each has overdrawn.
+    assert!((1_000_000..1_300_000).contains(&outcome.2), "{}", outcome.2);
+    // With a longer first slice it is asked later.
+    run.host.slices = 0;
+    let (run, longer) = execute(run, &endless, RunLimits { first_slice: 10_000_000, ..limits }, b"");
+    assert_eq!((longer.0, run.host.slices), (Err(Failure::Timeout(1)), 11));
+    assert!(longer.2 > outcome.2 + 9_000_000, "{}", longer.2);
+}
+
 #[test]
 fn an_instance_knows_nothing_of_the_one_before() {
     let engine = engine();
