@@ -139,7 +139,8 @@ impl<E: Host> Run<E> {
         &self.limits
     }
 
-    /// Fuel burnt so far, of all functions that have ended; at most the limit. That of a function that trapped is counted to its last call.
+    /// Fuel burnt so far, of all functions that have ended; at most the limit. Of one that trapped, all that it had been given counts: it
+    /// may be up to a slice more than it burnt.
     #[must_use]
     pub fn fuel(&self) -> u64 {
         self.limits.fuel.min(self.limits.fuel.saturating_sub_signed(self.purse))
@@ -317,11 +318,16 @@ fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str,
     let mut context = StoreContextMut::from(&mut *store);
     supply(&mut context)?;
     let result = enter(store, code, entry, &instance, input);
-    let trapped = matches!(&result, Err(Failure::Trap(_)));
     let gas_left = gas.and_then(|gas| gas.get(&mut *store).i64());
-    settle(&mut StoreContextMut::from(&mut *store));
+    let mut context = StoreContextMut::from(&mut *store);
+    if matches!(&result, Err(Failure::Trap(_))) {
+        // A body with loops counts in a local, which is lost: what stands in the global is what there was before them. Who traps has
+        // burnt all that it was given, or a function that is called again and again would compute without paying.
+        empty(&mut context);
+    }
+    settle(&mut context);
     match result {
-        Err(Failure::Trap(_)) if trapped && gas_left == Some(OUT_OF_STACK) => {
+        Err(Failure::Trap(_)) if gas_left == Some(OUT_OF_STACK) => {
             Err(Failure::Trap(format!("its stack of {} bytes is used up: it recurses too deep", code.stack_bytes)))
         }
         result => result,

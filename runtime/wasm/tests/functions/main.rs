@@ -181,6 +181,39 @@ fn who_only_calls_is_asked_as_often_as_who_works() {
 }
 
 #[test]
+fn who_traps_has_paid_for_what_it_did() {
+    let engine = engine();
+    let limits = RunLimits { first_slice: 100_000, slice: 100_000, ..LIMITS };
+    let works = |end: &str| {
+        format!(
+            r#"(module (func (export "process") (param i32 i32) (result i32) (local $i i32)
+                (loop $next
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $i) (i32.const 5000))))
+                {end}))"#
+        )
+    };
+    let (well, trapping) = (code(&engine, &works("(i32.const 0)")), code(&engine, &works("unreachable")));
+    let run = Box::new(Run::new(World::default()));
+    let (run, whole) = execute(run, &well, limits, b"");
+    assert!(whole.0.is_ok() && whole.2 > 5000, "{whole:?}");
+    let (run, first) = execute(run, &trapping, limits, b"");
+    assert!(matches!(first.0, Err(Failure::Trap(_))));
+    // No less than it burnt, no more than slices, and always the same.
+    assert!(first.2 >= whole.2 - 10 && first.2 <= whole.2 + 100_000, "{} of {}", first.2, whole.2);
+    let (mut run, again) = execute(run, &trapping, limits, b"");
+    assert_eq!(again, first);
+    // Called often, it is no way around the limit of whoever calls it.
+    run.host.functions.insert(b"callee".to_vec(), trapping);
+    let fuel = 50 * whole.2;
+    let (run, outcome) = execute(run, &code(&engine, &calling(1000)), RunLimits { fuel, ..limits }, b"");
+    assert_eq!((outcome.0, outcome.2), (Err(Failure::Fuel(fuel)), fuel));
+    // And enough is enough: two calls, two traps, and it goes on.
+    let (_, outcome) = execute(run, &code(&engine, &calling(2)), limits, b"");
+    assert!(outcome.0.is_ok() && outcome.2 > 2 * whole.2, "{outcome:?}");
+}
+
+#[test]
 fn an_instance_knows_nothing_of_the_one_before() {
     let engine = engine();
     for pages in [1, 2, 3, 4, 40] {
