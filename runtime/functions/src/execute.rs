@@ -98,7 +98,7 @@ pub fn perform(
         Ok(whole) => whole,
         Err(error) => return (run, Err(error)),
     };
-    run.host.begin(started, whole.timeout_ms, job.read_only);
+    run.host.begin(started, &whole, job.read_only);
     let mut conflicts = 0;
     let mut report = Report::default();
     let result = loop {
