@@ -411,11 +411,12 @@ impl Driver {
         self.service.stats.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Closes connections that have nothing under way. True when none is left.
+    /// Closes connections that have nothing under way, or all of them when something broke. True when none is left.
     fn close_idle(&mut self) -> bool {
         self.listener = None;
+        let broken = self.service.broken.get().is_some();
         for at in 0..self.connections.len() {
-            if self.connection(at).is_some_and(|connection| connection.is_idle() && !connection.queued) {
+            if self.connection(at).is_some_and(|connection| broken || (connection.is_idle() && !connection.queued)) {
                 self.close(at);
             }
         }
@@ -600,7 +601,8 @@ fn away(service: &Arc<Service>, mut run: Box<Run<Env>>, job: &Job, result: &Resu
                 tracing::error!("{error}");
                 service.broken.set(error.to_string());
                 service.shut_down(true);
-                ticket.inbox.wake();
+                // It is not told, but its driver has to know that nothing runs any more.
+                ticket.send(Vec::new());
             }
         }
     }
