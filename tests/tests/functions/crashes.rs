@@ -140,3 +140,18 @@ fn a_server_that_ends_finishes_what_runs_and_refuses_the_rest() -> Result<()> {
     assert!(!server.socket().exists());
     Ok(())
 }
+
+#[test]
+fn a_client_that_takes_no_answer_does_not_hold_the_end_up() -> Result<()> {
+    let mut server = Server::start(&[])?;
+    server.load("hostile")?;
+    // More than the socket takes.
+    let mut deaf = server.client()?;
+    deaf.send(json!({"op": "execute", "uuid": "hostile", "input": "flood 8000000"}))?;
+    let mut client = server.client()?;
+    replicode_tests::eventually("the answer to wait", crate::server::TIMEOUT, || {
+        let stats = client.request(json!({"op": "stats"}))?;
+        check(stats["executions"] == 1 && stats["in_flight"] == 0, || "not yet".into())
+    })?;
+    server.stop()
+}
