@@ -337,11 +337,11 @@ impl Driver {
         let mut turn = TURN;
         loop {
             let Some(connection) = self.connection(at) else { return Some(self) };
-            if connection.waiting() > ENOUGH {
+            if connection.held() > ENOUGH {
                 self.flush(at);
                 let Some(connection) = self.connection(at) else { return Some(self) };
-                if connection.waiting() as u64 > limits.waiting_bytes {
-                    // It is not read from until it reads.
+                if connection.held() as u64 > limits.waiting_bytes {
+                    // It is not read from until it reads, or the answer comes that all others wait for.
                     return Some(self);
                 }
             }
