@@ -15,6 +15,8 @@ struct World {
     state: BTreeMap<Vec<u8>, Vec<u8>>,
     functions: BTreeMap<Vec<u8>, Arc<FunctionCode<World>>>,
     lines: Vec<Vec<u8>>,
+    /// Functions that were entered and have not been left.
+    entered: u32,
 }
 
 impl Host for World {
@@ -43,9 +45,13 @@ impl Host for World {
         Ok(())
     }
     fn enter(&mut self, name: &[u8]) -> Result<Option<Arc<FunctionCode<Self>>>, Failure> {
-        Ok(self.functions.get(name).cloned())
+        let found = self.functions.get(name).cloned();
+        self.entered += u32::from(found.is_some());
+        Ok(found)
     }
-    fn leave(&mut self, _: bool) {}
+    fn leave(&mut self, _: bool) {
+        self.entered -= 1;
+    }
 }
 
 type Outcome = (Result<(), Failure>, Vec<u8>, u64);
@@ -211,6 +217,38 @@ fn who_traps_has_paid_for_what_it_did() {
     // And enough is enough: two calls, two traps, and it goes on.
     let (_, outcome) = execute(run, &code(&engine, &calling(2)), limits, b"");
     assert!(outcome.0.is_ok() && outcome.2 > 2 * whole.2, "{outcome:?}");
+}
+
+#[test]
+fn who_has_been_entered_is_left_however_it_ends() {
+    let engine = engine();
+    let body = |code: &str| {
+        format!(
+            r#"(module
+            (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "callee")
+            (func (export "process") (param i32 i32) (result i32) {code}))"#
+        )
+    };
+    let call = |input: i32, length: i32| {
+        body(&format!(
+            "(drop (call $call (i32.const 0) (i32.const 6) (i32.const {input}) (i32.const {length}))) (i32.const 0)"
+        ))
+    };
+    let mut run = Box::new(Run::new(World::default()));
+    for (callee, caller, well) in [
+        (body("(i32.const 0)"), call(0, 6), true),
+        (body("(i32.const 3)"), call(0, 6), true),
+        (body("unreachable"), call(0, 6), true),
+        (body("(loop $l (br $l)) unreachable"), call(0, 6), false),
+        // The caller's own fault: its input is not in its memory.
+        (body("(i32.const 0)"), call(200_000, 7), false),
+    ] {
+        run.host.functions.insert(b"callee".to_vec(), code(&engine, &callee));
+        let outcome;
+        (run, outcome) = execute(run, &code(&engine, &caller), RunLimits { fuel: 100_000, ..LIMITS }, b"");
+        assert_eq!((outcome.0.is_ok(), run.host.entered), (well, 0), "{callee} {caller}: {:?}", outcome.0);
+    }
 }
 
 #[test]
