@@ -370,3 +370,38 @@ fn the_table_of_errors_is_that_of_the_client() -> Result<()> {
     assert_eq!(rows, (1..known.len()).map(|number| (number, known[number].to_string())).collect::<Vec<_>>());
     Ok(())
 }
+
+#[test]
+fn who_is_refused_is_told_nothing_of_the_execution_before() -> Result<()> {
+    let server = hostile()?;
+    let mut raw = Raw::new(&server)?;
+    let ask = |raw: &mut Raw, more: Value| -> Result<Value> {
+        let mut request = json!({"op": "execute", "uuid": "hostile", "input": "log 2", "logs": true});
+        if let (Some(request), Value::Object(more)) = (request.as_object_mut(), more) {
+            request.extend(more);
+        }
+        raw.ask(&request.to_string())
+    };
+    let first = ask(&mut raw, json!({}))?;
+    assert_eq!(first["ok"]["logs"].as_array().map(Vec::len), Some(2), "{first}");
+    let second = ask(&mut raw, json!({"config": {"timeout_ms": 0}}))?;
+    assert_eq!((&second["error"]["code"], &second["error"]["logs"]), (&json!("bad_request"), &json!([])), "{second}");
+    Ok(())
+}
+
+#[test]
+fn a_name_that_is_none_is_compared_with_none() -> Result<()> {
+    let server = hostile()?;
+    let mut client = server.client()?;
+    let mut words = |name: &str| {
+        let failure = failure(client.execute(name, b"", &PLAIN));
+        assert_eq!(failure.code, "not_found");
+        failure.message
+    };
+    assert!(words("hostil").contains("did you mean 'hostile'?"));
+    assert!(words("hostile!!").contains("did you mean 'hostile'?"));
+    assert!(!words("xyzzy").contains("did you mean"));
+    let long = words(&"hostile".repeat(1 << 20));
+    assert!(!long.contains("did you mean") && long.len() < 300, "{long}");
+    Ok(())
+}

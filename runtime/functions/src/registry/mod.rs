@@ -19,6 +19,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Bytes of the longest name.
+const MOST_NAME: usize = 64;
+
 /// All functions at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -53,9 +56,12 @@ impl Table {
     /// That there is no such function, and which was probably meant.
     #[must_use]
     pub fn missing(&self, name: &str) -> ServiceError {
-        let distance = |known: &&String| strsim::osa_distance(name, known);
-        let near = self.by_name.keys().map(|known| (distance(&known), known)).min();
-        let near = near.filter(|(edits, _)| *edits <= 1 + name.chars().count() / 3);
+        let length = name.chars().count();
+        let most = 1 + length / 3;
+        // Comparing takes as long as both are long, and whoever asks decides how long: what cannot be a name is like none.
+        let alike = |known: &&String| name.len() <= MOST_NAME && known.len().abs_diff(length) <= most;
+        let near = self.by_name.keys().filter(alike).map(|known| (strsim::osa_distance(name, known), known)).min();
+        let near = near.filter(|(edits, _)| *edits <= most);
         let meant = near.map_or_else(String::new, |(_, known)| format!(" did you mean '{known}'?"));
         let text = format!(
             "no function is called '{}':{meant} 'replicode fn list' shows all",
@@ -361,10 +367,10 @@ fn not_kept(function: &Function, error: &std::io::Error) -> ServiceError {
 /// Names go into files, terminals and requests.
 fn check_name(name: &str) -> Result<(), ServiceError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) || Uuid::parse(name).is_some() {
+    if name.is_empty() || name.len() > MOST_NAME || !name.bytes().all(plain) || Uuid::parse(name).is_some() {
         let shown: String = name.chars().take(80).collect();
         let text = format!(
-            "'{}' cannot be a name: 1 to 64 letters, digits, '-', '_' and '.', and not what a UUID looks like",
+            "'{}' cannot be a name: 1 to {MOST_NAME} letters, digits, '-', '_' and '.', and not what a UUID looks like",
             shown.escape_debug()
         );
         return Err(ServiceError::new(ErrorCode::BadRequest, text));
