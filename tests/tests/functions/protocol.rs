@@ -311,8 +311,27 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
     for outside in [wasm_path("reverse"), there.path().join("link.wasm"), there.path().join("../x.wasm")] {
         assert!(load(&server, &outside).is_err(), "{}", outside.display());
     }
+    // What is elsewhere and what is nowhere are told apart by nobody.
+    let words = |path: &std::path::Path| {
+        let error = load(&server, path).expect_err("it is not there").to_string();
+        error.replace(&path.display().to_string(), "PATH")
+    };
+    assert_eq!(words(&wasm_path("reverse")), words(&wasm_path("nothing-of-that-name")));
     let server = Server::start(&["--modules", "off"])?;
     assert!(load(&server, &inside).expect_err("it reads none").to_string().contains("wasm_b64"));
+
+    // What is too long, or has no end.
+    let server = Server::with_limits("module_bytes = 1000\n", &[])?;
+    let (long, pipe) = (there.path().join("long.wasm"), there.path().join("pipe.wasm"));
+    std::fs::write(&long, vec![0; 1001])?;
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR)?;
+    let zeros = std::path::PathBuf::from("/dev/zero");
+    for (path, words) in
+        [(&long, "it has 1001 bytes, and this server takes 1000"), (&pipe, "it is no file"), (&zeros, "it is no file")]
+    {
+        let error = load(&server, path).expect_err("it is no module").to_string();
+        assert!(error.contains(words), "{error}");
+    }
     Ok(())
 }
 
