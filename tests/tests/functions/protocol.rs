@@ -323,7 +323,7 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
     // What is too long, or has no end.
     let server = Server::with_limits("module_bytes = 1000\n", &[])?;
     let (long, pipe) = (there.path().join("long.wasm"), there.path().join("pipe.wasm"));
-    std::fs::write(&long, vec![0; 1001])?;
+    std::fs::write(&long, vec![0u8; 1001])?;
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR)?;
     let zeros = std::path::PathBuf::from("/dev/zero");
     for (path, words) in

@@ -95,6 +95,8 @@ pub struct Registry {
     version: AtomicU64,
     /// For "least recently used".
     uses: AtomicU64,
+    /// Names that were given so far.
+    named: AtomicU64,
 }
 
 impl Registry {
@@ -109,17 +111,13 @@ impl Registry {
     ) -> Result<(Self, Vec<String>), std::io::Error> {
         let mut table = Table::default();
         let mut warnings = Vec::new();
+        let mut number = 0;
         let disk = directory.map(Disk::open).transpose()?;
         if let Some(disk) = &disk {
             let (functions, damaged) = disk.read()?;
             warnings = damaged;
-            for function in functions {
-                let function = Arc::new(function);
-                for name in &function.names {
-                    table.by_name.insert(name.clone(), function.uuid);
-                }
-                table.by_uuid.insert(function.uuid, function);
-            }
+            number = functions.iter().map(|function| function.number).max().unwrap_or(0);
+            table = table_of(disk, functions)?;
         }
         let registry = Self {
             engine,
@@ -128,6 +126,7 @@ impl Registry {
             current: Mutex::new(Arc::new(table)),
             version: AtomicU64::new(1),
             uses: AtomicU64::new(0),
+            named: AtomicU64::new(number),
         };
         Ok((registry, warnings))
     }
@@ -187,9 +186,10 @@ impl Registry {
         self.check_free(&current, &load, uuid)?;
         let mut table = Table::clone(&current);
         let old = table.by_uuid.get(&uuid).cloned();
+        let number = self.named.fetch_add(1, Ordering::Relaxed) + 1;
         let function = match &old {
-            Some(old) => old.renamed(&load.name, load.config),
-            None => Function::new(uuid, digest.into(), &load, Arc::default()),
+            Some(old) => old.renamed(&load.name, load.config, number),
+            None => Function::new(uuid, digest.into(), &load, number),
         };
         if function.code.get().is_none() {
             let _ = function.code.set(code);
@@ -327,7 +327,9 @@ impl Registry {
         let Some(function) = current.find(name).cloned() else { return Err(current.missing(name)) };
         let mut table = Table::clone(&current);
         for name in &function.names {
-            table.by_name.remove(name);
+            if table.by_name.get(name) == Some(&function.uuid) {
+                table.by_name.remove(name);
+            }
         }
         table.by_uuid.remove(&function.uuid);
         if let Some(disk) = &self.disk {
@@ -358,6 +360,32 @@ impl Registry {
         let code = table.by_uuid.values().filter_map(|function| Some(function.code.get()?.code_bytes())).sum();
         BTreeMap::from([("functions", table.by_uuid.len() as u64), ("modules", modules), ("code", code)])
     }
+}
+
+/// The table of what is on the disk. A name is taken from one function after it has been given to another: when the server was killed in
+/// between both have it, and the newer one is right. The other one loses it, and goes with its last one, as it would have.
+fn table_of(disk: &Disk, mut functions: Vec<Function>) -> std::io::Result<Table> {
+    let mut table = Table::default();
+    functions.sort_by_key(|function| function.number);
+    for function in &functions {
+        for name in &function.names {
+            table.by_name.insert(name.clone(), function.uuid);
+        }
+    }
+    for mut function in functions {
+        let had = function.names.len();
+        function.names.retain(|name| table.by_name.get(name) == Some(&function.uuid));
+        if function.names.is_empty() {
+            // Its module goes at the next start, unless somebody else has it.
+            disk.remove(&function, true)?;
+            continue;
+        }
+        if function.names.len() < had {
+            disk.keep(&function, None)?;
+        }
+        table.by_uuid.insert(function.uuid, Arc::new(function));
+    }
+    Ok(table)
 }
 
 fn not_kept(function: &Function, error: &std::io::Error) -> ServiceError {
