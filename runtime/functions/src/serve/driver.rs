@@ -553,6 +553,10 @@ impl Driver {
         }
         self.service.stats.moved.fetch_add(1, Ordering::Relaxed);
         let running = self.service.runs(control, functions.to_vec());
+        if self.service.broken.get().is_some() {
+            // Those that ran by then have been told.
+            control.shut_down();
+        }
         let Current { at, number, asked } = current;
         let ticket = self.ticket(at, number, asked, Some(running), control);
         self.queue(at);
