@@ -1,7 +1,7 @@
 //! The world of one execution: clock, state, log, and the way off the thread that serves the socket.
 
 use crate::crew::Control;
-use crate::limits::{MOST_DEPTH, ServerLimits};
+use crate::limits::{Effective, MOST_DEPTH, ServerLimits};
 use crate::registry::{Function, Table};
 use crate::serve::{Driver, Ticket};
 use crate::service::Service;
@@ -35,6 +35,8 @@ pub struct Env {
     slices: u32,
     started: Instant,
     timeout: Duration,
+    /// Bytes that what it has read and written of state may take.
+    memory_bytes: u64,
     logged: u64,
     /// Functions that have begun and not ended: whose state, and the mark to which their changes can be undone.
     frames: Vec<(Namespace, usize)>,
@@ -57,6 +59,7 @@ impl Env {
             slices: 0,
             started: Instant::now(),
             timeout: Duration::ZERO,
+            memory_bytes: 0,
             logged: 0,
             frames: Vec::new(),
         }
@@ -69,8 +72,9 @@ impl Env {
     }
 
     /// An execution begins.
-    pub(crate) fn begin(&mut self, started: Instant, timeout_ms: u64, read_only: bool) {
-        (self.started, self.timeout) = (started, Duration::from_millis(timeout_ms));
+    pub(crate) fn begin(&mut self, started: Instant, whole: &Effective, read_only: bool) {
+        (self.started, self.timeout) = (started, Duration::from_millis(whole.timeout_ms));
+        self.memory_bytes = whole.memory_bytes;
         (self.read_only, self.slices, self.placed) = (read_only, 0, false);
         self.moves = self.driver.is_some();
         self.restart();
@@ -137,6 +141,15 @@ impl Env {
         self.frames.last().map_or([0; 16], |(namespace, _)| *namespace)
     }
 
+    /// What it has read and written of state is held in the server's memory until it ends.
+    fn check_memory(&self) -> Result<(), Failure> {
+        let (asked, limit) = (self.overlay.bytes(), self.memory_bytes);
+        if asked > limit {
+            return Err(Failure::Memory { asked, limit });
+        }
+        Ok(())
+    }
+
     fn check_key(&self, key: &[u8]) -> Result<(), Failure> {
         let most = self.limits().key_bytes;
         if key.len() as u64 > most {
@@ -173,6 +186,7 @@ impl Host for Env {
         self.check_key(key)?;
         let namespace = self.namespace();
         let found = self.overlay.get(&self.service.state, &namespace, key).map_err(|error| self.failed(&error))?;
+        self.check_memory()?;
         if let Some(found) = &found {
             value.extend_from_slice(found);
         }
@@ -191,7 +205,7 @@ impl Host for Env {
         }
         let namespace = self.namespace();
         self.overlay.set(&namespace, key, Some(value));
-        Ok(())
+        self.check_memory()
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, Failure> {
@@ -204,13 +218,15 @@ impl Host for Env {
         if found.is_some() {
             self.overlay.set(&namespace, key, None);
         }
+        self.check_memory()?;
         Ok(found.is_some())
     }
 
     fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
         self.check_key(prefix)?;
         let namespace = self.namespace();
-        self.overlay.list(&self.service.state, &namespace, prefix, each).map_err(|error| self.failed(&error))
+        self.overlay.list(&self.service.state, &namespace, prefix, each).map_err(|error| self.failed(&error))?;
+        self.check_memory()
     }
 
     fn log(&mut self, line: &[u8]) -> Result<(), Failure> {
@@ -247,5 +263,6 @@ impl Host for Env {
         {
             self.overlay.roll_back(mark);
         }
+        self.overlay.resume(self.frames.last().map_or(0, |(_, mark)| *mark));
     }
 }

@@ -92,13 +92,15 @@ pub fn perform(
     input: &[u8],
 ) -> (Box<Run<Env>>, Result<Report, ServiceError>) {
     let started = Instant::now();
+    // Whatever becomes of it, it tells nobody of the execution before.
+    run.host.restart();
     let first = job.stages.all().first();
     let whole = job.config.or(first.map_or(ExecutionConfig::DEFAULT, |function| function.config));
     let whole = match whole.effective(&service.limits) {
         Ok(whole) => whole,
         Err(error) => return (run, Err(error)),
     };
-    run.host.begin(started, whole.timeout_ms, job.read_only);
+    run.host.begin(started, &whole, job.read_only);
     let mut conflicts = 0;
     let mut report = Report::default();
     let result = loop {
@@ -108,11 +110,13 @@ pub fn perform(
         // What a failure is due to may have been a mixture of before and after.
         let settled = match &result {
             Ok(()) => commit(service, &run.host, &mut report),
-            Err(_) if run.host.overlay.reads() > 1 => match service.state.holds(&run.host.overlay) {
-                Ok(true) => Ok(()),
-                Ok(false) => Err(None),
-                Err(error) => Err(Some(Failure::Host(error.to_string()))),
-            },
+            Err(failed) if run.host.overlay.reads() > 1 && !is_final(&failed.failure) => {
+                match service.state.holds(&run.host.overlay) {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(None),
+                    Err(error) => Err(Some(Failure::Host(error.to_string()))),
+                }
+            }
             Err(_) => Ok(()),
         };
         let stage = job.stages.all().len().saturating_sub(1);
@@ -139,6 +143,15 @@ pub fn perform(
     service.stats.ended(code, nanos, fuel);
     count(service, &run.host, job, &report, result.as_ref().err(), nanos);
     (run, result.map(|()| report))
+}
+
+/// Whether a failure has nothing to do with what was read: the time is over, or nobody waits, or there is no room. Once more would change
+/// nothing, or go on after its end.
+const fn is_final(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Timeout(_) | Failure::Cancelled | Failure::Busy(_) | Failure::Overloaded(_) | Failure::ShuttingDown
+    )
 }
 
 /// Runs it, whatever others do meanwhile.

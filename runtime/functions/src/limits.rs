@@ -82,9 +82,11 @@ impl ExecutionConfig {
         };
         Ok(Effective {
             timeout_ms: within("timeout_ms", all.timeout_ms.unwrap_or(0), limits.timeout_ms)?,
-            memory_bytes: within("memory_limit_mb", all.memory_limit_mb.unwrap_or(0), limits.memory_mb)? * MB,
+            memory_bytes: within("memory_limit_mb", all.memory_limit_mb.unwrap_or(0), limits.memory_mb)?
+                .saturating_mul(MB),
             fuel: within("fuel", all.fuel.unwrap_or(0), limits.fuel)?,
-            output_bytes: within("output_limit_mb", all.output_limit_mb.unwrap_or(0), limits.output_mb)? * MB,
+            output_bytes: within("output_limit_mb", all.output_limit_mb.unwrap_or(0), limits.output_mb)?
+                .saturating_mul(MB),
         })
     }
 }
@@ -150,5 +152,20 @@ impl Default for ServerLimits {
             value_bytes: 1 << 20,
             state_bytes: 1 << 30,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ceiling_may_be_as_high_as_numbers_go() {
+        let limits = ServerLimits { memory_mb: u64::MAX, output_mb: u64::MAX, ..ServerLimits::default() };
+        let config =
+            |mb| ExecutionConfig { memory_limit_mb: Some(mb), output_limit_mb: Some(mb), ..Default::default() };
+        let bytes = |mb| config(mb).effective(&limits).map(|all| (all.memory_bytes, all.output_bytes));
+        assert_eq!(bytes(3), Ok((3 << 20, 3 << 20)));
+        assert_eq!(bytes(u64::MAX), Ok((u64::MAX, u64::MAX)));
     }
 }

@@ -9,12 +9,13 @@ use crate::registry::Registry;
 use crate::state::{State, StateError, Sync};
 use crate::stats::ServerStats;
 use crate::uuid::Uuid;
+use nix::fcntl::OFlag;
 use replicode_wasm::EngineError;
 use replicode_wasm::functions::{FunctionEngine, FunctionSettings, Run};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -270,22 +271,30 @@ impl Service {
             }
             Modules::Any => path_of.to_path_buf(),
             Modules::Within(directory) => {
-                let real = path_of.canonicalize().map_err(|error| refused(error.kind().to_string()))?;
-                if !real.starts_with(directory) {
-                    return Err(refused(format!("this server reads modules in {} only", directory.display())));
-                }
-                real
+                // The same words for what is elsewhere and for what is nowhere: nobody is told what there is outside.
+                let real = path_of.canonicalize().ok().filter(|real| real.starts_with(directory));
+                real.ok_or_else(|| {
+                    refused(format!("this server reads modules in {} only, and there it is not", directory.display()))
+                })?
             }
         };
-        let about = fs::metadata(&real).map_err(|error| refused(error.kind().to_string()))?;
+        // Opened once, so that what is looked at is what is read; and not waited for, as a pipe would have it.
+        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&real);
+        let file = file.map_err(|error| refused(error.kind().to_string()))?;
+        let about = file.metadata().map_err(|error| refused(error.kind().to_string()))?;
         if !about.is_file() {
             return Err(refused("it is no file".into()));
         }
-        if about.len() > self.limits.module_bytes {
-            let most = self.limits.module_bytes;
-            return Err(refused(format!("it has {} bytes, and this server takes {most}", about.len())));
+        let most = self.limits.module_bytes;
+        let mut bytes = Vec::new();
+        // It may grow meanwhile.
+        let read = file.take(most.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| refused(error.kind().to_string()))?;
+        if bytes.len() as u64 > most {
+            let size = about.len().max(bytes.len() as u64);
+            return Err(refused(format!("it has {size} bytes, and this server takes {most}")));
         }
-        fs::read(&real).map_err(|error| refused(error.kind().to_string()))
+        Ok(bytes)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `fn run`: a module executed once, without a server.
 
+use super::ask::put_bytes;
 use super::{config, input, put, read};
 use crate::args::FnRunArgs;
 use crate::show::print_json;
@@ -43,8 +44,8 @@ pub fn run(args: &FnRunArgs, json: bool) -> Result<u8> {
     }
     let report = result.map_err(|error| anyhow!("{}: {}", error.code.name(), super::plain(&error.message)))?;
     if json {
-        let output = String::from_utf8_lossy(&run.output);
-        let value = json!({"output": output, "code": 0, "fuel": report.fuel, "us": report.us, "memory": report.memory});
+        let mut value = json!({"code": 0, "fuel": report.fuel, "us": report.us, "memory": report.memory});
+        put_bytes(&mut value, "output", run.output.clone());
         return print_json(&[value]);
     }
     put(&args.io, &run.output)?;

@@ -28,7 +28,8 @@ fn ask(at: &SocketArg, request: Value) -> Result<Value> {
     connect(at)?.request(request).map_err(told)
 }
 
-fn put_bytes(request: &mut Value, name: &str, content: Vec<u8>) {
+/// Bytes under a name: as text where they are text, else in base64, as the server does it.
+pub(super) fn put_bytes(request: &mut Value, name: &str, content: Vec<u8>) {
     match String::from_utf8(content) {
         Ok(text) => request[name] = json!(text),
         Err(error) => request[format!("{name}_b64")] = json!(STANDARD.encode(error.into_bytes())),

@@ -4,7 +4,7 @@ use crate::server::{Server, wasm_path};
 use anyhow::Result;
 use replicode_tests::cluster::replicode;
 use replicode_tests::process::run;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn path(name: &str) -> String {
     wasm_path(name).display().to_string()
@@ -83,6 +83,18 @@ fn a_module_runs_without_a_server() -> Result<()> {
     let done = once("loop", &["--timeout", "200ms"])?;
     let words = String::from_utf8(done.stderr)?;
     assert!(done.status.code() == Some(1) && words.contains("timeout: 'function': it ran for 200 ms"), "{words}");
+    // What is no text comes out as it is, and in base64 where JSON is asked for.
+    let directory = tempfile::tempdir()?;
+    let bytes = directory.path().join("bytes");
+    std::fs::write(&bytes, b"\x00\xff\x01")?;
+    let reverse = |more: &[&str]| {
+        let mut command = replicode(&["fn", "run"]);
+        command.arg(wasm_path("reverse")).arg("--input-file").arg(&bytes).args(more);
+        run(&mut command, b"", crate::server::TIMEOUT)
+    };
+    assert_eq!(reverse(&[])?.stdout, b"\x01\xff\x00");
+    let answer: Value = serde_json::from_slice(&reverse(&["--json"])?.stdout)?;
+    assert_eq!((&answer["output_b64"], &answer["output"]), (&json!("Af8A"), &Value::Null), "{answer}");
     let done = run(replicode(&["fn", "run"]).arg(replicode_tests::guest("hello")), b"", crate::server::TIMEOUT)?;
     let words = String::from_utf8(done.stderr)?;
     assert!(done.status.code() == Some(1) && words.contains("wasi_snapshot_preview1"), "{words}");

@@ -140,3 +140,52 @@ fn a_server_that_ends_finishes_what_runs_and_refuses_the_rest() -> Result<()> {
     assert!(!server.socket().exists());
     Ok(())
 }
+
+#[test]
+fn a_client_that_takes_no_answer_does_not_hold_the_end_up() -> Result<()> {
+    let mut server = Server::start(&[])?;
+    server.load("hostile")?;
+    // More than the socket takes.
+    let mut deaf = server.client()?;
+    deaf.send(json!({"op": "execute", "uuid": "hostile", "input": "flood 8000000"}))?;
+    let mut client = server.client()?;
+    replicode_tests::eventually("the answer to wait", crate::server::TIMEOUT, || {
+        let stats = client.request(json!({"op": "stats"}))?;
+        check(stats["executions"] == 1 && stats["in_flight"] == 0, || "not yet".into())
+    })?;
+    server.stop()
+}
+
+#[test]
+fn a_name_that_was_given_away_when_the_server_was_killed_is_the_newer_functions() -> Result<()> {
+    // Both ways around: which one comes first on the disk decides nothing.
+    for (old, new) in [("echo", "reverse"), ("reverse", "echo")] {
+        let mut server = Server::start(&[])?;
+        let mut client = server.client()?;
+        let before = client.load(&wasm(old)?, Some("x"))?;
+        let info = client.request(json!({"op": "info", "uuid": "x"}))?;
+        let digest = info["digest"].as_str().context("a digest")?;
+        let files = [format!("functions/{before}.json"), format!("modules/{digest}.wasm")];
+        let mut kept = Vec::new();
+        for file in &files {
+            kept.push(std::fs::read(server.data().join(file))?);
+        }
+        let path = crate::server::wasm_path(new);
+        let load = json!({"op": "load", "path": path, "name": "x", "replace": true});
+        let after = client.request(load)?["uuid"].as_str().context("a number")?.to_string();
+        server.kill()?;
+        // As if it had been killed between giving and taking.
+        for (file, bytes) in files.iter().zip(kept) {
+            std::fs::write(server.data().join(file), bytes)?;
+        }
+        for _ in 0..2 {
+            server.revive()?;
+            let mut client = server.client()?;
+            assert_eq!(client.list()?.len(), 1, "{old}, {new}");
+            assert_eq!(client.request(json!({"op": "info", "uuid": "x"}))?["uuid"], after.as_str());
+            assert_eq!(names(&server.data().join("functions"))?, [format!("{after}.json")]);
+            server.stop()?;
+        }
+    }
+    Ok(())
+}

@@ -311,8 +311,27 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
     for outside in [wasm_path("reverse"), there.path().join("link.wasm"), there.path().join("../x.wasm")] {
         assert!(load(&server, &outside).is_err(), "{}", outside.display());
     }
+    // What is elsewhere and what is nowhere are told apart by nobody.
+    let words = |path: &std::path::Path| {
+        let error = load(&server, path).expect_err("it is not there").to_string();
+        error.replace(&path.display().to_string(), "PATH")
+    };
+    assert_eq!(words(&wasm_path("reverse")), words(&wasm_path("nothing-of-that-name")));
     let server = Server::start(&["--modules", "off"])?;
     assert!(load(&server, &inside).expect_err("it reads none").to_string().contains("wasm_b64"));
+
+    // What is too long, or has no end.
+    let server = Server::with_limits("module_bytes = 1000\n", &[])?;
+    let (long, pipe) = (there.path().join("long.wasm"), there.path().join("pipe.wasm"));
+    std::fs::write(&long, vec![0u8; 1001])?;
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR)?;
+    let zeros = std::path::PathBuf::from("/dev/zero");
+    for (path, words) in
+        [(&long, "it has 1001 bytes, and this server takes 1000"), (&pipe, "it is no file"), (&zeros, "it is no file")]
+    {
+        let error = load(&server, path).expect_err("it is no module").to_string();
+        assert!(error.contains(words), "{error}");
+    }
     Ok(())
 }
 
@@ -368,5 +387,40 @@ fn the_table_of_errors_is_that_of_the_client() -> Result<()> {
     let rows: Vec<_> = rows.collect();
     let known = replicode_functions_client::CODES;
     assert_eq!(rows, (1..known.len()).map(|number| (number, known[number].to_string())).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn who_is_refused_is_told_nothing_of_the_execution_before() -> Result<()> {
+    let server = hostile()?;
+    let mut raw = Raw::new(&server)?;
+    let ask = |raw: &mut Raw, more: Value| -> Result<Value> {
+        let mut request = json!({"op": "execute", "uuid": "hostile", "input": "log 2", "logs": true});
+        if let (Some(request), Value::Object(more)) = (request.as_object_mut(), more) {
+            request.extend(more);
+        }
+        raw.ask(&request.to_string())
+    };
+    let first = ask(&mut raw, json!({}))?;
+    assert_eq!(first["ok"]["logs"].as_array().map(Vec::len), Some(2), "{first}");
+    let second = ask(&mut raw, json!({"config": {"timeout_ms": 0}}))?;
+    assert_eq!((&second["error"]["code"], &second["error"]["logs"]), (&json!("bad_request"), &json!([])), "{second}");
+    Ok(())
+}
+
+#[test]
+fn a_name_that_is_none_is_compared_with_none() -> Result<()> {
+    let server = hostile()?;
+    let mut client = server.client()?;
+    let mut words = |name: &str| {
+        let failure = failure(client.execute(name, b"", &PLAIN));
+        assert_eq!(failure.code, "not_found");
+        failure.message
+    };
+    assert!(words("hostil").contains("did you mean 'hostile'?"));
+    assert!(words("hostile!!").contains("did you mean 'hostile'?"));
+    assert!(!words("xyzzy").contains("did you mean"));
+    let long = words(&"hostile".repeat(1 << 20));
+    assert!(!long.contains("did you mean") && long.len() < 300, "{long}");
     Ok(())
 }

@@ -43,6 +43,9 @@ struct Kept {
     fuel: u64,
     #[serde(default)]
     last_used_ms: u64,
+    /// The greater, the later it got its newest name; files of earlier servers have none.
+    #[serde(default)]
+    number: u64,
 }
 
 fn hex(digest: &[u8; 32]) -> String {
@@ -114,6 +117,7 @@ impl Disk {
             namespace: kept.recipe.namespace(uuid),
             recipe: kept.recipe,
             config: kept.config,
+            number: kept.number,
             stats: Arc::new(stats),
             code: OnceLock::new(),
             wasm: OnceLock::new(),
@@ -155,6 +159,7 @@ impl Disk {
             failures: load(&function.stats.failures),
             fuel: load(&function.stats.fuel),
             last_used_ms: load(&function.stats.last_used_ms),
+            number: function.number,
         };
         let mut text = serde_json::to_vec_pretty(&kept).map_err(io::Error::other)?;
         text.push(b'\n');

@@ -105,6 +105,8 @@ pub struct Function {
     pub namespace: Namespace,
     /// What its executions may use unless they say something else.
     pub config: ExecutionConfig,
+    /// Grows with each name that any function is given: of two that say the same name is theirs, the greater is right.
+    pub(super) number: u64,
     /// What it has done.
     pub stats: Arc<Stats>,
     /// Its code, once it is needed.
@@ -114,7 +116,7 @@ pub struct Function {
 }
 
 impl Function {
-    pub(super) fn new(uuid: Uuid, digest: [u8; 32], load: &Load, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(uuid: Uuid, digest: [u8; 32], load: &Load, number: u64) -> Self {
         Self {
             uuid,
             digest,
@@ -123,7 +125,8 @@ impl Function {
             namespace: load.recipe.namespace(uuid),
             recipe: load.recipe.clone(),
             config: load.config,
-            stats,
+            number,
+            stats: Arc::default(),
             code: OnceLock::new(),
             wasm: OnceLock::new(),
         }
@@ -148,6 +151,7 @@ impl Function {
             recipe: self.recipe.clone(),
             namespace: self.namespace,
             config: self.config,
+            number: self.number,
             stats: Arc::clone(&self.stats),
             code,
             wasm: self.wasm.clone(),
@@ -163,8 +167,9 @@ impl Function {
     }
 
     /// The same, with one more name if it has not got it, and other defaults.
-    pub(super) fn renamed(&self, name: &str, config: ExecutionConfig) -> Self {
+    pub(super) fn renamed(&self, name: &str, config: ExecutionConfig, number: u64) -> Self {
         let mut new = self.copy(true);
+        new.number = number;
         if !new.names.iter().any(|own| own == name) {
             new.names.push(name.to_string());
         }

@@ -19,6 +19,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Bytes of the longest name.
+const MOST_NAME: usize = 64;
+
 /// All functions at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -53,9 +56,12 @@ impl Table {
     /// That there is no such function, and which was probably meant.
     #[must_use]
     pub fn missing(&self, name: &str) -> ServiceError {
-        let distance = |known: &&String| strsim::osa_distance(name, known);
-        let near = self.by_name.keys().map(|known| (distance(&known), known)).min();
-        let near = near.filter(|(edits, _)| *edits <= 1 + name.chars().count() / 3);
+        let length = name.chars().count();
+        let most = 1 + length / 3;
+        // Comparing takes as long as both are long, and whoever asks decides how long: what cannot be a name is like none.
+        let alike = |known: &&String| name.len() <= MOST_NAME && known.len().abs_diff(length) <= most;
+        let near = self.by_name.keys().filter(alike).map(|known| (strsim::osa_distance(name, known), known)).min();
+        let near = near.filter(|(edits, _)| *edits <= most);
         let meant = near.map_or_else(String::new, |(_, known)| format!(" did you mean '{known}'?"));
         let text = format!(
             "no function is called '{}':{meant} 'replicode fn list' shows all",
@@ -89,6 +95,8 @@ pub struct Registry {
     version: AtomicU64,
     /// For "least recently used".
     uses: AtomicU64,
+    /// Names that were given so far.
+    named: AtomicU64,
 }
 
 impl Registry {
@@ -103,17 +111,13 @@ impl Registry {
     ) -> Result<(Self, Vec<String>), std::io::Error> {
         let mut table = Table::default();
         let mut warnings = Vec::new();
+        let mut number = 0;
         let disk = directory.map(Disk::open).transpose()?;
         if let Some(disk) = &disk {
             let (functions, damaged) = disk.read()?;
             warnings = damaged;
-            for function in functions {
-                let function = Arc::new(function);
-                for name in &function.names {
-                    table.by_name.insert(name.clone(), function.uuid);
-                }
-                table.by_uuid.insert(function.uuid, function);
-            }
+            number = functions.iter().map(|function| function.number).max().unwrap_or(0);
+            table = table_of(disk, functions)?;
         }
         let registry = Self {
             engine,
@@ -122,6 +126,7 @@ impl Registry {
             current: Mutex::new(Arc::new(table)),
             version: AtomicU64::new(1),
             uses: AtomicU64::new(0),
+            named: AtomicU64::new(number),
         };
         Ok((registry, warnings))
     }
@@ -181,9 +186,10 @@ impl Registry {
         self.check_free(&current, &load, uuid)?;
         let mut table = Table::clone(&current);
         let old = table.by_uuid.get(&uuid).cloned();
+        let number = self.named.fetch_add(1, Ordering::Relaxed) + 1;
         let function = match &old {
-            Some(old) => old.renamed(&load.name, load.config),
-            None => Function::new(uuid, digest.into(), &load, Arc::default()),
+            Some(old) => old.renamed(&load.name, load.config, number),
+            None => Function::new(uuid, digest.into(), &load, number),
         };
         if function.code.get().is_none() {
             let _ = function.code.set(code);
@@ -321,7 +327,9 @@ impl Registry {
         let Some(function) = current.find(name).cloned() else { return Err(current.missing(name)) };
         let mut table = Table::clone(&current);
         for name in &function.names {
-            table.by_name.remove(name);
+            if table.by_name.get(name) == Some(&function.uuid) {
+                table.by_name.remove(name);
+            }
         }
         table.by_uuid.remove(&function.uuid);
         if let Some(disk) = &self.disk {
@@ -354,6 +362,32 @@ impl Registry {
     }
 }
 
+/// The table of what is on the disk. A name is taken from one function after it has been given to another: when the server was killed in
+/// between both have it, and the newer one is right. The other one loses it, and goes with its last one, as it would have.
+fn table_of(disk: &Disk, mut functions: Vec<Function>) -> std::io::Result<Table> {
+    let mut table = Table::default();
+    functions.sort_by_key(|function| function.number);
+    for function in &functions {
+        for name in &function.names {
+            table.by_name.insert(name.clone(), function.uuid);
+        }
+    }
+    for mut function in functions {
+        let had = function.names.len();
+        function.names.retain(|name| table.by_name.get(name) == Some(&function.uuid));
+        if function.names.is_empty() {
+            // Its module goes at the next start, unless somebody else has it.
+            disk.remove(&function, true)?;
+            continue;
+        }
+        if function.names.len() < had {
+            disk.keep(&function, None)?;
+        }
+        table.by_uuid.insert(function.uuid, Arc::new(function));
+    }
+    Ok(table)
+}
+
 fn not_kept(function: &Function, error: &std::io::Error) -> ServiceError {
     ServiceError::new(ErrorCode::Node, format!("'{}' cannot be kept on the disk: {error}", function.name()))
 }
@@ -361,10 +395,10 @@ fn not_kept(function: &Function, error: &std::io::Error) -> ServiceError {
 /// Names go into files, terminals and requests.
 fn check_name(name: &str) -> Result<(), ServiceError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) || Uuid::parse(name).is_some() {
+    if name.is_empty() || name.len() > MOST_NAME || !name.bytes().all(plain) || Uuid::parse(name).is_some() {
         let shown: String = name.chars().take(80).collect();
         let text = format!(
-            "'{}' cannot be a name: 1 to 64 letters, digits, '-', '_' and '.', and not what a UUID looks like",
+            "'{}' cannot be a name: 1 to {MOST_NAME} letters, digits, '-', '_' and '.', and not what a UUID looks like",
             shown.escape_debug()
         );
         return Err(ServiceError::new(ErrorCode::BadRequest, text));

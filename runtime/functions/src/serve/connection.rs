@@ -159,7 +159,9 @@ pub(super) struct Connection {
     pub(super) ordered: bool,
     next_number: u64,
     next_answer: u64,
+    /// Answers whose turn has not come, and their bytes.
     early: BTreeMap<u64, Vec<u8>>,
+    early_bytes: usize,
     pub(super) in_flight: BTreeMap<u64, InFlight>,
 }
 
@@ -182,6 +184,7 @@ impl Connection {
             next_number: 0,
             next_answer: 0,
             early: BTreeMap::new(),
+            early_bytes: 0,
             in_flight: BTreeMap::new(),
         }
     }
@@ -248,12 +251,14 @@ impl Connection {
         if number != self.next_answer {
             let mut early = Vec::new();
             write(&mut early);
+            self.early_bytes += early.len();
             self.early.insert(number, early);
             return;
         }
         write(&mut self.output);
         self.next_answer += 1;
         while let Some(early) = self.early.remove(&self.next_answer) {
+            self.early_bytes = self.early_bytes.saturating_sub(early.len());
             self.output.extend_from_slice(&early);
             self.next_answer += 1;
         }
@@ -262,6 +267,11 @@ impl Connection {
     /// Bytes that wait to be written.
     pub(super) const fn waiting(&self) -> usize {
         self.output.len() - self.written
+    }
+
+    /// Bytes of answers that are held for it: those that wait to be written, and those whose turn has not come.
+    pub(super) const fn held(&self) -> usize {
+        self.waiting() + self.early_bytes
     }
 
     /// Writes as much as the other side takes.
@@ -282,7 +292,8 @@ impl Connection {
             }
             self.output.clear();
             self.written = 0;
-        } else if self.written > KEPT {
+        } else if self.written > KEPT && self.written > self.output.len() / 2 {
+            // What is moved is less than what was written since the last time: all of it together is moved about once.
             self.output.drain(..self.written);
             self.written = 0;
         }
@@ -346,6 +357,42 @@ mod tests {
             assert_eq!(found, lines, "pieces of {piece}");
             drop(held);
         }
+    }
+
+    #[test]
+    fn answers_come_in_order_and_those_that_wait_for_their_turn_are_counted() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut connection = Connection::new(ours, 0);
+        connection.order(0);
+        let answer = |connection: &mut Connection, number: u64| {
+            connection.answer(number, |out| out.extend(std::iter::repeat_n(number as u8, 100)));
+        };
+        for number in [2, 1, 4] {
+            answer(&mut connection, number);
+        }
+        assert_eq!((connection.waiting(), connection.held()), (0, 300));
+        answer(&mut connection, 0);
+        assert_eq!((connection.waiting(), connection.held()), (300, 400));
+        answer(&mut connection, 3);
+        assert_eq!((connection.waiting(), connection.held()), (500, 500));
+        let expected: Vec<u8> = (0..5).flat_map(|number| [number; 100]).collect();
+        assert_eq!(connection.output, expected);
+    }
+
+    #[test]
+    fn a_large_answer_arrives_whole_however_it_is_taken() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut connection = Connection::new(ours, 0);
+        let answer: Vec<u8> = (0..3_000_000u32).map(|at| (at % 251) as u8).collect();
+        connection.answer(0, |out| out.extend_from_slice(&answer));
+        let (mut taken, mut room) = (Vec::new(), vec![0; 50_000]);
+        while taken.len() < answer.len() {
+            connection.writable = true;
+            connection.write().unwrap();
+            let count = theirs.read(&mut room).unwrap();
+            taken.extend_from_slice(&room[..count]);
+        }
+        assert!(taken == answer && connection.held() == 0);
     }
 
     #[test]

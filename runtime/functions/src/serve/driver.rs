@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LISTENER: Token = Token(0);
 const INBOX: Token = Token(1);
@@ -31,6 +31,10 @@ const FIRST: usize = 2;
 const TURN: u32 = 64;
 /// When to look again for a client that could not be accepted.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How often a server that ends looks whether it may.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a server that ends waits for clients to take their answers.
+const GRACE: Duration = Duration::from_secs(5);
 /// Bytes of answers that are written before the rest of a turn is executed.
 const ENOUGH: usize = 64 << 10;
 
@@ -122,6 +126,8 @@ pub struct Driver {
     current: Option<Current>,
     /// Clients may wait to be accepted of whom no event will tell.
     owed: bool,
+    /// Since when it has ended, or the last answer has come since.
+    ends: Option<Instant>,
     /// Something was committed and is not with the operating system yet.
     unwritten: bool,
     syncer: Arc<Syncer>,
@@ -148,6 +154,7 @@ impl Driver {
             run: None,
             current: None,
             owed: false,
+            ends: None,
             unwritten: false,
             syncer: Arc::clone(syncer),
         }))
@@ -186,7 +193,7 @@ impl Driver {
         let patience = match (self.ready.is_empty(), self.owed) {
             (false, _) => Some(Duration::ZERO),
             (true, true) => Some(AGAIN),
-            (true, false) => None,
+            (true, false) => self.service.is_shutting_down().then_some(LOOK),
         };
         let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         match self.poll.poll(&mut events, patience) {
@@ -293,6 +300,9 @@ impl Driver {
             match mail {
                 Mail::Client(stream) => self.take_client(stream),
                 Mail::Answer(ticket, bytes) => {
+                    if self.ends.is_some() {
+                        self.ends = Some(Instant::now());
+                    }
                     if let Some(running) = ticket.running {
                         self.service.ran(running);
                         let left = self.service.crew.away.fetch_sub(1, Ordering::Relaxed) - 1;
@@ -327,11 +337,11 @@ impl Driver {
         let mut turn = TURN;
         loop {
             let Some(connection) = self.connection(at) else { return Some(self) };
-            if connection.waiting() > ENOUGH {
+            if connection.held() > ENOUGH {
                 self.flush(at);
                 let Some(connection) = self.connection(at) else { return Some(self) };
-                if connection.waiting() as u64 > limits.waiting_bytes {
-                    // It is not read from until it reads.
+                if connection.held() as u64 > limits.waiting_bytes {
+                    // It is not read from until it reads, or the answer comes that all others wait for.
                     return Some(self);
                 }
             }
@@ -362,7 +372,9 @@ impl Driver {
                     connection.closing = true;
                 }
                 Next::Nothing => {
-                    if !connection.readable || connection.ended || connection.closing {
+                    // When the server ends, who still waits for something is refused the rest; others are not listened to any more.
+                    let heard = !connection.in_flight.is_empty() || !service.is_shutting_down();
+                    if !heard || !connection.readable || connection.ended || connection.closing {
                         break;
                     }
                     match connection.read(limits) {
@@ -411,11 +423,17 @@ impl Driver {
         self.service.stats.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Closes connections that have nothing under way. True when none is left.
+    /// Closes connections that have nothing under way, or all of them when something broke. Who does not take an answer is waited for only
+    /// so long. True when none is left.
     fn close_idle(&mut self) -> bool {
         self.listener = None;
+        let broken = self.service.broken.get().is_some();
+        let late = self.ends.get_or_insert_with(Instant::now).elapsed() >= GRACE;
         for at in 0..self.connections.len() {
-            if self.connection(at).is_some_and(|connection| connection.is_idle() && !connection.queued) {
+            let over = |connection: &mut Connection| {
+                broken || (connection.is_idle() && !connection.queued) || (late && connection.in_flight.is_empty())
+            };
+            if self.connection(at).is_some_and(over) {
                 self.close(at);
             }
         }
@@ -535,6 +553,10 @@ impl Driver {
         }
         self.service.stats.moved.fetch_add(1, Ordering::Relaxed);
         let running = self.service.runs(control, functions.to_vec());
+        if self.service.broken.get().is_some() {
+            // Those that ran by then have been told.
+            control.shut_down();
+        }
         let Current { at, number, asked } = current;
         let ticket = self.ticket(at, number, asked, Some(running), control);
         self.queue(at);
@@ -600,7 +622,8 @@ fn away(service: &Arc<Service>, mut run: Box<Run<Env>>, job: &Job, result: &Resu
                 tracing::error!("{error}");
                 service.broken.set(error.to_string());
                 service.shut_down(true);
-                ticket.inbox.wake();
+                // It is not told, but its driver has to know that nothing runs any more.
+                ticket.send(Vec::new());
             }
         }
     }

@@ -240,6 +240,7 @@ impl Loading {
             (None, None) => blake3::hash(&wasm).to_hex().chars().take(16).collect(),
         };
         let started = std::time::Instant::now();
+        let called = name.clone();
         let load = Load { wasm, name, recipe: self.recipe, config: self.config, replace: self.replace };
         let (function, cached) = service.registry.load(load)?;
         if !cached {
@@ -248,7 +249,7 @@ impl Loading {
         let imports = function.code.get().map(|code| code.imports().to_vec()).unwrap_or_default();
         Ok(json!({
             "uuid": function.uuid.to_string(),
-            "name": function.names.last(),
+            "name": called,
             "digest": blake3::Hash::from(function.digest).to_hex().as_str(),
             "bytes": function.bytes,
             "kind": function.recipe.kind.name(),

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+/// Bytes that an entry takes besides what is in it, about.
+const ENTRY: u64 = 64;
+
 /// Reads and writes of an execution, with marks to go back to.
 #[derive(Debug, Default)]
 pub struct Overlay {
@@ -15,7 +18,33 @@ pub struct Overlay {
     lists: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
     writes: BTreeMap<Vec<u8>, Option<Value>>,
     /// What to put back, newest last.
-    undo: Vec<(Vec<u8>, Option<Option<Value>>)>,
+    undo: Vec<Undo>,
+    /// Where in it the newest entry of each key is.
+    saved: BTreeMap<Vec<u8>, usize>,
+    /// The newest mark that may be gone back to: what was saved since needs not be saved again.
+    since: usize,
+    /// Bytes of all of it.
+    bytes: u64,
+}
+
+/// What stood under a key before a write.
+#[derive(Debug)]
+struct Undo {
+    key: Vec<u8>,
+    before: Option<Option<Value>>,
+    /// Where the entry of this key before this one is.
+    saved: Option<usize>,
+}
+
+impl Undo {
+    fn bytes(&self) -> u64 {
+        // The key is in the list of what is saved, too.
+        size(&self.key, self.before.as_ref().and_then(Option::as_ref)) + ENTRY + self.key.len() as u64
+    }
+}
+
+fn size(key: &[u8], value: Option<&Value>) -> u64 {
+    ENTRY + key.len() as u64 + value.map_or(0, |value| value.len() as u64)
 }
 
 /// All keys that begin with a prefix.
@@ -44,6 +73,14 @@ impl Overlay {
         self.lists.clear();
         self.writes.clear();
         self.undo.clear();
+        self.saved.clear();
+        (self.since, self.bytes) = (0, 0);
+    }
+
+    /// Bytes of memory that all of it takes, about: what was read, listed, written, and what is kept to go back.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether nothing was written.
@@ -66,19 +103,44 @@ impl Overlay {
 
     /// Where it stands now: what is done later can be undone.
     #[must_use]
-    pub const fn mark(&self) -> usize {
-        self.undo.len()
+    pub const fn mark(&mut self) -> usize {
+        self.since = self.undo.len();
+        self.since
+    }
+
+    /// Nobody goes back further than to this mark any more, but to it somebody may.
+    pub const fn resume(&mut self, mark: usize) {
+        self.since = mark;
     }
 
     /// Undoes what was written since. What was read stays: it decided.
     pub fn roll_back(&mut self, mark: usize) {
         while self.undo.len() > mark {
-            match self.undo.pop() {
-                Some((key, Some(before))) => drop(self.writes.insert(key, before)),
-                Some((key, None)) => drop(self.writes.remove(&key)),
-                None => {}
+            let Some(undo) = self.undo.pop() else { return };
+            self.bytes = self.bytes.saturating_sub(undo.bytes());
+            if let Some(saved) = undo.saved {
+                self.saved.insert(undo.key.clone(), saved);
+            } else {
+                self.saved.remove(&undo.key);
+            }
+            if let Some(before) = undo.before {
+                self.write(undo.key, before);
+            } else if let Some(after) = self.writes.remove(&undo.key) {
+                self.bytes = self.bytes.saturating_sub(size(&undo.key, after.as_ref()));
             }
         }
+    }
+
+    /// Writes, and says what stood there.
+    fn write(&mut self, key: Vec<u8>, value: Option<Value>) -> Option<Option<Value>> {
+        let length = key.len();
+        let now = size(&key, value.as_ref());
+        let before = self.writes.insert(key, value);
+        let then = before
+            .as_ref()
+            .map_or(0, |value| ENTRY + length as u64 + value.as_ref().map_or(0, |value| value.len() as u64));
+        self.bytes = self.bytes.saturating_add(now).saturating_sub(then);
+        before
     }
 
     /// Looks a key up.
@@ -94,6 +156,7 @@ impl Overlay {
             return Ok(value.clone());
         }
         let value = state.get(&key)?;
+        self.bytes = self.bytes.saturating_add(size(&key, value.as_ref()));
         self.reads.push((key, value.clone()));
         Ok(value)
     }
@@ -101,8 +164,16 @@ impl Overlay {
     /// Sets a key, or deletes it.
     pub fn set(&mut self, namespace: &Namespace, key: &[u8], value: Option<&[u8]>) {
         let key = full(namespace, key);
-        let before = self.writes.insert(key.clone(), value.map(Arc::from));
-        self.undo.push((key, before));
+        let before = self.write(key.clone(), value.map(Arc::from));
+        let saved = self.saved.get(&key).copied();
+        if saved.is_some_and(|saved| saved >= self.since) {
+            // What is gone back to is older than what was overwritten here.
+            return;
+        }
+        self.saved.insert(key.clone(), self.undo.len());
+        let undo = Undo { key, before, saved };
+        self.bytes = self.bytes.saturating_add(undo.bytes());
+        self.undo.push(undo);
     }
 
     /// Calls `each` with every key of the namespace that begins with `prefix`, in order.
@@ -127,7 +198,12 @@ impl Overlay {
                 each(key.get(namespace.len()..).unwrap_or_default());
             }
         }
-        self.lists.push((prefix, committed));
+        // Who looks again and again, and finds the same, has looked once.
+        if self.lists.last().is_none_or(|(last, seen)| *last != prefix || *seen != committed) {
+            let keys: u64 = committed.iter().map(|key| size(key, None)).sum();
+            self.bytes = self.bytes.saturating_add(size(&prefix, None)).saturating_add(keys);
+            self.lists.push((prefix, committed));
+        }
         Ok(())
     }
 

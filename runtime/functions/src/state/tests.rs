@@ -1,6 +1,7 @@
 //! State against a map, through restarts and cut files.
 
 use super::*;
+use std::collections::BTreeMap;
 
 const SPACE: Namespace = [7; 16];
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -60,6 +61,102 @@ fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
     assert_eq!(run.get(&state, &SPACE, b"a1")?, None);
     assert_eq!(state.commit(&run)?, Commit::Done(3));
     assert_eq!(keys(&state)?, [(b"a2".to_vec(), b"2".to_vec()), (b"a3".to_vec(), b"3".to_vec())]);
+    Ok(())
+}
+
+#[test]
+fn marks_within_marks_are_gone_back_to() -> Result {
+    let (state, _) = State::open(None, 1 << 20)?;
+    let mut number = 7u64;
+    let mut dice = |most: u64| {
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 33) % most
+    };
+    for _ in 0..200 {
+        let mut run = Overlay::default();
+        // What is written, and what was at the marks that are open.
+        let mut model: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        let mut open = vec![(run.mark(), model.clone())];
+        for step in 0..100u8 {
+            match dice(10) {
+                0 => open.push((run.mark(), model.clone())),
+                1 | 2 if open.len() > 1 => {
+                    let Some((mark, before)) = open.pop() else { break };
+                    if dice(2) == 0 {
+                        run.roll_back(mark);
+                        model = before;
+                    }
+                    run.resume(open.last().map_or(0, |(mark, _)| *mark));
+                }
+                _ => {
+                    let key = vec![dice(5) as u8];
+                    let value = (dice(4) > 0).then(|| vec![step; usize::from(step)]);
+                    run.set(&SPACE, &key, value.as_deref());
+                    model.insert(key, value);
+                }
+            }
+            let written: BTreeMap<Vec<u8>, Option<Vec<u8>>> = run
+                .writes()
+                .iter()
+                .map(|(key, value)| (key[16..].to_vec(), value.as_ref().map(|value| value.to_vec())))
+                .collect();
+            assert_eq!(written, model);
+            for (key, value) in &model {
+                assert_eq!(run.get(&state, &SPACE, key)?.as_deref(), value.as_deref());
+            }
+        }
+        run.roll_back(0);
+        assert_eq!((run.writes().len(), run.bytes()), (0, 0));
+    }
+    Ok(())
+}
+
+/// By how much an act makes it grow.
+fn growth(run: &mut Overlay, act: &mut dyn FnMut(&mut Overlay) -> Result) -> Result<u64> {
+    let before = run.bytes();
+    act(run)?;
+    Ok(run.bytes() - before)
+}
+
+#[test]
+fn what_an_execution_holds_is_counted() -> Result {
+    let (state, _) = State::open(None, 1 << 20)?;
+    for key in 0..100u8 {
+        set(&state, &[b'k', key], Some(&[key; 1000]))?;
+    }
+    let mut run = Overlay::default();
+    // The same key again and again takes no more than it and what it was before.
+    let _ = run.mark();
+    let once = growth(&mut run, &mut |run| {
+        run.set(&SPACE, b"x", Some(&[1; 1000]));
+        Ok(())
+    })?;
+    let often = growth(&mut run, &mut |run| {
+        (0..1000).for_each(|_| run.set(&SPACE, b"x", Some(&[2; 1000])));
+        Ok(())
+    })?;
+    assert!((1000..1500).contains(&once) && often == 0, "{once}, {often}");
+    // In a function that is called, what to go back to is kept once more.
+    let _ = run.mark();
+    let called = growth(&mut run, &mut |run| {
+        (0..1000).for_each(|_| run.set(&SPACE, b"x", Some(&[3; 1000])));
+        Ok(())
+    })?;
+    assert!((1000..1500).contains(&called), "{called}");
+    // Reads and lists count where they are new.
+    for expected in [100_000..120_000, 0..1] {
+        let read = growth(&mut run, &mut |run| {
+            (0..100u8).try_for_each(|key| run.get(&state, &SPACE, &[b'k', key]).map(drop))?;
+            Ok(())
+        })?;
+        assert!(expected.contains(&read), "{read}");
+    }
+    for expected in [1_000..20_000, 0..1] {
+        let listed = growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", &mut |_| {})?))?;
+        assert!(expected.contains(&listed), "{listed}");
+    }
+    run.clear();
+    assert_eq!(run.bytes(), 0);
     Ok(())
 }
 

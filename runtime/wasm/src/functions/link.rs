@@ -162,9 +162,11 @@ fn nested<E: Host>(
 ) -> Answer<i32> {
     let (memory, run) = parts(&mut caller)?;
     run.answer.clear();
-    let Some(code) = run.host.enter(slice(memory, name, name_len)?)? else { return Ok(NOT_FOUND) };
+    // What can be wrong with the caller is found before the callee is entered: who has been entered has to be left.
+    let name = slice(memory, name, name_len)?;
     let input = slice(memory, input, input_len)?.to_vec();
     let held = memory.len() as u64;
+    let Some(code) = run.host.enter(name)? else { return Ok(NOT_FOUND) };
     settle(&mut caller.as_context_mut());
     let Some(mut run) = caller.data_mut().run.take() else {
         return Err(Failure::Host("a function was called outside of an execution".into()).into());

@@ -5,7 +5,8 @@
 //! another store for it.
 //!
 //! Fuel comes from one purse. An instance is given a slice of it; what it has not used goes back when it ends, and while it waits for a
-//! function that it has called. So what an execution burns does not depend on how long the slices are.
+//! function that it has called. So what an execution burns does not depend on how long the slices are. What is left of a slice goes on to
+//! whoever runs next: the host is asked as often, however the work is spread over functions.
 
 use super::code::FunctionCode;
 use super::engine::NATIVE_STACK_BYTES;
@@ -51,6 +52,7 @@ pub struct Run<E: Host> {
     limits: RunLimits,
     /// Fuel that nobody has been given. Below zero never for longer than it takes to end the execution.
     purse: i64,
+    /// Fuel of the current slice that nobody has been given.
     slice: u64,
     /// Bytes of memory of functions that wait for others.
     held_bytes: u64,
@@ -137,7 +139,8 @@ impl<E: Host> Run<E> {
         &self.limits
     }
 
-    /// Fuel burnt so far, of all functions that have ended; at most the limit. That of a function that trapped is counted to its last call.
+    /// Fuel burnt so far, of all functions that have ended; at most the limit. Of one that trapped, all that it had been given counts: it
+    /// may be up to a slice more than it burnt.
     #[must_use]
     pub fn fuel(&self) -> u64 {
         self.limits.fuel.min(self.limits.fuel.saturating_sub_signed(self.purse))
@@ -223,15 +226,25 @@ impl<E: Host> Run<E> {
         Bench { store, instances: 0, bytes: 0 }
     }
 
-    /// A slice from the purse: what was overdrawn before is paid from it first.
+    /// What is left of the slice, or the next one if that is nothing, from the purse: what was overdrawn before is paid from it first.
     fn grant(&mut self) -> Result<i64, Failure> {
         if self.purse < 0 {
             return Err(Failure::Fuel(self.limits.fuel));
         }
+        if self.slice == 0 {
+            self.next_slice()?;
+        }
         let granted = self.purse.min(i64::try_from(self.slice).unwrap_or(i64::MAX));
         self.purse -= granted;
-        self.slice = self.limits.slice.max(1);
+        self.slice -= granted.unsigned_abs();
         Ok(granted)
+    }
+
+    /// Asks the host whether to go on.
+    fn next_slice(&mut self) -> Result<(), Failure> {
+        self.host.slice()?;
+        self.slice = self.limits.slice.max(1);
+        Ok(())
     }
 
     /// A slice is used up.
@@ -240,7 +253,7 @@ impl<E: Host> Run<E> {
         if self.purse < 0 {
             return Err(Failure::Fuel(self.limits.fuel));
         }
-        self.host.slice()?;
+        self.next_slice()?;
         self.grant()
     }
 
@@ -266,6 +279,7 @@ pub(super) fn settle<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) {
     let left = gas.get(&mut *store).i64().unwrap_or(0).max(0);
     if let Some(run) = &mut store.data_mut().run {
         run.purse = run.purse.saturating_add(left);
+        run.slice = run.slice.saturating_add(left.unsigned_abs());
     }
     empty(store);
 }
@@ -290,6 +304,7 @@ fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str,
     let run = run_of(store.data_mut())?;
     // Making the instance has its price too.
     run.purse = run.purse.saturating_sub(i64::try_from(code.instance_gas).unwrap_or(i64::MAX));
+    run.slice = run.slice.saturating_sub(code.instance_gas);
     let instance = instantiate(store, code)?;
     let mut export = |export: &ModuleExport| instance.get_module_export(&mut *store, export);
     let memory = code.memory.as_ref().and_then(&mut export).and_then(Extern::into_memory);
@@ -303,11 +318,16 @@ fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str,
     let mut context = StoreContextMut::from(&mut *store);
     supply(&mut context)?;
     let result = enter(store, code, entry, &instance, input);
-    let trapped = matches!(&result, Err(Failure::Trap(_)));
     let gas_left = gas.and_then(|gas| gas.get(&mut *store).i64());
-    settle(&mut StoreContextMut::from(&mut *store));
+    let mut context = StoreContextMut::from(&mut *store);
+    if matches!(&result, Err(Failure::Trap(_))) {
+        // A body with loops counts in a local, which is lost: what stands in the global is what there was before them. Who traps has
+        // burnt all that it was given, or a function that is called again and again would compute without paying.
+        empty(&mut context);
+    }
+    settle(&mut context);
     match result {
-        Err(Failure::Trap(_)) if trapped && gas_left == Some(OUT_OF_STACK) => {
+        Err(Failure::Trap(_)) if gas_left == Some(OUT_OF_STACK) => {
             Err(Failure::Trap(format!("its stack of {} bytes is used up: it recurses too deep", code.stack_bytes)))
         }
         result => result,

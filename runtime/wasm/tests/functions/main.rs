@@ -15,6 +15,8 @@ struct World {
     state: BTreeMap<Vec<u8>, Vec<u8>>,
     functions: BTreeMap<Vec<u8>, Arc<FunctionCode<World>>>,
     lines: Vec<Vec<u8>>,
+    /// Functions that were entered and have not been left.
+    entered: u32,
 }
 
 impl Host for World {
@@ -43,9 +45,13 @@ impl Host for World {
         Ok(())
     }
     fn enter(&mut self, name: &[u8]) -> Result<Option<Arc<FunctionCode<Self>>>, Failure> {
-        Ok(self.functions.get(name).cloned())
+        let found = self.functions.get(name).cloned();
+        self.entered += u32::from(found.is_some());
+        Ok(found)
     }
-    fn leave(&mut self, _: bool) {}
+    fn leave(&mut self, _: bool) {
+        self.entered -= 1;
+    }
 }
 
 type Outcome = (Result<(), Failure>, Vec<u8>, u64);
@@ -141,6 +147,107 @@ fn what_is_burnt_does_not_depend_on_the_slices() {
         let outcome;
         (run, outcome) = execute(run, &caller, RunLimits { first_slice: slice, slice, ..LIMITS }, b"");
         assert_eq!(outcome, whole, "slices of {slice}");
+    }
+}
+
+/// Calls `callee` so many times, whatever becomes of it.
+fn calling(rounds: i32) -> String {
+    format!(
+        r#"(module
+        (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "callee")
+        (func (export "process") (param i32 i32) (result i32) (local $i i32)
+            (loop $next
+                (drop (call $call (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 0)))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $i) (i32.const {rounds}))))
+            (i32.const 0)))"#
+    )
+}
+
+#[test]
+fn who_only_calls_is_asked_as_often_as_who_works() {
+    let engine = engine();
+    let nothing = code(&engine, r#"(module (func (export "process") (param i32 i32) (result i32) (i32.const 0)))"#);
+    // Without an end as far as its fuel goes, and no function alone ever uses up a slice.
+    let endless = code(&engine, &calling(-1));
+    let limits = RunLimits { fuel: 1 << 30, first_slice: 100_000, slice: 100_000, ..LIMITS };
+    let mut run = Box::new(Run::new(World::default()));
+    run.host.functions.insert(b"callee".to_vec(), nothing);
+    run.host.most_slices = Some(10);
+    let (mut run, outcome) = execute(run, &endless, limits, b"");
+    assert_eq!(outcome.0, Err(Failure::Timeout(1)));
+    // The first slice, ten more, and what the last call of each has overdrawn.
+    assert!((1_000_000..1_300_000).contains(&outcome.2), "{}", outcome.2);
+    // With a longer first slice it is asked later.
+    run.host.slices = 0;
+    let (run, longer) = execute(run, &endless, RunLimits { first_slice: 10_000_000, ..limits }, b"");
+    assert_eq!((longer.0, run.host.slices), (Err(Failure::Timeout(1)), 11));
+    assert!(longer.2 > outcome.2 + 9_000_000, "{}", longer.2);
+}
+
+#[test]
+fn who_traps_has_paid_for_what_it_did() {
+    let engine = engine();
+    let limits = RunLimits { first_slice: 100_000, slice: 100_000, ..LIMITS };
+    let works = |end: &str| {
+        format!(
+            r#"(module (func (export "process") (param i32 i32) (result i32) (local $i i32)
+                (loop $next
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $i) (i32.const 5000))))
+                {end}))"#
+        )
+    };
+    let (well, trapping) = (code(&engine, &works("(i32.const 0)")), code(&engine, &works("unreachable")));
+    let run = Box::new(Run::new(World::default()));
+    let (run, whole) = execute(run, &well, limits, b"");
+    assert!(whole.0.is_ok() && whole.2 > 5000, "{whole:?}");
+    let (run, first) = execute(run, &trapping, limits, b"");
+    assert!(matches!(first.0, Err(Failure::Trap(_))));
+    // No less than it burnt, no more than slices, and always the same.
+    assert!(first.2 >= whole.2 - 10 && first.2 <= whole.2 + 100_000, "{} of {}", first.2, whole.2);
+    let (mut run, again) = execute(run, &trapping, limits, b"");
+    assert_eq!(again, first);
+    // Called often, it is no way around the limit of whoever calls it.
+    run.host.functions.insert(b"callee".to_vec(), trapping);
+    let fuel = 50 * whole.2;
+    let (run, outcome) = execute(run, &code(&engine, &calling(1000)), RunLimits { fuel, ..limits }, b"");
+    assert_eq!((outcome.0, outcome.2), (Err(Failure::Fuel(fuel)), fuel));
+    // And enough is enough: two calls, two traps, and it goes on.
+    let (_, outcome) = execute(run, &code(&engine, &calling(2)), limits, b"");
+    assert!(outcome.0.is_ok() && outcome.2 > 2 * whole.2, "{outcome:?}");
+}
+
+#[test]
+fn who_has_been_entered_is_left_however_it_ends() {
+    let engine = engine();
+    let body = |code: &str| {
+        format!(
+            r#"(module
+            (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "callee")
+            (func (export "process") (param i32 i32) (result i32) {code}))"#
+        )
+    };
+    let call = |input: i32, length: i32| {
+        body(&format!(
+            "(drop (call $call (i32.const 0) (i32.const 6) (i32.const {input}) (i32.const {length}))) (i32.const 0)"
+        ))
+    };
+    let mut run = Box::new(Run::new(World::default()));
+    for (callee, caller, well) in [
+        (body("(i32.const 0)"), call(0, 6), true),
+        (body("(i32.const 3)"), call(0, 6), true),
+        (body("unreachable"), call(0, 6), true),
+        (body("(loop $l (br $l)) unreachable"), call(0, 6), false),
+        // The caller's own fault: its input is not in its memory.
+        (body("(i32.const 0)"), call(200_000, 7), false),
+    ] {
+        run.host.functions.insert(b"callee".to_vec(), code(&engine, &callee));
+        let outcome;
+        (run, outcome) = execute(run, &code(&engine, &caller), RunLimits { fuel: 100_000, ..LIMITS }, b"");
+        assert_eq!((outcome.0.is_ok(), run.host.entered), (well, 0), "{callee} {caller}: {:?}", outcome.0);
     }
 }
 
