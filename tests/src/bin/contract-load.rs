@@ -1,6 +1,8 @@
 //! Load on a cell's contracts: clients with several transactions on their way, spread over the nodes; then one client alone.
 //!
-//!     contract-load [--clients 64] [--flight 16] [--seconds 10] HOST:PORT …
+//! ```text
+//! contract-load [--clients 64] [--flight 16] [--seconds 10] HOST:PORT …
+//! ```
 //!
 //! Each client has an account of its own (`load-N`), which pays the next one nothing: the price of a transaction without the
 //! contract's own. Every receipt is decoded and has to say success. Prints one line of JSON.
