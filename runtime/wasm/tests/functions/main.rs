@@ -57,7 +57,7 @@ impl Host for World {
 type Outcome = (Result<(), Failure>, Vec<u8>, u64);
 
 fn engine() -> FunctionEngine<World> {
-    let settings = FunctionSettings { instances: 64, memory_bytes: 64 << 20, ..FunctionSettings::default() };
+    let settings = FunctionSettings { instances: 256, memory_bytes: 64 << 20, ..FunctionSettings::default() };
     FunctionEngine::new(&settings).unwrap()
 }
 
