@@ -8,8 +8,8 @@
 use crate::proto::contract_client::ContractClient;
 use crate::proto::{self, Outcome};
 use crate::{MAX_MESSAGE, convert};
-use replicode_contracts::hash::{self, Domain};
 use replicode_contracts::receipt::Receipt;
+use replicode_contracts::transaction::Transaction;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -145,7 +145,7 @@ impl Client {
             let receipt = (!bytes.is_empty()).then(|| Receipt::decode(&bytes)).transpose();
             let receipt = receipt.map_err(|error| ClientError::Answer(error.to_string()))?;
             // Numbers are guessed easily, so somebody else may have used this one.
-            let ours = hash::parts(Domain::Transaction, &[&[1], transaction]);
+            let ours = Transaction::hash_of(transaction);
             match receipt {
                 Some(receipt) if receipt.transaction != ours => Err(ClientError::Answer(
                     "another transaction has this client's number: the receipt is not of the one that was sent".into(),

@@ -10,7 +10,7 @@ use super::host::Loader;
 use super::{Config, Moment, cells};
 use crate::account::Address;
 use crate::cell::Access;
-use crate::hash::{self, Domain, Hash};
+use crate::hash::Hash;
 use crate::receipt::{FrameGas, Gas, Receipt, Skipped, Status, VERSION};
 use crate::transaction::{BadProof, Proof, Transaction, validate};
 
@@ -30,7 +30,7 @@ pub(crate) struct Arrived {
 
 impl Arrived {
     pub(crate) fn of(bytes: &[u8], limits: &validate::Limits) -> Self {
-        let name = hash::parts(Domain::Transaction, &[&[1], bytes]);
+        let name = Transaction::hash_of(bytes);
         Self { name, transaction: Transaction::decode(bytes, limits).ok() }
     }
 }

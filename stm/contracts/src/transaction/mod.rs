@@ -94,7 +94,13 @@ impl Transaction {
     /// Names the transaction: the hash of its bytes, proof included.
     #[must_use]
     pub fn hash(&self) -> Hash {
-        hash::parts(Domain::Transaction, &[&[1], &self.encode()])
+        Self::hash_of(&self.encode())
+    }
+
+    /// The hash of a transaction's bytes, whether they decode or not.
+    #[must_use]
+    pub fn hash_of(bytes: &[u8]) -> Hash {
+        hash::parts(Domain::Transaction, &[&[1], bytes])
     }
 }
 
