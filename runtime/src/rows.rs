@@ -1,34 +1,28 @@
 //! The machine's tables as rows for people and scripts.
 
-use crate::admin::{Ending, NatLine, ProcessRow};
-use replicode_log::LogicalTime;
-use replicode_machine::Machine;
+use crate::admin::{BatchRow, Ending, NatLine, ProcessRow};
+use replicode_log::BatchIndex;
 use replicode_nat::{NatRow, RowKind};
+use replicode_node::queries;
+use replicode_node::recent::Summary;
 use replicode_syscalls::{ProcessInfo, ProcessState};
 
 /// The processes that live, and those that have ended as far as `ended` remembers them.
-pub fn processes<L: replicode_machine::GuestLoader>(machine: &Machine<L>, ended: &[Ending]) -> Vec<ProcessRow> {
+#[must_use]
+pub fn processes(infos: Vec<ProcessInfo>, ended: &[Ending]) -> Vec<ProcessRow> {
     let ending = |info: &ProcessInfo| {
         let exited = matches!(info.state, ProcessState::Exited(_));
         ended.iter().rev().find(|ending| exited && ending.pid == info.pid.0).cloned()
     };
-    let rows = machine.processes().map(|info| (ending(&info), info));
+    let rows = infos.into_iter().map(|info| (ending(&info), info));
     // A program that is started again and again leaves more ended processes than anybody wants to see.
     let shown = rows.filter(|(ended, info)| ended.is_some() || !matches!(info.state, ProcessState::Exited(_)));
     shown.map(|(ended, info)| process(info, ended)).collect()
 }
 
 fn process(info: ProcessInfo, ended: Option<Ending>) -> ProcessRow {
-    let state = match info.state {
-        ProcessState::Ready => "ready".to_string(),
-        ProcessState::Waiting { call, until: LogicalTime::NEVER } => format!("waits in {call}"),
-        ProcessState::Waiting { call, until } => format!("waits in {call} until {until}"),
-        ProcessState::Yielded => "spins".to_string(),
-        ProcessState::Exited(status) => match &ended {
-            Some(ending) => format!("ended in batch #{}: {status}{}", ending.batch, ending.then()),
-            None => format!("ended: {status}"),
-        },
-    };
+    let end = ended.as_ref().map(|ending| (BatchIndex(ending.batch), ending.then()));
+    let state = queries::state_in_words(info.state, end);
     let (calls, fds) = (Some(info.calls), Some(info.descriptors as u64));
     ProcessRow { pid: info.pid.0, name: info.name, state, calls, fds, ended }
 }
@@ -39,25 +33,23 @@ pub fn known_by_name(pid: u32, name: String, state: String) -> ProcessRow {
     ProcessRow { pid, name, state, calls: None, fds: None, ended: None }
 }
 
-/// What to say when a client was led to a port on which nobody listens.
-pub fn nobody_listens<L>(machine: &Machine<L>) -> String {
-    let listeners = machine.nat_rows().filter(|row| matches!(row.kind, RowKind::Listener));
-    let mut ports: Vec<(String, u16)> = listeners.filter_map(|row| Some((row.process, row.port?))).collect();
-    ports.sort();
-    let text = "a client was reset: nobody listens on the port of the cell to which it was led";
-    if ports.is_empty() {
-        return format!("{text}, nor on any other");
+/// A batch that the node remembers.
+#[must_use]
+pub fn batch(summary: &Summary) -> BatchRow {
+    BatchRow {
+        index: summary.index.0,
+        time_ns: summary.time.nanos(),
+        inputs: summary.inputs().map(|(name, count)| (name.to_string(), count.into())).collect(),
+        origins: summary.origins().collect(),
+        bytes: summary.bytes,
+        content: summary.content.to_string(),
+        digest: Some(summary.digest.to_string()),
     }
-    let all: Vec<String> = ports.iter().map(|(process, port)| format!("HOSTPORT:{process}:{port}")).collect();
-    format!("{text}. What is open could be published with --publish {}", all.join(" or "))
 }
 
-/// The NAT table.
-pub fn nat<L: replicode_machine::GuestLoader>(machine: &Machine<L>) -> Vec<NatLine> {
-    machine.nat_rows().map(line).collect()
-}
-
-fn line(row: NatRow) -> NatLine {
+/// A row of the NAT table.
+#[must_use]
+pub fn line(row: NatRow) -> NatLine {
     let (conn, state) = match row.kind {
         RowKind::Listener => (None, "listens".to_string()),
         RowKind::Client { conn, state } => (Some(conn.to_string()), state.to_string()),
@@ -74,5 +66,33 @@ fn line(row: NatRow) -> NatLine {
         state,
         bytes_in: row.bytes_in,
         bytes_out: row.bytes_out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replicode_log::{Batch, BatchBuilder, BatchHeader, BootNo, ConnId, Digest, Input, LogicalTime, NodeId, Pid};
+    use replicode_node::recent::Recent;
+
+    fn sample() -> Batch {
+        let mut builder = BatchBuilder::new(10, 1000);
+        for n in [200, 3] {
+            let node = NodeId::new(n).unwrap_or_else(|_| unreachable!("a small number"));
+            builder.push(node, BootNo(1), 1, Input::Reset { conn: ConnId::console(Pid(1)) });
+            builder.push(node, BootNo(1), 2, Input::Boot { nonce: 1 });
+        }
+        let time = LogicalTime::from_nanos(7);
+        builder.finish(BatchHeader { index: BatchIndex(1), time, seed: 0, parent: Digest::ZERO })
+    }
+
+    #[test]
+    fn a_remembered_batch_is_shown_as_one_that_is_read() {
+        let mut recent = Recent::default();
+        recent.handle_batch(&sample(), 99, Digest::ZERO);
+        recent.handle_digest(Digest::of(b"x"));
+        let shown = recent.rows(None, 5).map(|rows| rows.iter().map(batch).collect::<Vec<_>>());
+        let read = BatchRow::of(&sample(), 99, Digest::ZERO);
+        assert_eq!(shown, Ok(vec![BatchRow { digest: Some(Digest::of(b"x").to_string()), ..read }]));
     }
 }

@@ -3,6 +3,7 @@
 use super::console_file::{ConsoleFile, Positions};
 use anyhow::{Context, Result};
 use replicode_log::ConsoleStream;
+use replicode_node::console::{self, Print};
 use std::io::Write;
 use std::path::Path;
 
@@ -49,7 +50,7 @@ impl Console {
     /// Hands what has been gathered to the operating system.
     ///
     /// # Errors
-    /// As for [`Console::write`].
+    /// As for [`Console::print`].
     pub fn flush(&mut self) -> Result<()> {
         if let Self::Files { stdout, stderr, positions } = self {
             stdout.flush(positions)?;
@@ -58,14 +59,21 @@ impl Console {
         Ok(())
     }
 
-    /// Writes what a program wrote. `new` says that the batch was executed for the first time in this cell's history
-    /// as far as this process can tell, that is, after its own boot.
+    /// What kind of place it is: that decides what is written.
+    #[must_use]
+    pub const fn kind(&self) -> console::Console {
+        match self {
+            Self::Host => console::Console::Host,
+            Self::Files { .. } => console::Console::Files,
+        }
+    }
+
+    /// Writes what a program wrote.
     ///
     /// # Errors
     /// When the place is gone or full: the node has to stop, the program must not notice.
-    pub fn write(&mut self, stream: ConsoleStream, bytes: &[u8], new: bool) -> Result<()> {
+    pub fn print(&mut self, Print { stream, bytes }: &Print) -> Result<()> {
         match (self, stream) {
-            (Self::Host, _) if !new => Ok(()),
             (Self::Host, ConsoleStream::Stdout) => {
                 // Standard output of the Rust library is buffered by lines; a program's bytes go out as they come.
                 let mut out = std::io::stdout().lock();
@@ -99,7 +107,7 @@ mod tests {
             for (stream, text) in
                 [(ConsoleStream::Stdout, "one\n"), (ConsoleStream::Stderr, "oh\n"), (ConsoleStream::Stdout, "two\n")]
             {
-                console.write(stream, text.as_bytes(), false)?;
+                console.print(&Print { stream, bytes: text.as_bytes().to_vec() })?;
             }
         }
         assert_eq!(std::fs::read(tmp.path().join("stdout.log"))?, b"one\ntwo\n");

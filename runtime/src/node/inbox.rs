@@ -10,6 +10,7 @@ use super::files::{FileQuery, Told};
 use super::scheduling::Placement;
 use nix::sys::signal::Signal;
 use replicode_log::NodeId;
+use replicode_node::queries;
 use replicode_replication::delivery::Gone;
 use replicode_replication::{Committed, Delivery, Fault, Leadership};
 use std::collections::VecDeque;
@@ -33,6 +34,8 @@ pub enum Message {
     Fatal(Fault),
     /// Something for the machine thread to answer.
     Query(Query, SyncSender<Reply>),
+    /// What a peer has answered to this node's question, or why it has not.
+    Answered(NodeId, Result<Vec<u8>, String>),
     /// End.
     Stop(StopReason),
     /// The files of console output are opened anew.
@@ -51,21 +54,10 @@ pub enum StopReason {
 /// What can be asked of the machine thread.
 #[derive(Clone, Debug)]
 pub enum Query {
-    /// The processes.
-    Processes,
-    /// The NAT table.
-    Nat,
-    /// The last batches.
-    Batches {
-        /// First index, or the last ones.
-        from: Option<u64>,
-        /// How many.
-        limit: u64,
-    },
-    /// Something about the cell's files.
+    /// Something about the cell.
+    Cell(queries::Query),
+    /// Something about its files.
     Files(FileQuery),
-    /// A peer's question about a divergence, encoded.
-    Peer(Vec<u8>),
 }
 
 /// The answer to a [`Query`].
@@ -173,6 +165,12 @@ impl Inbox {
             .map_err(|_| "the machine has been executing one batch for seconds; 'status' tells which".to_string())?
     }
 
+    /// Tells the machine thread what a peer has answered.
+    pub fn answered(&self, peer: NodeId, answer: Result<Vec<u8>, String>) {
+        // A thread that has ended needs no answer.
+        let _ = self.queue.send(Message::Answered(peer, answer));
+    }
+
     /// Asks the machine thread to end.
     pub fn stop(&self, reason: StopReason) {
         // A thread that has ended already needs no telling.
@@ -207,7 +205,7 @@ impl Delivery for Inbox {
     }
 
     fn answer(&self, _from: NodeId, question: &[u8]) -> Vec<u8> {
-        match self.ask(Query::Peer(question.to_vec())) {
+        match self.ask(Query::Cell(queries::Query::Peer(question.to_vec()))) {
             Ok(Answered::Bytes(bytes)) => bytes,
             _ => Vec::new(),
         }

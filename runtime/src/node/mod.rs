@@ -2,32 +2,31 @@
 //!
 //! | module | it is |
 //! |---|---|
-//! | [`apply`] | the machine thread: batches in, effects out |
+//! | [`apply`] | the machine thread: carries out what [`replicode_node::Core`] decides |
+//! | [`answers`] | what it answers between two batches |
 //! | [`inbox`] | its one queue |
 //! | [`joined`] | whether its log may be founded |
 //! | [`vitals`] | what it leaves for others to look at |
 //! | [`files`] | the cell's files, told between two batches |
 //! | [`last_words`] | what a process printed last |
 //! | [`progress`] | how far a start is that executes a long log again |
-//! | [`crowd`] | whether the table of connections is nearly full |
 //! | [`contracts`] | a cell's contracts: executor, checkpoints, gRPC |
 //! | [`console_file`] | a bounded file of console output |
-//! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
+//! | [`console`], [`stdin`] | a `run`'s standard streams |
 //! | [`orders`] | what an operator wants of the cell's programs |
 //! | [`scheduling`] | how the operating system is asked to schedule a node's threads |
 //! | [`signals`] | how a node is told to stop |
 
+pub mod answers;
 pub mod apply;
 pub mod console;
 pub mod console_file;
 pub mod contracts;
 mod contradicted;
-pub mod crowd;
 pub mod files;
 pub mod inbox;
 pub mod joined;
 pub mod last_words;
-pub mod main_program;
 pub mod orders;
 #[cfg(feature = "planted-nondeterminism")]
 pub mod plant;
@@ -54,17 +53,17 @@ use apply::{ApplyLoop, LoopState};
 use console::Console;
 use contracts::Contracts;
 use contracts::api::Api;
-use crowd::Crowd;
 use files::FileQuery;
 use inbox::{Answered, Inbox, Query};
-use main_program::MainProgram;
 use orders::Orders;
 use progress::Told;
 use replicode_gateway::{ClientState, Gateway, GatewayConfig, GatewayError, InputSink, Patience, Published};
 use replicode_log::{Input, NodeId, Order, Service};
 use replicode_machine::Machine;
+use replicode_node::queries::{self, Answers};
+use replicode_node::{Core, MainProgram, core};
 use replicode_replication::{
-    ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, Steering, TlsIdentity, Tuning,
+    ClusterIdentity, Delivery, Fault, Replica, ReplicaConfig, Role, Steering, TlsIdentity, Tuning, mono,
 };
 use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
@@ -73,6 +72,7 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use stdin::Stdin;
 use vitals::Vitals;
 
 /// How long clients have to take what an ended program had sent them.
@@ -272,8 +272,7 @@ impl Node {
         };
         let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;
 
-        let vitals = Arc::new(Vitals::new(config.digest()));
-        let crowd = Arc::new(Crowd::new(config.limits.connections));
+        let vitals = Arc::new(Vitals::new(config.digest(), mono::now()));
         let genesis = config.programs.iter().filter(|program| program.at_genesis);
         let orders = Arc::new(Orders::new(&config));
         let about = About {
@@ -283,34 +282,33 @@ impl Node {
             listen,
             started: Instant::now(),
             vitals: vitals.clone(),
-            crowd: crowd.clone(),
+            connections_limit: config.limits.connections,
             replica: replica.clone(),
             gateway: gateway.clone(),
             published: published.clone(),
             contracts: contracts.clone(),
             api: api.as_ref().map(Api::listen),
-            inbox,
+            inbox: inbox.clone(),
             orders: orders.clone(),
         };
         let about = Arc::new(about);
         let asked = about.clone();
         let admin = server::serve(&dir.admin_socket(), move |request| asked.answer(request))?;
+        let settings = core::Settings { node, node_down_after, console: console.kind(), main };
         let mut machine_thread = ApplyLoop {
-            node,
             dir,
             inbox: queue,
+            own: inbox,
             seat: Seat::new(placement),
-            machine,
+            core: Core::new(settings, machine),
             replica,
             gateway,
             console,
+            stdin: Stdin::default(),
             digests,
             vitals,
-            crowd,
-            main,
             orders,
             contracts,
-            node_down_after,
             state: LoopState::default(),
         };
         let thread = std::thread::Builder::new().name("machine".into());
@@ -406,7 +404,8 @@ struct About {
     listen: SocketAddr,
     started: Instant,
     vitals: Arc<Vitals>,
-    crowd: Arc<Crowd>,
+    /// The cell's limit of connections.
+    connections_limit: u32,
     replica: Replica,
     gateway: Option<Arc<Gateway>>,
     published: Vec<PublishedPort>,
@@ -421,8 +420,10 @@ impl About {
         let query = match request {
             Request::Status => return Ok(serde_json::to_value(self.status())?),
             Request::Ps => return self.processes(),
-            Request::Nat => Query::Nat,
-            Request::Log { from, limit } => Query::Batches { from, limit: limit.min(MAX_BATCHES) },
+            Request::Nat => Query::Cell(queries::Query::Nat),
+            Request::Log { from, limit } => {
+                Query::Cell(queries::Query::Batches { from, limit: limit.min(MAX_BATCHES) })
+            }
             Request::List { path, after } => self.files(FileQuery::List(path, after))?,
             Request::Read { path, offset } => self.files(FileQuery::Read(path, offset))?,
             Request::Start { program } => return self.orders.give(&self.replica, Order::Start { program }),
@@ -445,24 +446,27 @@ impl About {
 
     /// The processes, as the machine has them; while it executes a batch that takes long, what is known without it.
     fn processes(&self) -> Result<serde_json::Value> {
-        let busy = || self.vitals.look(Instant::now()).2;
-        let mut executing = busy();
-        if executing.is_none() {
-            match self.inbox.ask(Query::Processes) {
+        let long = || self.vitals.look(mono::now()).2;
+        let mut answers = queries::who_answers(long(), None);
+        if answers == Answers::Machine {
+            match self.inbox.ask(Query::Cell(queries::Query::Processes)) {
                 Ok(Answered::Json(value)) => return Ok(value),
                 Ok(_) => return Err(anyhow!("the machine answered something else")),
-                Err(why) => executing = Some(busy().ok_or_else(|| anyhow!(why))?),
+                Err(why) => answers = queries::who_answers(long(), Some(why)),
             }
         }
-        let Some(Executing { batch, ms }) = executing else { return Err(anyhow!("the machine does not answer")) };
-        let state = format!("batch #{batch} has been running for {:.1} s", ms as f64 / 1000.0);
-        let mut running: Vec<(u32, String)> =
-            self.vitals.running().into_iter().map(|(pid, name)| (pid.0, name)).collect();
-        if batch == 1 {
-            // Nobody has been told of them yet.
-            running = (1..).zip(self.programs.iter().cloned()).collect();
-        }
-        let rows = running.into_iter().map(|(pid, name)| rows::known_by_name(pid, name, state.clone()));
+        let (batch, time) = match answers {
+            Answers::ByName(batch, time) => (batch, time),
+            Answers::Nobody(why) => return Err(anyhow!(why)),
+            Answers::Machine => return Err(anyhow!("the machine does not answer")),
+        };
+        let state = format!("batch {batch} has been running for {:.1} s", time.as_secs_f64());
+        // While the first batch is executed nobody has been told of the processes.
+        let running = match batch.0 {
+            1 => queries::by_name(self.programs.iter().map(String::as_str)),
+            _ => self.vitals.running(),
+        };
+        let rows = running.into_iter().map(|(pid, name)| rows::known_by_name(pid.0, name, state.clone()));
         Ok(serde_json::to_value(rows.collect::<Vec<_>>())?)
     }
 
@@ -470,13 +474,13 @@ impl About {
     fn replayed(&self) -> Option<Replayed> {
         let replica = self.replica.status();
         let of = replica.recorded.0;
-        let applied = self.vitals.look(Instant::now()).0.applied.0;
+        let applied = self.vitals.look(mono::now()).0.applied.0;
         (applied < replica.agreed.0).then_some(Replayed { applied, of })
     }
 
     fn status(&self) -> Status {
         let replica = self.replica.status();
-        let (state, batches_per_s, executing) = self.vitals.look(Instant::now());
+        let (state, batches_per_s, executing) = self.vitals.look(mono::now());
         let leads = replica.role == Role::Leader;
         let peers = replica.peers.into_iter().map(|peer| Peer {
             node: peer.node.get(),
@@ -488,7 +492,6 @@ impl About {
             clock: peer.clock.map(ClockOffset::from),
         });
         let clients = self.gateway.iter().flat_map(|gateway| gateway.clients()).map(|client| client.from.to_string());
-        let (connections, connections_limit) = self.crowd.seen();
         Status {
             node: self.node.get(),
             name: self.name.clone(),
@@ -512,8 +515,8 @@ impl About {
                 ..contracts.status()
             }),
             clients: clients.collect(),
-            connections: connections.into(),
-            connections_limit: connections_limit.into(),
+            connections: state.connections.into(),
+            connections_limit: self.connections_limit.into(),
             batches: state.batches,
             batches_per_s,
             proposed: replica.batches,
@@ -522,13 +525,13 @@ impl About {
             rss_bytes: resident_bytes(),
             log_bytes: replica.log.bytes,
             fsyncs: replica.log.fsyncs,
-            executing,
+            executing: executing.map(|(batch, time)| Executing { batch: batch.0, ms: time.as_millis() as u64 }),
             replay: self.replayed(),
             ended: state.ended.into(),
-            hint: self.crowd.hint().or(state.hint),
+            hint: state.hint,
             stepped_down: replica.stepped_down.map(|down| SteppedDown {
                 term: down.term.0,
-                ms_ago: replicode_replication::mono::now().since(down.at).as_millis() as u64,
+                ms_ago: mono::now().since(down.at).as_millis() as u64,
                 why: down.why,
             }),
             cut_off_ms: self.replica.cut_off().as_millis() as u64,

@@ -1,13 +1,41 @@
 //! Standard input of a `run`: bytes from our own standard input become inputs of the log, as far as there is credit.
 
+use anyhow::{Context, Result};
 use replicode_log::{ConnId, Input};
-use replicode_node::main_program::StdinState;
+use replicode_node::main_program::{Order, StdinState};
 use replicode_replication::Replica;
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Bytes of one input at most.
 const CHUNK: u64 = 64 << 10;
+
+/// Our own standard input, while a program has it. What it needs when is decided by [`replicode_node::MainProgram`].
+#[derive(Debug, Default)]
+pub struct Stdin(Option<StdinPump>);
+
+impl Stdin {
+    /// Carries out an order.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn carry_out(&mut self, order: Order, replica: &Replica) -> Result<()> {
+        match (order, &self.0) {
+            (Order::Offer(input), _) => replica.offer(&mut vec![input]),
+            (Order::OpenStdin(stdin), _) => {
+                let pump = StdinPump::start(stdin, replica.clone());
+                self.0 = Some(pump.context("cannot start a thread for standard input")?);
+            }
+            (Order::Credit(limit), Some(pump)) => pump.credit(limit),
+            (Order::CloseStdin, Some(pump)) => {
+                pump.close();
+                self.0 = None;
+            }
+            (Order::Credit(_) | Order::CloseStdin, None) => {}
+        }
+        Ok(())
+    }
+}
 
 /// A running pump. The thread ends at end of file, with the process that reads, or with ours.
 #[derive(Debug)]

@@ -2,18 +2,15 @@
 //! last batches held. So `status` answers even while a program computes for minutes.
 
 use super::last_words::LastWords;
-use crate::admin::{Again, BatchRow, Ending, Executing};
-use replicode_log::{
-    Batch, BatchIndex, BootNo, Call, ConsoleStream, Digest, ExitStatus, Input, LogicalTime, Order, Output, Pid,
-};
+use crate::admin::{Again, Ending};
+use replicode_log::{BatchIndex, BootNo, ConsoleStream, Digest, ExitStatus, LogicalTime, Mono, Output, Pid};
+use replicode_node::queries;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The rate is that of the last so many seconds.
 const WINDOW: Duration = Duration::from_secs(2);
-/// A batch that takes longer than this is shown as being executed.
-const MOMENT: Duration = Duration::from_millis(500);
 
 /// A program that ends by itself so soon after its start has not come to its work.
 const SOON_NS: u64 = 10_000_000_000;
@@ -42,10 +39,12 @@ pub struct State {
     pub ended: VecDeque<Ending>,
     /// What is wrong in the way the cell is used.
     pub hint: Option<String>,
+    /// Connections in the cell's table.
+    pub connections: u32,
     /// The processes that run.
     running: BTreeMap<Pid, Running>,
-    executing: Option<(BatchIndex, Instant)>,
-    window: (Instant, u64),
+    executing: Option<queries::Executing>,
+    window: (Mono, u64),
     rate: f64,
 }
 
@@ -74,7 +73,7 @@ impl Running {
 impl Vitals {
     /// Nothing applied yet.
     #[must_use]
-    pub fn new(genesis: Digest) -> Self {
+    pub fn new(genesis: Digest, now: Mono) -> Self {
         Self(Mutex::new(State {
             applied: BatchIndex(0),
             time: LogicalTime::GENESIS,
@@ -83,9 +82,10 @@ impl Vitals {
             batches: 0,
             ended: VecDeque::new(),
             hint: None,
+            connections: 0,
             running: BTreeMap::new(),
             executing: None,
-            window: (Instant::now(), 0),
+            window: (now, 0),
             rate: 0.0,
         }))
     }
@@ -96,21 +96,22 @@ impl Vitals {
     }
 
     /// A batch is begun.
-    pub fn begin(&self, index: BatchIndex, now: Instant) {
-        self.lock().executing = Some((index, now));
+    pub fn begin(&self, index: BatchIndex, since: Mono) {
+        self.lock().executing = Some(queries::Executing { index, since });
     }
 
-    /// It is done.
-    pub fn done(&self, time: LogicalTime, digest: Digest, now: Instant) {
+    /// It is done; there are so many connections now.
+    pub fn done(&self, time: LogicalTime, digest: Digest, connections: usize, now: Mono) {
         let mut state = self.lock();
-        if let Some((index, _)) = state.executing.take() {
-            state.applied = index;
+        if let Some(executing) = state.executing.take() {
+            state.applied = executing.index;
         }
         state.time = time;
         state.digest = digest;
+        state.connections = u32::try_from(connections).unwrap_or(u32::MAX);
         state.batches += 1;
         let (since, before) = state.window;
-        let elapsed = now.duration_since(since);
+        let elapsed = now.since(since);
         if elapsed >= WINDOW {
             state.rate = (state.batches - before) as f64 / elapsed.as_secs_f64();
             state.window = (now, state.batches);
@@ -161,12 +162,9 @@ impl Vitals {
         }
     }
 
-    /// Something is wrong in the way the cell is used. Answers whether that is news.
-    pub fn hint(&self, hint: String) -> bool {
-        let mut state = self.lock();
-        let news = state.hint.as_ref() != Some(&hint);
-        state.hint = Some(hint);
-        news
+    /// Something is wrong in the way the cell is used, or nothing any more.
+    pub fn hint(&self, hint: Option<String>) {
+        self.lock().hint = hint;
     }
 
     /// The processes that ran when the last batch was done.
@@ -194,10 +192,10 @@ impl Vitals {
 
     /// This moment: the state, batches per second, and the batch that takes long.
     #[must_use]
-    pub fn look(&self, now: Instant) -> (State, f64, Option<Executing>) {
+    pub fn look(&self, now: Mono) -> (State, f64, Option<(BatchIndex, Duration)>) {
         let state = self.lock().clone();
         let (since, before) = state.window;
-        let elapsed = now.duration_since(since);
+        let elapsed = now.since(since);
         // Without batches nobody closes the window, and the first one is still open: then what is in it is the
         // newest figure.
         let rate = if elapsed >= WINDOW || before == 0 {
@@ -205,9 +203,7 @@ impl Vitals {
         } else {
             state.rate
         };
-        let long = state.executing.filter(|(_, since)| now.duration_since(*since) >= MOMENT);
-        let executing =
-            long.map(|(index, since)| Executing { batch: index.0, ms: now.duration_since(since).as_millis() as u64 });
+        let executing = state.executing.and_then(|executing| executing.long(now));
         (state, rate, executing)
     }
 }
@@ -221,186 +217,12 @@ impl State {
     }
 }
 
-/// The last batches, in little room; the machine thread's own.
-#[derive(Debug, Default)]
-pub struct Recent {
-    rows: VecDeque<Summary>,
-}
-
-/// Batches that are remembered.
-const REMEMBERED: usize = 4096;
-const KINDS: usize = 13;
-
-#[derive(Clone, Copy, Debug)]
-struct Summary {
-    index: BatchIndex,
-    time: LogicalTime,
-    bytes: u64,
-    content: Digest,
-    digest: Digest,
-    kinds: [u32; KINDS],
-    /// Bit n stands for node n.
-    origins: [u64; 4],
-}
-
-/// Position and name of an input's kind.
-const fn kind(input: &Input) -> usize {
-    match input {
-        Input::Boot { .. } => 0,
-        Input::NodeDown { .. } => 1,
-        Input::Spawn(_) => 2,
-        Input::Kill { .. } | Input::Order { order: Order::Kill { .. }, .. } => 3,
-        Input::Open { .. } => 4,
-        Input::Data { .. } => 5,
-        Input::HalfClose { .. } => 6,
-        Input::Reset { .. } => 7,
-        Input::Acked { .. } => 8,
-        Input::Report { .. } => 9,
-        Input::Order { order: Order::Start { .. }, .. } => 10,
-        Input::Call(Call::Submit { .. }) => 11,
-        Input::Call(Call::Open { .. }) => 12,
-    }
-}
-
-const NAMES: [&str; KINDS] = [
-    "boot",
-    "node-down",
-    "spawn",
-    "kill",
-    "open",
-    "data",
-    "half-close",
-    "reset",
-    "acked",
-    "report",
-    "start",
-    "call",
-    "client",
-];
-
-impl Recent {
-    /// Takes a batch down before it is applied; [`Recent::result`] completes the entry.
-    pub fn push(&mut self, batch: &Batch, bytes: usize, content: Digest) {
-        let mut kinds = [0; KINDS];
-        let mut origins = [0; 4];
-        for section in &batch.sections {
-            let node = section.origin.get() as usize;
-            origins[node / 64] |= 1 << (node % 64);
-            for input in &section.inputs {
-                kinds[kind(input)] += 1;
-            }
-        }
-        if self.rows.len() == REMEMBERED {
-            self.rows.pop_front();
-        }
-        let (index, time) = (batch.header.index, batch.header.time);
-        self.rows.push_back(Summary { index, time, bytes: bytes as u64, content, digest: content, kinds, origins });
-    }
-
-    /// The digest that the last batch amounted to.
-    pub fn result(&mut self, digest: Digest) {
-        if let Some(last) = self.rows.back_mut() {
-            last.digest = digest;
-        }
-    }
-
-    /// Rows from an index on, or the last ones. `Err`: the oldest index that is remembered.
-    ///
-    /// # Errors
-    /// When `from` is too long ago.
-    pub fn rows(&self, from: Option<u64>, limit: u64) -> Result<Vec<BatchRow>, u64> {
-        let Some(first) = self.rows.front().map(|row| row.index.0) else { return Ok(Vec::new()) };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let skip = match from {
-            Some(from) if from < first && first > 1 => return Err(first),
-            Some(from) => usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX),
-            None => self.rows.len().saturating_sub(limit),
-        };
-        Ok(self.rows.iter().skip(skip).take(limit).map(Summary::row).collect())
-    }
-}
-
-impl Summary {
-    fn row(&self) -> BatchRow {
-        let counted = NAMES.iter().zip(self.kinds).filter(|(_, count)| *count > 0);
-        BatchRow {
-            index: self.index.0,
-            time_ns: self.time.nanos(),
-            inputs: counted.map(|(name, count)| ((*name).to_string(), count.into())).collect(),
-            origins: (1..256).filter(|n| self.origins[n / 64] >> (n % 64) & 1 == 1).map(|n| n as u64).collect(),
-            bytes: self.bytes,
-            content: self.content.to_string(),
-            digest: Some(self.digest.to_string()),
-        }
-    }
-}
-
-/// Why a batch took long: a program that computes, or many system calls.
-#[must_use]
-pub fn took_long(index: BatchIndex, took: Duration, calls: u64) -> String {
-    // No call takes nearly as long; so most of this time is the program's own.
-    const OF_ITS_OWN: Duration = Duration::from_millis(10);
-    let seconds = took.as_secs_f64();
-    let each = u32::try_from(calls).ok().and_then(|calls| took.checked_div(calls));
-    match each {
-        None if calls == 0 => format!("batch {index} took {seconds:.1} s: a program computes without system calls"),
-        Some(each) if each >= OF_ITS_OWN => {
-            format!("batch {index} took {seconds:.1} s: a program computes, nearly without system calls ({calls})")
-        }
-        _ => format!("batch {index} took {seconds:.1} s: its programs made {calls} system calls"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use replicode_log::{BatchBuilder, BatchHeader, ConnId, ExitStatus, NodeId};
-
-    fn batch(index: u64) -> Batch {
-        let mut builder = BatchBuilder::new(10, 1000);
-        for n in [200, 3] {
-            let node = NodeId::new(n).expect("valid");
-            builder.push(node, BootNo(1), 1, Input::Reset { conn: ConnId::console(Pid(1)) });
-        }
-        builder.push(NodeId::new(3).expect("valid"), BootNo(1), 9, Input::Boot { nonce: 1 });
-        let time = LogicalTime::from_nanos(index);
-        builder.finish(BatchHeader { index: BatchIndex(index), time, seed: 0, parent: Digest::ZERO })
-    }
-
-    #[test]
-    fn a_summary_says_what_the_batch_says() {
-        let mut recent = Recent::default();
-        recent.push(&batch(1), 99, Digest::ZERO);
-        recent.result(Digest::of(b"x"));
-        let mut expected = BatchRow::of(&batch(1), 99, Digest::ZERO);
-        expected.digest = Some(Digest::of(b"x").to_string());
-        assert_eq!(recent.rows(None, 5), Ok(vec![expected]));
-    }
-
-    #[test]
-    fn names_are_those_of_the_log() {
-        let inputs = batch(1).sections.into_iter().flat_map(|section| section.inputs);
-        assert!(inputs.into_iter().all(|input| NAMES[kind(&input)] == input.name()));
-    }
-
-    #[test]
-    fn the_last_ones_are_remembered() {
-        let mut recent = Recent::default();
-        for index in 1..=REMEMBERED as u64 + 5 {
-            recent.push(&batch(index), 1, Digest::ZERO);
-        }
-        let indexes =
-            |from, limit| recent.rows(from, limit).map(|rows| rows.iter().map(|r| r.index).collect::<Vec<_>>());
-        let last = REMEMBERED as u64 + 5;
-        assert_eq!(indexes(None, 2), Ok(vec![last - 1, last]));
-        assert_eq!(indexes(Some(6), 2), Ok(vec![6, 7]));
-        assert_eq!(indexes(Some(last + 1), 2), Ok(vec![]));
-        assert_eq!(indexes(Some(5), 2), Err(6));
-    }
-
     #[test]
     fn how_processes_ended_is_remembered() {
-        let vitals = Vitals::new(Digest::ZERO);
+        let vitals = Vitals::new(Digest::ZERO, Mono::from_nanos(9));
         let started = |pid: u32| Output::Started { pid: Pid(pid), name: format!("p{pid}") };
         let exited = |pid, status| Output::Exited { pid: Pid(pid), status };
         for pid in 1..=3 {
@@ -437,37 +259,22 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_is_news_once() {
-        let vitals = Vitals::new(Digest::ZERO);
-        assert!(vitals.hint("a".into()) && !vitals.hint("a".into()) && vitals.hint("b".into()));
-    }
-
-    #[test]
     fn a_long_batch_is_shown_and_the_rate_decays() {
-        let vitals = Vitals::new(Digest::ZERO);
-        let start = Instant::now();
-        let after = |secs: u64| start + Duration::from_secs(secs);
+        let start = Mono::from_nanos(9);
+        let vitals = Vitals::new(Digest::ZERO, start);
+        let after = |secs: u64| start.plus(Duration::from_secs(secs));
         for index in 1..=10 {
             vitals.begin(BatchIndex(index), start);
-            vitals.done(LogicalTime::GENESIS, Digest::ZERO, start);
+            vitals.done(LogicalTime::GENESIS, Digest::ZERO, 0, start);
         }
         vitals.begin(BatchIndex(11), after(5));
-        vitals.done(LogicalTime::GENESIS, Digest::ZERO, after(5));
+        vitals.done(LogicalTime::GENESIS, Digest::ZERO, 3, after(5));
         let (state, rate, executing) = vitals.look(after(5));
-        assert_eq!((state.applied, executing), (BatchIndex(11), None));
+        assert_eq!((state.applied, state.connections, executing), (BatchIndex(11), 3, None));
         assert!(rate > 2.0 && rate < 2.5, "{rate}");
         vitals.begin(BatchIndex(12), after(6));
         let (_, rate, executing) = vitals.look(after(9));
         assert!(rate < 0.01, "{rate}");
-        assert_eq!(executing, Some(Executing { batch: 12, ms: 3000 }));
-    }
-
-    #[test]
-    fn many_calls_are_told_from_computing() {
-        let says = |calls| took_long(BatchIndex(7), Duration::from_millis(2300), calls);
-        assert_eq!(says(0), "batch #7 took 2.3 s: a program computes without system calls");
-        assert_eq!(says(9), "batch #7 took 2.3 s: a program computes, nearly without system calls (9)");
-        assert_eq!(says(1 << 20), "batch #7 took 2.3 s: its programs made 1048576 system calls");
-        assert_eq!(says(1 << 40), "batch #7 took 2.3 s: its programs made 1099511627776 system calls");
+        assert_eq!(executing, Some((BatchIndex(12), Duration::from_secs(3))));
     }
 }
