@@ -69,8 +69,9 @@ fn traced(data: &Path, port: u16, kill: Option<usize>) -> Result<(Json, usize)> 
     }
     tracer.wait(LIMIT)?;
     let said = tracer.output();
-    let last = said.lines().last().unwrap_or_default();
-    Ok((serde_json::from_str(last).with_context(|| format!("the tracer said {said}"))?, acknowledged))
+    // A node that is killed while it speaks ends no line.
+    let seen = said.rfind("{\"changes\"").map_or("", |at| &said[at..]);
+    Ok((serde_json::from_str(seen).with_context(|| format!("the tracer said {said}"))?, acknowledged))
 }
 
 /// Starts the node as usual: all that was acknowledged is there, and at most the one value more that was on its way.
