@@ -20,7 +20,7 @@ use super::inbox::{Inbox, InboxReader, Message, StopReason};
 use super::orders::Orders;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
-use super::scheduling::Seat;
+use super::scheduling::ThreadPlace;
 use super::stdin::Stdin;
 use super::vitals::Vitals;
 use crate::datadir::DataDir;
@@ -55,7 +55,7 @@ pub struct ApplyLoop {
     /// The other end of that, for whoever waits for a peer's answer.
     pub own: Inbox,
     /// Where its thread runs.
-    pub seat: Seat,
+    pub place: ThreadPlace,
     pub core: Core<WasmLoader>,
     pub replica: Replica,
     pub gateway: Option<Arc<Gateway>>,
@@ -96,7 +96,7 @@ impl ApplyLoop {
         loop {
             let patience = self.core.deadline().map_or(UNTIL_TOLD, |deadline| deadline.since(mono::now()));
             self.inbox.take(patience, gathering::GROUP, &mut self.state.taken);
-            self.seat.take();
+            self.place.take();
             while !self.core.is_over()
                 && let Some(message) = self.state.taken.pop_front()
             {

@@ -67,7 +67,7 @@ use replicode_replication::{
 };
 use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
-use scheduling::{Placement, Seat};
+use scheduling::{Placement, ThreadPlace};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
@@ -299,7 +299,7 @@ impl Node {
             dir,
             inbox: queue,
             own: inbox,
-            seat: Seat::new(placement),
+            place: ThreadPlace::new(placement),
             core: Core::new(settings, machine),
             replica,
             gateway,
