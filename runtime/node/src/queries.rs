@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn states_are_told_in_words() {
         let exited = ProcessState::Exited(ExitStatus::Code(3));
-        assert_eq!(state_in_words(exited, None), "ended: exit 3");
+        assert_eq!(state_in_words(exited.clone(), None), "ended: exit 3");
         let ended = Some((BatchIndex(4), "; started again as process 9".to_string()));
         assert_eq!(state_in_words(exited, ended), "ended in batch #4: exit 3; started again as process 9");
         let waits = ProcessState::Waiting { call: "poll_oneoff", until: LogicalTime::NEVER };
