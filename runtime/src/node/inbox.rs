@@ -2,21 +2,19 @@
 //!
 //! One queue keeps the thread simple: it has one place to wait at, and an answer given to a question is about the
 //! batch that was applied last. Batches wait in it up to a bound; beyond it they wait in the log, and nobody is held up.
-//!
-//! A mutex and a condition, and no channel from a library: those spin and yield before they sleep, which on a machine whose
-//! processors have other work costs every batch two or three system calls.
 
 use super::files::{FileQuery, Told};
 use super::scheduling::Placement;
 use nix::sys::signal::Signal;
+use replicode_handover::{Closed, Mailbox, Parked};
 use replicode_log::NodeId;
 use replicode_node::queries;
 use replicode_replication::delivery::Gone;
 use replicode_replication::{Committed, Delivery, Fault, Leadership};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Batches that may wait.
@@ -77,90 +75,48 @@ pub enum Answered {
 /// The end that everybody else holds.
 #[derive(Clone)]
 pub struct Inbox {
-    queue: Arc<Queue>,
+    mailbox: Arc<Mailbox<Message, Parked>>,
     room: Arc<Semaphore>,
     placement: Arc<Placement>,
 }
 
 /// The machine thread's end. Once it is dropped nothing is taken any more.
-pub struct InboxReader(Arc<Queue>);
-
-#[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
-    filled: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    messages: VecDeque<Message>,
-    closed: bool,
-}
+pub struct InboxReader(Arc<Mailbox<Message, Parked>>);
 
 /// A queue and its reader. The thread that tells of leadership keeps to `placement`.
 #[must_use]
 pub fn inbox(placement: Arc<Placement>) -> (Inbox, InboxReader) {
-    let queue = Arc::new(Queue::default());
-    (Inbox { queue: queue.clone(), room: Arc::new(Semaphore::new(ROOM)), placement }, InboxReader(queue))
-}
-
-impl Queue {
-    // Whole at every moment at which its holder could panic.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send(&self, message: Message) -> Result<(), Gone> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(Gone);
-        }
-        state.messages.push_back(message);
-        drop(state);
-        // Costs a system call only if the reader sleeps.
-        self.filled.notify_one();
-        Ok(())
-    }
+    let mailbox = Arc::new(Mailbox::new(Parked::default(), 0));
+    (Inbox { mailbox: mailbox.clone(), room: Arc::new(Semaphore::new(ROOM)), placement }, InboxReader(mailbox))
 }
 
 impl InboxReader {
-    /// Waits until there is something, `patience` at most, and moves up to `most` messages into `out`.
+    /// Waits until there is something, `patience` at most, and moves up to `most` messages into `out`. May come back with
+    /// nothing before that.
     pub fn take(&self, patience: Duration, most: usize, out: &mut VecDeque<Message>) {
-        let mut state = self.0.lock();
-        let end = Instant::now() + patience;
-        while state.messages.is_empty() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            state = self.0.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        if out.is_empty() && state.messages.len() <= most {
-            std::mem::swap(out, &mut state.messages);
-        } else {
-            let count = most.min(state.messages.len());
-            out.extend(state.messages.drain(..count));
-        }
+        self.0.wait(patience, most, out);
     }
 }
 
 impl Drop for InboxReader {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.closed = true;
         // Whoever waits for an answer learns that none comes.
-        state.messages.clear();
+        self.0.close();
     }
 }
 
 impl Inbox {
+    fn send(&self, message: Message) -> Result<(), Gone> {
+        self.mailbox.send(message).map_err(|Closed| Gone)
+    }
+
     /// Asks the machine thread and waits.
     ///
     /// # Errors
     /// A text for whoever asked, when the thread has ended or is busy for too long.
     pub fn ask(&self, query: Query) -> Reply {
         let (tx, rx) = sync_channel(1);
-        self.queue.send(Message::Query(query, tx)).map_err(|_| "the node is stopping".to_string())?;
+        self.send(Message::Query(query, tx)).map_err(|_| "the node is stopping".to_string())?;
         rx.recv_timeout(PATIENCE)
             .map_err(|_| "the machine has been executing one batch for seconds; 'status' tells which".to_string())?
     }
@@ -168,18 +124,18 @@ impl Inbox {
     /// Tells the machine thread what a peer has answered.
     pub fn answered(&self, peer: NodeId, answer: Result<Vec<u8>, String>) {
         // A thread that has ended needs no answer.
-        let _ = self.queue.send(Message::Answered(peer, answer));
+        let _ = self.send(Message::Answered(peer, answer));
     }
 
     /// Asks the machine thread to end.
     pub fn stop(&self, reason: StopReason) {
         // A thread that has ended already needs no telling.
-        let _ = self.queue.send(Message::Stop(reason));
+        let _ = self.send(Message::Stop(reason));
     }
 
     /// Asks the machine thread to open the files of console output anew.
     pub fn reopen(&self) {
-        let _ = self.queue.send(Message::Reopen);
+        let _ = self.send(Message::Reopen);
     }
 
     /// Lets replication go, however many batches it still has: nobody takes them any more.
@@ -191,17 +147,17 @@ impl Inbox {
 impl Delivery for Inbox {
     async fn batch(&self, batch: Committed) -> Result<(), Gone> {
         let place = self.room.clone().acquire_owned().await.map_err(|_| Gone)?;
-        self.queue.send(Message::Batch(batch, place))
+        self.send(Message::Batch(batch, place))
     }
 
     fn leadership(&self, leadership: Leadership) {
         self.placement.follow(leadership);
         // A reader that is gone shows at the next batch.
-        let _ = self.queue.send(Message::Leadership(leadership));
+        let _ = self.send(Message::Leadership(leadership));
     }
 
     fn fatal(&self, fault: Fault) {
-        let _ = self.queue.send(Message::Fatal(fault));
+        let _ = self.send(Message::Fatal(fault));
     }
 
     fn answer(&self, _from: NodeId, question: &[u8]) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! | [`plan`] | a run as data: timed events of a seed |
 //! | [`consensus`] | a profile: replicas over a machine that only counts |
 //! | [`toy`] | that machine |
+//! | [`sequenced`] | a profile: clients, nodes and logs as they are, under a stand-in that orders batches |
 //! | [`checkers`] | what must hold |
 //!
 //! The same seed gives the same run, to the last decision: [`consensus::Outcome::trace`] is a hash of all of them.
@@ -13,5 +14,6 @@
 pub mod checkers;
 pub mod consensus;
 pub mod plan;
+pub mod sequenced;
 pub mod toy;
 pub mod world;

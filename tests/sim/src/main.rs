@@ -1,6 +1,8 @@
 //! Runs seeds. Exit code: 0 all promises kept, 1 one was not, 3 stuck, 4 a node died without leave, 2 wrong use.
 
-use clap::Parser;
+mod sequenced_runs;
+
+use clap::{Parser, ValueEnum};
 use replicode_sim::consensus::{Outcome, Verdict, run};
 use replicode_sim::plan::{Kinds, Plan, SECOND};
 use replicode_sim::world::disk::Plant;
@@ -9,9 +11,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// Replicas as they are, over a machine that only counts.
+    Consensus,
+    /// Clients, nodes and logs as they are, under a stand-in that orders batches.
+    Sequenced,
+}
+
 /// Runs clusters under virtual time, with faults that a seed decides.
 #[derive(Parser)]
 struct Arguments {
+    /// What is run.
+    #[arg(long, value_enum, default_value_t = Profile::Consensus)]
+    profile: Profile,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -27,7 +41,7 @@ struct Arguments {
     /// Without faults.
     #[arg(long)]
     calm: bool,
-    /// Plants a mistake that must be found: syncs, names.
+    /// Plants a mistake that must be found: syncs, names; of the profile 'sequenced': false-end, mixed, flip.
     #[arg(long)]
     plant: Option<String>,
     /// Prints the plan.
@@ -73,6 +87,9 @@ fn main() -> ExitCode {
     let filter = filter.from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let arguments = Arguments::parse();
+    if arguments.profile == Profile::Sequenced {
+        return sequenced_runs::run(&arguments);
+    }
     let kinds = if arguments.calm { Kinds::NONE } else { Kinds::ALL };
     let plant = match arguments.plant.as_deref() {
         None => None,

@@ -6,11 +6,15 @@
 //! | [`committed`] | what is agreed on once is so for good, and every later leader has it |
 //! | [`logs`] | log matching: equal (index, term) means equal up to there; what is agreed on is on a majority of disks |
 //! | [`inputs`] | each acknowledged input is applied, each input at most once, everywhere in the same order |
+//! | [`digests`] | S1: every node computes the same after every batch |
+//! | [`streams`] | S5: each client's bytes are what the execution produced for it, and end as that said |
 
 pub mod committed;
+pub mod digests;
 pub mod election;
 pub mod inputs;
 pub mod logs;
+pub mod streams;
 
 use replicode_log::NodeId;
 use replicode_replication::{Committed, Leadership};

@@ -5,6 +5,7 @@
 //! | [`executor`] | tasks under virtual time |
 //! | [`clock`] | what a node's clocks show |
 //! | [`net`] | datagrams |
+//! | [`tcp`] | clients' connections |
 //! | [`disk`] | mistakes that are planted, to be found |
 //! | [`host`] | what a replica sees of all that |
 //! | [`tls`] | TLS with random numbers of the seed's |
@@ -16,4 +17,5 @@ pub mod executor;
 pub mod host;
 pub mod net;
 pub mod seeds;
+pub mod tcp;
 pub mod tls;

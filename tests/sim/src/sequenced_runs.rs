@@ -1,0 +1,146 @@
+//! Runs seeds of the profile `sequenced`.
+
+use crate::Arguments;
+use replicode_sim::consensus::Verdict;
+use replicode_sim::plan::SECOND;
+use replicode_sim::sequenced::plan::{Mistake, Plan};
+use replicode_sim::sequenced::{self, Outcome};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+#[derive(Default)]
+struct Sums {
+    seeds: u64,
+    time: u64,
+    events: u64,
+    executed: u64,
+    connections: u64,
+    finished: u64,
+    bytes: u64,
+    crashes: u64,
+    disks: u64,
+    boots: u64,
+    slowest: u64,
+    code: u8,
+}
+
+impl Sums {
+    fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        self.time += outcome.time;
+        self.events += outcome.events;
+        self.executed += outcome.executed;
+        self.connections += outcome.connections;
+        self.finished += outcome.finished;
+        self.bytes += outcome.bytes;
+        self.crashes += outcome.crashes;
+        self.disks += outcome.disks;
+        self.boots += outcome.boots;
+        self.slowest = self.slowest.max(outcome.converged);
+    }
+}
+
+fn tell(seed: u64, outcome: &Outcome, again: &str) {
+    let (what, why) = match &outcome.verdict {
+        Verdict::Kept => return,
+        Verdict::Broken(broken) => (broken.promise, broken.what.as_str()),
+        Verdict::Stuck(why) => ("stuck", why.as_str()),
+        Verdict::Died(why) => ("died", why.as_str()),
+    };
+    println!("seed {seed}: {what}: {why}\n  again: replicode-sim --profile sequenced --seed {seed}{again} --plan");
+}
+
+/// Runs one seed.
+fn run_seed(arguments: &Arguments, seed: u64, mistake: Option<Mistake>) -> anyhow::Result<Outcome> {
+    let plan = Plan { mistake, ..Plan::of(seed, arguments.calm) };
+    if arguments.plan {
+        for step in &plan.steps {
+            println!("{step}");
+        }
+        println!("{:?}", Plan { steps: Vec::new(), ..plan.clone() });
+    }
+    sequenced::run(seed, &plan)
+}
+
+/// Runs all seeds that the arguments name.
+fn run_all(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
+    let again = arguments.plant.as_ref().map(|name| format!(" --plant {name}")).unwrap_or_default()
+        + if arguments.calm { " --calm" } else { "" };
+    #[allow(clippy::disallowed_methods, reason = "how long all of it takes is no part of a run")]
+    let began = std::time::Instant::now();
+    let (next, over, sums) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Mutex::new(Sums::default()));
+    let work = || {
+        while !over.load(Ordering::Relaxed)
+            && arguments.budget.is_none_or(|budget| began.elapsed() < Duration::from_secs(budget))
+        {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= arguments.seed + arguments.seeds {
+                return;
+            }
+            let outcome = run_seed(arguments, seed, mistake);
+            let Ok(mut sums) = sums.lock() else { return };
+            let code = match &outcome {
+                Ok(outcome) => {
+                    if arguments.each {
+                        println!("{seed} {:016x} {}", outcome.trace, outcome.verdict.code());
+                    }
+                    tell(seed, outcome, &again);
+                    sums.add(outcome);
+                    outcome.verdict.code()
+                }
+                Err(error) => {
+                    eprintln!("seed {seed}: the world cannot be made: {error}");
+                    2
+                }
+            };
+            if code != 0 {
+                sums.code = code;
+                over.store(!arguments.keep_going, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.jobs.max(1) {
+            scope.spawn(work);
+        }
+    });
+    let Ok(mut sums) = sums.into_inner() else { return ExitCode::from(4) };
+    if sums.seeds == 0 && sums.code == 0 {
+        eprintln!("not one seed was run within the time that --budget gives");
+        sums.code = 2;
+    }
+    let (virtual_s, real_s) = (sums.time as f64 / SECOND as f64, began.elapsed().as_secs_f64());
+    println!(
+        "{} seeds, {virtual_s:.0} s of cluster time in {real_s:.1} s ({:.0} x): {} crashes, {} failed disks, {} boots, {} batches executed, {} connections, {} of them to their end, {} bytes read, {} events; slowest to converge {:.1} s{}",
+        sums.seeds,
+        virtual_s / real_s,
+        sums.crashes,
+        sums.disks,
+        sums.boots,
+        sums.executed,
+        sums.connections,
+        sums.finished,
+        sums.bytes,
+        sums.events,
+        sums.slowest as f64 / SECOND as f64,
+        if sums.code == 0 { "; all promises kept" } else { "" }
+    );
+    ExitCode::from(sums.code)
+}
+
+/// As the program is called.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let mistake = match arguments.plant.as_deref() {
+        None => None,
+        Some("false-end") => Some(Mistake::FalseEnd),
+        Some("mixed") => Some(Mistake::Mixed),
+        Some("flip") => Some(Mistake::Flip),
+        Some(name) => {
+            eprintln!("nothing called {name:?} can be planted in this profile: false-end, mixed, flip");
+            return ExitCode::from(2);
+        }
+    };
+    run_all(arguments, mistake)
+}
