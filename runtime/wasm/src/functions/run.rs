@@ -59,6 +59,8 @@ pub struct Run<E: Host> {
     /// The largest memory so far.
     peak_bytes: u64,
     bench: Vec<Bench<E>>,
+    /// Instances that a store gets before it is made anew.
+    most_instances: u32,
 }
 
 struct Bench<E: Host> {
@@ -115,7 +117,15 @@ impl<E: Host> Run<E> {
             held_bytes: 0,
             peak_bytes: 0,
             bench: Vec::new(),
+            most_instances: MOST_INSTANCES,
         }
+    }
+
+    /// The same with stores that are made anew after so many instances: what a nesting of functions holds at most is so many for each level.
+    #[must_use]
+    pub fn with_instances(mut self, most: u32) -> Self {
+        self.most_instances = most.clamp(1, MOST_INSTANCES);
+        self
     }
 
     /// Makes it a fresh one, with these limits.
@@ -155,6 +165,11 @@ impl<E: Host> Run<E> {
     /// Gives back instances that are not needed any more.
     pub fn flush(&mut self) {
         self.bench.clear();
+    }
+
+    /// Gives back all stores but so many: what a deep nesting has left behind.
+    pub fn trim(&mut self, stores: usize) {
+        self.bench.truncate(stores);
     }
 
     /// Runs a function to its end. `output` is what it has written, whatever came of it.
@@ -200,7 +215,7 @@ impl<E: Host> Run<E> {
             unreachable!("an execution was lost in a host function")
         };
         run.peak_bytes = run.peak_bytes.max(run.held_bytes + bytes);
-        if bench.instances < MOST_INSTANCES && bench.bytes < MOST_BYTES {
+        if bench.instances < run.most_instances && bench.bytes < MOST_BYTES {
             run.bench.push(bench);
         }
         let result = match (result, asked) {
