@@ -16,7 +16,7 @@ use replicode_contracts::state::Storage;
 use replicode_contracts::template::Template;
 use std::sync::Arc;
 
-/// Modules are words here: `echo`, `count`, `call NAME`, and what they do is written below. Anything else is no module.
+/// Modules are words here, and what they do is written below. Anything else is no module.
 struct Words;
 
 impl Words {
@@ -65,8 +65,13 @@ impl Words {
 }
 
 impl Functions for Words {
-    fn check(&self, _: &[u8; 32], wasm: &[u8]) -> Result<Facts, Refused> {
-        Self::of(wasm).map(|word| Facts { imports: vec![format!("host.{}", word.trim_end())], memory: 7, stateful: word != "echo" })
+    fn check(&self, _: &[u8; 32], wasm: &[u8]) -> Result<Result<Facts, Refused>, String> {
+        let facts = |word: &str| Facts {
+            imports: vec![format!("host.{}", word.trim_end())],
+            memory: 7,
+            stateful: word != "echo",
+        };
+        Ok(Self::of(wasm).map(facts))
     }
 
     fn run(&self, stage: &Stage<'_>, input: &[u8], world: &mut dyn World) -> Result<StageEnd, String> {
@@ -279,7 +284,9 @@ fn a_function_that_fails_within_another_has_changed_nothing() {
 fn who_may_only_read_changes_nothing() {
     let mut both = Both::new();
     both.load("count", "count");
-    let Request::Execute { stages, chain, entry, input, config, lines, .. } = execute(&["count"], b"") else { panic!() };
+    let Request::Execute { stages, chain, entry, input, config, lines, .. } = execute(&["count"], b"") else {
+        panic!()
+    };
     let read = Request::Execute { stages, chain, entry, input, config, lines, read_only: true };
     assert!(read.is_question() && !execute(&["count"], b"").is_question());
     assert_eq!(code(both.one(read)), Code::ReadOnly as u32);
@@ -320,7 +327,9 @@ fn limits_hold_at_the_limit() {
     let mut both = Both::new();
     both.load("echo", "echo");
     let with = |config: Config| {
-        let Request::Execute { stages, chain, entry, input, read_only, lines, .. } = execute(&["echo"], b"") else { panic!() };
+        let Request::Execute { stages, chain, entry, input, read_only, lines, .. } = execute(&["echo"], b"") else {
+            panic!()
+        };
         Request::Execute { stages, chain, entry, input, config, read_only, lines }
     };
     let fuel = |fuel| with(Config { fuel: Some(fuel), ..Config::default() });

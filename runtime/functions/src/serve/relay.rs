@@ -170,7 +170,8 @@ fn what_of(service: &Service, op: &str, request: &Request<'_>) -> Result<Option<
             What::State(name()?, act)
         }
         "logs" => {
-            let text = "a server beside a node keeps no lines of functions: ask for those of an execution with \"logs\":true";
+            let text =
+                "a server beside a node keeps no lines of functions: ask for those of an execution with \"logs\":true";
             return Err(bad(text));
         }
         _ => return Ok(None),

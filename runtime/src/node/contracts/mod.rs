@@ -255,7 +255,7 @@ impl Contracts {
             executions_per_call: (executed > 0).then(|| stats.executions as f64 / executed as f64),
             checkpoint: self.keeping.newest().unwrap_or_default(),
             checkpoint_behind_bytes: self.keeping.trail_bytes() as u64,
-            waiting: (self.waiting.len() + self.functions.len()) as u64,
+            waiting: (self.waiting.len() + self.functions.waiting()) as u64,
         }
     }
 

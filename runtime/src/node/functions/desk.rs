@@ -162,15 +162,9 @@ impl Desk {
 
     /// How many wait.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         let state = locked(&self.0);
         state.calls.len() + state.opens.len()
-    }
-
-    /// Whether nobody does.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// An output of a batch. `receipt` finds the one at a place.

@@ -14,6 +14,7 @@ pub mod desk;
 pub mod wire;
 
 use super::contracts::Contracts;
+use crate::admin::server;
 use crate::datadir;
 use anyhow::{Context, Result};
 use desk::Line;
@@ -26,6 +27,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -40,10 +42,14 @@ const TOGETHER: usize = 256;
 pub struct Served {
     contracts: Arc<Contracts>,
     socket: PathBuf,
+    stop: Arc<AtomicBool>,
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Whoever accepts looks once more.
+        let _ = server::connect(&self.socket);
         self.contracts.functions.close();
         // It may be gone already.
         let _ = std::fs::remove_file(&self.socket);
@@ -68,15 +74,19 @@ pub fn serve(socket: &Path, contracts: Arc<Contracts>, replica: Replica) -> Resu
         _ => {}
     }
     // The directory is private, so that nobody comes in between.
-    let listener = UnixListener::bind(socket).with_context(what)?;
+    let listener = server::with_short_path(socket, |short| UnixListener::bind(short)).with_context(what)?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).with_context(what)?;
     let (ask, asked) = channel::<Question>();
     // One thread for questions: each that runs functions needs room in the engine's pools.
     let to_ask = contracts.clone();
     spawn("fn-questions", move || asked.into_iter().for_each(|question| answer(&to_ask, &question)))?;
-    let shared = contracts.clone();
+    let (shared, stop) = (contracts.clone(), Arc::new(AtomicBool::new(false)));
+    let stopped = stop.clone();
     spawn("fn-accept", move || {
         for stream in listener.incoming() {
+            if stopped.load(Ordering::SeqCst) {
+                return;
+            }
             let Ok(stream) = stream else {
                 std::thread::sleep(CONGESTED);
                 continue;
@@ -92,7 +102,7 @@ pub fn serve(socket: &Path, contracts: Arc<Contracts>, replica: Replica) -> Resu
             }
         }
     })?;
-    Ok(Served { contracts, socket: socket.to_path_buf() })
+    Ok(Served { contracts, socket: socket.to_path_buf(), stop })
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {

@@ -114,7 +114,7 @@ impl Shared {
 }
 
 impl Functions for LogFunctions {
-    fn check(&self, digest: &[u8; 32], wasm: &[u8]) -> Result<Facts, Refused> {
+    fn check(&self, digest: &[u8; 32], wasm: &[u8]) -> Result<Result<Facts, Refused>, String> {
         let refused = |error: LoadError| {
             let code = match error {
                 LoadError::Bad(_) => Code::BadModule,
@@ -123,13 +123,12 @@ impl Functions for LogFunctions {
             };
             Refused { code, message: format!("the module cannot be loaded: {error}"), returned: None }
         };
-        let shared = match self.shared() {
-            Ok(shared) => shared,
-            // Whoever runs something finds the same, and there it stops the node. Nothing has been decided here.
-            Err(why) => return Err(Refused { code: Code::BadModule, message: why, returned: None }),
+        let facts = |code: CodeOf| Facts {
+            imports: code.imports().to_vec(),
+            memory: code.memory_bytes(),
+            stateful: code.is_stateful(),
         };
-        let code = shared.make(digest, wasm).map_err(refused)?;
-        Ok(Facts { imports: code.imports().to_vec(), memory: code.memory_bytes(), stateful: code.is_stateful() })
+        Ok(self.shared()?.make(digest, wasm).map(facts).map_err(refused))
     }
 
     fn run(&self, stage: &Stage<'_>, input: &[u8], world: &mut dyn World) -> Result<StageEnd, String> {

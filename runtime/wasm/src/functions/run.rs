@@ -96,6 +96,19 @@ impl ResourceLimiter for Cap {
         // The transform has written a maximum into each table.
         Ok(maximum.is_some_and(|maximum| desired <= maximum))
     }
+
+    // What was allowed and is not given is the host's fault, and never an answer that the module sees.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(not_given("memory", &error))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(not_given("table", &error))
+    }
+}
+
+fn not_given(what: &str, error: &wasmtime::Error) -> wasmtime::Error {
+    Failure::Host(format!("the host cannot give it the {what} that its limit allows: {error:#}")).into()
 }
 
 /// The context of a host function's caller.
@@ -415,7 +428,7 @@ fn place<E: Host>(
                 let asked = code.own_bytes + input.len() as u64;
                 let grown = memory.grow(&mut *store, missing.div_ceil(1 << 16));
                 let limit = store.data().cap.limit;
-                grown.map_err(|_| Failure::Memory { asked, limit })?;
+                grown.map_err(|error| error.downcast::<Failure>().unwrap_or(Failure::Memory { asked, limit }))?;
             }
             u32::try_from(code.own_bytes).unwrap_or(u32::MAX)
         }

@@ -132,11 +132,11 @@ pub trait World {
 
 /// Runs modules. What it answers is a function of what it is given, and of what the world answers.
 pub trait Functions: Send + Sync {
-    /// Whether a module can be run. Its code stays at hand.
+    /// Whether a module can be run, or every reason why not. Its code stays at hand.
     ///
     /// # Errors
-    /// Every reason why not.
-    fn check(&self, digest: &[u8; 32], wasm: &[u8]) -> Result<Facts, Refused>;
+    /// When this node has no engine for functions; never a module's doing.
+    fn check(&self, digest: &[u8; 32], wasm: &[u8]) -> Result<Result<Facts, Refused>, String>;
 
     /// Runs a function to its end.
     ///

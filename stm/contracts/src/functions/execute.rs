@@ -2,11 +2,11 @@
 
 use super::answer::{Code, Done, Entry, Failed, StageDone};
 use super::engine::{Denied, Functions, Refused, Stage, World};
+use super::limits;
 use super::place::Result;
 use super::registry::{self, Answer, Load, refused};
 use super::request::{Config, Request, StateAct, Which};
 use super::world::{On, namespace_of};
-use super::limits;
 use crate::cell::Access;
 use crate::hash::Hash;
 use crate::receipt::{Receipt, Status};
@@ -117,13 +117,7 @@ struct Job<'a> {
 }
 
 /// Runs functions, one behind the other. All of it is one transaction.
-fn run<A: Access>(
-    cells: &mut A,
-    engine: &dyn Functions,
-    stages: &[Which],
-    job: &Job<'_>,
-    input: &[u8],
-) -> Outcome<A> {
+fn run<A: Access>(cells: &mut A, engine: &dyn Functions, stages: &[Which], job: &Job<'_>, input: &[u8]) -> Outcome<A> {
     let most = limits::STAGES;
     if stages.is_empty() || stages.len() > most || (stages.len() > 1 && !job.chain) {
         let text = format!("a chain of {} stages: 1 to {most} are possible", stages.len());
@@ -139,7 +133,10 @@ fn run<A: Access>(
     }
     let first = entries.first().map_or_else(Config::default, |entry| entry.config);
     // What nobody has asked for in this request is not refused for it.
-    let within = |config: Config| Config { fuel: config.fuel.map(|fuel| if job.read_only { fuel.min(limits::READ_FUEL) } else { fuel }), ..config };
+    let within = |config: Config| Config {
+        fuel: config.fuel.map(|fuel| if job.read_only { fuel.min(limits::READ_FUEL) } else { fuel }),
+        ..config
+    };
     let all = match whole(job.config.or(within(first)), job.read_only) {
         Ok(all) => all,
         Err(refused) => return Ok(Err(refused.into())),

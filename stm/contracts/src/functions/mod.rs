@@ -41,6 +41,3 @@ pub(crate) use execute::execute;
 pub use number::Number;
 pub use place::account;
 pub use request::{Config, Request, StateAct, Which};
-
-#[cfg(test)]
-mod tests;

@@ -83,3 +83,22 @@ impl fmt::Debug for Number {
 pub fn digest(wasm: &[u8]) -> [u8; 32] {
     *blake3::hash(wasm).as_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_back() {
+        let own = Number::of_function(&digest(b"a"), None);
+        assert_ne!(own, Number::of_function(&digest(b"a"), Some("")));
+        assert_ne!(own, Number::of_function(&digest(b"b"), None));
+        let text = own.to_string();
+        assert_eq!((text.len(), text.as_bytes()[14]), (36, b'8'));
+        assert_eq!(Number::parse(&text), Some(own));
+        assert_eq!(Number::parse(&text.replace('-', "").to_uppercase()), Some(own));
+        for wrong in ["", "transform", &text[1..], &format!("{text}0"), &text.replace('-', "x"), &"é".repeat(18)] {
+            assert_eq!(Number::parse(wrong), None, "{wrong}");
+        }
+    }
+}

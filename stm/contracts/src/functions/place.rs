@@ -42,7 +42,9 @@ pub(super) fn fault<E>(error: Error<E>) -> Fault<E> {
     match error {
         Error::Access(error) => Fault::Access(error),
         Error::Damaged { cell, what } => Fault::Damaged { cell, what },
-        Error::Refused(_) => Fault::Damaged { cell: CellKey([0; 32]), what: "functions have used their storage wrongly" },
+        Error::Refused(_) => {
+            Fault::Damaged { cell: CellKey([0; 32]), what: "functions have used their storage wrongly" }
+        }
     }
 }
 
@@ -127,7 +129,10 @@ pub(super) fn module<A: Access>(cells: &mut A, digest: &[u8; 32]) -> Result<Vec<
         }
     }
     if super::number::digest(&wasm) != *digest {
-        return Err(Fault::Engine { template: Hash::new(*digest), why: "the module's bytes are not those of its digest".into() });
+        return Err(Fault::Engine {
+            template: Hash::new(*digest),
+            why: "the module's bytes are not those of its digest".into(),
+        });
     }
     Ok(wasm)
 }

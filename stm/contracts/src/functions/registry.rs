@@ -8,6 +8,7 @@ use super::place::{self, Result, bytes, fault, functions, names};
 use super::request::{Config, Which};
 use crate::cell::{Access, CellKey};
 use crate::collection::{Map, Range};
+use crate::hash::Hash;
 use crate::run::Fault;
 use crate::transaction::encode;
 use std::collections::BTreeSet;
@@ -15,7 +16,10 @@ use std::collections::BTreeSet;
 /// What this module answers: a fault, a refusal, or what was asked for.
 pub(super) type Answer<T, A> = Result<std::result::Result<T, Refused>, A>;
 
-pub(super) fn refused<T, E>(code: Code, message: impl Into<String>) -> std::result::Result<std::result::Result<T, Refused>, E> {
+pub(super) fn refused<T, E>(
+    code: Code,
+    message: impl Into<String>,
+) -> std::result::Result<std::result::Result<T, Refused>, E> {
     Ok(Err(Refused { code, message: message.into(), returned: None }))
 }
 
@@ -69,6 +73,9 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= limits::NAME && name.bytes().all(plain) && Number::parse(name).is_none()
 }
 
+/// What an engine says of a module.
+type Checked = std::result::Result<std::result::Result<Facts, Refused>, String>;
+
 /// What is to be loaded.
 pub(super) struct Load<'a> {
     pub(super) wasm: &'a [u8],
@@ -82,7 +89,7 @@ pub(super) struct Load<'a> {
 pub(super) fn load<A: Access>(
     cells: &mut A,
     load: &Load<'_>,
-    check: impl FnOnce(&[u8; 32]) -> std::result::Result<Facts, Refused>,
+    check: impl FnOnce(&[u8; 32]) -> Checked,
 ) -> Answer<(Entry, bool), A> {
     let name = load.name;
     if !is_name(name) {
@@ -106,7 +113,10 @@ pub(super) fn load<A: Access>(
     let number = Number::of_function(&digest, load.namespace);
     let other = by_name(cells, name)?.filter(|other| *other != number);
     if let Some(other) = other.filter(|_| !load.replace) {
-        return refused(Code::BadRequest, format!("'{name}' is another function, {other}: give another name, or --replace"));
+        return refused(
+            Code::BadRequest,
+            format!("'{name}' is another function, {other}: give another name, or --replace"),
+        );
     }
     let old = by_number(cells, number)?;
     let cached = old.is_some();
@@ -122,7 +132,10 @@ pub(super) fn load<A: Access>(
     }
     if encode(&entry).len() > limits::VALUE {
         let names = entry.names.len();
-        return refused(Code::Overloaded, format!("{number} with {names} names takes more room than a function may have: unload it first"));
+        return refused(
+            Code::Overloaded,
+            format!("{number} with {names} names takes more room than a function may have: unload it first"),
+        );
     }
     if let Some(other) = other {
         take_name(cells, other, name)?;
@@ -143,7 +156,7 @@ fn add<A: Access>(
     load: &Load<'_>,
     digest: &[u8; 32],
     number: Number,
-    check: impl FnOnce(&[u8; 32]) -> std::result::Result<Facts, Refused>,
+    check: impl FnOnce(&[u8; 32]) -> Checked,
 ) -> Answer<Entry, A> {
     let count = functions().len(cells).map_err(fault)?;
     if count >= limits::FUNCTIONS {
@@ -151,8 +164,9 @@ fn add<A: Access>(
         return refused(Code::Overloaded, text);
     }
     let facts = match check(digest) {
-        Ok(facts) => facts,
-        Err(refused) => return Ok(Err(refused)),
+        Ok(Ok(facts)) => facts,
+        Ok(Err(refused)) => return Ok(Err(refused)),
+        Err(why) => return Err(Fault::Engine { template: Hash::new(*digest), why }),
     };
     let mut imports = facts.imports;
     let mut seen = BTreeSet::new();

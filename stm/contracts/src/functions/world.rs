@@ -115,7 +115,9 @@ impl<A: Access> World for On<'_, A> {
         let done = place::set_state(self.cells, &key, value, old);
         if !self.of(done)? {
             let most = limits::STATE;
-            return Err(Denied::State(format!("the state of a cell's functions may have {most} bytes, and it would have more")));
+            return Err(Denied::State(format!(
+                "the state of a cell's functions may have {most} bytes, and it would have more"
+            )));
         }
         self.touch(key, length)
     }
