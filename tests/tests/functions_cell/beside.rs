@@ -58,10 +58,6 @@ impl Beside {
         ensure!(status.success(), "it ended with {status}: {}", self.process.output());
         Ok(())
     }
-
-    pub fn output(&self) -> String {
-        self.process.output()
-    }
 }
 
 /// A cell with contracts, and a server beside each node.

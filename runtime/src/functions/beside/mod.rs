@@ -15,7 +15,7 @@ pub mod words;
 
 use crate::node::functions::wire;
 use anyhow::{Context, Result};
-use lanes::{LANES, Lanes, Assigned, Tag};
+use lanes::{Assigned, LANES, Lanes, Tag};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use replicode_contracts::clients::WINDOW;
@@ -393,7 +393,9 @@ impl State {
             if pending.again.is_some_and(|at| at <= now) {
                 pending.again = None;
                 match pending.way {
-                    Way::Log(Some(assigned)) => lanes.iter_mut().skip(assigned.lane).take(1).for_each(|lane| *lane = true),
+                    Way::Log(Some(assigned)) => {
+                        lanes.iter_mut().skip(assigned.lane).take(1).for_each(|lane| *lane = true)
+                    }
                     _ => again.push(*tag),
                 }
             }
