@@ -4,6 +4,7 @@
 #   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
 #   tests/bench.sh functions-cluster [--seconds N] [--rounds N] [--pipeline N] [--json]     functions in the log of three nodes
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
+#   tests/bench.sh ab OLD NEW [--turns N] [--seconds N] [--only ROW ...] [--json]     two revisions (or programs) in turn: is the new one slower?
 #   tests/bench.sh contract-cluster [--clients 64] [--flight 16] [--seconds 10]     calls of contracts on three nodes, and one client alone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -22,6 +23,16 @@ if [ "${1:-}" = contract-cluster ]; then
     done
     target/release/contract-load "$@" "${nodes[@]}"
     exit
+fi
+if [ "${1:-}" = ab ]; then
+    shift
+    case " $* " in *" --help "* | *" -h "*) ;; *)
+        tests/setup.sh bench >&2
+        cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2
+        cc -O2 -Wall -Wextra -shared -fPIC -o target/own_disk.so tests/bench/own_disk.c
+        ;;
+    esac
+    exec python3 -B tests/bench/ab.py "$@"
 fi
 if [ "${1:-}" = ports ]; then
     shift
