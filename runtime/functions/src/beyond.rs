@@ -162,3 +162,14 @@ impl Reply {
         ticket.send_answer(result, &lines, chain);
     }
 }
+
+/// Of these names the one that was probably meant.
+pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    /// Bytes of the longest name: comparing takes as long as both are long.
+    const MOST: usize = 64;
+    let length = name.chars().count();
+    let most = 1 + length / 3;
+    let alike = |known: &&str| name.len() <= MOST && known.len().abs_diff(length) <= most;
+    let near = known.filter(alike).map(|known| (strsim::osa_distance(name, known), known)).min();
+    near.filter(|(edits, _)| *edits <= most).map(|(_, known)| known)
+}

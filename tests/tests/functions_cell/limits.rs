@@ -81,6 +81,8 @@ fn every_limit_below_at_and_above() -> Result<()> {
     let answer = client.request(json!({"op": "execute", "uuid": "hostile", "input": "log 2", "logs": true}))?;
     assert_eq!(answer["logs"].as_array().map(Vec::len), Some(2));
     assert_eq!(code(&client.request(json!({"op": "nothing"}))), "unknown_op");
+    let mistyped = client.execute("hostil", b"", &PLAIN).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(mistyped.contains("did you mean 'hostile'?"), "{mistyped}");
     let import = "AGFzbQEAAAABBAFgAAACCQEBeAN5eXoAAA==";
     assert_eq!(code(&client.request(json!({"op": "load", "wasm_b64": import, "name": "x"}))), "unsupported_import");
     Ok(())

@@ -67,6 +67,8 @@ struct Pending {
     again: Option<Instant>,
     /// The name that a load was asked for.
     called: Option<String>,
+    /// A failure that waits for the list of all functions, to say which was meant.
+    missing: Option<ServiceError>,
 }
 
 #[derive(Default)]
@@ -252,7 +254,8 @@ impl State {
             other => other,
         };
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
-        self.pending.insert(tag, Pending { way, body, reply, deadline, timeout_ms, again: None, called });
+        self.pending
+            .insert(tag, Pending { way, body, reply, deadline, timeout_ms, again: None, called, missing: None });
         self.say(tag);
     }
 
@@ -368,8 +371,19 @@ impl State {
                 (Err(words::node(format!("the node has answered {other}: it is of another version"))), Vec::new())
             }
         };
-        if let Some(Pending { reply: Some(reply), .. }) = self.done(tag) {
-            replies.push((reply, result.0, result.1));
+        let Some(Pending { reply: Some(reply), missing, timeout_ms, .. }) = self.done(tag) else { return };
+        match (missing, result) {
+            (Some(missing), (Ok(list), _)) => replies.push((reply, Err(words::meant(missing, &list)), Vec::new())),
+            (Some(missing), _) => replies.push((reply, Err(missing), Vec::new())),
+            (None, (Err(error), _)) if words::missing(&error).is_some() => {
+                // Whoever has mistyped a name is told which there is; whoever has not waits a moment longer.
+                let asked = self.next;
+                self.add(Way::Ask, Request::List.body(), Some(reply), timeout_ms, None);
+                if let Some(pending) = self.pending.get_mut(&asked) {
+                    pending.missing = Some(error);
+                }
+            }
+            (None, (result, lines)) => replies.push((reply, result, lines)),
         }
     }
 

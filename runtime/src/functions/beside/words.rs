@@ -141,6 +141,28 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The name in a failure that no function has.
+pub fn missing(error: &ServiceError) -> Option<&str> {
+    if error.code != ErrorCode::NotFound {
+        return None;
+    }
+    error.message.strip_prefix(MISSING)?.split_once(BEHIND).map(|(name, _)| name)
+}
+
+const MISSING: &str = "no function is called '";
+const BEHIND: &str = "':";
+
+/// The same failure, with the function of a list that was probably meant.
+pub fn meant(mut error: ServiceError, list: &Answer) -> ServiceError {
+    let Answer::Value(Value::Array(all)) = list else { return error };
+    let names = all.iter().flat_map(|entry| entry["names"].as_array()).flatten().filter_map(Value::as_str);
+    let near = missing(&error).and_then(|name| beyond::nearest(name, names));
+    if let Some(near) = near {
+        error.message = error.message.replacen(BEHIND, &format!("{BEHIND} did you mean '{near}'?"), 1);
+    }
+    error
+}
+
 /// What holds in the log, for `hello` and `stats`.
 pub fn bounds() -> Value {
     json!({
@@ -178,6 +200,18 @@ mod tests {
             assert_eq!(ours.to_string(), theirs.to_string());
             assert_eq!(Number::parse(&theirs.to_string()), Some(ours));
         }
+    }
+
+    #[test]
+    fn who_mistypes_a_name_is_told_which_was_meant() {
+        let told = |name: &str| {
+            let text = format!("no function is called '{name}': 'replicode fn list' shows all");
+            let list = Answer::Value(json!([{"names": ["transform", "other"]}, {"names": ["hash"]}]));
+            meant(ServiceError::new(ErrorCode::NotFound, text), &list).message
+        };
+        let meant = "no function is called 'transfrom': did you mean 'transform'? 'replicode fn list' shows all";
+        assert_eq!(told("transfrom"), meant);
+        assert_eq!(told("nothing"), "no function is called 'nothing': 'replicode fn list' shows all");
     }
 
     /// The digest that a server without a cell shows, by the module of another crate.
