@@ -99,18 +99,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_back_and_what_is_cut_does_not() {
+    fn frames_come_back_and_what_is_cut_does_not() -> io::Result<()> {
         let mut bytes = Vec::new();
         put(&mut bytes, SUBMIT, 1, 2, u64::MAX, b"body");
         put(&mut bytes, ASK, 3, 0, 0, b"");
         let mut from = &bytes[..];
         let first = Frame { what: SUBMIT, tag: 1, a: 2, b: u64::MAX, body: b"body".to_vec() };
-        assert_eq!(take(&mut from).unwrap(), Some(first));
-        assert_eq!(take(&mut from).unwrap().map(|frame| frame.tag), Some(3));
-        assert_eq!(take(&mut from).unwrap(), None);
+        assert_eq!(take(&mut from)?, Some(first));
+        assert_eq!(take(&mut from)?.map(|frame| frame.tag), Some(3));
+        assert_eq!(take(&mut from)?, None);
         for cut in 5..33 {
             assert!(take(&mut &bytes[..cut]).is_err(), "{cut}");
         }
         assert!(take(&mut &[0xff; 40][..]).is_err());
+        Ok(())
     }
 }

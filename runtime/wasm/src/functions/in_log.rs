@@ -160,6 +160,7 @@ impl Functions for LogFunctions {
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "a run is handed around in its box")]
     static WAITS: RefCell<Vec<Box<Run<Lent>>>> = const { RefCell::new(Vec::new()) };
 }
 
