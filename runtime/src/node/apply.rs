@@ -109,6 +109,7 @@ impl ApplyLoop {
                 self.digests.flush()?;
                 if let Some(contracts) = &self.contracts {
                     contracts.waiting.forget();
+                    contracts.functions.forget();
                     contracts.flush()?;
                 }
                 return Ok(match (end, self.state.reason) {
@@ -129,6 +130,10 @@ impl ApplyLoop {
             _ if self.core.is_parting() => {}
             Message::Batch(batch, place) => {
                 self.batch(&batch)?;
+                self.carry_out()?;
+                if let Some(contracts) = &self.contracts {
+                    contracts.functions.flush();
+                }
                 drop(place);
             }
             Message::Leadership(leadership) => match leadership.leader {

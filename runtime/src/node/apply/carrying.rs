@@ -56,6 +56,7 @@ impl ApplyLoop {
                 if let Some(contracts) = &self.contracts {
                     // What was on its way is dropped with the boot, or is applied after all: whoever waits asks again.
                     contracts.waiting.forget();
+                    contracts.functions.forget();
                 }
             }
             Deed::Suspend => self.suspend(),
@@ -99,6 +100,7 @@ impl ApplyLoop {
     fn called(&self, index: BatchIndex, output: &Output) {
         if let Some(contracts) = &self.contracts {
             contracts.waiting.settle(index, output, |batch, at| contracts.receipt_at(batch, at));
+            contracts.functions.settle(index, output, |batch, at| contracts.receipt_at(batch, at));
         }
     }
 
