@@ -100,10 +100,13 @@ impl Bell {
     }
 }
 
-impl Rouse for Arc<Bell> {
+/// Who rings it.
+struct Rope(Arc<Bell>);
+
+impl Rouse for Rope {
     fn rouse(&self) {
-        *self.rung.lock().unwrap() = true;
-        self.ring.notify_one();
+        *self.0.rung.lock().unwrap() = true;
+        self.0.ring.notify_one();
     }
 }
 
@@ -114,7 +117,7 @@ fn what_is_brought_is_done_once_and_in_order_whoever_serves() {
     check(|| {
         const EACH: usize = 2;
         let bell = Arc::new(Bell::default());
-        let mailbox = Arc::new(Mailbox::new(bell.clone(), 0));
+        let mailbox = Arc::new(Mailbox::new(Rope(bell.clone()), 0));
         let desk = Arc::new(Desk::new(Vec::new()));
         let bringing: Vec<_> = (0..2)
             .map(|by| {

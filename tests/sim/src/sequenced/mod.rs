@@ -17,6 +17,7 @@
 //! | [`sequencer`] | the stand-in |
 //! | `serving` | a node looked after: batches, deeds, sockets |
 //! | `happening` | what happens, and what follows for whom |
+//! | `talking` | a client's end of its connection |
 
 pub mod client;
 pub mod guest;
@@ -25,6 +26,7 @@ pub mod node;
 pub mod plan;
 pub mod sequencer;
 mod serving;
+mod talking;
 
 use crate::checkers::Broken;
 use crate::checkers::digests::Digests;

@@ -21,7 +21,7 @@ impl World<'_> {
         if self.nodes[node].dead || self.verdict.is_some() {
             return;
         }
-        self.round(node, up);
+        self.round(up);
         self.send(node, up);
         self.bounded(node, up);
         if let Some(at) = up.deadline() {
@@ -46,6 +46,12 @@ impl World<'_> {
                 Err(error) => return self.dies(node, &error.to_string()),
             };
             self.executed += 1;
+            if applied.index.0 > self.sequencer.agreed {
+                return self.broken(
+                    "S3",
+                    format!("node {} executes batch {}, which is on too few disks", node + 1, applied.index),
+                );
+            }
             match self.digests.computed(node as u64 + 1, applied.index, applied.digest) {
                 Err(why) => return self.broken("S1", why),
                 Ok(false) => {}
@@ -93,16 +99,16 @@ impl World<'_> {
                     self.boots += 1;
                     up.outgoing.booted(boot);
                     up.clients.handle_boot(boot, now);
-                    self.serve(node, up);
+                    self.serve(up);
                 }
                 Deed::Over => {
                     up.watches = None;
                     up.clients.handle_suspend(now);
-                    self.serve(node, up);
+                    self.serve(up);
                 }
                 Deed::Suspend => {
                     up.clients.handle_suspend(now);
-                    self.serve(node, up);
+                    self.serve(up);
                 }
                 Deed::WatchOver(boots) => up.watches = boots,
                 Deed::Offer(input) => _ = up.outgoing.offer(&mut vec![input]),
@@ -111,7 +117,7 @@ impl World<'_> {
                         let output = self.mixed(up, output);
                         up.clients.handle_output(output, now);
                     }
-                    self.serve(node, up);
+                    self.serve(up);
                 }
                 Deed::Applied(progress) => {
                     up.outgoing.applied(progress.next_seq);
@@ -161,17 +167,17 @@ impl World<'_> {
     }
 
     /// One round of the thread that waits for clients.
-    fn round(&mut self, node: usize, up: &mut Up) {
+    fn round(&mut self, up: &mut Up) {
         let now = mono(self.now);
         up.rounds += 1;
-        self.serve(node, up);
+        self.serve(up);
         let congested = up.outgoing.bytes() > self.plan.outgoing;
         up.clients.handle_round(congested, now);
         self.accept(up, now);
         self.read(up, now);
-        self.serve(node, up);
+        self.serve(up);
         up.clients.handle_timeout(now);
-        self.serve(node, up);
+        self.serve(up);
     }
 
     fn accept(&mut self, up: &mut Up, now: Mono) {
@@ -221,7 +227,7 @@ impl World<'_> {
     }
 
     /// Does what is to be done but for reading and taking clients, and offers the log what came of it.
-    fn serve(&mut self, _node: usize, up: &mut Up) {
+    fn serve(&mut self, up: &mut Up) {
         let now = mono(self.now);
         loop {
             self.write(up, now);
@@ -273,11 +279,8 @@ impl World<'_> {
         match order {
             Order::WatchDoors => {
                 up.watched = true;
-                for door in 0..up.waiting.len() {
-                    if !up.waiting[door].is_empty() {
-                        up.clients.handle_door(door);
-                    }
-                }
+                let busy = up.waiting.iter().enumerate().filter(|(_, waiting)| !waiting.is_empty());
+                busy.for_each(|(door, _)| up.clients.handle_door(door));
             }
             Order::IgnoreDoors => up.watched = false,
             Order::KeepAlive { .. } | Order::Tell(Word::Refused(_)) => {}
