@@ -8,11 +8,13 @@
 //! | [`toy`] | that machine |
 //! | [`sequenced`] | a profile: clients, nodes and logs as they are, under a stand-in that orders batches |
 //! | [`checkers`] | what must hold |
+//! | [`linear`] | whether one order explains what clients saw |
 //!
 //! The same seed gives the same run, to the last decision: [`consensus::Outcome::trace`] is a hash of all of them.
 
 pub mod checkers;
 pub mod consensus;
+pub mod linear;
 pub mod plan;
 pub mod sequenced;
 pub mod toy;
