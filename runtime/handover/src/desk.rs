@@ -4,7 +4,6 @@
 //! is free; if it is not, whoever serves is awake already, and finds what is brought in the mailbox.
 
 use crate::sync::{Mutex, MutexGuard, lock};
-use std::sync::TryLockError;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,10 +26,7 @@ impl<S> Desk<S> {
 
     /// Takes the desk if nobody serves it. Never waits. A desk at which somebody has panicked is served by nobody else.
     pub fn if_free(&self) -> Option<Served<'_, S>> {
-        match self.0.try_lock() {
-            Ok(served) => Some(served),
-            Err(TryLockError::WouldBlock | TryLockError::Poisoned(_)) => None,
-        }
+        self.0.try_lock().ok()
     }
 }
 

@@ -11,10 +11,14 @@ impl World<'_> {
         let now = self.now;
         let Some(tcp) = self.clients[who].talk.as_ref().map(|talk| talk.tcp) else {
             // Who has done enough leaves the others in peace.
-            if now >= self.clients[who].again && !(self.healed && self.clients[who].done >= 2) {
-                self.connect(who);
+            if self.healed && self.clients[who].done >= 2 {
+                return;
             }
-            return;
+            if now >= self.clients[who].again {
+                return self.connect(who);
+            }
+            // It was woken for a connection that is over.
+            return self.wake_client(who, self.clients[who].again);
         };
         self.client_reads(who, tcp);
         if self.clients[who].talk.is_some() {
