@@ -3,6 +3,7 @@
 //! | module | it is |
 //! |---|---|
 //! | [`executor`] | tasks under virtual time |
+//! | `lanes` | whose turn it is on a thread of a node |
 //! | [`clock`] | what a node's clocks show |
 //! | [`net`] | datagrams |
 //! | [`disk`] | mistakes that are planted, to be found |
@@ -14,6 +15,7 @@ pub mod clock;
 pub mod disk;
 pub mod executor;
 pub mod host;
+mod lanes;
 pub mod net;
 pub mod seeds;
 pub mod tls;
