@@ -109,6 +109,9 @@ impl Plan {
         if has(kinds.crash, 1, 750_000) {
             plan.crashes(&mut stream(13));
         }
+        if has(kinds.crash, 11, 150_000) {
+            plan.power_cut(&mut stream(26));
+        }
         if has(kinds.pause, 2, 600_000) {
             plan.pauses(&mut stream(14));
         }

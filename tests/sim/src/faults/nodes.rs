@@ -25,6 +25,14 @@ impl Plan {
         }
     }
 
+    /// At the end the power goes everywhere.
+    pub(super) fn power_cut(&mut self, draws: &mut Stream) {
+        let at = self.faulty - draws.range(1, SECOND);
+        for node in 0..self.nodes {
+            self.add(at, Act::Crash(node));
+        }
+    }
+
     pub(super) fn pauses(&mut self, draws: &mut Stream) {
         let pause = draws.range(500 * MS, 4 * SECOND);
         let mut at = draws.range(0, pause);

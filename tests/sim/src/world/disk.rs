@@ -19,7 +19,7 @@ pub enum Plant {
 }
 
 /// After so many changes a disk fails that fails without a plan.
-const REFUSES_AFTER: u64 = 300;
+const REFUSES_AFTER: u64 = 100;
 
 impl Plant {
     /// By its name on the command line.
