@@ -31,8 +31,8 @@ fn the_program_knows_none_of_their_names() {
     let table = source.split("pub const ALL").nth(1).and_then(|rest| rest.split("];").next()).expect("it has a table");
     let names: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
     assert!(names.len() >= 13, "{names:?}");
+    let text = String::from_utf8_lossy(&bytes);
     for name in names.iter().filter(|name| name.len() > 8) {
-        let holds = bytes.windows(name.len()).any(|window| window == name.as_bytes());
-        assert!(!holds, "the program knows {name:?}");
+        assert!(!text.contains(name), "the program knows {name:?}");
     }
 }

@@ -12,6 +12,7 @@
 //! | [`report`] | runs that are kept, made smaller, told |
 //! | [`plant`], [`mutants`] | mistakes that are planted, and that they are found |
 //! | [`cli`] | the command line |
+//! | [`linear`] | whether one order explains what clients saw |
 //!
 //! The same seed gives the same run, to the last decision: [`outcome::Outcome::trace`] is a hash of all of them.
 
@@ -19,6 +20,7 @@ pub mod checkers;
 pub mod cli;
 pub mod consensus;
 pub mod faults;
+pub mod linear;
 pub mod mutants;
 pub mod outcome;
 pub mod plan;
