@@ -148,7 +148,9 @@ impl Durable {
         let Some(held) = self.nodes.get_mut(node) else { return Ok(()) };
         held.update();
         match held.vote {
-            Some(on) if on.term > vote.term || (on.term == vote.term && on.node == vote.node) => Ok(()),
+            Some(on) if on.term > vote.term => Ok(()),
+            // Who has come to lead the term is written over the vote for another one.
+            Some(on) if on.term == vote.term && (on.node == vote.node || on.committed) => Ok(()),
             found => Err(format!("it votes {vote:?}, and on its disk is {found:?}")),
         }
     }

@@ -9,7 +9,8 @@ use super::clock::Clock;
 use super::lanes::Lane;
 pub use super::lanes::Order;
 use super::net::{Net, SocketId};
-use super::seeds::Trace;
+use super::seeds::{Trace, sum};
+use super::timers::Timer;
 use futures::future::BoxFuture;
 use replicode_replication::host::{self, Host};
 use std::cmp::Reverse;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 /// Nanoseconds of virtual time.
 pub type Nanos = u64;
@@ -70,12 +71,6 @@ pub(super) enum Event {
     Datagram(usize),
 }
 
-struct Timer {
-    life: u64,
-    due: Nanos,
-    waker: Option<Waker>,
-}
-
 /// One run of a node.
 pub struct Process {
     /// Its node.
@@ -95,11 +90,11 @@ pub struct Process {
 pub struct Core {
     /// The moment now.
     pub now: Nanos,
-    sequence: u64,
+    pub(super) sequence: u64,
     pub(super) tasks: Vec<Option<Task>>,
     vacant: Vec<usize>,
-    timers: Vec<Option<Timer>>,
-    vacant_timers: Vec<usize>,
+    pub(super) timers: Vec<Option<Timer>>,
+    pub(super) vacant_timers: Vec<usize>,
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     /// All processes so far.
     pub processes: Vec<Process>,
@@ -134,11 +129,6 @@ impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("World")
     }
-}
-
-/// What bytes amount to, for the trace.
-pub(super) fn sum(bytes: &[u8]) -> u64 {
-    (bytes.len() as u64) << 32 | u64::from(crc32c::crc32c(bytes))
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -261,50 +251,6 @@ impl World {
             core.tasks[task].take()
         };
         drop(taken);
-    }
-
-    pub(super) fn timer(&self, due: Nanos) -> (usize, u64) {
-        let mut core = self.core();
-        core.sequence += 1;
-        let life = core.sequence;
-        let timer = core.vacant_timers.pop().unwrap_or_else(|| {
-            core.timers.push(None);
-            core.timers.len() - 1
-        });
-        core.timers[timer] = Some(Timer { life, due, waker: None });
-        core.push(due, Event::Timer(timer, life));
-        (timer, life)
-    }
-
-    pub(super) fn reset_timer(&self, timer: (usize, u64), due: Nanos) {
-        let mut core = self.core();
-        if let Some(Some(held)) = core.timers.get_mut(timer.0)
-            && held.life == timer.1
-            && held.due != due
-        {
-            held.due = due;
-            core.push(due, Event::Timer(timer.0, timer.1));
-        }
-    }
-
-    pub(super) fn poll_timer(&self, timer: (usize, u64), context: &Context<'_>) -> Poll<()> {
-        let mut core = self.core();
-        let now = core.here();
-        let Some(Some(held)) = core.timers.get_mut(timer.0) else { return Poll::Ready(()) };
-        if held.due <= now {
-            return Poll::Ready(());
-        }
-        match &mut held.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    pub(super) fn drop_timer(&self, timer: (usize, u64)) {
-        let mut core = self.core();
-        core.timers[timer.0] = None;
-        core.vacant_timers.push(timer.0);
     }
 
     /// Ends a process where it stands: what it has not sent or synced by now it never will.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`executor`] | tasks under virtual time |
 //! | `lanes` | whose turn it is on a thread of a node |
+//! | `timers` | timers |
 //! | [`clock`] | what a node's clocks show |
 //! | [`net`] | datagrams |
 //! | [`disk`] | mistakes that are planted, to be found |
@@ -18,4 +19,5 @@ pub mod host;
 mod lanes;
 pub mod net;
 pub mod seeds;
+mod timers;
 pub mod tls;

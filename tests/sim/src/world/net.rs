@@ -2,8 +2,8 @@
 //!
 //! What becomes of a datagram is drawn from its link and its number on it, so that one that is taken out shifts no other.
 
-use super::executor::{Nanos, ProcessId, sum};
-use super::seeds::Stream;
+use super::executor::{Nanos, ProcessId};
+use super::seeds::{Stream, sum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
