@@ -37,7 +37,7 @@ pub const ALL: [Mutant; 16] = [
     mutant("early-output", 0, &["S3"]),
     mutant("pre-vote-always", 0, &["election restriction"]),
     mutant("wiped-votes", 5, &["S12"]),
-    mutant("slow-restart", 0, &["L1"]),
+    mutant("slow-restart", 174, &["L1"]),
     mutant("wedge", 10, &["stuck", "L1"]),
     mutant("refuses", 0, &["died"]),
     mutant("syncs", 0, &[APPEND, "S3", VOTE]),

@@ -25,7 +25,7 @@ use replicode_log::{Input, NodeId};
 use replicode_replication::host::{Host, enter};
 use replicode_replication::{ReplicaConfig, Role, Tuning, channel, start_on};
 use replicode_store::segment::Owner;
-use replicode_store::sim_disk::{Dice, SimDisk};
+use replicode_store::sim_disk::Dice;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
