@@ -21,6 +21,8 @@ struct Holding {
     position: usize,
     /// Entries by index: term, and the content of a batch.
     entries: BTreeMap<u64, (u64, Option<Digest>)>,
+    /// The same of a disk that it had before it lost it: what was agreed on with its help is agreed on for good.
+    before: BTreeMap<u64, (u64, Option<Digest>)>,
     vote: Option<VoteRecord>,
     /// The first thing wrong with the order of votes.
     wrong: Option<String>,
@@ -102,7 +104,16 @@ impl Durable {
         while self.nodes.len() <= node {
             self.nodes.push(Holding::default());
         }
-        self.nodes[node] = Holding { disk: Some(disk.clone()), ..Holding::default() };
+        let before = std::mem::take(&mut self.nodes[node].before);
+        self.nodes[node] = Holding { disk: Some(disk.clone()), before, ..Holding::default() };
+    }
+
+    /// Something is about to befall a node's disk that it will not get over.
+    pub fn loses(&mut self, node: usize) {
+        if let Some(held) = self.nodes.get_mut(node) {
+            held.update();
+            held.before = held.entries.clone();
+        }
     }
 
     /// Whether an entry is on the disks of a majority: so it must be before anything of it is seen.
@@ -112,7 +123,8 @@ impl Durable {
     pub fn majority(&mut self, index: u64, content: Digest) -> Result<(), String> {
         let mut on = 0;
         for node in &mut self.nodes {
-            let holds = |node: &Holding| node.entries.get(&index).is_some_and(|entry| entry.1 == Some(content));
+            let has = |entry: Option<&(u64, Option<Digest>)>| entry.is_some_and(|entry| entry.1 == Some(content));
+            let holds = |node: &Holding| has(node.entries.get(&index)) || has(node.before.get(&index));
             if !holds(node) {
                 node.update();
             }

@@ -46,6 +46,7 @@ impl Run<'_> {
         if self.is_over() {
             return;
         }
+        look(&self.oracle).durable.loses(node);
         // As a start would leave it: what a crash has torn is cut.
         let sound = Logs::default().scan(self.owner(node), &self.nodes[node].disk).ok();
         let held = &mut self.nodes[node];
@@ -69,6 +70,7 @@ impl Run<'_> {
         }
         self.losses += 1;
         self.crash(node);
+        look(&self.oracle).durable.loses(node);
         let held = &mut self.nodes[node];
         held.stranger = true;
         held.founded = disk.is_some() || !found;
