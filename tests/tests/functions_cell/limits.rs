@@ -128,7 +128,7 @@ fn time_and_cancelling_end_the_request_and_not_the_execution() -> Result<()> {
     let mut client = cell.client(1)?;
     // Some tenths of a second, and then it sets what is told here not to have been seen.
     let slow = json!({
-        "op": "chain", "uuids": ["hostile", "counter"], "input": "spin 60000000", "config": {"timeout_ms": 20},
+        "op": "chain", "uuids": ["hostile", "counter"], "input": "spin 700000000", "config": {"timeout_ms": 20},
     });
     assert_eq!(code(&client.request(slow.clone())), "timeout");
     let value = |client: &mut replicode_functions_client::Client| {
@@ -146,7 +146,6 @@ fn time_and_cancelling_end_the_request_and_not_the_execution() -> Result<()> {
     assert_eq!(code(&client.receive(id)), "cancelled");
 
     // Two of one connection may be on their way here, and three of all.
-    slow["input"] = json!("spin 200000000");
     let busy: Vec<u64> = (0..3).map(|_| client.send(slow.clone())).collect::<Result<_, _>>()?;
     // Who is refused is told at once, and then the others have been taken.
     assert_eq!(code(&client.receive(busy[2])), "busy");
