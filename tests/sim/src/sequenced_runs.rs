@@ -1,7 +1,7 @@
 //! Runs seeds of the profile `sequenced`.
 
-use crate::Arguments;
-use replicode_sim::consensus::Verdict;
+use clap::Parser;
+use replicode_sim::outcome::Verdict;
 use replicode_sim::plan::SECOND;
 use replicode_sim::sequenced::plan::{Mistake, Plan};
 use replicode_sim::sequenced::{self, Outcome};
@@ -9,6 +9,39 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+/// Runs clients, nodes and logs as they are, under a stand-in that orders batches, with faults that a seed decides. Exit code: 0 all promises
+/// kept, 1 one was not, 3 stuck, 4 a node died without leave, 2 wrong use.
+#[derive(Parser)]
+struct Arguments {
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// How many at the same time.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Begins no further seed after so many seconds.
+    #[arg(long)]
+    budget: Option<u64>,
+    /// Without faults.
+    #[arg(long)]
+    calm: bool,
+    /// Plants a mistake that must be found: false-end, mixed, flip.
+    #[arg(long)]
+    plant: Option<String>,
+    /// Prints the plan.
+    #[arg(long)]
+    plan: bool,
+    /// Prints a line for each seed: seed, hash, verdict.
+    #[arg(long)]
+    each: bool,
+    /// Goes on after a seed that failed.
+    #[arg(long)]
+    keep_going: bool,
+}
 
 #[derive(Default)]
 struct Sums {
@@ -45,11 +78,11 @@ impl Sums {
 fn tell(seed: u64, outcome: &Outcome, again: &str) {
     let (what, why) = match &outcome.verdict {
         Verdict::Kept => return,
-        Verdict::Broken(broken) => (broken.promise, broken.what.as_str()),
+        Verdict::Broken(broken) => (&broken.promise[..], broken.what.as_str()),
         Verdict::Stuck(why) => ("stuck", why.as_str()),
         Verdict::Died(why) => ("died", why.as_str()),
     };
-    println!("seed {seed}: {what}: {why}\n  again: replicode-sim --profile sequenced --seed {seed}{again} --plan");
+    println!("seed {seed}: {what}: {why}\n  again: replicode-sim-sequenced --seed {seed}{again} --plan");
 }
 
 /// Runs one seed.
@@ -130,8 +163,8 @@ fn run_all(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
     ExitCode::from(sums.code)
 }
 
-/// As the program is called.
-pub fn run(arguments: &Arguments) -> ExitCode {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
     let mistake = match arguments.plant.as_deref() {
         None => None,
         Some("false-end") => Some(Mistake::FalseEnd),
@@ -142,5 +175,5 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    run_all(arguments, mistake)
+    run_all(&arguments, mistake)
 }

@@ -1,6 +1,6 @@
 //! The profile `sequenced`: the same seed is the same run, in another process too; and mistakes that are planted are found.
 
-use replicode_sim::consensus::Verdict;
+use replicode_sim::outcome::Verdict;
 use replicode_sim::sequenced::plan::{Mistake, Plan};
 use replicode_sim::sequenced::{Outcome, run};
 use std::process::Command;
@@ -11,8 +11,8 @@ fn outcome(seed: u64, mistake: Option<Mistake>) -> Outcome {
 
 /// As the program prints them, sorted by seed.
 fn lines(jobs: &str) -> Vec<String> {
-    let program = Command::new(env!("CARGO_BIN_EXE_replicode-sim"))
-        .args(["--profile", "sequenced", "--seed", "100", "--seeds", "20", "--each", "--keep-going", "--jobs", jobs])
+    let program = Command::new(env!("CARGO_BIN_EXE_replicode-sim-sequenced"))
+        .args(["--seed", "100", "--seeds", "20", "--each", "--keep-going", "--jobs", jobs])
         .current_dir(std::env::temp_dir())
         .output()
         .expect("a program can be run");
@@ -41,7 +41,7 @@ fn found(mistake: Mistake, promises: &[&str]) {
     let seeds = (0..200).map(|seed| (seed, outcome(seed, Some(mistake)).verdict));
     let (seed, verdict) = seeds.into_iter().find(|(_, verdict)| *verdict != Verdict::Kept).expect("it is found");
     assert!(
-        matches!(&verdict, Verdict::Broken(broken) if promises.contains(&broken.promise)),
+        matches!(&verdict, Verdict::Broken(broken) if promises.contains(&&broken.promise[..])),
         "seed {seed}: {verdict:?}"
     );
     assert_eq!(outcome(seed, Some(mistake)).verdict, verdict, "seed {seed} again");

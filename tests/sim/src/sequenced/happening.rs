@@ -3,7 +3,7 @@
 use super::node::Up;
 use super::plan::{Act, Mistake};
 use super::{Tcp, World};
-use crate::consensus::Verdict;
+use crate::outcome::Verdict;
 use crate::plan::MS;
 use crate::world::executor::Nanos;
 use replicode_log::Input;

@@ -32,7 +32,7 @@ use crate::checkers::Broken;
 use crate::checkers::digests::Digests;
 use crate::checkers::logs::identity;
 use crate::checkers::streams::Streams;
-use crate::consensus::Verdict;
+use crate::outcome::Verdict;
 use crate::plan::{MS, SECOND};
 use crate::world::executor::Nanos;
 use crate::world::seeds::{Stream, Trace};
@@ -223,7 +223,7 @@ impl World<'_> {
     }
 
     fn broken(&mut self, promise: &'static str, what: String) {
-        self.verdict.get_or_insert(Verdict::Broken(Broken { promise, what }));
+        self.verdict.get_or_insert(Verdict::Broken(Broken { promise: promise.into(), what }));
     }
 
     fn judge(&mut self, promise: &'static str, verdict: Result<(), String>) {
