@@ -14,15 +14,18 @@
 //! | [`execute`] | executions and chains |
 //! | [`env`](mod@env) | what a running function can ask for |
 //! | [`state`] | keys and values, changed by whole executions or not at all |
+//! | [`confined`] | the directory that modules are read from |
 //! | [`crew`] | threads, and places of executions that take long |
 //! | [`serve`] | the socket and both languages |
 //! | [`service`] | all of it but the socket |
+//! | [`tenants`] | who uses a server, and how much of it |
 //! | [`metrics`] | counters for Prometheus |
 //! | [`limits`], [`error`](mod@error), [`stats`], [`uuid`] | how much, what went wrong, how often, what numbers are |
 //!
 //! Not here: what a module may do and how it is compiled (`runtime/wasm`), and what a client needs (`runtime/functions/client`, which
 //! imports nothing of this).
 
+pub mod confined;
 pub mod crew;
 pub mod env;
 pub mod error;
@@ -34,10 +37,13 @@ pub mod serve;
 pub mod service;
 pub mod state;
 pub mod stats;
+pub mod tenants;
 pub mod uuid;
 
+pub use confined::Confined;
 pub use error::{ErrorCode, ServiceError};
 pub use limits::{ExecutionConfig, ServerLimits};
 pub use serve::{Server, ServerOptions};
 pub use service::{Modules, Options, Service, StartError};
 pub use state::Sync;
+pub use tenants::{Tenant, TenantsConfig};

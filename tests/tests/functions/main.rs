@@ -4,6 +4,8 @@ mod commands;
 mod crashes;
 mod limits;
 mod outputs;
+mod programs;
 mod protocol;
 mod server;
 mod state;
+mod tenants;

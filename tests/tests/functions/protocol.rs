@@ -424,3 +424,54 @@ fn a_name_that_is_none_is_compared_with_none() -> Result<()> {
     assert!(!long.contains("did you mean") && long.len() < 300, "{long}");
     Ok(())
 }
+
+#[test]
+fn nobody_waits_for_an_answer_of_a_connection_that_is_gone() -> Result<()> {
+    let mut server = hostile()?;
+    let mut client = server.client()?;
+    let loops = json!({"op": "execute", "uuid": "hostile", "input": "loop"});
+    let (one, two) = (client.send(loops.clone())?, client.send(loops)?);
+    server.kill()?;
+    server.revive()?;
+    // The first to ask learns of it; who asks after the next request must not wait either.
+    assert!(matches!(client.receive(one), Err(replicode_functions_client::ClientError::Lost(_))));
+    client.execute("hostile", b"spin 1", &PLAIN)?;
+    assert!(matches!(client.receive(two), Err(replicode_functions_client::ClientError::Lost(_))));
+    let script = "
+import sys
+sys.path.insert(0, sys.argv[1])
+import replicode_fn
+with replicode_fn.Client(sys.argv[2], timeout=60) as client:
+    old = client.send({'op': 'ping'})
+    client.connect()
+    client.request(op='ping')
+    try:
+        client.receive(old)
+    except replicode_fn.Lost:
+        print('lost')
+";
+    let clients = replicode_tests::root().join("runtime/functions/clients/python");
+    let mut python = std::process::Command::new("python3");
+    python.args(["-B", "-c", script]).arg(clients).arg(server.socket());
+    let said = replicode_tests::process::run(&mut python, b"", TIMEOUT)?;
+    assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "lost", "{}", String::from_utf8_lossy(&said.stderr));
+    Ok(())
+}
+
+#[test]
+fn whoever_gives_up_in_the_middle_spoils_nothing_for_others() -> Result<()> {
+    let server = hostile()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = replicode_functions_client::AsyncClient::connect(server.socket()).await?;
+        let large = vec![b'x'; 8 << 20];
+        for round in 0..20u64 {
+            // More than the socket takes at once, and given up somewhere in it.
+            let sends = client.execute("hostile", &large, &PLAIN);
+            let _ = tokio::time::timeout(std::time::Duration::from_micros(200 * round), sends).await;
+            let answer = tokio::time::timeout(TIMEOUT, client.execute("hostile", b"spin 1", &PLAIN)).await?;
+            assert_eq!(answer?.output, b"0");
+        }
+        Ok(())
+    })
+}

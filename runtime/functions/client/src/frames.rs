@@ -1,7 +1,7 @@
 //! The client that speaks frames: execute and chain, without text.
 
-use crate::message::{ClientError, Config, Failure};
-use std::io::{self, BufReader, Read, Write};
+use crate::message::{self, ClientError, Config, Failure};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -65,10 +65,26 @@ impl FrameClient {
     /// # Errors
     /// [`ClientError::NoServer`].
     pub fn connect(path: impl AsRef<Path>) -> Result<Self, ClientError> {
+        Self::connect_as(path, None)
+    }
+
+    /// Connects to a server as the tenant that has a token, or whose the user is.
+    ///
+    /// # Errors
+    /// [`ClientError::NoServer`]; or nobody has that token.
+    pub fn connect_as(path: impl AsRef<Path>, token: Option<&str>) -> Result<Self, ClientError> {
         let path = path.as_ref();
         let stream = UnixStream::connect(path)
             .map_err(|error| ClientError::NoServer { path: path.display().to_string(), error })?;
-        Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), waiting: b"RFN1".to_vec() })
+        let mut stream = BufReader::with_capacity(64 << 10, stream);
+        let Some(token) = token else { return Ok(Self { stream, waiting: b"RFN1".to_vec() }) };
+        // What begins with a line goes on with frames when that says so.
+        let line = message::hello(token, true);
+        stream.get_mut().write_all(line.as_bytes()).map_err(ClientError::Lost)?;
+        let mut answer = String::new();
+        stream.read_line(&mut answer).map_err(ClientError::Lost)?;
+        message::welcome(&answer)?;
+        Ok(Self { stream, waiting: Vec::new() })
     }
 
     fn push(&mut self, op: u8, id: u64, uuid: [u8; 16], config: &Config, payload: &[&[u8]]) {

@@ -5,6 +5,7 @@ mod connection;
 mod driver;
 mod frames;
 mod operations;
+mod program;
 mod request;
 mod server;
 mod syncer;

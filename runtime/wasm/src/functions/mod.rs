@@ -26,6 +26,7 @@ pub mod failure;
 pub mod host;
 mod link;
 pub mod run;
+pub mod wasi;
 
 pub use code::{FunctionCode, LoadError};
 pub use engine::{FunctionEngine, FunctionSettings};
