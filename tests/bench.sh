@@ -2,6 +2,7 @@
 # Measures replicode beside etcd, redis and Wasmtime on this machine and prints ratios; see docs/performance.md.
 #   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
 #   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
+#   tests/bench.sh functions-load | functions-peers | functions-beside     loads and starts; processes; a good function beside bad ones
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
 #   tests/bench.sh contract-cluster [--clients 64] [--flight 16] [--seconds 10]     calls of contracts on three nodes, and one client alone
 set -euo pipefail
@@ -33,6 +34,11 @@ if [ "${1:-}" = functions ]; then
     if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
     exec python3 -B tests/bench/functions.py "$@"
 fi
+case ${1:-} in functions-load | functions-peers | functions-beside)
+    if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
+    exec python3 -B tests/bench/functions_more.py "${1#functions-}"
+    ;;
+esac
 tests/setup.sh bench >&2
 # The whole workspace, as everywhere: building single crates resolves to other features.
 cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2

@@ -41,6 +41,8 @@ pub struct Options {
     pub slow_ms: u64,
     /// Who uses it.
     pub tenants: TenantsConfig,
+    /// Called for each function that is read when the server starts: for whoever watches.
+    pub each_read: fn(),
 }
 
 /// What `load` with a path may read.
@@ -65,6 +67,7 @@ impl Default for Options {
             modules: Modules::Any,
             slow_ms: 1000,
             tenants: TenantsConfig::default(),
+            each_read: || {},
         }
     }
 }
@@ -158,7 +161,8 @@ impl Service {
         let engine = FunctionEngine::new(&settings)?;
         let place =
             |error| StartError::Place { path: data.map_or_else(String::new, |p| p.display().to_string()), error };
-        let (registry, mut warnings) = Registry::open(engine, &options.limits, data).map_err(place)?;
+        let (registry, mut warnings) =
+            Registry::open(engine, &options.limits, data, options.each_read).map_err(place)?;
         let (state, more) = State::open(data, options.limits.state_bytes)?;
         warnings.extend(more);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

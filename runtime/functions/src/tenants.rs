@@ -9,7 +9,7 @@ use crate::state::Share;
 use crate::stats::ServerStats;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -165,42 +165,48 @@ impl Tenant {
 #[derive(Debug)]
 struct Purse {
     rate: Option<u64>,
-    left: AtomicI64,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    left: i64,
     /// Since when nothing has flown in.
-    since: Mutex<Instant>,
+    since: Instant,
 }
 
 impl Purse {
     fn new(rate: Option<u64>) -> Self {
         let left = i64::try_from(rate.unwrap_or(0)).unwrap_or(i64::MAX);
-        Self { rate, left: AtomicI64::new(left), since: Mutex::new(Instant::now()) }
+        Self { rate, held: Mutex::new(Held { left, since: Instant::now() }) }
+    }
+
+    /// What there is now.
+    fn held(&self, rate: u64) -> MutexGuard<'_, Held> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let flown = (now.duration_since(held.since).as_secs_f64() * rate as f64) as i64;
+        if flown > 0 {
+            let most = i64::try_from(rate).unwrap_or(i64::MAX);
+            (held.left, held.since) = (held.left.saturating_add(flown).min(most), now);
+        }
+        held
     }
 
     fn burn(&self, fuel: u64) {
-        if self.rate.is_some() {
-            self.left.fetch_sub(i64::try_from(fuel).unwrap_or(i64::MAX), Ordering::Relaxed);
+        if let Some(rate) = self.rate {
+            let mut held = self.held(rate);
+            held.left = held.left.saturating_sub(i64::try_from(fuel).unwrap_or(i64::MAX));
         }
     }
 
     fn rests(&self) -> Option<Duration> {
         let rate = self.rate?.max(1);
-        if self.left.load(Ordering::Relaxed) > 0 {
-            return None;
-        }
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let flown = (now.duration_since(*since).as_secs_f64() * rate as f64) as i64;
-        if flown > 0 {
-            *since = now;
-            let most = i64::try_from(rate).unwrap_or(i64::MAX);
-            let left = self.left.load(Ordering::Relaxed);
-            self.left.fetch_add(flown.min(most.saturating_sub(left)), Ordering::Relaxed);
-        }
-        let left = self.left.load(Ordering::Relaxed);
+        let left = self.held(rate).left;
         if left > 0 {
             return None;
         }
-        let seconds = (1 - left) as f64 / rate as f64;
+        let seconds = (1.0 - left as f64) / rate as f64;
         Some(Duration::from_secs_f64(seconds.clamp(0.001, 3600.0)))
     }
 }
@@ -325,6 +331,16 @@ mod tests {
         ] {
             assert!(config(&text).check().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn no_more_than_that_of_a_second_gathers() {
+        let purse = Purse::new(Some(1_000_000));
+        std::thread::sleep(Duration::from_millis(50));
+        purse.burn(1_000_000);
+        // What has passed before it began to burn is no credit.
+        let left = purse.held(1_000_000).left;
+        assert!(left < 40_000, "{left}");
     }
 
     #[test]

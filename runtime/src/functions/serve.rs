@@ -3,7 +3,7 @@
 use crate::Usage;
 use crate::args::{FnServeArgs, SyncSetting};
 use crate::node::signals::{Hangup, Signals, Word};
-use crate::telemetry;
+use crate::{starting, telemetry};
 use anyhow::{Context, Result, anyhow};
 use replicode_functions::{Confined, Modules, Options, Server, ServerLimits, ServerOptions, Sync, TenantsConfig};
 use std::path::Path;
@@ -28,11 +28,14 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
             },
             modules: modules(args.modules.as_deref())?,
             slow_ms: args.slow.0,
+            each_read: starting::one_more,
             tenants: args.tenants.as_deref().map(tenants).transpose()?.unwrap_or_default(),
         },
     };
     let signals = Signals::catch(Hangup::Stops)?;
+    starting::at(format!("reading functions in {}", args.data.display()));
     let (server, warnings) = Server::start(&options)?;
+    starting::over();
     for warning in &warnings {
         telemetry::say(&format!("warning: {warning}"));
     }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod fuzz;
 mod limits;
 mod outputs;
 mod programs;
@@ -9,3 +10,4 @@ mod protocol;
 mod server;
 mod state;
 mod tenants;
+mod transcripts;

@@ -33,7 +33,7 @@ fn a_program_does_what_it_does_under_run() -> Result<()> {
 
     let arguments = ["--dir", &there, "--env", "WORDS=x,y", "--name", "fn-lines"];
     for input in ["good\nbad\n\nverse", "", "x\nworse\n", "äöü\n\u{0}\n", &"line without end ".repeat(10_000)] {
-        let (stdout, stderr, code) = alone(&arguments, &module, &["data/words"], input.as_bytes())?;
+        let (stdout, stderr, code) = alone(&arguments, &module, &["--", "data/words"], input.as_bytes())?;
         let request = json!({"op": "execute", "uuid": "fn-lines", "input": input, "logs": true});
         let (output, logs, returned) = match server.client()?.request(request) {
             Ok(ok) => (ok["output"].as_str().unwrap_or_default().to_string(), ok["logs"].clone(), 0),

@@ -336,7 +336,7 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
 }
 
 /// Whether two answers have the same fields with values of the same kinds, and the same words. Figures and digests differ from build to build.
-fn alike(found: &Value, written: &Value) -> bool {
+pub(crate) fn alike(found: &Value, written: &Value) -> bool {
     match (found, written) {
         (Value::Object(found), Value::Object(written)) => {
             found.len() == written.len()

@@ -70,12 +70,13 @@ impl Disk {
     }
 
     /// All functions, and what is wrong with those that cannot be read. Modules that no function is made of are removed.
-    pub(super) fn read(&self) -> io::Result<(Vec<Function>, Vec<String>)> {
+    pub(super) fn read(&self, each_read: fn()) -> io::Result<(Vec<Function>, Vec<String>)> {
         let (mut functions, mut damaged) = (Vec::new(), Vec::new());
         let mut paths: Vec<_> = fs::read_dir(&self.functions)?.collect::<Result<Vec<_>, _>>()?;
         paths.sort_by_key(fs::DirEntry::path);
         for entry in paths {
             let path = entry.path();
+            each_read();
             match self.function(&path) {
                 Ok(function) => functions.push(function),
                 Err(why) => damaged.push(format!("{} is left out: {why}", path.display())),

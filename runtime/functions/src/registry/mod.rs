@@ -12,12 +12,13 @@ use crate::env::Env;
 use crate::error::{ErrorCode, ServiceError};
 use crate::limits::{ExecutionConfig, ServerLimits};
 use crate::tenants::Quotas;
-use crate::uuid::Uuid;
+use crate::uuid::{AsItIs, Uuid};
 use disk::Disk;
 use replicode_log::FsImage;
 use replicode_wasm::functions::wasi::World;
 use replicode_wasm::functions::{FunctionCode, FunctionEngine};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +29,7 @@ const MOST_NAME: usize = 64;
 /// All functions of a tenant at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    by_uuid: HashMap<Uuid, Arc<Function>>,
+    by_uuid: HashMap<Uuid, Arc<Function>, BuildHasherDefault<AsItIs>>,
     by_name: HashMap<String, Uuid>,
 }
 
@@ -146,7 +147,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry of a directory, or one that is nowhere. Returns what is damaged and was left out, too.
+    /// The registry of a directory, or one that is nowhere. Returns what is damaged and was left out, too. `each_read` is called for each
+    /// function that is read.
     ///
     /// # Errors
     /// When the directory cannot be used.
@@ -154,13 +156,14 @@ impl Registry {
         engine: FunctionEngine<Env>,
         limits: &ServerLimits,
         directory: Option<&Path>,
+        each_read: fn(),
     ) -> Result<(Self, Vec<String>), std::io::Error> {
         let mut tables = Tables::default();
         let mut warnings = Vec::new();
         let mut number = 0;
         let disk = directory.map(Disk::open).transpose()?;
         if let Some(disk) = &disk {
-            let (functions, damaged) = disk.read()?;
+            let (functions, damaged) = disk.read(each_read)?;
             warnings = damaged;
             number = functions.iter().map(|function| function.number).max().unwrap_or(0);
             tables = tables_of(disk, functions)?;

@@ -2,7 +2,7 @@
 
 use super::connection::Language;
 use super::driver::{Asked, Driver};
-use super::frames;
+use super::frames::{self, What};
 use super::request::{self, Id, Request, Text, bytes, missing};
 use crate::crew::Control;
 use crate::error::{ErrorCode, ServiceError, code_of};
@@ -211,9 +211,9 @@ impl Driver {
         let read = frames::parse(bytes).and_then(|frame| {
             let table = self.table(at);
             let find = |uuid| table.get(uuid).cloned().ok_or_else(|| table.missing(&uuid.to_string()));
-            let stages = match (frame.chain, frame.uuids.first()) {
-                (false, Some(uuid)) => Stages::One(find(uuid)?),
-                _ => Stages::Chain(frame.uuids.iter().map(find).collect::<Result<_, _>>()?),
+            let stages = match &frame.what {
+                What::Execute(uuid) => Stages::One(find(uuid)?),
+                What::Chain(uuids) => Stages::Chain(uuids.iter().map(find).collect::<Result<_, _>>()?),
             };
             asked.detach = frame.detach;
             Ok((Job { stages, config: frame.config, entry: None, read_only: frame.read_only }, frame.input))
