@@ -3,7 +3,9 @@
 #   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
 #   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
 #   tests/bench.sh functions-load | functions-peers | functions-beside     loads and starts; processes; a good function beside bad ones
+#   tests/bench.sh functions-cluster [--seconds N] [--rounds N] [--pipeline N] [--json]     functions in the log of three nodes
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
+#   tests/bench.sh ab OLD NEW [--turns N] [--seconds N] [--only ROW ...] [--json]     two revisions (or programs) in turn: is the new one slower?
 #   tests/bench.sh contract-cluster [--clients 64] [--flight 16] [--seconds 10]     calls of contracts on three nodes, and one client alone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,6 +25,16 @@ if [ "${1:-}" = contract-cluster ]; then
     target/release/contract-load "$@" "${nodes[@]}"
     exit
 fi
+if [ "${1:-}" = ab ]; then
+    shift
+    case " $* " in *" --help "* | *" -h "*) ;; *)
+        tests/setup.sh bench >&2
+        cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2
+        cc -O2 -Wall -Wextra -shared -fPIC -o target/own_disk.so tests/bench/own_disk.c
+        ;;
+    esac
+    exec python3 -B tests/bench/ab.py "$@"
+fi
 if [ "${1:-}" = ports ]; then
     shift
     if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
@@ -39,6 +51,11 @@ case ${1:-} in functions-load | functions-peers | functions-beside)
     exec python3 -B tests/bench/functions_more.py "${1#functions-}"
     ;;
 esac
+if [ "${1:-}" = functions-cluster ]; then
+    shift
+    cargo build --release --locked --workspace --bins >&2
+    exec python3 -B tests/bench/functions_cluster.py "$@"
+fi
 tests/setup.sh bench >&2
 # The whole workspace, as everywhere: building single crates resolves to other features.
 cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2

@@ -40,7 +40,7 @@ class Server:
 
     def private(self):
         with open(f"/proc/{self.process.pid}/smaps_rollup") as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+            return sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty"))
 
     def bench(self, function, *arguments):
         import json

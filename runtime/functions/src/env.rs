@@ -154,9 +154,10 @@ impl Env {
         }
     }
 
-    /// What its tenant has not paid yet of what it has burnt.
-    pub(crate) fn unpaid(&mut self, fuel: u64) -> u64 {
-        fuel.saturating_sub(std::mem::take(&mut self.paid))
+    /// What its tenant has not paid yet of what it has burnt; below nothing if it has paid too much.
+    pub(crate) fn unpaid(&mut self, fuel: u64) -> i64 {
+        let paid = std::mem::take(&mut self.paid);
+        i64::try_from(fuel).unwrap_or(i64::MAX).saturating_sub(i64::try_from(paid).unwrap_or(i64::MAX))
     }
 
     fn ended(&self, cancelled: bool) -> Failure {
@@ -207,8 +208,8 @@ impl Host for Env {
         if !self.placed {
             return Ok(());
         }
-        // What it burns beyond its first slice is paid as it goes.
-        self.tenant.burn(SLICE);
+        // What it burns beyond its first slice is paid as it goes, and what it has not burnt given back at the end.
+        self.tenant.burn(SLICE as i64);
         self.paid = self.paid.saturating_add(SLICE);
         if let Some(rests) = self.tenant.rests() {
             self.placed = false;

@@ -19,12 +19,14 @@
 //! | [`serve`] | the socket and both languages |
 //! | [`service`] | all of it but the socket |
 //! | [`tenants`] | who uses a server, and how much of it |
+//! | [`beyond`] | a server that executes nothing itself: who answers instead |
 //! | [`metrics`] | counters for Prometheus |
 //! | [`limits`], [`error`](mod@error), [`stats`], [`uuid`] | how much, what went wrong, how often, what numbers are |
 //!
 //! Not here: what a module may do and how it is compiled (`runtime/wasm`), and what a client needs (`runtime/functions/client`, which
 //! imports nothing of this).
 
+pub mod beyond;
 pub mod confined;
 pub mod crew;
 pub mod env;
@@ -40,6 +42,7 @@ pub mod stats;
 pub mod tenants;
 pub mod uuid;
 
+pub use beyond::Beyond;
 pub use confined::Confined;
 pub use error::{ErrorCode, ServiceError};
 pub use limits::{ExecutionConfig, ServerLimits};

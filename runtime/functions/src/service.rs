@@ -121,6 +121,8 @@ pub struct Service {
     pub sync: Sync,
     /// What broke for good, if anything did.
     pub broken: Broken,
+    /// Who answers what this server does not execute itself.
+    pub(crate) beyond: std::sync::OnceLock<Arc<dyn crate::beyond::Beyond>>,
     pub(crate) crew: Arc<Crew>,
     pub(crate) modules: Modules,
     pub(crate) slow_nanos: u64,
@@ -175,6 +177,7 @@ impl Service {
             stats: ServerStats::default(),
             sync: options.sync,
             broken: Broken::default(),
+            beyond: std::sync::OnceLock::new(),
             crew: Arc::new(Crew::new(threads)),
             modules: options.modules.clone(),
             slow_nanos: options.slow_ms.saturating_mul(1_000_000),
@@ -216,20 +219,28 @@ impl Service {
     /// # Errors
     /// When its tenant, or the server, has too many.
     pub(crate) fn connected(&self, tenant: &Tenant) -> Result<(), ServiceError> {
-        let count = |stats: &ServerStats| stats.connections.fetch_add(1, Ordering::Relaxed);
-        let (all, mine) = (count(&self.stats), count(&tenant.stats));
         let most = self.limits.connections;
-        let text = if tenant.quotas.connections.is_some_and(|most| mine >= most) {
-            format!("you have {mine} connections, which is your most: close some, or try again")
-        } else if all >= most {
-            format!("the server has {most} connections, which is the most: close some, or try again")
-        } else {
-            self.stats.connected.fetch_add(1, Ordering::Relaxed);
-            tenant.stats.connected.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        };
-        self.disconnected(tenant);
-        Err(ServiceError::new(crate::error::ErrorCode::Overloaded, text))
+        if self.stats.connections.fetch_add(1, Ordering::Relaxed) >= most {
+            self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+            let text = format!("the server has {most} connections, which is the most: close some, or try again");
+            return Err(ServiceError::new(crate::error::ErrorCode::Overloaded, text));
+        }
+        if let Err(error) = joined(tenant) {
+            self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        self.stats.connected.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A connection becomes another tenant's.
+    ///
+    /// # Errors
+    /// When that one has too many.
+    pub(crate) fn changes_hands(&self, from: &Tenant, to: &Tenant) -> Result<(), ServiceError> {
+        joined(to)?;
+        from.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// It has ended.
@@ -398,6 +409,18 @@ impl Service {
         }
         Ok(bytes)
     }
+}
+
+/// Counts a connection of a tenant.
+fn joined(tenant: &Tenant) -> Result<(), ServiceError> {
+    let mine = tenant.stats.connections.fetch_add(1, Ordering::Relaxed);
+    if tenant.quotas.connections.is_some_and(|most| mine >= most) {
+        tenant.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        let text = format!("you have {mine} connections, which is your most: close some, or try again");
+        return Err(ServiceError::new(crate::error::ErrorCode::Overloaded, text));
+    }
+    tenant.stats.connected.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Makes a server's directory and takes it for this process.

@@ -150,8 +150,8 @@ impl Tenant {
         self.owner
     }
 
-    /// Takes what an execution has burnt.
-    pub(crate) fn burn(&self, fuel: u64) {
+    /// Takes what an execution burns; gives back what is less than nothing.
+    pub(crate) fn burn(&self, fuel: i64) {
         self.purse.burn(fuel);
     }
 
@@ -193,10 +193,10 @@ impl Purse {
         held
     }
 
-    fn burn(&self, fuel: u64) {
+    fn burn(&self, fuel: i64) {
         if let Some(rate) = self.rate {
             let mut held = self.held(rate);
-            held.left = held.left.saturating_sub(i64::try_from(fuel).unwrap_or(i64::MAX));
+            held.left = held.left.saturating_sub(fuel);
         }
     }
 
@@ -352,7 +352,7 @@ mod tests {
         let rests = tenant.rests().unwrap_or_default();
         assert!(rests > Duration::from_millis(1000) && rests < Duration::from_millis(2100), "{rests:?}");
         let free = Tenant::new("b".into(), Quotas::default());
-        free.burn(u64::MAX);
+        free.burn(i64::MAX);
         assert_eq!(free.rests(), None);
     }
 }

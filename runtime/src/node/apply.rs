@@ -123,6 +123,7 @@ impl ApplyLoop {
                 self.digests.flush()?;
                 if let Some(contracts) = &self.contracts {
                     contracts.waiting.forget();
+                    contracts.functions.forget();
                     contracts.flush()?;
                 }
                 return Ok(end);
@@ -286,6 +287,7 @@ impl ApplyLoop {
                 Output::Client { .. } | Output::Receipt { .. } => {
                     if let Some(contracts) = &self.contracts {
                         contracts.waiting.settle(index, &output, |batch, at| contracts.receipt_at(batch, at));
+                        contracts.functions.settle(index, &output, |batch, at| contracts.receipt_at(batch, at));
                     }
                 }
                 Output::Diverged { index, majority, minority, agreed } => {
@@ -305,6 +307,9 @@ impl ApplyLoop {
                 }
                 _ => {}
             }
+        }
+        if let Some(contracts) = &self.contracts {
+            contracts.functions.flush();
         }
         if boots_changed {
             self.tell_boots();
@@ -408,6 +413,7 @@ impl ApplyLoop {
         if let Some(contracts) = &self.contracts {
             // What was on its way is dropped with the boot, or is applied after all: whoever waits asks again.
             contracts.waiting.forget();
+            contracts.functions.forget();
         }
     }
 

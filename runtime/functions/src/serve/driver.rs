@@ -214,10 +214,15 @@ impl Driver {
             self.accept();
         }
         self.service.look_at_clock();
-        for _ in 0..ROUND {
+        // Each of those that are ready now once, as many as fit: then others may be.
+        let ready: usize = self.ready.iter().map(|(_, line)| line.len()).sum();
+        for _ in 0..ready.min(ROUND) {
             let Some(at) = self.next_ready() else { break };
             self.refresh(at);
             self = self.serve(at)?;
+        }
+        if let Some(beyond) = self.service.beyond.get() {
+            beyond.flush();
         }
         Some(self)
     }
@@ -270,11 +275,9 @@ impl Driver {
     /// # Errors
     /// When that one has as many as it may have.
     pub(super) fn becomes(&mut self, at: usize, tenant: Arc<Tenant>) -> Result<(), ServiceError> {
-        self.service.connected(&tenant)?;
-        let Some(connection) = self.connection(at) else { return Ok(()) };
-        let before = std::mem::replace(&mut connection.tenant, tenant);
-        connection.version = 0;
-        self.service.disconnected(&before);
+        let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut) else { return Ok(()) };
+        self.service.changes_hands(&connection.tenant, &tenant)?;
+        (connection.tenant, connection.version) = (tenant, 0);
         self.refresh(at);
         Ok(())
     }
@@ -634,6 +637,33 @@ impl Driver {
         Ok(ticket)
     }
 
+    /// The request leaves for somebody beyond the server, who answers later.
+    ///
+    /// # Errors
+    /// When too much is in flight.
+    pub(super) fn depart(
+        &mut self,
+        at: usize,
+        number: u64,
+        asked: Asked,
+    ) -> Result<(Ticket, Arc<Control>), ServiceError> {
+        let most = self.service.limits.in_flight;
+        let mine = self.connection(at).map_or(0, |connection| connection.in_flight.len() as u64);
+        if mine >= most {
+            let text =
+                format!("this connection has {mine} executions in flight, which is the most: wait for some answers");
+            return Err(ServiceError::new(ErrorCode::Busy, text));
+        }
+        let tenant = self.tenant(at);
+        if let Err(failure) = self.service.admit(&tenant) {
+            return Err(ServiceError::new(crate::error::code_of(&failure), failure.to_string()));
+        }
+        let control = Arc::new(Control::default());
+        let running = self.service.runs(&control, Vec::new());
+        let ticket = self.ticket(at, number, asked, Some((running, tenant)), &control);
+        Ok((ticket, control))
+    }
+
     /// Something that takes long and is no execution: it takes this thread with it. It is told how it can be ended.
     pub(super) fn slowly(
         mut self: Box<Self>,
@@ -693,7 +723,7 @@ fn away(service: &Arc<Service>, mut run: Box<Run<Env>>, job: &Job, result: &Resu
     service.give_run(run);
 }
 
-fn fail(out: &mut Vec<u8>, asked: &Asked, error: &ServiceError) {
+pub(super) fn fail(out: &mut Vec<u8>, asked: &Asked, error: &ServiceError) {
     match (asked.frame, &asked.id) {
         (true, Some(Id::Number(id))) => frames::error(out, *id, error),
         (true, _) => frames::error(out, 0, error),

@@ -6,6 +6,7 @@ mod driver;
 mod frames;
 mod operations;
 mod program;
+mod relay;
 mod request;
 mod server;
 mod syncer;

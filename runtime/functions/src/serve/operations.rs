@@ -23,7 +23,7 @@ pub(super) const VERSION: u32 = 1;
 
 type Answer = Result<Value, ServiceError>;
 
-fn bad(why: impl Into<String>) -> ServiceError {
+pub(super) fn bad(why: impl Into<String>) -> ServiceError {
     ServiceError::new(ErrorCode::BadRequest, why)
 }
 
@@ -51,6 +51,15 @@ impl Driver {
             self.reply(at, number, &asked, Err(bad("a request needs the field 'op'")));
             return Some(self);
         };
+        if let Some(beyond) = self.service.beyond.get().cloned() {
+            match self.relay_line(&beyond, at, number, &asked, op.as_str(), &request) {
+                Ok(driver) => return Some(driver),
+                Err(driver) => self = driver,
+            }
+        } else if let Err(error) = super::relay::alone(op.as_str(), &request) {
+            self.reply(at, number, &asked, Err(error));
+            return Some(self);
+        }
         match op.as_str() {
             "execute" | "chain" => {
                 let read = self.job(at, &request).and_then(|job| {
@@ -139,7 +148,7 @@ impl Driver {
                     }
                     connection.language = Language::Frames;
                 }
-                Ok(hello(&self.service, &self.tenant(at)))
+                Ok(described(&self.service, hello(&self.service, &self.tenant(at))))
             }
             "list" => Ok(Value::Array(self.table(at).all().iter().map(|function| entry(function)).collect())),
             "info" => function(&self.table(at), op, request.uuid.as_ref()).map(|function| {
@@ -153,7 +162,7 @@ impl Driver {
                 let (lines, next) = function.lines(request.from);
                 json!({"lines": lines, "next": next})
             }),
-            "stats" => Ok(stats(&self.service, &self.tenant(at))),
+            "stats" => Ok(described(&self.service, stats(&self.service, &self.tenant(at)))),
             "cancel" => {
                 let target = request.target.as_ref().ok_or_else(|| missing(op, "target"))?;
                 match self.cancel(at, target) {
@@ -208,6 +217,9 @@ impl Driver {
             lines: false,
             detach: false,
         };
+        if let Some(beyond) = self.service.beyond.get().cloned() {
+            return Some(self.relay_frame(&beyond, at, number, asked, frames::parse(bytes)));
+        }
         let read = frames::parse(bytes).and_then(|frame| {
             let table = self.table(at);
             let find = |uuid| table.get(uuid).cloned().ok_or_else(|| table.missing(&uuid.to_string()));
@@ -229,18 +241,18 @@ impl Driver {
 }
 
 /// A load, with everything that it needs of the request.
-struct Loading {
+pub(super) struct Loading {
     path: Option<String>,
     base64: Option<String>,
     name: Option<String>,
-    recipe: Recipe,
+    pub(super) recipe: Recipe,
     files: Vec<u8>,
-    config: crate::limits::ExecutionConfig,
-    replace: bool,
+    pub(super) config: crate::limits::ExecutionConfig,
+    pub(super) replace: bool,
     tenant: Arc<Tenant>,
 }
 
-fn load_of(request: &Request<'_>, tenant: &Arc<Tenant>) -> Result<Loading, ServiceError> {
+pub(super) fn load_of(request: &Request<'_>, tenant: &Arc<Tenant>) -> Result<Loading, ServiceError> {
     let owned = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.as_str().to_string());
     let (path, base64) = (owned(&request.path), owned(&request.wasm_b64));
     if path.is_some() == base64.is_some() {
@@ -277,40 +289,52 @@ fn load_of(request: &Request<'_>, tenant: &Arc<Tenant>) -> Result<Loading, Servi
     Ok(Loading { path, base64, name, recipe, files, config, replace: request.replace, tenant })
 }
 
+/// The module of a load.
+pub(super) fn read_of(load: Loading, service: &Service) -> Result<(Loading, Vec<u8>), ServiceError> {
+    use base64::Engine as _;
+    let wasm = match (&load.path, &load.base64) {
+        (Some(path), _) => service.read_module(path)?,
+        (None, Some(text)) => base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .map_err(|error| bad(format!("'wasm_b64' is no base64: {error}")))?,
+        (None, None) => return Err(missing("load", "path")),
+    };
+    Ok((load, wasm))
+}
+
 impl Loading {
+    /// What the function is to be called: as was said, or by the file, or by the content.
+    pub(super) fn called(&self, wasm: &[u8]) -> String {
+        let stem = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_stem()?.to_str());
+        match (&self.name, stem) {
+            (Some(name), _) => name.clone(),
+            (None, Some(stem)) => stem.to_string(),
+            (None, None) => blake3::hash(wasm).to_hex().chars().take(16).collect(),
+        }
+    }
+
     fn perform(self, service: &Service, control: &Control) -> Answer {
-        use base64::Engine as _;
         if service.is_shutting_down() {
             return Err(crate::execute::shutting_down());
         }
-        let wasm = match (&self.path, &self.base64) {
-            (Some(path), _) => service.read_module(path)?,
-            (None, Some(text)) => base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map_err(|error| bad(format!("'wasm_b64' is no base64: {error}")))?,
-            (None, None) => return Err(missing("load", "path")),
-        };
-        let stem = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_stem()?.to_str());
-        let name = match (self.name, stem) {
-            (Some(name), _) => name,
-            (None, Some(stem)) => stem.to_string(),
-            (None, None) => blake3::hash(&wasm).to_hex().chars().take(16).collect(),
-        };
+        let (load, wasm) = read_of(self, service)?;
+        let name = load.called(&wasm);
         let started = std::time::Instant::now();
         let called = name.clone();
+        let tenant = load.tenant;
         let load = Load {
             wasm,
-            files: self.files,
+            files: load.files,
             name,
-            recipe: self.recipe,
-            config: self.config,
-            replace: self.replace,
-            quotas: self.tenant.quotas,
+            recipe: load.recipe,
+            config: load.config,
+            replace: load.replace,
+            quotas: tenant.quotas,
         };
         // Compiling is work like that of executions that take long: as many at a time as there are processors, the others in line.
         let (function, cached) = {
             let deadline = started + Duration::from_millis(service.limits.timeout_ms);
-            let _place = service.crew.places.hold(&self.tenant.name, deadline, control).map_err(|cancelled| {
+            let _place = service.crew.places.hold(&tenant.name, deadline, control).map_err(|cancelled| {
                 let failure = if cancelled { control.failure() } else { Failure::Timeout(service.limits.timeout_ms) };
                 ServiceError::new(code_of(&failure), format!("the module was not loaded: {failure}"))
             })?;
@@ -448,6 +472,14 @@ fn commit(service: &Service, overlay: &Overlay) -> Result<bool, ServiceError> {
             Ok(true)
         }
     }
+}
+
+/// With what there is to say about whoever is beyond.
+fn described(service: &Service, mut value: Value) -> Value {
+    if let Some(beyond) = service.beyond.get() {
+        beyond.describe(&mut value);
+    }
+    value
 }
 
 fn hello(service: &Service, tenant: &Tenant) -> Value {

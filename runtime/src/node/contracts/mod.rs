@@ -24,6 +24,7 @@ pub mod executor;
 pub mod kept;
 pub mod waiting;
 
+use super::functions::desk::Desk;
 use crate::admin;
 use crate::datadir::{self, DataDir};
 use anyhow::{Context, Result, anyhow};
@@ -60,6 +61,8 @@ pub struct Contracts {
     kept: Mutex<Kept>,
     /// Who waits for which answer.
     pub waiting: Waiting,
+    /// Who waits for what functions are asked through the log.
+    pub functions: Desk,
     counted: Counted,
     /// Who has published what, as far as transactions say: whether it was done, the state says.
     published: Mutex<BTreeSet<(Address, String, String)>>,
@@ -154,6 +157,7 @@ impl Contracts {
             keeping,
             kept: Mutex::new(kept),
             waiting: Waiting::default(),
+            functions: Desk::default(),
             counted: Counted::default(),
             published: Mutex::default(),
             newest: watch::Sender::new(known),
@@ -251,7 +255,7 @@ impl Contracts {
             executions_per_call: (executed > 0).then(|| stats.executions as f64 / executed as f64),
             checkpoint: self.keeping.newest().unwrap_or_default(),
             checkpoint_behind_bytes: self.keeping.trail_bytes() as u64,
-            waiting: self.waiting.len() as u64,
+            waiting: (self.waiting.len() + self.functions.waiting()) as u64,
         }
     }
 

@@ -68,6 +68,8 @@ pub struct Run<E: Host> {
     /// The program that runs, if it is one.
     pub(super) live: Option<Box<super::wasi::Live>>,
     bench: Vec<Bench<E>>,
+    /// Instances that a store gets before it is made anew.
+    most_instances: u32,
 }
 
 struct Bench<E: Host> {
@@ -103,6 +105,19 @@ impl ResourceLimiter for Cap {
         // The transform has written a maximum into each table.
         Ok(maximum.is_some_and(|maximum| desired <= maximum))
     }
+
+    // What was allowed and is not given is the host's fault, and never an answer that the module sees.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(not_given("memory", &error))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(not_given("table", &error))
+    }
+}
+
+fn not_given(what: &str, error: &wasmtime::Error) -> wasmtime::Error {
+    Failure::Host(format!("the host cannot give it the {what} that its limit allows: {error:#}")).into()
 }
 
 /// The context of a host function's caller.
@@ -125,7 +140,15 @@ impl<E: Host> Run<E> {
             peak_bytes: 0,
             live: None,
             bench: Vec::new(),
+            most_instances: MOST_INSTANCES,
         }
+    }
+
+    /// The same with stores that are made anew after so many instances: what a nesting of functions holds at most is so many for each level.
+    #[must_use]
+    pub fn with_instances(mut self, most: u32) -> Self {
+        self.most_instances = most.clamp(1, MOST_INSTANCES);
+        self
     }
 
     /// Makes it a fresh one, with these limits.
@@ -165,6 +188,11 @@ impl<E: Host> Run<E> {
     /// Gives back instances that are not needed any more.
     pub fn flush(&mut self) {
         self.bench.clear();
+    }
+
+    /// Gives back all stores but so many: what a deep nesting has left behind.
+    pub fn trim(&mut self, stores: usize) {
+        self.bench.truncate(stores);
     }
 
     /// Runs a function to its end. `output` is what it has written, whatever came of it.
@@ -210,7 +238,7 @@ impl<E: Host> Run<E> {
             unreachable!("an execution was lost in a host function")
         };
         run.peak_bytes = run.peak_bytes.max(run.held_bytes + bytes);
-        let most = run.limits.instances.min(MOST_INSTANCES);
+        let most = run.limits.instances.min(run.most_instances);
         if bench.instances < most && bench.bytes < MOST_BYTES && run.bench.len() < MOST_STORES {
             run.bench.push(bench);
         }
@@ -446,7 +474,7 @@ fn place<E: Host>(
                 let asked = code.own_bytes + input.len() as u64;
                 let grown = memory.grow(&mut *store, missing.div_ceil(1 << 16));
                 let limit = store.data().cap.limit;
-                grown.map_err(|_| Failure::Memory { asked, limit })?;
+                grown.map_err(|error| error.downcast::<Failure>().unwrap_or(Failure::Memory { asked, limit }))?;
             }
             u32::try_from(code.own_bytes).unwrap_or(u32::MAX)
         }
