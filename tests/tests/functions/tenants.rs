@@ -244,7 +244,7 @@ fn fuel_flows_in_at_a_rate() -> Result<()> {
     // One who is in debt is told when to come again; another tenant is not.
     let mut refused = None;
     for _ in 0..100_000 {
-        if let Err(error) = a.execute("hostile", b"spin 20000", &PLAIN) {
+        if let Err(error) = a.execute("hostile", b"spin 5000", &PLAIN) {
             refused = Some(failure::<()>(Err(error)));
             break;
         }

@@ -154,7 +154,9 @@ pub(super) struct Connection {
     written: usize,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// The other side sends no more.
+    /// The system has said that the other side sends no more: what it sent may still be unread.
+    pub(super) half_closed: bool,
+    /// The other side sends no more, and all that it sent has been read.
     pub(super) ended: bool,
     /// The other side is gone.
     pub(super) gone: bool,
@@ -185,6 +187,7 @@ impl Connection {
             written: 0,
             readable: true,
             writable: true,
+            half_closed: false,
             ended: false,
             gone: false,
             closing: false,

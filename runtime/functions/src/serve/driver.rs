@@ -383,6 +383,7 @@ impl Driver {
     fn happened(&mut self, at: usize, event: &Event) {
         let Some(connection) = self.connection(at) else { return };
         connection.readable |= event.is_readable() || event.is_read_closed();
+        connection.half_closed |= event.is_read_closed();
         connection.writable |= event.is_writable();
         // Both directions are closed: nobody is there who could read an answer.
         connection.gone |= event.is_write_closed() || event.is_error();
@@ -438,7 +439,8 @@ impl Driver {
                     }
                     match connection.read(limits) {
                         Ok(Came::Some) => {}
-                        Ok(Came::All) => connection.readable = false,
+                        // Behind the last bytes stands the end, of which no other event will tell.
+                        Ok(Came::All) => connection.readable = connection.half_closed,
                         Ok(Came::End) => (connection.ended, connection.readable) = (true, false),
                         Err(_) => {
                             connection.gone = true;
