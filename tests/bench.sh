@@ -3,6 +3,7 @@
 #   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
 #   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
+#   tests/bench.sh ab OLD NEW [--turns N] [--seconds N] [--only ROW ...] [--json]     two revisions (or programs) in turn: is the new one slower?
 #   tests/bench.sh contract-cluster [--clients 64] [--flight 16] [--seconds 10]     calls of contracts on three nodes, and one client alone
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,6 +22,16 @@ if [ "${1:-}" = contract-cluster ]; then
     done
     target/release/contract-load "$@" "${nodes[@]}"
     exit
+fi
+if [ "${1:-}" = ab ]; then
+    shift
+    case " $* " in *" --help "* | *" -h "*) ;; *)
+        tests/setup.sh bench >&2
+        cargo build --release --locked --workspace --bins --example callcost --example roundtrip >&2
+        cc -O2 -Wall -Wextra -shared -fPIC -o target/own_disk.so tests/bench/own_disk.c
+        ;;
+    esac
+    exec python3 -B tests/bench/ab.py "$@"
 fi
 if [ "${1:-}" = ports ]; then
     shift

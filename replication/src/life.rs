@@ -22,7 +22,7 @@ use crate::network::{detour, endpoint, frame, nudge, tag};
 use crate::raft::{self, TypeConfig};
 use crate::replica::{Faults, Question, Replica, Shared, locked};
 use crate::starts::Starts;
-use crate::state_machine::{AppliedCell, StateMachine};
+use crate::state_machine::{AppliedMark, StateMachine};
 use crate::step_down::step_down;
 use crate::timekeeper::Timekeeper;
 use bytes::Bytes;
@@ -91,7 +91,7 @@ fn begin(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, Repl
         progress: Mutex::default(),
         expecting: AtomicBool::new(false),
         awaits_progress: AtomicBool::new(false),
-        applied: Arc::new(AppliedCell::new(&agreed, wake.clone())),
+        applied: Arc::new(AppliedMark::new(&agreed, wake.clone())),
         refusals: Arc::new(Answers::new(wake.clone())),
         logged: Arc::default(),
         stepped_down: Mutex::default(),

@@ -10,7 +10,7 @@ use crate::mono;
 use crate::network::peer::{Lane, Peer, Peers};
 use crate::raft::TypeConfig;
 use crate::starts::Starts;
-use crate::state_machine::AppliedCell;
+use crate::state_machine::AppliedMark;
 use crate::status::{PeerStatus, ReplicaStatus, Role, SteppedDown};
 use crate::timekeeper::Timekeeper;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) expecting: AtomicBool,
     /// Whether this node leads: then the driver wants to hear of progress.
     pub(crate) awaits_progress: AtomicBool,
-    pub(crate) applied: Arc<AppliedCell>,
+    pub(crate) applied: Arc<AppliedMark>,
     /// How far the machine above is from that.
     pub(crate) lag: Arc<Lag>,
     pub(crate) wake: Arc<Notify>,

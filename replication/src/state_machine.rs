@@ -31,12 +31,12 @@ pub struct Applied {
 
 /// [`Applied`], shared with the proposer, which is woken when it changes.
 #[derive(Debug)]
-pub struct AppliedCell {
+pub struct AppliedMark {
     value: Mutex<Applied>,
     wake: Arc<Notify>,
 }
 
-impl AppliedCell {
+impl AppliedMark {
     /// What was agreed on when this node started.
     #[must_use]
     pub fn new(agreed: &Agreed, wake: Arc<Notify>) -> Self {
@@ -59,7 +59,7 @@ impl AppliedCell {
 /// See the module.
 pub struct StateMachine<D> {
     feed: Arc<Feed<D>>,
-    applied: Arc<AppliedCell>,
+    applied: Arc<AppliedMark>,
     last: Option<LogId>,
     members: StoredMembershipOf<TypeConfig>,
 }
@@ -69,7 +69,7 @@ impl<D: Delivery> StateMachine<D> {
     ///
     /// # Errors
     /// When the set of members cannot be decoded.
-    pub(crate) fn new(feed: Arc<Feed<D>>, applied: Arc<AppliedCell>, agreed: &Agreed) -> io::Result<Self> {
+    pub(crate) fn new(feed: Arc<Feed<D>>, applied: Arc<AppliedMark>, agreed: &Agreed) -> io::Result<Self> {
         let members = match &agreed.members {
             None => StoredMembershipOf::<TypeConfig>::default(),
             Some((id, encoded)) => {

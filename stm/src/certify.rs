@@ -114,7 +114,7 @@ impl Shared<'_> {
 
     /// Token holder: transaction `c` commits, so the sum that its change of `cell` makes is final.
     #[inline(never)]
-    pub(crate) fn settle_delta(&self, cell: &chain::Cell, c: u32, node: u32) {
+    pub(crate) fn settle_delta(&self, cell: &chain::Unit, c: u32, node: u32) {
         match cell.part() {
             0 => chain::settle_delta(self.recs, cell, c, node),
             _ => self.store.vault.settle(self.recs, cell, c, node, self.store.committed_sum(cell)),

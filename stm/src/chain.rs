@@ -1,7 +1,7 @@
 //! The version chain of a cell: lock-free, sorted by transaction, newest first.
 //!
 //! ```text
-//! Cell.head -> Rec(txn 9) -> Rec(txn 4) -> 0        base: the committed value, constant within a block
+//! Unit.head -> Rec(txn 9) -> Rec(txn 4) -> 0        base: the committed value, constant within a block
 //!                 |              |
 //!                ver            ver = 0: nothing written by the newest incarnation
 //!                 v
@@ -78,7 +78,7 @@ pub(crate) struct Rec {
 /// One conflict unit. Padded to a cache line: two hot cells never share one.
 #[derive(Default)]
 #[repr(align(64))]
-pub(crate) struct Cell {
+pub(crate) struct Unit {
     head: AtomicU32,
     /// Greatest index known to have read this cell (hint, kept only while there are conflicts).
     pub(crate) reader: AtomicU32,
@@ -90,7 +90,7 @@ pub(crate) struct Cell {
     pub(crate) owner: AtomicU32,
     /// Conflicts seen here, for `stats`.
     pub(crate) heat: AtomicU32,
-    /// Readers that should take the line for themselves, because lately they went on to write (see [`Cell::expect`]).
+    /// Readers that should take the line for themselves, because lately they went on to write (see [`Unit::expect`]).
     intent: AtomicU32,
     /// How often this cell was given up and taken again, so that a handle knows a stranger. Constant within a block.
     pub(crate) generation: AtomicU32,
@@ -99,7 +99,7 @@ pub(crate) struct Cell {
 /// Reads without a write until a cell counts as read-mostly.
 const INTENT: u32 = 4;
 
-impl Cell {
+impl Unit {
     #[inline(always)]
     pub(crate) fn present(&self) -> bool {
         self.meta.load(Relaxed) & 1 == 1
@@ -146,7 +146,7 @@ pub(crate) struct Found {
 
 /// The newest version of `cell` written by a transaction lower than `below`.
 #[inline(always)]
-pub(crate) fn find(recs: &Arena<Rec>, cell: &Cell, below: u32) -> Found {
+pub(crate) fn find(recs: &Arena<Rec>, cell: &Unit, below: u32) -> Found {
     let mut at = cell.head.load(Acquire);
     while at != 0 {
         let rec = recs.get(at);
@@ -171,7 +171,7 @@ pub(crate) fn version(recs: &Arena<Rec>, ver: u32) -> (Kind, u64) {
 
 /// Kind and word of the newest version of `cell` written by a transaction lower than `below`.
 #[inline(always)]
-pub(crate) fn newest(recs: &Arena<Rec>, cell: &Cell, below: u32) -> Option<(Kind, u64)> {
+pub(crate) fn newest(recs: &Arena<Rec>, cell: &Unit, below: u32) -> Option<(Kind, u64)> {
     let found = find(recs, cell, below);
     (found.ver != 0).then(|| version(recs, found.ver))
 }
@@ -196,7 +196,7 @@ pub(crate) fn new_version(recs: &Arena<Rec>, run: &mut Run, kind: Kind, word: u6
 
 /// Links record `at` (already filled as a version) into the chain as the node of `txn`. True if the chain was empty.
 #[inline(always)]
-pub(crate) fn insert(recs: &Arena<Rec>, cell: &Cell, txn: u32, at: u32) -> bool {
+pub(crate) fn insert(recs: &Arena<Rec>, cell: &Unit, txn: u32, at: u32) -> bool {
     let rec = recs.get(at);
     rec.txn.store(txn, Relaxed);
     rec.ver.store(at << 1, Relaxed);
@@ -243,7 +243,7 @@ pub(crate) fn mark_estimate(recs: &Arena<Rec>, at: u32) {
 
 /// Sum of a counter as `below` sees it, or the owner of an estimate on the way.
 #[inline(always)]
-pub(crate) fn fold(recs: &Arena<Rec>, cell: &Cell, below: u32) -> (u64, Option<u32>) {
+pub(crate) fn fold(recs: &Arena<Rec>, cell: &Unit, below: u32) -> (u64, Option<u32>) {
     let mut acc = 0u64;
     let mut blocker = None;
     let mut at = cell.head.load(Acquire);
@@ -274,7 +274,7 @@ pub(crate) fn fold(recs: &Arena<Rec>, cell: &Cell, below: u32) -> (u64, Option<u
 /// At the commit of the writer: fixes the sum of node `at` of a counter, so that later folds stop here.
 ///
 /// Everything below is committed, hence the walk ends at the next lower delta, which is folded already.
-pub(crate) fn settle_delta(recs: &Arena<Rec>, cell: &Cell, txn: u32, at: u32) {
+pub(crate) fn settle_delta(recs: &Arena<Rec>, cell: &Unit, txn: u32, at: u32) {
     let ver = current(recs, at);
     if ver == 0 {
         return;
@@ -293,7 +293,7 @@ pub(crate) fn set_kind(recs: &Arena<Rec>, ver: u32, kind: Kind) {
 }
 
 /// Versions below `below`, newest first, until `f` has enough.
-pub(crate) fn walk(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl FnMut(Found, Kind, u64) -> bool) {
+pub(crate) fn walk(recs: &Arena<Rec>, cell: &Unit, below: u32, mut f: impl FnMut(Found, Kind, u64) -> bool) {
     let mut at = cell.head.load(Acquire);
     while at != 0 {
         let rec = recs.get(at);
@@ -312,7 +312,7 @@ pub(crate) fn walk(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl FnMut
 }
 
 /// All versions below `below`, newest first: for bags.
-pub(crate) fn for_each(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl FnMut(Found, Kind, u64)) {
+pub(crate) fn for_each(recs: &Arena<Rec>, cell: &Unit, below: u32, mut f: impl FnMut(Found, Kind, u64)) {
     walk(recs, cell, below, |found, kind, word| {
         f(found, kind, word);
         true
@@ -320,7 +320,7 @@ pub(crate) fn for_each(recs: &Arena<Rec>, cell: &Cell, below: u32, mut f: impl F
 }
 
 /// The nearest lower transaction, at or above `from`, that has a node in the chain: a probable writer.
-pub(crate) fn writers_below(recs: &Arena<Rec>, cell: &Cell, below: u32, from: u32, mut f: impl FnMut(u32) -> bool) {
+pub(crate) fn writers_below(recs: &Arena<Rec>, cell: &Unit, below: u32, from: u32, mut f: impl FnMut(u32) -> bool) {
     let mut at = cell.head.load(Acquire);
     while at != 0 {
         let rec = recs.get(at);

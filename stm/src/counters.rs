@@ -2,7 +2,7 @@
 
 use crate::arena::Arena;
 use crate::base::CounterBase;
-use crate::chain::{self, Cell, Rec};
+use crate::chain::{self, Rec, Unit};
 use crate::engine::Stm;
 use crate::error::{Revert, Stop, TxResult};
 use crate::keyed::{Held, Keyed, Source};
@@ -20,7 +20,7 @@ impl Held for i128 {
     fn newest(
         vault: &mut Vault,
         recs: &Arena<Rec>,
-        cell: &Cell,
+        cell: &Unit,
         limit: u32,
         now: Option<&i128>,
     ) -> Option<Option<i128>> {

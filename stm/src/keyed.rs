@@ -6,7 +6,7 @@
 //! asked, under the lock of the key's shard, so once.
 //!
 //! ```text
-//!               known --+            Place: key, cell, value, dirty        Cell: chain, base = place
+//!               known --+            Place: key, cell, value, dirty        Unit: chain, base = place
 //!  hash(key) ->         +-> place -> ...                              -->  ...
 //!        fresh[shard] --+
 //! ```
@@ -16,7 +16,7 @@
 
 use crate::arena::Arena;
 use crate::base::BaseError;
-use crate::chain::{Cell, Kind, Rec};
+use crate::chain::{Kind, Rec, Unit};
 use crate::error::{Stop, TxResult, panic_fault};
 use crate::store::{Part, Store};
 use crate::sync::{Mutex, Relaxed, RwLock, lock};
@@ -43,7 +43,7 @@ pub(crate) trait Held: PartialEq + Send + Sync + Sized + 'static {
     fn newest(
         vault: &mut Vault,
         recs: &Arena<Rec>,
-        cell: &Cell,
+        cell: &Unit,
         limit: u32,
         now: Option<&Self>,
     ) -> Option<Option<Self>>;
@@ -338,7 +338,7 @@ impl<const N: usize, V: Held> Part for Keyed<N, V> {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
-    fn settle_cell(&mut self, vault: &mut Vault, recs: &Arena<Rec>, cell: &Cell, limit: u32) -> bool {
+    fn settle_cell(&mut self, vault: &mut Vault, recs: &Arena<Rec>, cell: &Unit, limit: u32) -> bool {
         let at = cell.base.load(Relaxed);
         if let Some(new) = V::newest(vault, recs, cell, limit, self.value(at)) {
             cell.set_meta(self.me, new.is_some());
@@ -347,7 +347,7 @@ impl<const N: usize, V: Held> Part for Keyed<N, V> {
         }
         true
     }
-    fn settle_keys(&mut self, _cells: &Arena<Cell>, freed: &mut Vec<u32>) {
+    fn settle_keys(&mut self, _cells: &Arena<Unit>, freed: &mut Vec<u32>) {
         let Keyed { places, known, fresh, resident, .. } = self;
         for shard in fresh {
             for at in shard.get_mut().unwrap_or_else(PoisonError::into_inner).drain() {
@@ -400,7 +400,7 @@ impl<const N: usize, V: Held> Part for Keyed<N, V> {
     fn committed_sum(&self, base: u64) -> Option<i128> {
         self.value(base)?.sum()
     }
-    fn label(&self, _id: u32, cell: &Cell) -> Option<String> {
+    fn label(&self, _id: u32, cell: &Unit) -> Option<String> {
         self.place(cell.base.load(Relaxed) as u32).map(|p| self.name(&p.key))
     }
 }

@@ -14,7 +14,7 @@ mod walk;
 pub use self::cursor::{Cursor, Direction};
 use self::walk::{AtPresence, AtValue, Look, Scan, Scanning, Walk, empty, visit_all};
 use crate::arena::Arena;
-use crate::chain::Cell;
+use crate::chain::Unit;
 use crate::error::{Stop, TxResult};
 use crate::store::{Part, Store};
 use crate::tx::{Mode, Tx};
@@ -98,7 +98,7 @@ impl<K: Key> Part for MapIndex<K> {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
-    fn settle_keys(&mut self, cells: &Arena<Cell>, freed: &mut Vec<u32>) {
+    fn settle_keys(&mut self, cells: &Arena<Unit>, freed: &mut Vec<u32>) {
         let fresh = self.fresh.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (key, id) in std::mem::take(fresh) {
             if cells.get(id).present() {
@@ -119,7 +119,7 @@ impl<K: Key> Part for MapIndex<K> {
             self.sweep_at = (self.known.len() * 2).max(64);
         }
     }
-    fn label(&self, cell: u32, _: &Cell) -> Option<String> {
+    fn label(&self, cell: u32, _: &Unit) -> Option<String> {
         self.known.iter().find(|&(_, &c)| c == cell).map(|(k, _)| format!("{k:?}"))
     }
 }

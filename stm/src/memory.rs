@@ -2,7 +2,7 @@
 
 use crate::arena::Arena;
 use crate::base::Base;
-use crate::chain::{self, Cell, Kind, Rec};
+use crate::chain::{self, Kind, Rec, Unit};
 use crate::engine::Stm;
 use crate::error::{Stop, TxResult};
 use crate::keyed::{Held, Keyed, Source};
@@ -18,7 +18,7 @@ impl Held for Blob {
     fn weight(&self) -> usize {
         Blob::weight(self)
     }
-    fn newest(vault: &mut Vault, recs: &Arena<Rec>, cell: &Cell, limit: u32, _: Option<&Blob>) -> Option<Option<Blob>> {
+    fn newest(vault: &mut Vault, recs: &Arena<Rec>, cell: &Unit, limit: u32, _: Option<&Blob>) -> Option<Option<Blob>> {
         Some(match chain::newest(recs, cell, limit)? {
             (Kind::Write, word) => vault.blobs.get_mut(word as u32).take(),
             _ => None,

@@ -9,7 +9,7 @@
 
 use crate::arena::{Arena, Run};
 use crate::certify::Group;
-use crate::chain::{self, Cell, Kind, Rec};
+use crate::chain::{self, Kind, Rec, Unit};
 use crate::execute::Why;
 use crate::hints::Cause;
 use crate::keyed::Keyed;
@@ -34,7 +34,7 @@ fn recs() -> Arena<Rec> {
 }
 
 /// Inserts a version of `txn` whose word is `100 * txn`.
-fn put(recs: &Arena<Rec>, cell: &Cell, run: &mut Run, txn: u32) -> u32 {
+fn put(recs: &Arena<Rec>, cell: &Unit, run: &mut Run, txn: u32) -> u32 {
     let at = chain::new_version(recs, run, Kind::Write, u64::from(txn) * 100);
     chain::insert(recs, cell, txn, at);
     at
@@ -43,7 +43,7 @@ fn put(recs: &Arena<Rec>, cell: &Cell, run: &mut Run, txn: u32) -> u32 {
 #[test]
 fn insert_against_insert_and_find() {
     loom::model(|| {
-        let shared = Arc::new((recs(), Cell::default()));
+        let shared = Arc::new((recs(), Unit::default()));
         let threads: Vec<_> = [1u32, 2]
             .map(|txn| {
                 let s = shared.clone();
@@ -70,7 +70,7 @@ fn insert_against_insert_and_find() {
 #[test]
 fn swap_against_find() {
     loom::model(|| {
-        let shared = Arc::new((recs(), Cell::default()));
+        let shared = Arc::new((recs(), Unit::default()));
         let s = shared.clone();
         let writer = thread::spawn(move || {
             let mut run = Run::default();
@@ -94,7 +94,7 @@ fn swap_against_find() {
 #[test]
 fn settling_a_delta_against_a_fold() {
     loom::model(|| {
-        let shared = Arc::new((recs(), Cell::default()));
+        let shared = Arc::new((recs(), Unit::default()));
         let mut run = Run::default();
         let nodes: Vec<u32> = (1..3)
             .map(|txn| {
@@ -118,7 +118,7 @@ fn settling_a_delta_against_a_fold() {
 #[test]
 fn settling_a_wide_delta_against_a_fold() {
     loom::model(|| {
-        let shared = Arc::new((recs(), Cell::default(), Vault::new()));
+        let shared = Arc::new((recs(), Unit::default(), Vault::new()));
         let (mut run, mut share) = (Run::default(), Share::default());
         let nodes: Vec<u32> = (1..3)
             .map(|txn| {

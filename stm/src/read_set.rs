@@ -18,7 +18,7 @@
 //! another version with the same content, SUM does not mind how it came about, BOUND not even another sum.
 
 use crate::arena::Arena;
-use crate::chain::{self, Cell, Kind, Rec};
+use crate::chain::{self, Kind, Rec, Unit};
 use crate::slot::Slot;
 use crate::store::Store;
 use crate::sync::AtomicU64;
@@ -109,7 +109,7 @@ impl View<'_> {
     }
 
     /// The bytes that version `ver` of `cell` stands for (0: the committed ones).
-    fn bytes(&self, cell: &Cell, ver: u32) -> Option<&[u8]> {
+    fn bytes(&self, cell: &Unit, ver: u32) -> Option<&[u8]> {
         match ver {
             0 => self.store.committed_bytes(cell),
             ver => match chain::version(self.recs, ver) {
@@ -120,7 +120,7 @@ impl View<'_> {
     }
 
     /// The sum that transaction `below` sees.
-    fn wide(&self, cell: &Cell, below: u32) -> Option<i128> {
+    fn wide(&self, cell: &Unit, below: u32) -> Option<i128> {
         self.store.vault.fold(self.recs, cell, below, self.store.committed_sum(cell)).0
     }
 

@@ -218,7 +218,7 @@ impl Spec<'_> {
     }
 
     #[inline(always)]
-    pub(crate) fn note_reader(&self, cell: &chain::Cell) {
+    pub(crate) fn note_reader(&self, cell: &chain::Unit) {
         if self.shared.contended() && cell.reader.load(Relaxed) < self.txn {
             cell.reader.store(self.txn, Relaxed);
         }

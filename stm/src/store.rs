@@ -5,7 +5,7 @@
 //! the committed part, with exclusive access.
 
 use crate::arena::Arena;
-use crate::chain::{self, Cell, Kind, Rec};
+use crate::chain::{self, Kind, Rec, Unit};
 use crate::error::{Stop, TxResult};
 use crate::limits::Limits;
 use crate::reclaim::Chore;
@@ -15,7 +15,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32 as IdCounter, Ordering};
 
-/// Cell ids must leave room for a tag in a read-set word.
+/// Ids of units must leave room for a tag in a read-set word.
 pub(crate) const MAX_CELLS: usize = 1 << 28;
 
 /// Something that keeps values or keys for cells. Part 0 does not exist: those cells are plain words.
@@ -29,7 +29,7 @@ pub(crate) trait Part: Any + Send + Sync {
     /// Bags: appends the lists of these versions, oldest first.
     fn append(&mut self, _words: &[u64]) {}
     /// Containers: takes over the keys of this block, drops keys without a value into `freed`.
-    fn settle_keys(&mut self, _cells: &Arena<Cell>, _freed: &mut Vec<u32>) {}
+    fn settle_keys(&mut self, _cells: &Arena<Unit>, _freed: &mut Vec<u32>) {}
     /// Forgets all values of versions, and hands out the dropping of them if there are many.
     fn end_block(&mut self) -> Option<Chore> {
         None
@@ -45,11 +45,11 @@ pub(crate) trait Part: Any + Send + Sync {
         false
     }
     /// Name of a cell within this container, for people.
-    fn label(&self, _id: u32, _cell: &Cell) -> Option<String> {
+    fn label(&self, _id: u32, _cell: &Unit) -> Option<String> {
         None
     }
     /// Keyed containers: takes over what transactions below `limit` wrote to `cell`, and says that it did.
-    fn settle_cell(&mut self, _vault: &mut Vault, _recs: &Arena<Rec>, _cell: &Cell, _limit: u32) -> bool {
+    fn settle_cell(&mut self, _vault: &mut Vault, _recs: &Arena<Rec>, _cell: &Unit, _limit: u32) -> bool {
         false
     }
     /// Keyed containers: whether two versions of this kind say the same.
@@ -69,7 +69,7 @@ pub(crate) trait Part: Any + Send + Sync {
 pub(crate) struct Store {
     pub(crate) engine: u32,
     pub(crate) limits: Limits,
-    pub(crate) cells: Arena<Cell>,
+    pub(crate) cells: Arena<Unit>,
     /// Values of versions of keyed containers.
     pub(crate) vault: Vault,
     parts: Vec<Box<dyn Part>>,
@@ -283,19 +283,19 @@ impl Store {
 
     /// Whoever keeps the values of `cell`.
     #[inline(always)]
-    pub(crate) fn keeper(&self, cell: &Cell) -> Option<&dyn Part> {
+    pub(crate) fn keeper(&self, cell: &Unit) -> Option<&dyn Part> {
         self.parts.get((cell.part() as usize).wrapping_sub(1)).map(|p| &**p)
     }
 
     /// The committed bytes of `cell`, of a memory.
     #[inline(always)]
-    pub(crate) fn committed_bytes(&self, cell: &Cell) -> Option<&[u8]> {
+    pub(crate) fn committed_bytes(&self, cell: &Unit) -> Option<&[u8]> {
         self.keeper(cell)?.committed_bytes(cell.base.load(Relaxed))
     }
 
     /// The committed sum of `cell`, of keyed counters.
     #[inline(always)]
-    pub(crate) fn committed_sum(&self, cell: &Cell) -> Option<i128> {
+    pub(crate) fn committed_sum(&self, cell: &Unit) -> Option<i128> {
         self.keeper(cell)?.committed_sum(cell.base.load(Relaxed))
     }
 

@@ -6,7 +6,7 @@
 //! winners move into the committed state and the buffers of all others go back to the worker that had filled them.
 
 use crate::arena::{Arena, Run};
-use crate::chain::{self, Cell, Kind, Rec};
+use crate::chain::{self, Kind, Rec, Unit};
 use crate::sync::{AtomicU64, Relaxed};
 use std::sync::OnceLock;
 
@@ -188,7 +188,7 @@ impl Vault {
     pub(crate) fn fold(
         &self,
         recs: &Arena<Rec>,
-        cell: &Cell,
+        cell: &Unit,
         below: u32,
         base: Option<i128>,
     ) -> (Option<i128>, Option<u32>) {
@@ -212,7 +212,7 @@ impl Vault {
     }
 
     /// At the commit of the writer: fixes the sum of node `at`, as [`chain::settle_delta`] does for small counters.
-    pub(crate) fn settle(&self, recs: &Arena<Rec>, cell: &Cell, txn: u32, at: u32, base: Option<i128>) {
+    pub(crate) fn settle(&self, recs: &Arena<Rec>, cell: &Unit, txn: u32, at: u32, base: Option<i128>) {
         let ver = chain::current(recs, at);
         if ver == 0 {
             return;

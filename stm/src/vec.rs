@@ -1,7 +1,7 @@
 //! `TxVec`: one conflict unit per element and one for the length.
 
 use crate::arena::Arena;
-use crate::chain::Cell;
+use crate::chain::Unit;
 use crate::error::{Revert, Stop, TxResult};
 use crate::store::{Part, Store};
 use crate::sync::Relaxed;
@@ -61,7 +61,7 @@ impl Part for VecIndex {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
-    fn settle_keys(&mut self, cells: &Arena<Cell>, freed: &mut Vec<u32>) {
+    fn settle_keys(&mut self, cells: &Arena<Unit>, freed: &mut Vec<u32>) {
         let fresh = self.fresh.get_mut().unwrap_or_else(PoisonError::into_inner);
         // What only runs that were thrown away have pushed goes back: how many cells are taken must not depend on them.
         while let Some(id) = fresh.pop_if(|id| !cells.get(*id).present()) {
@@ -69,7 +69,7 @@ impl Part for VecIndex {
         }
         self.known.append(fresh);
     }
-    fn label(&self, cell: u32, _: &Cell) -> Option<String> {
+    fn label(&self, cell: u32, _: &Unit) -> Option<String> {
         self.known.iter().position(|&c| c == cell).map(|k| k.to_string())
     }
 }

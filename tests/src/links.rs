@@ -1,4 +1,5 @@
-//! The wires between the nodes of a cluster on this machine, each of which can be cut: a relay of datagrams in user space.
+//! The wires between the nodes of a cluster on this machine: a relay of datagrams in user space. Each direction of each can
+//! be cut, be clogged, and have its [`Weather`].
 //!
 //! A node knows each of its peers by an address of the relay. What it sends there goes on to the peer from a socket that
 //! stands for this pair, so that the peer's answers find their way back. No privilege is needed, and the nodes notice
@@ -8,30 +9,46 @@
 //! node i ── wire(i, j).near ── relay ── wire(i, j).far ── listening address of node j
 //! ```
 
+mod weather;
+
+pub use weather::Weather;
+
 use anyhow::{Context, Result};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use weather::Way;
 
 /// Longer than any packet on loopback.
 const PACKET: usize = 1 << 16;
 /// How long a relay's thread may take to notice that it is to end.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long it may take to notice that a wire that holds something back is free again.
+const CLOGGED: Duration = Duration::from_millis(2);
 
-/// Which directions are cut: `from * nodes + to`, both from 0.
+/// One direction between two nodes.
+#[derive(Debug, Default)]
+struct Direction {
+    cut: AtomicBool,
+    /// What comes is kept, and goes on when this ends.
+    clogged: AtomicBool,
+    weather: Mutex<Weather>,
+}
+
+/// All directions: `from * nodes + to`, both from 0.
 #[derive(Debug)]
 struct Cuts {
     nodes: u16,
-    cut: Vec<AtomicBool>,
+    directions: Vec<Direction>,
     stop: AtomicBool,
 }
 
 impl Cuts {
-    fn at(&self, from: u16, to: u16) -> &AtomicBool {
-        &self.cut[usize::from(from - 1) * usize::from(self.nodes) + usize::from(to - 1)]
+    fn at(&self, from: u16, to: u16) -> &Direction {
+        &self.directions[usize::from(from - 1) * usize::from(self.nodes) + usize::from(to - 1)]
     }
 }
 
@@ -50,8 +67,8 @@ impl Links {
     /// When the system gives no socket or thread.
     pub fn new(listen: &[SocketAddr]) -> Result<Self> {
         let nodes = u16::try_from(listen.len())?;
-        let cut = (0..listen.len() * listen.len()).map(|_| AtomicBool::new(false)).collect();
-        let cuts = Arc::new(Cuts { nodes, cut, stop: AtomicBool::new(false) });
+        let directions = (0..listen.len() * listen.len()).map(|_| Direction::default()).collect();
+        let cuts = Arc::new(Cuts { nodes, directions, stop: AtomicBool::new(false) });
         let links = Self { cuts, addresses: Vec::new(), threads: Mutex::default() };
         (1..=nodes)
             .flat_map(|from| (1..=nodes).map(move |to| (from, to)))
@@ -87,7 +104,7 @@ impl Links {
                 })
             }
         };
-        let mut threads = self.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.push(std::thread::Builder::new().name(format!("wire {from}-{to}")).spawn(there)?);
         threads.push(std::thread::Builder::new().name(format!("wire {to}-{from}")).spawn(back)?);
         drop(threads);
@@ -102,7 +119,7 @@ impl Links {
 
     /// Nothing that `from` sends reaches `to` any more; the other direction stays as it is.
     pub fn cut_one_way(&self, from: u16, to: u16) {
-        self.cuts.at(from, to).store(true, Ordering::Relaxed);
+        self.cuts.at(from, to).cut.store(true, Ordering::Relaxed);
     }
 
     /// Neither of the two reaches the other.
@@ -118,10 +135,33 @@ impl Links {
         }
     }
 
-    /// Every wire carries again.
+    /// The two nodes' wire keeps what is sent either way, until [`Links::unclog`].
+    pub fn clog(&self, a: u16, b: u16) {
+        for (from, to) in [(a, b), (b, a)] {
+            self.cuts.at(from, to).clogged.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What the two nodes' wire has kept arrives, all at once.
+    pub fn unclog(&self, a: u16, b: u16) {
+        for (from, to) in [(a, b), (b, a)] {
+            self.cuts.at(from, to).clogged.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The same weather for every wire.
+    pub fn weather(&self, weather: Weather) {
+        for direction in &self.cuts.directions {
+            *direction.weather.lock().unwrap_or_else(PoisonError::into_inner) = weather;
+        }
+    }
+
+    /// Every wire carries again, in good weather.
     pub fn heal(&self) {
-        for cut in &self.cuts.cut {
-            cut.store(false, Ordering::Relaxed);
+        self.weather(Weather::default());
+        for direction in &self.cuts.directions {
+            direction.cut.store(false, Ordering::Relaxed);
+            direction.clogged.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -129,7 +169,7 @@ impl Links {
 impl Drop for Links {
     fn drop(&mut self) {
         self.cuts.stop.store(true, Ordering::Relaxed);
-        let threads = self.threads.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             let _ = thread.join();
         }
@@ -139,11 +179,40 @@ impl Drop for Links {
 /// Carries datagrams one way until the cluster is gone.
 fn relay(cuts: &Cuts, socket: &UdpSocket, (from, to): (u16, u16), on: impl Fn(&[u8], SocketAddr) -> io::Result<usize>) {
     let mut packet = vec![0; PACKET];
+    let direction = cuts.at(from, to);
+    let mut way = Way::new(u64::from(from) << 16 | u64::from(to));
+    let mut patience = LOOK;
+    // A peer whose process is not there at the moment is the nodes' business.
+    let arrive = |packet: &[u8], sender| drop(on(packet, sender));
     while !cuts.stop.load(Ordering::Relaxed) {
-        // Nothing came, or the peer's process is not there at the moment: both are the nodes' business.
-        let Ok((len, sender)) = socket.recv_from(&mut packet) else { continue };
-        if !cuts.at(from, to).load(Ordering::Relaxed) {
-            let _ = on(&packet[..len], sender);
+        let wanted = match way.deadline() {
+            Some(due) => due.saturating_duration_since(Instant::now()).clamp(Duration::from_micros(100), LOOK),
+            None if way.holds() => CLOGGED,
+            None => LOOK,
+        };
+        if wanted != patience && socket.set_read_timeout(Some(wanted)).is_ok() {
+            patience = wanted;
+        }
+        let came = socket.recv_from(&mut packet);
+        let now = Instant::now();
+        let (cut, clogged) = (direction.cut.load(Ordering::Relaxed), direction.clogged.load(Ordering::Relaxed));
+        if !clogged {
+            way.release().filter(|_| !cut).for_each(|(packet, sender)| arrive(&packet, sender));
+        }
+        while let Some((packet, sender)) = way.due(now) {
+            if !cut {
+                arrive(&packet, sender);
+            }
+        }
+        // Nothing came, or not in time.
+        let Ok((len, sender)) = came else { continue };
+        match (cut, clogged) {
+            (true, _) => {}
+            (false, true) => way.hold(&packet[..len], sender),
+            (false, false) => {
+                let weather = *direction.weather.lock().unwrap_or_else(PoisonError::into_inner);
+                way.take(&packet[..len], sender, weather, now, arrive);
+            }
         }
     }
 }
@@ -179,6 +248,18 @@ mod tests {
         links.isolate(1);
         two.send_to(b"lost", from)?;
         assert!(one.recv_from(&mut buffer).is_err());
+        links.heal();
+        links.clog(1, 2);
+        one.send_to(b"first", to_two)?;
+        one.send_to(b"second", to_two)?;
+        assert!(two.recv_from(&mut buffer).is_err());
+        links.unclog(1, 2);
+        for expected in [5, 6] {
+            assert_eq!(two.recv_from(&mut buffer)?.0, expected);
+        }
+        links.weather(Weather { lost: 100, ..Weather::default() });
+        one.send_to(b"lost", to_two)?;
+        assert!(two.recv_from(&mut buffer).is_err());
         links.heal();
         one.send_to(b"again", to_two)?;
         assert_eq!(two.recv_from(&mut buffer)?.0, 5);

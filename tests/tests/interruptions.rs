@@ -7,6 +7,7 @@
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use replicode_tests::cluster::{Cluster, ping};
+use replicode_tests::draw::Draw;
 use replicode_tests::history::{Clients, verify};
 use replicode_tests::resp::{Resp, Value};
 use replicode_tests::{check, eventually, guest};
@@ -85,32 +86,20 @@ const LIST: [Round; 12] = [
     round(Fault::Cut, Whom::Leader, 2000, false),
 ];
 
-/// A small generator of numbers (xorshift64*): rounds must be the same for the same seed.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % bound
-    }
-
-    fn round(&mut self) -> Round {
-        let fault = [Fault::Pause, Fault::Cut, Fault::Deaf, Fault::Mute, Fault::Kill][self.below(5) as usize];
-        let follower = self.below(2) as u16;
-        let whom = match self.below(if fault == Fault::Cut { 6 } else { 5 }) {
-            0 | 1 => Whom::Leader,
-            2 => Whom::Follower(follower),
-            3 => Whom::Followers,
-            4 => Whom::All,
-            _ => Whom::Wire(follower),
-        };
-        // Mostly short, now and then far beyond every time-out.
-        let longest = [700, 3_000, 3_000, 14_700][self.below(4) as usize];
-        let millis = 300 + self.below(longest);
-        round(fault, whom, millis, self.below(4) != 0)
-    }
+fn drawn(draw: &mut Draw) -> Round {
+    let fault = [Fault::Pause, Fault::Cut, Fault::Deaf, Fault::Mute, Fault::Kill][draw.below(5) as usize];
+    let follower = draw.below(2) as u16;
+    let whom = match draw.below(if fault == Fault::Cut { 6 } else { 5 }) {
+        0 | 1 => Whom::Leader,
+        2 => Whom::Follower(follower),
+        3 => Whom::Followers,
+        4 => Whom::All,
+        _ => Whom::Wire(follower),
+    };
+    // Mostly short, now and then far beyond every time-out.
+    let longest = [700, 3_000, 3_000, 14_700][draw.below(4) as usize];
+    let millis = 300 + draw.below(longest);
+    round(fault, whom, millis, draw.below(4) != 0)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -224,9 +213,9 @@ fn a_cluster_answers_again_after_pauses_cuts_and_kills() -> Result<()> {
     let seed = number("REPLICODE_FAULT_SEED").unwrap_or(1);
     let until = number("REPLICODE_FAULT_MINUTES").map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let rounds = number("REPLICODE_FAULT_ROUNDS").unwrap_or(LIST.len() as u64);
-    let mut draw = Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut draw = Draw::new(seed);
     let mut outages = Vec::new();
-    for (at, round) in LIST.into_iter().chain(std::iter::repeat_with(|| draw.round())).enumerate() {
+    for (at, round) in LIST.into_iter().chain(std::iter::repeat_with(|| drawn(&mut draw))).enumerate() {
         let done = until.map_or(at as u64 >= rounds, |until| Instant::now() > until);
         if done {
             break;

@@ -65,9 +65,9 @@ where
                 open.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
-            let (answer, seat) = (answer.clone(), Seat(open.clone()));
+            let (answer, place) = (answer.clone(), Place(open.clone()));
             let served = std::thread::Builder::new().name("admin client".into()).spawn(move || {
-                let _seat = seat;
+                let _place = place;
                 if let Err(error) = converse(&stream, &*answer) {
                     tracing::debug!("admin connection: {error:#}");
                 }
@@ -80,9 +80,9 @@ where
     Ok(AdminServer { path: path.into(), stop })
 }
 
-struct Seat(Arc<AtomicUsize>);
+struct Place(Arc<AtomicUsize>);
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

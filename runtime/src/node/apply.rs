@@ -22,7 +22,7 @@ use super::main_program::MainProgram;
 use super::orders::Orders;
 #[cfg(feature = "planted-nondeterminism")]
 use super::plant::Plant;
-use super::scheduling::Seat;
+use super::scheduling::ThreadPlace;
 use super::vitals::{Recent, Vitals, took_long};
 use crate::datadir::DataDir;
 use crate::digests::DigestFile;
@@ -59,7 +59,7 @@ pub struct ApplyLoop {
     pub dir: DataDir,
     pub inbox: InboxReader,
     /// Where its thread runs.
-    pub seat: Seat,
+    pub place: ThreadPlace,
     pub machine: Machine<WasmLoader>,
     pub replica: Replica,
     pub gateway: Option<Arc<Gateway>>,
@@ -111,7 +111,7 @@ impl ApplyLoop {
         self.ask_for_boot();
         loop {
             self.inbox.take(self.patience(), gathering::GROUP, &mut self.state.taken);
-            self.seat.take();
+            self.place.take();
             let mut end = None;
             while end.is_none()
                 && let Some(message) = self.state.taken.pop_front()

@@ -68,7 +68,7 @@ use replicode_replication::{
 };
 use replicode_syscalls::Recording;
 use replicode_wasm::{WasmEngine, WasmLoader};
-use scheduling::{Placement, Seat};
+use scheduling::{Placement, ThreadPlace};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
@@ -300,7 +300,7 @@ impl Node {
             node,
             dir,
             inbox: queue,
-            seat: Seat::new(placement),
+            place: ThreadPlace::new(placement),
             machine,
             replica,
             gateway,

@@ -66,7 +66,7 @@ const ANY: usize = usize::MAX;
 
 /// Where a thread is that is not told of leadership itself: not bound before it has to be.
 #[derive(Debug)]
-pub struct Seat {
+pub struct ThreadPlace {
     placement: Arc<Placement>,
     at: usize,
 }
@@ -85,7 +85,7 @@ impl Placement {
     }
 
     /// Who leads has changed: the calling thread, which must be the same one each time, moves to where it belongs. Other
-    /// threads follow when they take their [`Seat`].
+    /// threads follow when they take their [`ThreadPlace`].
     pub fn follow(&self, leadership: Leadership) {
         let home = leadership.leader.and_then(|leader| self.place(leader)).unwrap_or(ANY);
         if self.home.swap(home, Ordering::Relaxed) != home {
@@ -114,7 +114,7 @@ impl Placement {
     }
 }
 
-impl Seat {
+impl ThreadPlace {
     /// The calling thread's.
     #[must_use]
     pub const fn new(placement: Arc<Placement>) -> Self {
@@ -218,12 +218,12 @@ mod tests {
         assert!(placement.processors.is_empty() || placement.processors == all && all.len() < 3);
         placement.processors.clone_from(&all);
         let placement = Arc::new(placement);
-        let mut seat = Seat::new(placement.clone());
+        let mut place = ThreadPlace::new(placement.clone());
         for (leader, wanted) in
             [(None, &all[..]), (Some(2), &all[..1]), (Some(1), &all[..]), (Some(3), &all[..1]), (None, &all[..])]
         {
             placement.follow(Leadership { term: Term(1), leader: leader.map(node) });
-            seat.take();
+            place.take();
             assert_eq!(usable(), wanted, "{leader:?} leads");
         }
     }

@@ -56,7 +56,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Those who have a place, and whom somebody may still say something of.
 fn chosen(world: &World, who: usize) -> Option<usize> {
-    let there: Vec<usize> = world.seats.values().copied().collect();
+    let there: Vec<usize> = world.at_slot.values().copied().collect();
     there.get(who.checked_rem(there.len())?).copied()
 }
 
@@ -75,7 +75,7 @@ fn carry_out(world: &mut World, step: Step) {
             world.numbers.clear();
             world.clients.handle_boot(world.boot, world.now);
             world.bring();
-            assert!(world.clients.is_empty() && world.seats.is_empty());
+            assert!(world.clients.is_empty() && world.at_slot.is_empty());
         }
         Step::Sends(who, len) => drop(chosen(world, who).map(|peer| world.send(peer, len))),
         Step::Ends(who) => drop(chosen(world, who).map(|peer| world.end(peer))),

@@ -79,7 +79,7 @@ pub struct World {
     pub clients: Clients,
     pub peers: Vec<Peer>,
     /// Who has which place.
-    pub seats: BTreeMap<Slot, usize>,
+    pub at_slot: BTreeMap<Slot, usize>,
     /// Those of this boot, by number.
     pub numbers: BTreeMap<u32, usize>,
     pub waiting: u32,
@@ -107,7 +107,7 @@ impl World {
         let mut world = Self {
             clients: Clients::new(settings),
             peers: Vec::new(),
-            seats: BTreeMap::new(),
+            at_slot: BTreeMap::new(),
             numbers: BTreeMap::new(),
             waiting: 0,
             boot: BootNo(1),
@@ -215,7 +215,7 @@ impl World {
                 Ok(slot) => {
                     let number = self.numbers.len() as u32;
                     let peer = Peer { number, slot, room: self.room, granted: self.recv_window, ..Peer::default() };
-                    assert_eq!(self.seats.insert(slot, self.peers.len()), None, "the place is free");
+                    assert_eq!(self.at_slot.insert(slot, self.peers.len()), None, "the place is free");
                     self.numbers.insert(number, self.peers.len());
                     self.peers.push(peer);
                     let to = Arc::new(Service { process: "web".into(), port: 80 });
@@ -225,7 +225,7 @@ impl World {
             }
         }
         while let Some(ToRead { slot, most }) = self.clients.poll_read() {
-            let it = &mut self.peers[self.seats[&slot]];
+            let it = &mut self.peers[self.at_slot[&slot]];
             assert!(most > 0 && it.closed.is_none());
             assert!(!congested || it.said_closed || it.said_reset || it.log_reset, "it is read for the log");
             it.reads += 1;
@@ -256,20 +256,20 @@ impl World {
         loop {
             while let Some(write) = self.clients.poll_write() {
                 let (slot, wrote) = match write {
-                    ToWrite::End { slot } => (slot, self.peers[self.seats[&slot]].written_end()),
-                    ToWrite::Bytes { slot, chunks } => (slot, self.peers[self.seats[&slot]].written(chunks)),
+                    ToWrite::End { slot } => (slot, self.peers[self.at_slot[&slot]].written_end()),
+                    ToWrite::Bytes { slot, chunks } => (slot, self.peers[self.at_slot[&slot]].written(chunks)),
                 };
                 self.clients.handle_wrote(slot, wrote, self.now);
             }
             let Some(order) = self.clients.poll_order() else { return };
             match order {
                 Order::Unacked { slot } => {
-                    let it = &self.peers[self.seats[&slot]];
+                    let it = &self.peers[self.at_slot[&slot]];
                     let left = self.knows.then_some((it.got - it.arrived) as u32);
                     self.clients.handle_unacked(slot, left, self.now);
                 }
                 Order::Close { slot, ending } => {
-                    let peer = self.seats.remove(&slot).expect("somebody sits there");
+                    let peer = self.at_slot.remove(&slot).expect("somebody sits there");
                     self.peers[peer].close(ending);
                 }
                 Order::WatchDoors | Order::IgnoreDoors | Order::KeepAlive { .. } | Order::Tell(_) => {}

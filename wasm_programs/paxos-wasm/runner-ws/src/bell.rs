@@ -14,14 +14,14 @@ pub struct Bell(Arc<Mutex<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    seats: u64,
-    /// By seat: who waits there.
+    waiters: u64,
+    /// By the number of who waits.
     wakers: BTreeMap<u64, Waker>,
 }
 
 /// The place of one waiter. Each of its waits may have another waker; only that of the last one is kept.
 #[derive(Debug)]
-pub struct Seat {
+pub struct Waiter {
     bell: Bell,
     number: u64,
 }
@@ -40,14 +40,14 @@ impl Bell {
     }
 
     /// A place for somebody who will wait, again and again.
-    pub fn seat(&self) -> Seat {
+    pub fn waiter(&self) -> Waiter {
         let mut waiting = self.lock();
-        waiting.seats += 1;
-        Seat { bell: self.clone(), number: waiting.seats }
+        waiting.waiters += 1;
+        Waiter { bell: self.clone(), number: waiting.waiters }
     }
 }
 
-impl Seat {
+impl Waiter {
     /// Wakes this waiter when the bell is rung next. Look at the condition after this call, not before.
     pub fn wake_at_next(&self, cx: &Context<'_>) {
         let mut waiting = self.bell.lock();
@@ -55,7 +55,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.bell.lock().wakers.remove(&self.number);
     }
@@ -104,13 +104,13 @@ mod tests {
     #[test]
     fn waits_that_are_over_leave_nothing_behind() {
         let (bell, woken) = (Bell::default(), Arc::new(Count::default()));
-        let (one, other) = (bell.seat(), bell.seat());
+        let (one, other) = (bell.waiter(), bell.waiter());
         for _ in 0..1000 {
             let waker = Waker::from(Arc::new(Count::default()));
             one.wake_at_next(&Context::from_waker(&waker));
         }
-        for seat in [&one, &other] {
-            seat.wake_at_next(&Context::from_waker(&Waker::from(Arc::clone(&woken))));
+        for waiter in [&one, &other] {
+            waiter.wake_at_next(&Context::from_waker(&Waker::from(Arc::clone(&woken))));
         }
         assert_eq!(bell.lock().wakers.len(), 2);
         drop(other);

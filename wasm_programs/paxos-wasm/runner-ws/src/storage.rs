@@ -396,9 +396,9 @@ impl storage::Host for State {
             Ok(Place::File(log)) if !log.given => {
                 log.given = true;
                 let (shared, told) = (Arc::clone(&log.shared), Arc::clone(&log.told));
-                let seat = shared.bell.seat();
+                let waiter = shared.bell.waiter();
                 move |cx: &mut Context<'_>| {
-                    seat.wake_at_next(cx);
+                    waiter.wake_at_next(cx);
                     let Done { position, snapshot, failed } = &*lock(&shared.progress);
                     failed.is_some() || *lock(&told) != (*position, *snapshot)
                 }

@@ -216,9 +216,9 @@ impl host_control::Host for State {
 
     fn stop_pollable(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
         let stopping = self.control.stopping.clone();
-        let seat = stopping.bell().seat();
+        let waiter = stopping.bell().waiter();
         bell::pollable(&mut self.table, move |cx: &mut Context<'_>| {
-            seat.wake_at_next(cx);
+            waiter.wake_at_next(cx);
             stopping.asked()
         })
     }
@@ -282,9 +282,9 @@ impl host_control::Host for State {
 
     fn watch_pollable(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
         let children = self.control.children.clone();
-        let seat = children.bell.seat();
+        let waiter = children.bell.waiter();
         bell::pollable(&mut self.table, move |cx: &mut Context<'_>| {
-            seat.wake_at_next(cx);
+            waiter.wake_at_next(cx);
             children.has_events()
         })
     }
