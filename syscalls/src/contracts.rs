@@ -8,6 +8,7 @@
 //! Whoever drives the kernel fetches what is asked ([`crate::Kernel::poll_contracts`]) and brings the answers
 //! ([`crate::Kernel::deliver_contracts`]) at points that follow from the log alone.
 
+use crate::abi::Errno;
 use crate::eventfd::EventId;
 use borsh::{BorshDeserialize, BorshSerialize};
 use replicode_log::Pid;
@@ -15,6 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Tickets that a process may have open.
 pub const TICKETS: usize = 1024;
+
+/// Bytes that the kernel keeps for a process: of transactions that are not executed yet, and of receipts that were not fetched.
+pub const TICKET_BYTES: usize = 16 << 20;
 
 /// The number under which a process waits for an answer at once: no ticket has it.
 const AT_ONCE: u32 = u32::MAX;
@@ -63,6 +67,8 @@ pub struct SealedBatch {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 struct Open {
     answer: Option<Vec<u8>>,
+    /// Bytes kept for it.
+    bytes: u32,
     /// Who is told of the answer besides.
     event: Option<EventId>,
 }
@@ -78,23 +84,27 @@ pub(crate) struct Contracts {
 }
 
 impl Contracts {
-    /// A ticket for a question: the lowest free number; none when the process has too many.
-    pub(crate) fn submit(&mut self, pid: Pid, transaction: Vec<u8>, event: Option<EventId>) -> Option<u32> {
+    /// A ticket for a transaction: the lowest free number.
+    ///
+    /// # Errors
+    /// When the process has too many, or too much is kept for it.
+    pub(crate) fn submit(&mut self, pid: Pid, transaction: Vec<u8>, event: Option<EventId>) -> Result<u32, Errno> {
         let all = self.open.range(Asker { pid, ticket: 0 }..Asker { pid, ticket: AT_ONCE });
-        let mut free = 0;
-        for (asker, _) in all {
-            if asker.ticket != free {
-                break;
-            }
-            free += 1;
+        let (mut free, mut kept) = (0, transaction.len());
+        for (asker, open) in all {
+            free += u32::from(asker.ticket == free);
+            kept += open.bytes as usize;
         }
         if free as usize >= TICKETS {
-            return None;
+            return Err(Errno::MFile);
+        }
+        if kept > TICKET_BYTES {
+            return Err(Errno::NoBufs);
         }
         let asker = Asker { pid, ticket: free };
-        self.open.insert(asker, Open { answer: None, event });
+        self.open.insert(asker, Open { answer: None, bytes: transaction.len() as u32, event });
         self.questions.push_back((asker, Question::Submit(transaction)));
-        Some(free)
+        Ok(free)
     }
 
     /// The answer of a ticket. The outer one is none when there is no such ticket, the inner one as long as it has no answer.
@@ -118,7 +128,7 @@ impl Contracts {
                 Some(answer)
             }
             None => {
-                self.open.insert(asker, Open { answer: None, event: None });
+                self.open.insert(asker, Open { answer: None, bytes: 0, event: None });
                 self.questions.push_back((asker, question()));
                 None
             }
@@ -137,6 +147,7 @@ impl Contracts {
     /// An answer has come. None when nobody waits for it any more; otherwise who is to be told besides.
     pub(crate) fn deliver(&mut self, asker: Asker, answer: Vec<u8>) -> Option<Option<EventId>> {
         let open = self.open.get_mut(&asker)?;
+        open.bytes = answer.len() as u32;
         open.answer = Some(answer);
         Some(open.event)
     }
@@ -167,16 +178,31 @@ mod tests {
     fn tickets_are_the_lowest_free_numbers_of_a_process() {
         let mut all = Contracts::default();
         for expected in 0..3 {
-            assert_eq!(all.submit(Pid(1), vec![], None), Some(expected));
+            assert_eq!(all.submit(Pid(1), vec![], None), Ok(expected));
         }
-        assert_eq!(all.submit(Pid(2), vec![], None), Some(0));
+        assert_eq!(all.submit(Pid(2), vec![], None), Ok(0));
         all.close(Pid(1), 1);
-        assert_eq!(all.submit(Pid(1), vec![], None), Some(1));
-        for _ in 3..TICKETS {
-            assert!(all.submit(Pid(1), vec![], None).is_some());
+        assert_eq!(all.submit(Pid(1), vec![], None), Ok(1));
+        for expected in 3..TICKETS as u32 {
+            assert_eq!(all.submit(Pid(1), vec![], None), Ok(expected));
         }
-        assert_eq!(all.submit(Pid(1), vec![], None), None);
-        assert_eq!((all.answer(Pid(1), 5), all.answer(Pid(2), 5), all.answer(Pid(1), AT_ONCE)), (Some(None), None, None));
+        assert_eq!(all.submit(Pid(1), vec![], None), Err(Errno::MFile));
+        assert_eq!(
+            (all.answer(Pid(1), 5), all.answer(Pid(2), 5), all.answer(Pid(1), AT_ONCE)),
+            (Some(None), None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_kept_for_a_process_is_bounded() {
+        let mut all = Contracts::default();
+        assert_eq!(all.submit(Pid(1), vec![0; TICKET_BYTES - 5], None), Ok(0));
+        assert_eq!(all.submit(Pid(1), vec![0; 6], None), Err(Errno::NoBufs));
+        assert_eq!(all.submit(Pid(1), vec![0; 5], None), Ok(1));
+        assert_eq!(all.submit(Pid(2), vec![0; 5], None), Ok(0), "another has room of its own");
+        let (first, _) = all.poll().unwrap();
+        all.deliver(first, vec![0; 100]);
+        assert_eq!(all.submit(Pid(1), vec![0; 1000], None), Ok(2), "it was executed, and its receipt is shorter");
     }
 
     #[test]

@@ -156,4 +156,3 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
 pub fn start(data: &Path, nodes: u16) -> Result<Cluster> {
     Cluster::start_bare(nodes, data, &["--contracts", "--fund", "ann=1000000"])
 }
-

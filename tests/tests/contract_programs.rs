@@ -6,9 +6,7 @@ use replicode_contract_api::Client;
 use replicode_contracts::account::Address;
 use replicode_contracts::transaction::Action;
 use replicode_tests::cluster::{Cluster, json};
-use replicode_tests::contracts::{
-    PATIENCE, SUPPLY, addresses, balance, runtime, signed_by_name, success, token,
-};
+use replicode_tests::contracts::{PATIENCE, SUPPLY, addresses, balance, runtime, signed_by_name, success, token};
 use replicode_tests::{check, eventually, guest};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

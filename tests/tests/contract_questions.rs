@@ -5,10 +5,10 @@ use replicode_contract_api::{Client, proto};
 use replicode_contracts::account::Address;
 use replicode_contracts::proof::Batch;
 use replicode_contracts::transaction::Action;
+use replicode_tests::cluster::START;
 use replicode_tests::contracts::{
     PATIENCE, SUPPLY, addresses, borsh_of, runtime, signed_by_name, start, success, token, transfer,
 };
-use replicode_tests::cluster::START;
 use replicode_tests::eventually;
 use std::collections::BTreeSet;
 
@@ -39,9 +39,9 @@ fn calls_go_on_during_a_long_question_and_its_pages_are_of_one_state() -> Result
         };
         let names: Vec<String> = (0..MANY).map(|n| format!("n{n}")).collect();
         for some in names.chunks(AT_ONCE / 2) {
-            let gifts = some.iter().flat_map(|name| {
-                [transfer(token, name, 1), Action::Transfer { to: Address::of_name(name), value: 1 }]
-            });
+            let gifts = some
+                .iter()
+                .flat_map(|name| [transfer(token, name, 1), Action::Transfer { to: Address::of_name(name), value: 1 }]);
             done(&mut client, gifts.collect()).await?;
         }
         let mut channel = client.channel().await?;
@@ -137,7 +137,9 @@ fn a_node_that_has_not_caught_up_does_not_answer_from_the_past() -> Result<()> {
         })
     };
     let refused = root(address.clone())?.err().context("it answers")?;
-    ensure!(refused.message().contains("has not caught up with the others") && refused.message().contains("another node"));
+    ensure!(
+        refused.message().contains("has not caught up with the others") && refused.message().contains("another node")
+    );
     ensure!(cluster.status(1)?["contracts"]["current"] == false);
     for node in 2..=3 {
         cluster.revive(node)?;

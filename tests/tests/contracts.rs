@@ -9,12 +9,15 @@ use replicode_contracts::receipt::{Receipt, Status};
 use replicode_contracts::transaction::{Action, Body, Proof as Sign, SigningKey, Transaction, VERSION};
 use replicode_tests::cluster::{Cluster, START, json, replicode};
 use replicode_tests::contracts::{
-    GAS, PATIENCE, SUPPLY, addresses, balance, borsh_of, nonce, runtime, signed_by_name, start, success, template, token, transfer,
+    GAS, PATIENCE, SUPPLY, addresses, balance, borsh_of, nonce, runtime, signed_by_name, start, success, template,
+    token, transfer,
 };
+use replicode_tests::draw::Draw;
 use replicode_tests::process::Process;
 use replicode_tests::{check, eventually, guest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 const EACH: u128 = 1_000;
 
@@ -275,4 +278,92 @@ fn damage_to_a_checkpoint_is_named_and_the_log_heals_it() -> Result<()> {
     let status = cluster.status(1)?;
     ensure!(status["contracts"]["root"] == root && status["contracts"]["calls"] == 1, "{status:#}");
     cluster.stop()
+}
+
+/// How often a node is killed at a random moment, unless REPLICODE_NODE_KILLS says otherwise.
+fn node_kills() -> u64 {
+    std::env::var("REPLICODE_NODE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+/// Pays without end; every receipt that it was given.
+async fn pay_alone(name: String, node: String, token: Address, stop: Arc<AtomicBool>) -> Result<Vec<Receipt>> {
+    let mut client = Client::new(vec![node], PATIENCE);
+    let mut seen = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let nonce = seen.len() as u64;
+        let submitted = client.submit(&signed_by_name(&name, nonce, vec![transfer(token, "pot", 1)])).await?;
+        let receipt = submitted.receipt.with_context(|| format!("{name}: no receipt of number {nonce}"))?;
+        ensure!(receipt.is_success(), "{name}: payment {nonce} is answered '{}'", receipt.status);
+        seen.push(receipt);
+    }
+    Ok(seen)
+}
+
+/// One node alone, killed at random moments while clients call: after each start it has what its log says, and every receipt that a client
+/// has seen is there, as it was.
+#[test]
+fn a_node_that_is_killed_at_any_moment_loses_no_receipt() -> Result<()> {
+    const CLIENTS: usize = 4;
+    let tmp = tempfile::tempdir()?;
+    let data = tmp.path().join("cell");
+    let mut cluster = start(&data, 1)?;
+    let nodes = addresses(&cluster)?;
+    let runtime = runtime()?;
+    let mut ann = Client::new(nodes.clone(), PATIENCE);
+    let token = runtime.block_on(token(&mut ann))?;
+    let gifts = (0..CLIENTS).map(|n| transfer(token, &format!("c{n}"), 200_000)).collect();
+    success(runtime.block_on(ann.submit(&signed_by_name("ann", 1, gifts)))?.receipt)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (node, stop_of) = (nodes[0].clone(), stop.clone());
+    let payers = std::thread::spawn(move || -> Result<Vec<Vec<Receipt>>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let all: Vec<_> = (0..CLIENTS)
+                .map(|n| tokio::spawn(pay_alone(format!("c{n}"), node.clone(), token, stop_of.clone())))
+                .collect();
+            let mut seen = Vec::new();
+            for one in all {
+                seen.push(one.await??);
+            }
+            Ok(seen)
+        })
+    });
+    let mut draw = Draw::new(13);
+    for _ in 0..node_kills() {
+        if payers.is_finished() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(draw.below(400)));
+        let before = cluster.pid(1)?;
+        cluster.kill(1)?;
+        cluster.revive(1)?;
+        // Some are killed while they start.
+        match draw.happens(25) {
+            true => eventually("a new process", START, || check(cluster.pid(1)? != before, || "the old one".into()))?,
+            false => drop(addresses(&cluster)?),
+        }
+    }
+    addresses(&cluster)?;
+    stop.store(true, Ordering::Relaxed);
+    let seen = payers.join().map_err(|_| anyhow::anyhow!("the payers panicked"))?;
+    let seen = seen.with_context(|| cluster.revived_output(1))?;
+    let mut client = Client::new(nodes, PATIENCE);
+    let mut paid = 0;
+    for receipts in &seen {
+        paid += receipts.len() as u128;
+        for receipt in receipts {
+            let request = proto::ReceiptRequest { transaction: receipt.transaction.as_bytes().to_vec() };
+            let kept = runtime
+                .block_on(async { anyhow::Ok(client.channel().await?.receipt(request).await?.into_inner().receipt) })?;
+            ensure!(kept == Some(receipt.encode()), "another receipt of {}, or none", receipt.transaction);
+        }
+    }
+    ensure!(paid > u128::from(node_kills()), "only {paid} payments");
+    ensure!(runtime.block_on(balance(&mut client, token, "pot"))? == paid, "payments were lost, or made twice");
+    let root = cluster.status(1)?["contracts"]["root"].clone();
+    cluster.stop()?;
+    let replayed = json(&["replay", &cluster.dir(1).to_string_lossy()])?;
+    ensure!(replayed["ok"] == true && replayed["contracts"]["root"] == root, "{replayed:#}");
+    Ok(())
 }

@@ -240,7 +240,9 @@ impl<L: GuestLoader> Machine<L> {
             return Ok(false);
         }
         let receipts = self.execute(&transactions, work)?.ok_or_else(|| {
-            Fault::Contracts("what programs have submitted was not executed here, and so its receipts are not known".into())
+            Fault::Contracts(
+                "what programs have submitted was not executed here, and so its receipts are not known".into(),
+            )
         })?;
         for (asker, receipt) in askers.into_iter().zip(receipts) {
             kernel.deliver_contracts(asker, receipt.encode());

@@ -193,7 +193,14 @@ impl<L: GuestLoader> Machine<L> {
             return Err(Fault::Order { last, got: header.index });
         }
         let mut kernel = self.kernel.take().ok_or(Fault::Stopped)?;
-        let mut work = Work { header, outputs: Vec::new(), notes: Vec::new(), events: false, calls: Vec::new(), asked: Vec::new() };
+        let mut work = Work {
+            header,
+            outputs: Vec::new(),
+            notes: Vec::new(),
+            events: false,
+            calls: Vec::new(),
+            asked: Vec::new(),
+        };
 
         // 1. The clock becomes the batch's time; due timers become ready.
         kernel.advance(header.time);

@@ -73,10 +73,7 @@ const BANK: &[Op] = &[
     |sys| {
         assert_eq!(submit(sys, &gift("ann", 1, "bob", 5), NO_EVENT)?, 0);
         // Not executed as long as it can run on.
-        assert_eq!(
-            sys.call(Call::ContractWait { ticket: 0, buf: TO, buf_len: 0, flags: 1 })?,
-            -Errno::Again.raw(),
-        );
+        assert_eq!(sys.call(Call::ContractWait { ticket: 0, buf: TO, buf_len: 0, flags: 1 })?, -Errno::Again.raw(),);
         Ok(Flow::Next)
     },
     |sys| balance(sys, "bob").and_then(|has| say(sys, &format!("before {has}; "))),

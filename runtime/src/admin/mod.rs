@@ -191,6 +191,10 @@ pub struct ContractsStatus {
     pub skipped: u64,
     /// Gas burnt.
     pub gas: u64,
+    /// Transactions per second over the last seconds.
+    pub calls_per_s: f64,
+    /// Gas per second over the last seconds.
+    pub gas_per_s: f64,
     /// Milliseconds of execution, roots included.
     pub execution_ms: f64,
     /// Of these, the milliseconds for states and roots.

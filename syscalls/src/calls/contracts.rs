@@ -40,7 +40,7 @@ impl Ctx<'_> {
             },
         };
         let bytes = self.given_bytes(transaction)?;
-        let ticket = self.contracts.submit(self.process.pid, bytes, event).ok_or(Errno::MFile)?;
+        let ticket = self.contracts.submit(self.process.pid, bytes, event)?;
         self.fruitful();
         Ok(ticket.cast_signed())
     }
@@ -121,7 +121,13 @@ impl Ctx<'_> {
     }
 
     pub(super) fn contract_address(&mut self, name: Place, out: u32) -> Answer {
-        self.ask_contracts((out, 20), |ctx| Ok(Question::Name(ctx.given_bytes(name)?)))
+        self.ask_contracts((out, 20), |ctx| {
+            let name = ctx.given_bytes(name)?;
+            match std::str::from_utf8(&name) {
+                Ok(_) => Ok(Question::Name(name)),
+                Err(_) => Err(Errno::Ilseq),
+            }
+        })
     }
 
     pub(super) fn contract_state_root(&mut self, out: u32) -> Answer {

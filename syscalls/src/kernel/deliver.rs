@@ -1,9 +1,9 @@
 //! What arrives from outside a process: network events and standard input.
 
 use super::Kernel;
+use crate::abi::types::epoll::{IN, READABLE};
 use crate::abi::{Call, Errno};
 use crate::contracts::Asker;
-use crate::abi::types::epoll::{IN, READABLE};
 use crate::epoll::ANYTHING;
 use crate::family::{self, Family};
 use crate::process::Run;

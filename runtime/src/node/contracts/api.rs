@@ -6,8 +6,8 @@
 
 use super::{Contracts, answers};
 use anyhow::{Context as _, Result};
-use replicode_contract_api::proto::contract_server::{Contract, ContractServer};
 use replicode_contract_api::proto;
+use replicode_contract_api::proto::contract_server::{Contract, ContractServer};
 use replicode_contract_api::{MAX_REQUEST, convert};
 use replicode_contracts::account::Address;
 use replicode_contracts::backend::{self, Against, Backend, Error, View};

@@ -105,7 +105,7 @@ impl Execute for Executor {
         let written = self.shared.keeping.as_ref().map_or(Ok(()), Keeping::check);
         written.map_err(|error| error.to_string())?;
         if let Some(sealed) = &block.sealed {
-            self.shared.count(&sealed.receipts, open.took, root_took);
+            locked(&self.shared.counted).add(&sealed.receipts, open.took, root_took);
             let deployed = |(_, receipt): &(&Vec<u8>, &Receipt)| !receipt.deployed.is_empty();
             let all = open.transactions.iter().zip(&sealed.receipts);
             self.shared.published(all.filter(deployed).map(|(bytes, _)| bytes));

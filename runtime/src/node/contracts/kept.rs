@@ -263,7 +263,11 @@ mod tests {
         assert_eq!(kept.of(&early.transaction).as_deref(), Some(&early.encode()[..]));
         let again = receipt(2, 9, skipped());
         kept.add(2, std::slice::from_ref(&again))?;
-        assert_eq!(kept.of(&early.transaction).as_deref(), Some(&again.encode()[..]), "without an effect the last one stands");
+        assert_eq!(
+            kept.of(&early.transaction).as_deref(),
+            Some(&again.encode()[..]),
+            "without an effect the last one stands"
+        );
         kept.add(3, std::slice::from_ref(&done))?;
         kept.add(4, std::slice::from_ref(&late))?;
         for kept in [kept, Kept::open(tmp.path(), 4)?] {

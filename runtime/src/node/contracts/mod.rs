@@ -11,6 +11,7 @@
 //! | [`executor`] | what the machine executes calls with |
 //! | [`chain`] | the digest of each batch with calls, so that a start need not execute what a checkpoint has |
 //! | [`kept`] | the last receipts, in memory and on disk |
+//! | [`counted`] | what was executed since the start, and at what pace |
 //! | [`waiting`] | who waits for which answer |
 //! | [`api`], `submitting` | the gRPC service; transactions on their way through it |
 //! | [`answers`] | what is answered from the state |
@@ -21,6 +22,7 @@
 pub mod answers;
 pub mod api;
 pub mod chain;
+pub mod counted;
 pub mod executor;
 pub mod gate;
 pub mod kept;
@@ -31,6 +33,7 @@ use crate::admin;
 use crate::datadir::{self, DataDir};
 use anyhow::{Context, Result, anyhow};
 use chain::Chain;
+use counted::Counted;
 use executor::Executor;
 use gate::Gate;
 use kept::Kept;
@@ -40,15 +43,15 @@ use replicode_contracts::backend::{self, Backend, Parallel};
 use replicode_contracts::hash::Hash;
 use replicode_contracts::kv::Memory;
 use replicode_contracts::proof::Batch;
-use replicode_contracts::receipt::{Receipt, Status};
+use replicode_contracts::receipt::Receipt;
 use replicode_contracts::transaction::{Action, Limits, Transaction};
 use replicode_log::{BatchIndex, ClusterConfig, Output};
 use replicode_wasm::contracts::cell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 use tokio::sync::watch;
 use waiting::{Own, Waiting};
 
@@ -69,23 +72,12 @@ pub struct Contracts {
     kept: Mutex<Kept>,
     /// Who waits for which answer.
     pub waiting: Waiting,
-    counted: Counted,
+    counted: Mutex<Counted>,
     seen: Mutex<Seen>,
     /// Who has published what, as far as transactions say: whether it was done, the state says.
     published: Mutex<BTreeSet<(Address, String, String)>>,
     /// The newest batch, for those who follow events.
     newest: watch::Sender<u64>,
-}
-
-/// Since this start; what a checkpoint had is not executed and not counted.
-#[derive(Default)]
-struct Counted {
-    calls: AtomicU64,
-    failed: AtomicU64,
-    skipped: AtomicU64,
-    gas: AtomicU64,
-    nanos: AtomicU64,
-    root_nanos: AtomicU64,
 }
 
 /// What was so after the last batch, for whoever asks while the machine has the state.
@@ -199,7 +191,7 @@ impl Contracts {
             keeping,
             kept: Mutex::new(kept),
             waiting: Waiting::default(),
-            counted: Counted::default(),
+            counted: Mutex::default(),
             seen: Mutex::new(Seen { tip, stats: Executions::default() }),
             published: Mutex::default(),
             newest: watch::Sender::new(known),
@@ -293,24 +285,15 @@ impl Contracts {
         self.newest.subscribe()
     }
 
-    /// Notes what status tells.
+    /// Notes what status tells. Before the block that was executed is counted.
     fn seen(&self, backend: &Parallel<Memory>) {
-        let stats = backend.stats();
-        let (transactions, direct, executions) = (stats.transactions, stats.direct, stats.executions);
-        *locked(&self.seen) = Seen { tip: backend.tip(), stats: Executions { transactions, direct, executions } };
-    }
-
-    fn count(&self, receipts: &[Receipt], execution: Duration, root: Duration) {
-        let add = |to: &AtomicU64, n: u64| _ = to.fetch_add(n, Ordering::Relaxed);
-        let of = |kind: fn(&Receipt) -> bool| receipts.iter().filter(|receipt| kind(receipt)).count() as u64;
-        let skipped = |receipt: &Receipt| matches!(receipt.status, Status::Skipped { .. });
-        add(&self.counted.calls, receipts.len() as u64);
-        add(&self.counted.skipped, of(skipped));
-        add(&self.counted.failed, of(|receipt| !receipt.is_success()));
-        add(&self.counted.gas, receipts.iter().map(|receipt| receipt.gas.burnt).sum());
-        let nanos = |of: Duration| u64::try_from(of.as_nanos()).unwrap_or(u64::MAX);
-        add(&self.counted.nanos, nanos(execution + root));
-        add(&self.counted.root_nanos, nanos(root));
+        let mut seen = locked(&self.seen);
+        seen.tip = backend.tip();
+        if locked(&self.counted).sample(Instant::now()) {
+            let stats = backend.stats();
+            let (transactions, direct, executions) = (stats.transactions, stats.direct, stats.executions);
+            seen.stats = Executions { transactions, direct, executions };
+        }
     }
 
     /// What `status` tells.
@@ -318,7 +301,8 @@ impl Contracts {
     pub fn status(&self) -> admin::ContractsStatus {
         // Not the state itself: the machine may have it for long, and then status is to tell.
         let Seen { tip, stats } = *locked(&self.seen);
-        let get = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let counted = locked(&self.counted);
+        let (calls_per_s, gas_per_s) = counted.pace(Instant::now());
         let executed = stats.transactions.saturating_sub(stats.direct);
         admin::ContractsStatus {
             listen: None,
@@ -326,12 +310,14 @@ impl Contracts {
             root: tip.map(|tip| tip.root.to_string()).unwrap_or_default(),
             digest: tip.map(|tip| tip.digest().to_string()).unwrap_or_default(),
             current: self.admitted.load(Ordering::Acquire),
-            calls: get(&self.counted.calls),
-            failed: get(&self.counted.failed),
-            skipped: get(&self.counted.skipped),
-            gas: get(&self.counted.gas),
-            execution_ms: get(&self.counted.nanos) as f64 / 1e6,
-            root_ms: get(&self.counted.root_nanos) as f64 / 1e6,
+            calls: counted.sums.calls,
+            failed: counted.sums.failed,
+            skipped: counted.sums.skipped,
+            gas: counted.sums.gas,
+            calls_per_s,
+            gas_per_s,
+            execution_ms: counted.execution.as_secs_f64() * 1e3,
+            root_ms: counted.root.as_secs_f64() * 1e3,
             executions_per_call: (executed > 0).then(|| stats.executions as f64 / executed as f64),
             checkpoint: self.keeping.as_ref().and_then(Keeping::newest).unwrap_or_default(),
             checkpoint_behind_bytes: self.keeping.as_ref().map_or(0, Keeping::trail_bytes) as u64,

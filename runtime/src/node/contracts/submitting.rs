@@ -30,23 +30,28 @@ fn late<E>(_: E) -> Status {
 }
 
 impl Service {
-    async fn offer(&self, call: Call) -> Result<(), Status> {
+    /// Until the log takes more.
+    async fn room(&self) -> Result<(), Status> {
         let room = async {
             while self.replica.congested() {
                 tokio::time::sleep(CONGESTED).await;
             }
         };
-        timeout(PATIENCE, room).await.map_err(late)?;
+        timeout(PATIENCE, room).await.map_err(late)
+    }
+
+    /// Whoever waits is noted before: nothing comes between, so that those who wait stand in the order of what was offered.
+    fn offer(&self, call: Call) {
         self.replica.offer(&mut vec![Input::Call(call)]);
-        Ok(())
     }
 
     /// Asks the log for a client's number.
     pub(super) async fn open_one(&self) -> Result<u64, Status> {
         let token = datadir::random().map_err(|error| Status::internal(error.to_string()))?;
         let token = u64::from_le_bytes(token);
+        self.room().await?;
         let told = self.contracts.waiting.open(token);
-        self.offer(Call::Open { token }).await?;
+        self.offer(Call::Open { token });
         let client = timeout(PATIENCE, told).await.map_err(late)?.map_err(gone)?;
         client.ok_or_else(|| Status::failed_precondition("the cell has no contracts"))
     }
@@ -63,8 +68,9 @@ impl Service {
             let lines: Vec<_> = wrong.iter().map(ToString::to_string).collect();
             Status::invalid_argument(lines.join("\n"))
         })?;
+        self.room().await?;
         let told = self.contracts.waiting.call(client, sequence);
-        self.offer(Call::Submit { client, sequence, transaction }).await?;
+        self.offer(Call::Submit { client, sequence, transaction });
         Ok(Pending { sequence, told })
     }
 }

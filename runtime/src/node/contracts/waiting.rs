@@ -171,7 +171,8 @@ mod tests {
             first_seq: 1,
             inputs: numbers.iter().map(|number| submit(*number)).collect(),
         };
-        let header = BatchHeader { index: BatchIndex(1), time: LogicalTime::from_nanos(1), seed: 0, parent: Digest::ZERO };
+        let header =
+            BatchHeader { index: BatchIndex(1), time: LogicalTime::from_nanos(1), seed: 0, parent: Digest::ZERO };
         Batch { header, sections: sections.iter().map(section).collect() }
     }
 
@@ -196,11 +197,8 @@ mod tests {
         let both = batch(&[(2, &[2, 1]), (1, &[2])]);
         let own = Own::of(&both, node(1), Some(BootNo(3)));
         let done = Called::Executed { position: 1 };
-        let outputs = [
-            outcome(2, Called::Gap { next: 1 }),
-            outcome(1, Called::Executed { position: 0 }),
-            outcome(2, done),
-        ];
+        let outputs =
+            [outcome(2, Called::Gap { next: 1 }), outcome(1, Called::Executed { position: 0 }), outcome(2, done)];
         waiting.settle(BatchIndex(2), &outputs, &own, |batch, position| Some([batch as u8, position as u8].into()));
         let answer = told.try_recv().unwrap();
         assert_eq!((answer.outcome, answer.receipt.as_deref()), (done, Some(&[2, 1][..])));

@@ -56,6 +56,7 @@ pub fn all() -> Result<Vec<Scene>> {
         endings::restarts()?,
         calls::scene()?,
         calls::without()?,
+        calls::programs()?,
     ];
     scenes.extend(hostile::scenes()?);
     Ok(scenes)
