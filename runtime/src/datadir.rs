@@ -94,6 +94,12 @@ impl DataDir {
         self.file("admin.sock")
     }
 
+    /// The Unix socket on which a running node of a cell with contracts serves servers of functions beside it.
+    #[must_use]
+    pub fn functions_socket(&self) -> PathBuf {
+        self.file("functions.sock")
+    }
+
     /// Whether a complete recording or node stands here.
     #[must_use]
     pub fn exists(&self) -> bool {

@@ -17,12 +17,14 @@
 //! | [`crew`] | threads, and places of executions that take long |
 //! | [`serve`] | the socket and both languages |
 //! | [`service`] | all of it but the socket |
+//! | [`beyond`] | a server that executes nothing itself: who answers instead |
 //! | [`metrics`] | counters for Prometheus |
 //! | [`limits`], [`error`](mod@error), [`stats`], [`uuid`] | how much, what went wrong, how often, what numbers are |
 //!
 //! Not here: what a module may do and how it is compiled (`runtime/wasm`), and what a client needs (`runtime/functions/client`, which
 //! imports nothing of this).
 
+pub mod beyond;
 pub mod crew;
 pub mod env;
 pub mod error;
@@ -36,6 +38,7 @@ pub mod state;
 pub mod stats;
 pub mod uuid;
 
+pub use beyond::Beyond;
 pub use error::{ErrorCode, ServiceError};
 pub use limits::{ExecutionConfig, ServerLimits};
 pub use serve::{Server, ServerOptions};

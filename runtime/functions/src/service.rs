@@ -110,6 +110,8 @@ pub struct Service {
     pub sync: Sync,
     /// What broke for good, if anything did.
     pub broken: Broken,
+    /// Who answers what this server does not execute itself.
+    pub(crate) beyond: std::sync::OnceLock<Arc<dyn crate::beyond::Beyond>>,
     pub(crate) crew: Arc<Crew>,
     pub(crate) modules: Modules,
     pub(crate) slow_nanos: u64,
@@ -160,6 +162,7 @@ impl Service {
             stats: ServerStats::default(),
             sync: options.sync,
             broken: Broken::default(),
+            beyond: std::sync::OnceLock::new(),
             crew: Arc::new(Crew::new(threads)),
             modules: options.modules.clone(),
             slow_nanos: options.slow_ms.saturating_mul(1_000_000),

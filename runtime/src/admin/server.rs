@@ -135,7 +135,10 @@ pub fn connect(path: &Path) -> std::io::Result<UnixStream> {
 
 /// A socket's address holds about 100 bytes of path. A longer path is reached through an open descriptor of its
 /// directory.
-fn with_short_path<T>(path: &Path, act: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
+///
+/// # Errors
+/// When the directory cannot be opened, and those of `act`.
+pub fn with_short_path<T>(path: &Path, act: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
     if path.as_os_str().len() < 100 {
         return act(path);
     }

@@ -85,6 +85,9 @@ pub struct FnServeArgs {
     /// Directory of functions and state; made when it does not exist.
     #[arg(long, value_name = "DIR", default_value = "./replicode-data/fn")]
     pub data: PathBuf,
+    /// Serve beside the node of this directory, of a cell made with --contracts: loads and executions go through its log.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "sync"])]
+    pub node: Option<PathBuf>,
     /// Threads that serve the socket; as many as there are processors.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,

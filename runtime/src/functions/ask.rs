@@ -146,7 +146,10 @@ pub fn list(at: &SocketArg, json: bool) -> Result<u8> {
     for function in &functions {
         let number = |name: &str| function[name].as_u64().unwrap_or(0);
         let text = |name: &str| plain(function[name].as_str().unwrap_or_default());
-        let us = |name: &str| format!("{:.1} µs", function[name].as_f64().unwrap_or(0.0));
+        // Beside a node nobody counts by function.
+        let none = || "–".to_string();
+        let count = |name: &str| function[name].as_u64().map_or_else(none, |count| count.to_string());
+        let us = |name: &str| function[name].as_f64().map_or_else(none, |us| format!("{us:.1} µs"));
         table.row([
             text("name"),
             text("uuid"),
@@ -154,11 +157,11 @@ pub fn list(at: &SocketArg, json: bool) -> Result<u8> {
             text("kind"),
             bytes(number("bytes")),
             function["memory"].as_u64().map_or_else(|| "–".into(), bytes),
-            number("executions").to_string(),
-            number("failures").to_string(),
+            count("executions"),
+            count("failures"),
             us("p50_us"),
             us("p99_us"),
-            age(number("last_used_ms")),
+            function["last_used_ms"].as_u64().map_or_else(none, age),
         ]);
     }
     print(&table.to_string())

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `serve` | the server, in front |
 //! | `ask` | commands that ask a server |
+//! | [`beside`] | the server beside a node of a cell |
 //! | `bench` | how many executions a second |
 //! | `alone` | a module executed once, without a server |
 //! | `begin` | a directory to begin a function in |
@@ -12,6 +13,7 @@ mod alone;
 mod ask;
 mod begin;
 mod bench;
+pub mod beside;
 mod serve;
 
 use crate::args::{ConfigArgs, FnCommand, InputArgs};

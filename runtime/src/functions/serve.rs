@@ -1,5 +1,6 @@
 //! `fn serve`: the server, in front.
 
+use super::beside::Beside;
 use crate::Usage;
 use crate::args::{FnServeArgs, SyncSetting};
 use crate::node::signals::{Hangup, Signals, Word};
@@ -18,7 +19,8 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
         socket: args.at.path(),
         group: args.group.as_deref().map(group).transpose()?,
         service: Options {
-            data: Some(args.data.clone()),
+            // Beside a node everything is in its log.
+            data: args.node.is_none().then(|| args.data.clone()),
             threads: args.threads.map(usize::from),
             limits: args.limits.as_deref().map(limits).transpose()?.unwrap_or_default(),
             sync: match args.sync {
@@ -31,7 +33,11 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
         },
     };
     let signals = Signals::catch(Hangup::Stops)?;
-    let (server, warnings) = Server::start(&options)?;
+    let beyond = match &args.node {
+        Some(node) => Some(Beside::connect(node)? as std::sync::Arc<dyn replicode_functions::Beyond>),
+        None => None,
+    };
+    let (server, warnings) = Server::start_before(&options, beyond)?;
     for warning in &warnings {
         telemetry::say(&format!("warning: {warning}"));
     }
@@ -42,7 +48,14 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
     }
     let functions = server.service().registry.table().all().len();
     let socket = options.socket.display().to_string();
-    if json {
+    if let Some(node) = &args.node {
+        let node = node.display().to_string();
+        if json {
+            telemetry::say_json(&serde_json::json!({"socket": socket, "node": node, "pid": std::process::id()}));
+        } else {
+            telemetry::say(&format!("functions are served at {socket}; the log of the node in {node} executes them"));
+        }
+    } else if json {
         telemetry::say_json(&serde_json::json!({
             "socket": socket, "data": args.data, "functions": functions, "damaged": warnings.len(), "pid": std::process::id(),
         }));

@@ -124,6 +124,7 @@ impl ApplyLoop {
                 self.digests.flush()?;
                 if let Some(contracts) = &self.contracts {
                     contracts.waiting.forget();
+                    contracts.functions.forget();
                     contracts.flush()?;
                 }
                 return Ok(end);
@@ -309,6 +310,9 @@ impl ApplyLoop {
                 _ => {}
             }
         }
+        if let Some(contracts) = &self.contracts {
+            contracts.functions.flush();
+        }
         if boots_changed {
             self.tell_boots();
         }
@@ -412,6 +416,7 @@ impl ApplyLoop {
             // What was on its way is dropped with the boot, or is applied after all: whoever waits asks again.
             contracts.admit(false);
             contracts.waiting.forget();
+            contracts.functions.forget();
         }
     }
 

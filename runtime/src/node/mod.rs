@@ -11,6 +11,7 @@
 //! | [`progress`] | how far a start is that executes a long log again |
 //! | [`crowd`] | whether the table of connections is nearly full |
 //! | [`contracts`] | a cell's contracts: executor, checkpoints, gRPC |
+//! | [`functions`] | functions in the log: the socket for servers beside the node |
 //! | [`console_file`] | a bounded file of console output |
 //! | [`console`], [`stdin`], [`main_program`] | a `run`'s program and its standard streams |
 //! | [`orders`] | what an operator wants of the cell's programs |
@@ -24,6 +25,7 @@ pub mod contracts;
 mod contradicted;
 pub mod crowd;
 pub mod files;
+pub mod functions;
 pub mod inbox;
 pub mod joined;
 pub mod last_words;
@@ -116,6 +118,7 @@ pub struct Node {
     published: Vec<PublishedPort>,
     about: Arc<About>,
     _api: Option<Api>,
+    _functions: Option<functions::Served>,
     _admin: AdminServer,
     machine: std::thread::JoinHandle<Result<End>>,
 }
@@ -271,6 +274,10 @@ impl Node {
             (Some(listener), Some(contracts)) => Some(Api::serve(listener, contracts.clone(), replica.clone())?),
             _ => None,
         };
+        let functions = match &contracts {
+            Some(contracts) => Some(functions::serve(&dir.functions_socket(), contracts.clone(), replica.clone())?),
+            None => None,
+        };
         let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;
 
         let vitals = Arc::new(Vitals::new(config.digest()));
@@ -316,7 +323,7 @@ impl Node {
         };
         let thread = std::thread::Builder::new().name("machine".into());
         let machine = thread.spawn(move || machine_thread.run()).context("cannot start the machine thread")?;
-        Ok(Self { running, published, about, _api: api, _admin: admin, machine })
+        Ok(Self { running, published, about, _api: api, _functions: functions, _admin: admin, machine })
     }
 
     /// Has a start that takes long told how far it is, again and again until it is through.

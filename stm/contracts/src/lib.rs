@@ -7,6 +7,7 @@ pub mod cell;
 pub mod clients;
 pub mod collection;
 pub mod event;
+pub mod functions;
 pub mod hash;
 pub mod kv;
 pub mod page;

@@ -225,6 +225,9 @@ impl Driver {
             }
             self = self.serve(at)?;
         }
+        if let Some(beyond) = self.service.beyond.get() {
+            beyond.flush();
+        }
         Some(self)
     }
 
@@ -565,6 +568,37 @@ impl Driver {
         Ok(ticket)
     }
 
+    /// The request leaves for somebody beyond the server, who answers later.
+    ///
+    /// # Errors
+    /// When too much is in flight.
+    pub(super) fn depart(
+        &mut self,
+        at: usize,
+        number: u64,
+        asked: Asked,
+    ) -> Result<(Ticket, Arc<Control>), ServiceError> {
+        let limits = &self.service.limits;
+        let (most, most_of_all) = (limits.in_flight, limits.queue);
+        let mine = self.connection(at).map_or(0, |connection| connection.in_flight.len() as u64);
+        if mine >= most {
+            let text =
+                format!("this connection has {mine} executions in flight, which is the most: wait for some answers");
+            return Err(ServiceError::new(ErrorCode::Busy, text));
+        }
+        let away = &self.service.crew.away;
+        let all = away.fetch_add(1, Ordering::Relaxed) as u64;
+        if all >= most_of_all {
+            away.fetch_sub(1, Ordering::Relaxed);
+            let text = format!("the server has {all} executions in flight, which is the most: try again");
+            return Err(ServiceError::new(ErrorCode::Overloaded, text));
+        }
+        let control = Arc::new(Control::default());
+        let running = self.service.runs(&control, Vec::new());
+        let ticket = self.ticket(at, number, asked, Some(running), &control);
+        Ok((ticket, control))
+    }
+
     /// Something that takes long and is no execution: it takes this thread with it.
     pub(super) fn slowly(
         mut self: Box<Self>,
@@ -630,7 +664,7 @@ fn away(service: &Arc<Service>, mut run: Box<Run<Env>>, job: &Job, result: &Resu
     service.give_run(run);
 }
 
-fn fail(out: &mut Vec<u8>, asked: &Asked, error: &ServiceError) {
+pub(super) fn fail(out: &mut Vec<u8>, asked: &Asked, error: &ServiceError) {
     match (asked.frame, &asked.id) {
         (true, Some(Id::Number(id))) => frames::error(out, *id, error),
         (true, _) => frames::error(out, 0, error),

@@ -5,6 +5,7 @@ mod connection;
 mod driver;
 mod frames;
 mod operations;
+mod relay;
 mod request;
 mod server;
 mod syncer;

@@ -18,7 +18,7 @@ pub(super) const VERSION: u32 = 1;
 
 type Answer = Result<Value, ServiceError>;
 
-fn bad(why: impl Into<String>) -> ServiceError {
+pub(super) fn bad(why: impl Into<String>) -> ServiceError {
     ServiceError::new(ErrorCode::BadRequest, why)
 }
 
@@ -46,6 +46,15 @@ impl Driver {
             self.reply(at, number, &asked, Err(bad("a request needs the field 'op'")));
             return Some(self);
         };
+        if let Some(beyond) = self.service.beyond.get().cloned() {
+            match self.relay_line(&beyond, at, number, &asked, op.as_str(), &request) {
+                Ok(driver) => return Some(driver),
+                Err(driver) => self = driver,
+            }
+        } else if let Err(error) = super::relay::alone(op.as_str(), &request) {
+            self.reply(at, number, &asked, Err(error));
+            return Some(self);
+        }
         match op.as_str() {
             "execute" | "chain" => {
                 let read = self.job(&request).and_then(|job| {
@@ -122,7 +131,7 @@ impl Driver {
                     }
                     connection.order(number);
                 }
-                Ok(hello(&self.service))
+                Ok(described(&self.service, hello(&self.service)))
             }
             "list" => Ok(Value::Array(self.table().all().iter().map(|function| entry(function)).collect())),
             "info" => function(self.table(), op, request.uuid.as_ref()).map(|function| {
@@ -136,7 +145,7 @@ impl Driver {
                 let (lines, next) = function.lines(request.from);
                 json!({"lines": lines, "next": next})
             }),
-            "stats" => Ok(stats(&self.service)),
+            "stats" => Ok(described(&self.service, stats(&self.service))),
             "cancel" => {
                 let target = request.target.as_ref().ok_or_else(|| missing(op, "target"))?;
                 match self.cancel(at, target) {
@@ -169,6 +178,9 @@ impl Driver {
             lines: false,
             detach: false,
         };
+        if let Some(beyond) = self.service.beyond.get().cloned() {
+            return Some(self.relay_frame(&beyond, at, number, asked, frames::parse(bytes)));
+        }
         let read = frames::parse(bytes).and_then(|frame| {
             let table = self.table();
             let find = |uuid| table.get(uuid).cloned().ok_or_else(|| table.missing(&uuid.to_string()));
@@ -190,16 +202,16 @@ impl Driver {
 }
 
 /// A load, with everything that it needs of the request.
-struct Loading {
+pub(super) struct Loading {
     path: Option<String>,
     base64: Option<String>,
     name: Option<String>,
-    recipe: Recipe,
-    config: crate::limits::ExecutionConfig,
-    replace: bool,
+    pub(super) recipe: Recipe,
+    pub(super) config: crate::limits::ExecutionConfig,
+    pub(super) replace: bool,
 }
 
-fn load_of(request: &Request<'_>) -> Result<Loading, ServiceError> {
+pub(super) fn load_of(request: &Request<'_>) -> Result<Loading, ServiceError> {
     let owned = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.as_str().to_string());
     let (path, base64) = (owned(&request.path), owned(&request.wasm_b64));
     if path.is_some() == base64.is_some() {
@@ -220,28 +232,39 @@ fn load_of(request: &Request<'_>) -> Result<Loading, ServiceError> {
     Ok(Loading { path, base64, name: owned(&request.name), recipe, config, replace: request.replace })
 }
 
+/// The module of a load.
+pub(super) fn read_of(load: Loading, service: &Service) -> Result<(Loading, Vec<u8>), ServiceError> {
+    use base64::Engine as _;
+    let wasm = match (&load.path, &load.base64) {
+        (Some(path), _) => service.read_module(path)?,
+        (None, Some(text)) => base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .map_err(|error| bad(format!("'wasm_b64' is no base64: {error}")))?,
+        (None, None) => return Err(missing("load", "path")),
+    };
+    Ok((load, wasm))
+}
+
 impl Loading {
+    /// What the function is to be called: as was said, or by the file, or by the content.
+    pub(super) fn called(&self, wasm: &[u8]) -> String {
+        let stem = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_stem()?.to_str());
+        match (&self.name, stem) {
+            (Some(name), _) => name.clone(),
+            (None, Some(stem)) => stem.to_string(),
+            (None, None) => blake3::hash(wasm).to_hex().chars().take(16).collect(),
+        }
+    }
+
     fn perform(self, service: &Service) -> Answer {
-        use base64::Engine as _;
         if service.is_shutting_down() {
             return Err(crate::execute::shutting_down());
         }
-        let wasm = match (&self.path, &self.base64) {
-            (Some(path), _) => service.read_module(path)?,
-            (None, Some(text)) => base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map_err(|error| bad(format!("'wasm_b64' is no base64: {error}")))?,
-            (None, None) => return Err(missing("load", "path")),
-        };
-        let stem = self.path.as_deref().and_then(|path| std::path::Path::new(path).file_stem()?.to_str());
-        let name = match (self.name, stem) {
-            (Some(name), _) => name,
-            (None, Some(stem)) => stem.to_string(),
-            (None, None) => blake3::hash(&wasm).to_hex().chars().take(16).collect(),
-        };
+        let (load, wasm) = read_of(self, service)?;
+        let name = load.called(&wasm);
         let started = std::time::Instant::now();
         let called = name.clone();
-        let load = Load { wasm, name, recipe: self.recipe, config: self.config, replace: self.replace };
+        let load = Load { wasm, name, recipe: load.recipe, config: load.config, replace: load.replace };
         let (function, cached) = service.registry.load(load)?;
         if !cached {
             service.stats.compiled.fetch_add(1, Ordering::Relaxed);
@@ -369,6 +392,14 @@ fn commit(service: &Service, overlay: &Overlay) -> Result<bool, ServiceError> {
             Ok(true)
         }
     }
+}
+
+/// With what there is to say about whoever is beyond.
+fn described(service: &Service, mut value: Value) -> Value {
+    if let Some(beyond) = service.beyond.get() {
+        beyond.describe(&mut value);
+    }
+    value
 }
 
 fn hello(service: &Service) -> Value {

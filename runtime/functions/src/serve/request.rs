@@ -115,6 +115,8 @@ pub(super) struct Request<'a> {
     #[serde(borrow)]
     pub(super) value_b64: Option<Text<'a>>,
     pub(super) from: u64,
+    pub(super) client: Option<u64>,
+    pub(super) sequence: Option<u64>,
 }
 
 /// Reads a line.

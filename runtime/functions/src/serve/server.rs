@@ -2,6 +2,7 @@
 
 use super::driver::{Driver, Inbox};
 use super::syncer::Syncer;
+use crate::beyond::Beyond;
 use crate::service::{Options, Service, StartError};
 use mio::net::UnixListener;
 use nix::sys::stat::{Mode, umask};
@@ -40,8 +41,23 @@ impl Server {
     /// # Errors
     /// When the path is taken, or the directory, the state or the engine cannot be used.
     pub fn start(options: &ServerOptions) -> Result<(Self, Vec<String>), StartError> {
+        Self::start_before(options, None)
+    }
+
+    /// The same for a server that executes nothing itself, if somebody is beyond it who does.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_before(
+        options: &ServerOptions,
+        beyond: Option<Arc<dyn Beyond>>,
+    ) -> Result<(Self, Vec<String>), StartError> {
         check_path(&options.socket)?;
         let (service, warnings) = Service::open(&options.service)?;
+        if let Some(beyond) = beyond {
+            // The service is new: there is nobody yet.
+            let _ = service.beyond.set(beyond);
+        }
         let system = |what: &str| {
             let what = what.to_string();
             move |error| StartError::System { what, error }

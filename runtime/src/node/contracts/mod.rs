@@ -29,6 +29,7 @@ pub mod kept;
 mod submitting;
 pub mod waiting;
 
+use super::functions::desk::Desk;
 use crate::admin;
 use crate::datadir::{self, DataDir};
 use anyhow::{Context, Result, anyhow};
@@ -72,6 +73,8 @@ pub struct Contracts {
     kept: Mutex<Kept>,
     /// Who waits for which answer.
     pub waiting: Waiting,
+    /// Who waits for what functions are asked through the log.
+    pub functions: Desk,
     counted: Mutex<Counted>,
     seen: Mutex<Seen>,
     /// Who has published what, as far as transactions say: whether it was done, the state says.
@@ -191,6 +194,7 @@ impl Contracts {
             keeping,
             kept: Mutex::new(kept),
             waiting: Waiting::default(),
+            functions: Desk::default(),
             counted: Mutex::default(),
             seen: Mutex::new(Seen { tip, stats: Executions::default() }),
             published: Mutex::default(),
@@ -228,6 +232,9 @@ impl Contracts {
     /// The outputs of a batch: whoever waits for one of them is told.
     pub fn settle(&self, batch: BatchIndex, outputs: &[Output], own: &Own) {
         self.waiting.settle(batch, outputs, own, |batch, position| self.receipt_at(batch, position));
+        for output in outputs {
+            self.functions.settle(batch, output, |batch, position| self.receipt_at(batch, position));
+        }
     }
 
     /// The receipt at a place, encoded; none where this node keeps it no longer.
@@ -321,7 +328,7 @@ impl Contracts {
             executions_per_call: (executed > 0).then(|| stats.executions as f64 / executed as f64),
             checkpoint: self.keeping.as_ref().and_then(Keeping::newest).unwrap_or_default(),
             checkpoint_behind_bytes: self.keeping.as_ref().map_or(0, Keeping::trail_bytes) as u64,
-            waiting: self.waiting.len() as u64,
+            waiting: (self.waiting.len() + self.functions.waiting()) as u64,
         }
     }
 

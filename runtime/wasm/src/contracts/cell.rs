@@ -11,8 +11,9 @@ use replicode_contracts::state::Storage;
 use replicode_log::{ClusterConfig, ContractsConfig, Digest};
 use std::sync::Arc;
 
-/// Threads besides those that execute which may run contracts: whoever drives the backend, and whoever asks it something.
-const OTHERS: u32 = 2;
+/// Threads besides those that execute which may run contracts: whoever drives the backend, and whoever asks it something, of contracts or of
+/// functions.
+const OTHERS: u32 = 3;
 
 /// What all nodes of every cell agree on about code: there is nothing to choose yet.
 #[must_use]

@@ -36,6 +36,8 @@ pub struct ContractEngine {
     pub(super) engine: Engine,
     pub(super) linker: Linker<Frame>,
     pub(super) settings: ContractSettings,
+    /// Threads that run contracts at the same time.
+    pub(super) threads: u32,
 }
 
 impl ContractEngine {
@@ -50,7 +52,7 @@ impl ContractEngine {
         }
         let engine = Engine::new(&config(settings, threads)?).map_err(wrong)?;
         let linker = link::build(&engine, settings).map_err(wrong)?;
-        Ok(Self { engine, linker, settings: settings.clone() })
+        Ok(Self { engine, linker, settings: settings.clone(), threads })
     }
 
     /// What the engine was made for.

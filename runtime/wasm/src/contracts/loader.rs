@@ -3,7 +3,9 @@
 use super::code::{Compiled, WasmCode};
 use super::engine::ContractEngine;
 use super::library::{self, Library};
+use crate::functions::in_log::LogFunctions;
 use replicode_contracts::abi::host::LIBRARY;
+use replicode_contracts::functions::Functions;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::receipt::Trap;
 use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader};
@@ -17,6 +19,7 @@ use wasmtime::{ExternType, FuncType, Module, ModuleExport, ValType};
 #[derive(Debug)]
 pub struct ContractLoader {
     engine: ContractEngine,
+    functions: LogFunctions,
     kept: RwLock<BTreeMap<Hash, Kept>>,
 }
 
@@ -37,7 +40,7 @@ impl ContractLoader {
     /// A loader that has nothing at hand.
     #[must_use]
     pub const fn new(engine: ContractEngine) -> Self {
-        Self { engine, kept: RwLock::new(BTreeMap::new()) }
+        Self { functions: LogFunctions::new(engine.threads), engine, kept: RwLock::new(BTreeMap::new()) }
     }
 
     /// How many templates are at hand.
@@ -161,6 +164,10 @@ impl Loader for ContractLoader {
         // Two threads may have made the same: the first one stays.
         let mut all = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(&all.entry(*hash).or_insert(kept).loaded))
+    }
+
+    fn functions(&self) -> Option<&dyn Functions> {
+        Some(&self.functions)
     }
 }
 

@@ -121,6 +121,7 @@ impl ContractSettings {
             hex(self.transform(CodeClass::Metered).digest()),
             hex(self.transform(CodeClass::Fixed).digest())
         );
+        let _ = writeln!(text, "functions {}", hex(crate::functions::in_log::fingerprint()));
         text
     }
 }

@@ -15,6 +15,7 @@
 //! | [`run`] | an execution, and those that it calls |
 //! | [`host`] | what an execution asks of whoever runs it |
 //! | [`failure`] | how an execution can end other than well |
+//! | [`in_log`] | the same in the log of a cell, for a world of cells |
 //! | `link` | the functions of the import module `host` |
 //!
 //! Engine settings, transform, prices and stack limit are those of [contracts](crate::contracts); what differs is that fuel comes in slices.
@@ -24,6 +25,7 @@ pub mod code;
 pub mod engine;
 pub mod failure;
 pub mod host;
+pub mod in_log;
 mod link;
 pub mod run;
 

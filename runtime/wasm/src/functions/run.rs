@@ -59,6 +59,8 @@ pub struct Run<E: Host> {
     /// The largest memory so far.
     peak_bytes: u64,
     bench: Vec<Bench<E>>,
+    /// Instances that a store gets before it is made anew.
+    most_instances: u32,
 }
 
 struct Bench<E: Host> {
@@ -94,6 +96,19 @@ impl ResourceLimiter for Cap {
         // The transform has written a maximum into each table.
         Ok(maximum.is_some_and(|maximum| desired <= maximum))
     }
+
+    // What was allowed and is not given is the host's fault, and never an answer that the module sees.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(not_given("memory", &error))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(not_given("table", &error))
+    }
+}
+
+fn not_given(what: &str, error: &wasmtime::Error) -> wasmtime::Error {
+    Failure::Host(format!("the host cannot give it the {what} that its limit allows: {error:#}")).into()
 }
 
 /// The context of a host function's caller.
@@ -115,7 +130,15 @@ impl<E: Host> Run<E> {
             held_bytes: 0,
             peak_bytes: 0,
             bench: Vec::new(),
+            most_instances: MOST_INSTANCES,
         }
+    }
+
+    /// The same with stores that are made anew after so many instances: what a nesting of functions holds at most is so many for each level.
+    #[must_use]
+    pub fn with_instances(mut self, most: u32) -> Self {
+        self.most_instances = most.clamp(1, MOST_INSTANCES);
+        self
     }
 
     /// Makes it a fresh one, with these limits.
@@ -155,6 +178,11 @@ impl<E: Host> Run<E> {
     /// Gives back instances that are not needed any more.
     pub fn flush(&mut self) {
         self.bench.clear();
+    }
+
+    /// Gives back all stores but so many: what a deep nesting has left behind.
+    pub fn trim(&mut self, stores: usize) {
+        self.bench.truncate(stores);
     }
 
     /// Runs a function to its end. `output` is what it has written, whatever came of it.
@@ -200,7 +228,7 @@ impl<E: Host> Run<E> {
             unreachable!("an execution was lost in a host function")
         };
         run.peak_bytes = run.peak_bytes.max(run.held_bytes + bytes);
-        if bench.instances < MOST_INSTANCES && bench.bytes < MOST_BYTES {
+        if bench.instances < run.most_instances && bench.bytes < MOST_BYTES {
             run.bench.push(bench);
         }
         let result = match (result, asked) {
@@ -400,7 +428,7 @@ fn place<E: Host>(
                 let asked = code.own_bytes + input.len() as u64;
                 let grown = memory.grow(&mut *store, missing.div_ceil(1 << 16));
                 let limit = store.data().cap.limit;
-                grown.map_err(|_| Failure::Memory { asked, limit })?;
+                grown.map_err(|error| error.downcast::<Failure>().unwrap_or(Failure::Memory { asked, limit }))?;
             }
             u32::try_from(code.own_bytes).unwrap_or(u32::MAX)
         }

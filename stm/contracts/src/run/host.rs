@@ -58,6 +58,11 @@ pub trait Loader {
     /// # Errors
     /// Everything for which its code may not run here, a line each: equal on all nodes.
     fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String>;
+
+    /// What runs [functions](crate::functions); none where nothing does.
+    fn functions(&self) -> Option<&dyn crate::functions::Functions> {
+        None
+    }
 }
 
 /// What a frame knows about itself.

@@ -27,7 +27,7 @@ pub mod sequential;
 pub use frames::{Fault, MAX_LINKED, Outcome};
 pub use host::{CallRequest, Code, Entry, Halt, Host, Loaded, Loader, Message, SpawnRequest};
 pub use native::{Native, Natives};
-pub(crate) use sequential::{Around, Arrived, execute};
+pub(crate) use sequential::{Around, Arrived, blank, execute};
 pub use sequential::{Sequential, Viewed};
 
 use crate::account::Address;

@@ -10,6 +10,7 @@ use super::host::Loader;
 use super::{Config, Moment, cells};
 use crate::account::Address;
 use crate::cell::Access;
+use crate::functions::{self, Request};
 use crate::hash::Hash;
 use crate::receipt::{FrameGas, Gas, Receipt, Skipped, Status, VERSION};
 use crate::transaction::{BadProof, Proof, Transaction, validate};
@@ -26,12 +27,17 @@ pub(crate) struct Around<'a> {
 pub(crate) struct Arrived {
     pub(crate) name: Hash,
     pub(crate) transaction: Option<Transaction>,
+    /// What is asked of functions, where it is that and no transaction.
+    pub(crate) request: Option<Request>,
 }
 
 impl Arrived {
     pub(crate) fn of(bytes: &[u8], limits: &validate::Limits) -> Self {
         let name = Transaction::hash_of(bytes);
-        Self { name, transaction: Transaction::decode(bytes, limits).ok() }
+        if Request::is_marked(bytes) {
+            return Self { name, transaction: None, request: Request::decode(bytes) };
+        }
+        Self { name, transaction: Transaction::decode(bytes, limits).ok(), request: None }
     }
 }
 
@@ -134,6 +140,9 @@ pub(crate) fn execute<A: Access>(
     gas_left: u64,
 ) -> Run<Receipt, A> {
     let Around { config, loader, moment } = around;
+    if let Some(request) = &arrived.request {
+        return functions::execute(cells, around, position, arrived.name, request);
+    }
     let Some(transaction) = &arrived.transaction else {
         return Ok(blank(arrived.name, moment.batch, position, Status::Skipped { why: Skipped::Malformed }));
     };
@@ -172,7 +181,8 @@ pub(crate) fn execute<A: Access>(
     Ok(receipt)
 }
 
-fn blank(transaction: Hash, batch: u64, position: u32, status: Status) -> Receipt {
+/// A receipt in which nothing has happened.
+pub(crate) fn blank(transaction: Hash, batch: u64, position: u32, status: Status) -> Receipt {
     Receipt {
         version: VERSION,
         transaction,
