@@ -6,6 +6,7 @@ mod endings;
 mod functions;
 mod programs;
 mod publish;
+mod sim;
 mod values;
 
 pub use contracts::CellContracts;
@@ -16,6 +17,7 @@ pub use functions::{
 };
 pub use programs::{CheckArgs, FilesArgs, FilesCommand, SdkArgs, SdkCommand};
 pub use publish::{Publish, published_twice};
+pub use sim::{HistoryModel, SimArgs, SimCheckArgs, SimCommand};
 pub use values::{Also, DirImport, EnvVar, LimitSetting, PeerAddr};
 
 use clap::{Args, Parser, Subcommand};
@@ -89,6 +91,8 @@ pub enum Command {
     Fn(FnArgs),
     /// Write, store and call contracts, look at what they have stored, and prove it.
     Contract(Box<contract::ContractArgs>),
+    /// Judge what clients of a server were answered.
+    Sim(SimArgs),
 }
 
 /// What is to be run: shared by `run`, `up` and `init`.

@@ -16,6 +16,7 @@
 //! | `recording`, `replay`, `diff`, `export` | recorded runs, executed again |
 //! | `functions` | the service of functions: its server, and the commands that ask it |
 //! | [`contract`] | contracts: called, looked at, written |
+//! | `sim` | histories of clients, judged |
 //! | `sdk` | the SDK for programs, made from sources that are part of this program |
 //! | `telemetry`, `hints` | the log for operators, and what to do about what the system refuses |
 //!
@@ -47,6 +48,7 @@ mod run;
 mod sdk;
 mod serve;
 mod show;
+mod sim;
 mod spread;
 mod starting;
 mod telemetry;
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, json),
         Command::Fn(args) => functions::run(&args.what, json),
         Command::Contract(args) => contract::run(&args, json),
+        Command::Sim(args) => sim::run(&args, json),
     };
     result.map_or_else(|error| failed(&error), ExitCode::from)
 }

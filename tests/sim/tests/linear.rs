@@ -1,0 +1,277 @@
+//! Histories judged by us and by `stateright`'s tester, which shares nothing with ours: both say the same. And histories of
+//! people: what is said of a broken one.
+
+use proptest::test_runner::{Config, TestRunner};
+use replicode_sim::linear::history::History;
+use replicode_sim::linear::{Judge, Verdict, judge};
+use serde_json::{Value, json};
+use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Histories of each kind; a tenth of them with unit-like sizes in a debug build.
+const HISTORIES: u32 = 20_000;
+const STEPS: u64 = 1_000_000;
+
+/// A value of each kind, written without looking at ours: what an operation (its name and argument) answers.
+#[derive(Clone, Debug, PartialEq)]
+enum Thing {
+    Kv(Value),
+    Counter(i64),
+    Queue(VecDeque<Value>),
+    Set(BTreeSet<i64>),
+    List(Vec<Value>),
+}
+
+type Asked = (&'static str, i64, i64);
+
+impl SequentialSpec for Thing {
+    type Op = Asked;
+    type Ret = Value;
+
+    fn invoke(&mut self, (op, value, before): &Asked) -> Value {
+        match (self, *op) {
+            (Thing::Kv(now), "get") => now.clone(),
+            (Thing::Kv(now), "set") => {
+                *now = json!(value);
+                Value::Null
+            }
+            (Thing::Kv(now), "delete") => {
+                let was = !now.is_null();
+                *now = Value::Null;
+                json!(was)
+            }
+            (Thing::Kv(now), "cas") if *now == json!(before) => {
+                *now = json!(value);
+                json!(true)
+            }
+            (Thing::Kv(_), "cas") => json!(false),
+            (Thing::Kv(now), "add") => {
+                *now = json!(now.as_i64().unwrap_or(0) + value);
+                now.clone()
+            }
+            (Thing::Counter(sum), op) => {
+                *sum += if op == "add" { *value } else { 0 };
+                json!(sum)
+            }
+            (Thing::Queue(queue), "push") => {
+                queue.push_back(json!(value));
+                Value::Null
+            }
+            (Thing::Queue(queue), _) => queue.pop_front().unwrap_or_default(),
+            (Thing::Set(set), "add") => json!(set.insert(*value)),
+            (Thing::Set(set), "remove") => json!(set.remove(value)),
+            (Thing::Set(set), "contains") => json!(set.contains(value)),
+            (Thing::Set(set), _) => json!(set),
+            (Thing::List(list), "append") => {
+                list.push(json!(value));
+                json!(list.len())
+            }
+            (Thing::List(list), _) => json!(list),
+            (thing, op) => unreachable!("{thing:?} is asked for {op}"),
+        }
+    }
+}
+
+/// Numbers for one history.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
+    }
+}
+
+/// Clients that ask at the same time, of whom some are answered, some of them wrongly; and what the tester says of it.
+fn history(start: &Thing, seed: u64) -> (String, bool) {
+    let mut draw = Draw(seed | 1);
+    (0..8).for_each(|_| {
+        draw.below(2);
+    });
+    let mut tester = LinearizabilityTester::new(start.clone());
+    let (mut thing, mut text, mut next) = (start.clone(), String::new(), 0);
+    // What each of the clients waits for: an operation, and its answer if it has been carried out.
+    let mut waiting: BTreeMap<u64, (Asked, Option<Value>)> = BTreeMap::new();
+    let mut gone = BTreeSet::new();
+    for _ in 0..6 + draw.below(16) {
+        let client = draw.below(3);
+        if gone.contains(&client) {
+            continue;
+        }
+        let Some((asked, answer)) = waiting.remove(&client) else {
+            next += 1;
+            let op: &[&'static str] = match thing {
+                Thing::Kv(_) => &["get", "set", "delete", "cas", "add"],
+                Thing::Counter(_) => &["add", "read"],
+                Thing::Queue(_) => &["push", "pop"],
+                Thing::Set(_) => &["add", "remove", "contains", "members"],
+                Thing::List(_) => &["append", "read"],
+            };
+            let op = op[draw.below(op.len() as u64) as usize];
+            let value = if op == "append" { next } else { draw.below(3) as i64 };
+            let asked = (op, value, draw.below(3) as i64);
+            let mut line = json!({"client": client, "type": "invoke", "op": op});
+            if !["get", "read", "pop", "members", "delete"].contains(&op) {
+                line["value"] = json!(value);
+            }
+            if op == "cas" {
+                line["before"] = json!(asked.2);
+            }
+            text.push_str(&format!("{line}\n"));
+            tester.on_invoke(client, asked).expect("one at a time");
+            let carried_out = (draw.below(2) == 0).then(|| thing.invoke(&asked));
+            waiting.insert(client, (asked, carried_out));
+            continue;
+        };
+        if draw.below(12) == 0 {
+            // Never answered. It may have been carried out or not.
+            gone.insert(client);
+            text.push_str(&format!("{}\n", json!({"client": client, "type": "unknown"})));
+            continue;
+        }
+        let mut answer = answer.unwrap_or_else(|| thing.invoke(&asked));
+        if draw.below(8) == 0 {
+            answer = match answer {
+                Value::Bool(was) => json!(!was),
+                Value::Array(mut list) => {
+                    if list.is_empty() || draw.below(2) == 0 {
+                        list.push(json!(next))
+                    } else {
+                        drop(list.pop())
+                    }
+                    list.dedup();
+                    Value::Array(list)
+                }
+                Value::Number(_) => json!(draw.below(4)),
+                _ if ["get", "pop"].contains(&asked.0) => json!(draw.below(3)),
+                other => other,
+            };
+        }
+        text.push_str(&format!("{}\n", json!({"client": client, "type": "ok", "result": answer})));
+        tester.on_return(client, answer).expect("it waits");
+    }
+    (text, tester.is_consistent())
+}
+
+fn compare(by: Judge, start: &Thing) {
+    let mut runner = TestRunner::new(Config { cases: HISTORIES, failure_persistence: None, ..Config::default() });
+    let said = std::cell::Cell::new([0_u32; 2]);
+    let outcome = runner.run(&proptest::num::u64::ANY, |seed| {
+        let (text, explained) = history(start, seed);
+        let verdict = judge(by, &History::read(&text).expect("a history"), STEPS).expect("known operations");
+        let ours = verdict == Verdict::Explained;
+        assert_eq!(ours, explained, "seed {seed}: {verdict:?}\n{text}");
+        let mut counts = said.get();
+        counts[usize::from(ours)] += 1;
+        said.set(counts);
+        Ok(())
+    });
+    outcome.expect("both say the same");
+    let [broken, explained] = said.get();
+    assert!(broken > HISTORIES / 20 && explained > HISTORIES / 20, "{by:?}: {broken} broken, {explained} explained");
+}
+
+#[test]
+fn key_value() {
+    compare(Judge::Kv, &Thing::Kv(Value::Null));
+    compare(Judge::Register, &Thing::Kv(Value::Null));
+}
+
+#[test]
+fn counters_and_queues() {
+    compare(Judge::Counter, &Thing::Counter(0));
+    compare(Judge::Queue, &Thing::Queue(VecDeque::new()));
+}
+
+#[test]
+fn sets_and_lists() {
+    compare(Judge::Set, &Thing::Set(BTreeSet::new()));
+    compare(Judge::Append, &Thing::List(Vec::new()));
+}
+
+/// Many clients, many operations, one planted stale read: found, and named.
+#[test]
+fn a_stale_read_among_thousands_is_named() {
+    let mut text = String::new();
+    let mut value = 0;
+    for round in 0..2_000 {
+        // Three clients write and read at the same time, a fourth one reads before.
+        text.push_str(&format!("{}\n", json!({"client": 4, "type": "invoke", "op": "get", "key": "x"})));
+        let seen = if round == 1_500 {
+            json!(value - 3)
+        } else if value == 0 {
+            Value::Null
+        } else {
+            json!(value)
+        };
+        text.push_str(&format!("{}\n", json!({"client": 4, "type": "ok", "result": seen})));
+        for client in 1..=3 {
+            text.push_str(&format!(
+                "{}\n",
+                json!({"client": client, "type": "invoke", "op": "set", "key": "x", "value": value + client})
+            ));
+        }
+        for client in [2, 1, 3] {
+            text.push_str(&format!("{}\n", json!({"client": client, "type": "ok"})));
+        }
+        value += 3;
+        // Whoever was last is seen by the next one; it must be the third.
+        text.push_str(&format!("{}\n", json!({"client": 5, "type": "invoke", "op": "get", "key": "x"})));
+        text.push_str(&format!("{}\n", json!({"client": 5, "type": "ok", "result": value})));
+    }
+    let history = History::read(&text).expect("a history");
+    let verdict = judge(Judge::Kv, &history, STEPS).expect("known operations");
+    let Verdict::Broken(broken) = verdict else { panic!("{verdict:?}") };
+    let told = broken.to_string();
+    assert_eq!((broken.key.as_str(), broken.line), ("\"x\"", 1_500 * 10 + 2), "{told}");
+    assert!(told.contains("client 4: get \"x\" -> 4497") && told.contains("client 5: get \"x\" -> 4500"), "{told}");
+}
+
+#[test]
+fn lines_that_are_none_are_named() {
+    for (text, expected) in [
+        ("{\"client\":1}", "line 1: the type is ''"),
+        ("\n[1]", "line 2: no JSON object"),
+        ("{\"client\":1,\"type\":\"ok\"}", "line 1: client 1 was answered and has asked nothing"),
+        ("{\"client\":1,\"type\":\"invoke\"}", "line 1: it does not say which operation"),
+        ("{\"type\":\"invoke\",\"op\":\"get\"}", "line 1: it does not say which client"),
+        ("{\"client\":1,\"type\":\"invoke\",\"op\":\"get\",\"kay\":\"x\"}", "line 1: 'kay' is not a field"),
+        (
+            "{\"client\":1,\"type\":\"invoke\",\"op\":\"get\"}\n{\"client\":1,\"type\":\"invoke\",\"op\":\"get\"}",
+            "line 2: client 1 asks while it waits for the answer to line 1",
+        ),
+    ] {
+        let error = History::read(text).expect_err(text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let asks = |op: &str, value: &str| format!("{{\"client\":1,\"type\":\"invoke\",\"op\":\"{op}\"{value}}}");
+    for (by, text, expected) in [
+        (Judge::Kv, asks("put", ""), "line 1: 'put' is not an operation of this model"),
+        (Judge::Kv, asks("set", ""), "line 1: 'set' needs a value"),
+        (Judge::Counter, asks("add", ",\"value\":\"x\""), "line 1: 'add' needs a number"),
+        (Judge::Register, asks("get", ",\"key\":1"), "line 1: this model has one value and no keys"),
+        (Judge::Append, asks("append", ""), "line 1: 'append' needs a value"),
+    ] {
+        let error = judge(by, &History::read(&text).expect("a history"), STEPS).expect_err(&text);
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn times_decide_where_there_are_some() {
+    let line = |time: u64, rest: &str| format!("{{\"time\":{time},{rest}}}\n");
+    // As two clients wrote it down, one after the other.
+    let one = line(1, "\"client\":1,\"type\":\"invoke\",\"op\":\"set\",\"value\":1")
+        + &line(4, "\"client\":1,\"type\":\"ok\"");
+    let other = line(2, "\"client\":2,\"type\":\"invoke\",\"op\":\"get\"")
+        + &line(3, "\"client\":2,\"type\":\"ok\",\"result\":null");
+    let text = one + &other;
+    let verdict = judge(Judge::Kv, &History::read(&text).expect("a history"), STEPS);
+    assert_eq!(verdict, Ok(Verdict::Explained), "the read was before the answer to the write");
+    let untimed: String =
+        text.lines().map(|line| line.replacen(&line[1..line.find(',').unwrap_or(0) + 1], "", 1) + "\n").collect();
+    let verdict = judge(Judge::Kv, &History::read(&untimed).expect("a history"), STEPS);
+    assert!(matches!(verdict, Ok(Verdict::Broken(_))), "{verdict:?}: {untimed}");
+}
