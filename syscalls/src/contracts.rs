@@ -208,9 +208,9 @@ mod tests {
     #[test]
     fn nothing_is_left_of_a_process_but_what_it_has_submitted() {
         let mut all = Contracts::default();
-        all.submit(Pid(1), vec![1], None);
+        assert!(all.submit(Pid(1), vec![1], None).is_ok());
         all.at_once(Pid(1), || Question::Account([0; 20]));
-        all.submit(Pid(2), vec![2], None);
+        assert!(all.submit(Pid(2), vec![2], None).is_ok());
         assert!(all.has_asked(Pid(1)) && !all.has_asked(Pid(2)));
         all.forget(Pid(1));
         let mut rest = Vec::new();

@@ -157,7 +157,7 @@ mod tests {
     use replicode_log::{BatchHeader, Digest, LogicalTime, Section};
 
     fn node(n: u64) -> NodeId {
-        NodeId::new(n).unwrap()
+        NodeId::new(n).expect("a number of a node")
     }
 
     fn submit(sequence: u64) -> Input {
@@ -200,7 +200,7 @@ mod tests {
         let outputs =
             [outcome(2, Called::Gap { next: 1 }), outcome(1, Called::Executed { position: 0 }), outcome(2, done)];
         waiting.settle(BatchIndex(2), &outputs, &own, |batch, position| Some([batch as u8, position as u8].into()));
-        let answer = told.try_recv().unwrap();
+        let answer = told.try_recv().expect("it is settled");
         assert_eq!((answer.outcome, answer.receipt.as_deref()), (done, Some(&[2, 1][..])));
         assert_eq!(waiting.len(), 0);
     }

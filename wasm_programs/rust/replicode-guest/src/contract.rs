@@ -149,7 +149,8 @@ pub fn view(call: &Call<'_>) -> io::Result<Result<Vec<u8>, Vec<u8>>> {
 /// When the cell has no contracts.
 pub fn account(address: &Address) -> io::Result<Account> {
     let bytes = sys::account(address)?;
-    let part = |at: usize, len: usize| bytes[at..at + len].iter().rev().fold(0_u128, |n, byte| n << 8 | u128::from(*byte));
+    let part =
+        |at: usize, len: usize| bytes[at..at + len].iter().rev().fold(0_u128, |n, byte| n << 8 | u128::from(*byte));
     let hash = |at: usize| std::array::from_fn(|i| bytes[at + i]);
     Ok(Account {
         nonce: part(0, 8) as u64,

@@ -110,15 +110,15 @@ mod contract_import {
 
 pub fn contract_submit(transaction: &[u8], event: Option<RawFd>) -> io::Result<u32> {
     // SAFETY: reads `transaction.len()` bytes of a live slice.
-    let ticket = unsafe { contract_import::submit(transaction.as_ptr(), length(transaction.len()), event.unwrap_or(-1)) };
+    let ticket =
+        unsafe { contract_import::submit(transaction.as_ptr(), length(transaction.len()), event.unwrap_or(-1)) };
     checked(ticket).map(i32::cast_unsigned)
 }
 
 /// The receipt's size; with an empty buffer nothing is written.
 pub fn contract_wait(ticket: u32, receipt: &mut [u8], wait: bool) -> io::Result<usize> {
     // SAFETY: writes at most `receipt.len()` bytes to a live slice.
-    let size =
-        unsafe { contract_import::wait(ticket, receipt.as_mut_ptr(), length(receipt.len()), u32::from(!wait)) };
+    let size = unsafe { contract_import::wait(ticket, receipt.as_mut_ptr(), length(receipt.len()), u32::from(!wait)) };
     checked(size).map(|size| size as usize)
 }
 
