@@ -313,6 +313,8 @@ fn a_node_that_is_killed_at_any_moment_loses_no_receipt() -> Result<()> {
     let token = runtime.block_on(token(&mut ann))?;
     let gifts = (0..CLIENTS).map(|n| transfer(token, &format!("c{n}"), 200_000)).collect();
     success(runtime.block_on(ann.submit(&signed_by_name("ann", 1, gifts)))?.receipt)?;
+    // `up` takes a node that it has never seen serving for one that cannot be started, and ends.
+    eventually("up to see the node", START, || check(cluster.output().contains(" leads"), || cluster.output()))?;
 
     let stop = Arc::new(AtomicBool::new(false));
     let (node, stop_of) = (nodes[0].clone(), stop.clone());
