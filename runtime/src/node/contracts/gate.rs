@@ -66,12 +66,18 @@ impl<T> Gate<T> {
 
     /// One step of a question. The work in it is bounded.
     pub fn step<R>(&self, f: impl FnOnce(&T) -> R) -> R {
-        let mut wanted = locked(&self.wanted);
-        while *wanted {
-            wanted = self.had.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let mut wanted = locked(&self.wanted);
+            while *wanted {
+                wanted = self.had.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+            }
+            drop(wanted);
+            let state = locked(&self.state);
+            // It may be wanted since: what the machine has begun is not looked at in its middle.
+            if !*locked(&self.wanted) {
+                return f(&state);
+            }
         }
-        drop(wanted);
-        f(&locked(&self.state))
     }
 }
 
