@@ -157,7 +157,7 @@ fn read(
             },
             _ => refuse(line, frame.tag, "this is nothing that the log takes"),
         }
-        let more = from.buffer().len() > 4 && inputs.len() < TOGETHER;
+        let more = wire::is_whole(from.buffer()) && inputs.len() < TOGETHER;
         if !more && !inputs.is_empty() {
             while replica.congested() {
                 std::thread::sleep(CONGESTED);
