@@ -52,8 +52,8 @@ pub enum Deed {
         /// What became of it.
         outcome: Ordered,
     },
-    /// What became of something for contracts, and in which batch.
-    Called(BatchIndex, Output),
+    /// What became of a batch's calls of contracts, in order. Comes before everything else that the batch causes.
+    Called(BatchIndex, Vec<Output>),
     /// What whoever looks at the node should know of how the cell is used.
     Hint(Option<String>),
     /// A process has ended; what is known of its end is told.

@@ -15,6 +15,7 @@ mod differing;
 use super::answers;
 use super::console::Console;
 use super::contracts::Contracts;
+use super::contracts::waiting::Own;
 use super::contradicted;
 use super::inbox::{Inbox, InboxReader, Message, StopReason};
 use super::orders::Orders;
@@ -27,7 +28,7 @@ use crate::datadir::DataDir;
 use crate::digests::DigestFile;
 use anyhow::{Context, Error, Result};
 use replicode_gateway::Gateway;
-use replicode_log::ExitStatus;
+use replicode_log::{ExitStatus, NodeId};
 use replicode_node::{Core, deed};
 use replicode_pacing::gathering;
 use replicode_replication::{Committed, Replica, mono};
@@ -50,6 +51,7 @@ pub enum End {
 
 /// All that the machine thread owns or talks to.
 pub struct ApplyLoop {
+    pub node: NodeId,
     pub dir: DataDir,
     pub inbox: InboxReader,
     /// The other end of that, for whoever waits for a peer's answer.
@@ -75,6 +77,8 @@ pub struct LoopState {
     taken: VecDeque<Message>,
     /// Why the node was told to stop, first.
     reason: Option<StopReason>,
+    /// What this node has for contracts in the batch at hand.
+    own: Own,
     /// What the witness has said, while the core looks into it.
     doubt: Option<Error>,
     end: Option<deed::End>,
@@ -157,6 +161,10 @@ impl ApplyLoop {
         let what = || format!("batch {} cannot be executed", committed.index);
         let began = mono::now();
         self.core.handle_batch(&committed.encoded, committed.content, began).with_context(what)?;
+        let granted = self.core.boot().granted();
+        if let Some(batch) = self.core.batch_at_hand().filter(|_| self.contracts.is_some()) {
+            self.state.own = Own::of(batch, self.node, granted);
+        }
         #[cfg(feature = "planted-nondeterminism")]
         if let Some(batch) = self.core.batch_at_hand() {
             self.state.plant.spoil(batch);

@@ -214,6 +214,7 @@ impl Node {
         starting::at(format!("building the cell '{}'", config.name));
         cell::check_engine(&config)?;
         let alone = config.nodes.len() == 1;
+        let programs_call = loader.calls_contracts();
         let mut machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
         if !alone {
             // So that nodes that part can name the system call.
@@ -223,7 +224,7 @@ impl Node {
             Some(_) => Some(bind_contracts(contracts_listen)?),
             None => None,
         };
-        let contracts = match Contracts::open(&dir, &config)? {
+        let contracts = match Contracts::open(&dir, &config, programs_call)? {
             Some((contracts, executor)) => {
                 machine.set_executor(Box::new(executor));
                 Some(contracts)
@@ -305,6 +306,7 @@ impl Node {
         let admin = server::serve(&dir.admin_socket(), move |request| asked.answer(request))?;
         let settings = core::Settings { node, node_down_after, console: console.kind(), main };
         let mut machine_thread = ApplyLoop {
+            node,
             dir,
             inbox: queue,
             own: inbox,

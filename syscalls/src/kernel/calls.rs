@@ -73,6 +73,7 @@ impl Kernel {
             events: &mut self.events,
             timers: &mut self.timers,
             epolls: &mut self.epolls,
+            contracts: &mut self.contracts,
             schedule: &mut self.schedule,
             outbox: &mut self.outbox,
             scratch: &mut self.scratch,
@@ -105,6 +106,7 @@ impl Kernel {
         };
         let hash = hash(pid, &call, result, moved);
         self.trail.step(hash);
+        self.moved = self.moved.wrapping_add(moved.bytes);
         process.calls += 1;
         process.turn.calls += 1;
         match self.recorder.mode {

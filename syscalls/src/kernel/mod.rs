@@ -10,6 +10,7 @@ pub use spawn::{ProcessSpec, SpawnError};
 use crate::abi::Errno;
 use crate::calls::Scratch;
 use crate::close::{Tables, close};
+use crate::contracts::{Asker, Contracts, Question, SealedBatch};
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
 use crate::fs::{Fs, ImageError, Ino, Kind};
@@ -108,10 +109,13 @@ pub struct Kernel {
     events: Events,
     timers: Timers,
     epolls: Epolls,
+    contracts: Contracts,
     schedule: Schedule,
     outbox: Outbox,
     trail: Trail,
     recorder: Recorder,
+    /// Bytes that finished calls have moved.
+    moved: u64,
     scratch: Scratch,
 }
 
@@ -143,10 +147,12 @@ impl Kernel {
             events: Events::default(),
             timers: Timers::default(),
             epolls: Epolls::default(),
+            contracts: Contracts::default(),
             schedule: Schedule::default(),
             outbox: Outbox::default(),
             trail: Trail::new(),
             recorder: Recorder::default(),
+            moved: 0,
             scratch: Scratch::default(),
         })
     }
@@ -193,6 +199,21 @@ impl Kernel {
         self.outbox.poll_console()
     }
 
+    /// The cell has contracts: from now on programs may ask for them. What they ask, whoever drives the kernel answers.
+    pub const fn serve_contracts(&mut self) {
+        self.contracts.served = true;
+    }
+
+    /// A batch with calls has ended.
+    pub const fn contracts_sealed(&mut self, sealed: SealedBatch) {
+        self.contracts.sealed = Some(sealed);
+    }
+
+    /// Fetches what programs have asked of contracts, in the order of their calls.
+    pub fn poll_contracts(&mut self) -> Option<(Asker, Question)> {
+        self.contracts.poll()
+    }
+
     /// Takes the next process that can run: in the order in which they were woken.
     pub fn next_ready(&mut self) -> Option<Pid> {
         while let Some(pid) = self.schedule.next_ready() {
@@ -211,6 +232,7 @@ impl Kernel {
         let Some(entry) = index_of(pid).and_then(|index| self.processes.get_mut(index)) else { return };
         let Entry::Live(process) = entry else { return };
         self.schedule.forget(process);
+        self.contracts.forget(pid);
         for file in process.descriptors.drain() {
             let tables = Tables {
                 fs: &mut self.fs,
@@ -254,6 +276,12 @@ impl Kernel {
     /// Takes the records of [`Recording::Trace`].
     pub fn take_trace(&mut self) -> Vec<TraceRecord> {
         std::mem::take(&mut self.recorder.trace)
+    }
+
+    /// Bytes that all calls so far have moved into and out of guests: what the work of a call grows with, besides the call itself.
+    #[must_use]
+    pub const fn moved_bytes(&self) -> u64 {
+        self.moved
     }
 
     /// The cell's files, to look at.

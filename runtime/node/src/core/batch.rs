@@ -77,6 +77,7 @@ impl<L: GuestLoader> Core<L> {
             self.hint(text);
         }
         self.deeds.push_back(Deed::Witness(index, digest));
+        let outputs = self.without_calls(index, outputs);
         if let Some(main) = &mut self.main {
             main.handle_refusal(unstarted.into_iter().next());
         }
@@ -100,6 +101,17 @@ impl<L: GuestLoader> Core<L> {
                 self.report(report);
             }
         }
+    }
+
+    /// Takes out of a batch's outputs those that are about calls of contracts: what became of them is told together.
+    fn without_calls(&mut self, index: BatchIndex, outputs: Vec<Output>) -> Vec<Output> {
+        let is_call = |output: &Output| matches!(output, Output::Client { .. } | Output::Receipt { .. });
+        if !outputs.iter().any(is_call) {
+            return outputs;
+        }
+        let (calls, others) = outputs.into_iter().partition(is_call);
+        self.deeds.push_back(Deed::Called(index, calls));
+        others
     }
 
     /// Sends each output to where it belongs. Answers whether the node goes on.
@@ -150,14 +162,15 @@ impl<L: GuestLoader> Core<L> {
                     self.tell(Tone::Info, format!("process {pid} is not started again: an operator's order"));
                 }
                 Output::Ordered { token, outcome } => self.deeds.push_back(Deed::Ordered { token, outcome }),
-                Output::Client { .. } | Output::Receipt { .. } => self.deeds.push_back(Deed::Called(index, output)),
                 Output::Diverged { index, majority, minority, agreed } => {
                     if !self.diverged(index, majority, &minority, agreed, was_live, now) {
                         return false;
                     }
                 }
-                // For clients of others, and of earlier boots.
-                Output::Data { .. }
+                // For contracts, which have theirs already; for clients of others, and of earlier boots.
+                Output::Client { .. }
+                | Output::Receipt { .. }
+                | Output::Data { .. }
                 | Output::HalfClose { .. }
                 | Output::Reset { .. }
                 | Output::Closed { .. }

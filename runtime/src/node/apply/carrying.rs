@@ -4,7 +4,7 @@ use super::ApplyLoop;
 use crate::digests::NotReproduced;
 use crate::telemetry;
 use anyhow::{Context, Error, Result, bail};
-use replicode_log::{BatchIndex, BootNo, ExitStatus, NodeId, Output, Pid};
+use replicode_log::{BatchIndex, BootNo, ExitStatus, NodeId, Pid};
 use replicode_node::core::LogState;
 use replicode_node::deed::{Deed, Tone};
 use replicode_replication::mono;
@@ -45,6 +45,9 @@ impl ApplyLoop {
             Deed::Admit(boot) => {
                 self.vitals.boot(boot);
                 self.replica.booted(boot);
+                if let Some(contracts) = &self.contracts {
+                    contracts.admit(true);
+                }
                 if let Some(gateway) = &self.gateway {
                     gateway.admit(boot);
                 }
@@ -55,6 +58,7 @@ impl ApplyLoop {
                 self.suspend();
                 if let Some(contracts) = &self.contracts {
                     // What was on its way is dropped with the boot, or is applied after all: whoever waits asks again.
+                    contracts.admit(false);
                     contracts.waiting.forget();
                     contracts.functions.forget();
                 }
@@ -68,7 +72,11 @@ impl ApplyLoop {
             Deed::WatchOver(boots) => self.replica.watch_over(boots),
             Deed::Stdin(order) => self.stdin.carry_out(order, &self.replica)?,
             Deed::Ordered { token, outcome } => self.orders.settle(token, outcome),
-            Deed::Called(index, output) => self.called(index, &output),
+            Deed::Called(index, outputs) => {
+                if let Some(contracts) = &self.contracts {
+                    contracts.settle(index, &outputs, &self.state.own);
+                }
+            }
             Deed::Hint(hint) => self.vitals.hint(hint),
             Deed::Ended { pid, index, status } => self.ended(pid, index, status),
             Deed::Tell(tone, text) => match tone {
@@ -94,13 +102,6 @@ impl ApplyLoop {
     fn suspend(&self) {
         if let Some(gateway) = &self.gateway {
             gateway.suspend();
-        }
-    }
-
-    fn called(&self, index: BatchIndex, output: &Output) {
-        if let Some(contracts) = &self.contracts {
-            contracts.waiting.settle(index, output, |batch, at| contracts.receipt_at(batch, at));
-            contracts.functions.settle(index, output, |batch, at| contracts.receipt_at(batch, at));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::host::Host;
-use super::run::{Ctx, Run, empty, run_of, settle, supply};
+use super::run::{Ctx, Run, charge, empty, run_of, settle, supply};
 use replicode_transform::{HostFunction, HostTable, Rate, Value};
 use wasmtime::{AsContextMut, Caller, Engine, Linker};
 
@@ -20,7 +20,12 @@ const FAILED: i32 = -2;
 
 const I32: Value = Value::I32;
 
-/// Name, parameters, results, price: for the call, and for each 16 of the units that the last parameter counts.
+/// Bytes of an answer that cost one unit of fuel, and units that each key of a list costs besides: what the parameters do not tell
+/// beforehand is paid when it is known.
+const BYTES_FOR_ONE: u64 = 8;
+const KEY: u64 = 50;
+
+/// Name, parameters, results, price: for the call, and for each 8 or 16 of the units that the last parameter counts.
 const TABLE: [(&str, &[Value], &[Value], Rate); 10] = [
     ("log", &[I32, I32], &[], Rate::new(100, 1, 3)),
     ("get_state", &[I32, I32], &[I32], Rate::new(200, 1, 3)),
@@ -51,7 +56,9 @@ pub(super) fn touches_state(import: &str) -> bool {
 type Answer<R> = wasmtime::Result<R>;
 
 /// Memory and execution of the caller, at the same time.
-fn parts<'c, E: Host>(caller: &'c mut Caller<'_, Ctx<E>>) -> Result<(&'c mut [u8], &'c mut Run<E>), Failure> {
+pub(super) fn parts<'c, E: Host>(
+    caller: &'c mut Caller<'_, Ctx<E>>,
+) -> Result<(&'c mut [u8], &'c mut Run<E>), Failure> {
     match caller.data().memory {
         Some(memory) => {
             let (memory, ctx) = memory.data_and_store_mut(caller);
@@ -90,7 +97,9 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         let (memory, run) = parts(&mut caller)?;
         run.answer.clear();
         let found = run.host.get(slice(memory, at, len)?, &mut run.answer)?;
-        Ok(if found { length(run.answer.len()) } else { -1 })
+        let bytes = run.answer.len();
+        charge(&mut caller, (u64::from(len) + bytes as u64) / BYTES_FOR_ONE)?;
+        Ok(if found { length(bytes) } else { -1 })
     };
     linker.func_wrap(MODULE, "get_state", get)?;
     linker.func_wrap(MODULE, "read", |mut caller: Caller<'_, Ctx<E>>, to: u32, cap: u32| -> Answer<i32> {
@@ -108,7 +117,9 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         "set_state",
         |mut caller: Caller<'_, Ctx<E>>, key: u32, key_len: u32, value: u32, value_len: u32| -> Answer<()> {
             let (memory, run) = parts(&mut caller)?;
-            Ok(run.host.set(slice(memory, key, key_len)?, slice(memory, value, value_len)?)?)
+            run.host.set(slice(memory, key, key_len)?, slice(memory, value, value_len)?)?;
+            // The value is in the price of the call.
+            Ok(charge(&mut caller, u64::from(key_len) / BYTES_FOR_ONE)?)
         },
     )?;
     linker.func_wrap(MODULE, "delete_state", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<i32> {
@@ -118,12 +129,15 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
     linker.func_wrap(MODULE, "list_state", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<i32> {
         let (memory, run) = parts(&mut caller)?;
         run.answer.clear();
-        let answer = &mut run.answer;
+        let (answer, mut keys) = (&mut run.answer, 0);
         run.host.list(slice(memory, at, len)?, &mut |key| {
             answer.extend_from_slice(&(key.len() as u32).to_le_bytes());
             answer.extend_from_slice(key);
+            keys += 1;
         })?;
-        Ok(length(run.answer.len()))
+        let bytes = run.answer.len();
+        charge(&mut caller, keys * KEY + bytes as u64 / BYTES_FOR_ONE)?;
+        Ok(length(bytes))
     })?;
     linker.func_wrap(MODULE, "output", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<()> {
         let (memory, run) = parts(&mut caller)?;
@@ -149,6 +163,7 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         Ok(run_of(caller.data_mut())?.purse().saturating_add(left))
     })?;
     linker.func_wrap(MODULE, "call", nested)?;
+    super::wasi::link(&mut linker, engine)?;
     Ok(linker)
 }
 

@@ -1,6 +1,8 @@
 //! Functions without a service around them: fuel in slices, instances that know nothing of each other, ends of all kinds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod programs;
+
 use replicode_wasm::functions::{
     Failure, FunctionCode, FunctionEngine, FunctionSettings, Host, LoadError, Run, RunLimits,
 };
@@ -65,8 +67,14 @@ fn code(engine: &FunctionEngine<World>, text: &str) -> Arc<FunctionCode<World>> 
     Arc::new(engine.compile(&wat::parse_str(text).unwrap()).unwrap())
 }
 
-const LIMITS: RunLimits =
-    RunLimits { fuel: 1 << 40, first_slice: 1000, slice: 1000, memory_bytes: 8 << 20, output_bytes: 1 << 20 };
+const LIMITS: RunLimits = RunLimits {
+    fuel: 1 << 40,
+    first_slice: 1000,
+    slice: 1000,
+    memory_bytes: 8 << 20,
+    output_bytes: 1 << 20,
+    instances: 64,
+};
 
 fn execute(
     run: Box<Run<World>>,
@@ -388,4 +396,43 @@ fn what_is_not_there_cannot_be_imported() {
     assert!(matches!(refused(&start), LoadError::Bad(words) if words.contains("start")));
     let entry = engine.compile(&wat::parse_str(r#"(module (func (export "other")))"#).unwrap()).unwrap();
     assert!(matches!(entry.check_entry(), Err(LoadError::Entry(words)) if words.contains("other")));
+}
+
+#[test]
+fn what_a_host_function_gives_is_paid_by_the_byte_however_long_slices_are() {
+    let engine = engine();
+    let get = code(
+        &engine,
+        r#"(module (import "host" "get_state" (func $get (param i32 i32) (result i32)))
+            (import "host" "list_state" (func $list (param i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "k")
+            (func (export "process") (param i32 i32) (result i32) (local $i i32)
+                (loop $next
+                    (drop (call $get (i32.const 0) (i32.const 1)))
+                    (drop (call $list (i32.const 0) (i32.const 1)))
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $i) (i32.const 10))))
+                (i32.const 0)))"#,
+    );
+    let with = |bytes: usize, keys: usize, limits: RunLimits| {
+        let mut world = World::default();
+        world.state.insert(b"k".to_vec(), vec![1; bytes]);
+        (0..keys).for_each(|key| drop(world.state.insert(format!("k{key:03}").into_bytes(), Vec::new())));
+        let (_, outcome) = execute(Box::new(Run::new(world)), &get, limits, b"");
+        (outcome.0, outcome.2)
+    };
+    let (little, much) = (with(0, 0, LIMITS), with(80_000, 0, LIMITS));
+    assert_eq!((little.0, much.0), (Ok(()), Ok(())));
+    assert_eq!(much.1 - little.1, 10 * 80_000 / 8);
+    // Eight bytes for each of the keys, and what a key costs.
+    assert_eq!(with(0, 100, LIMITS).1 - little.1, 10 * 100 * (50 + 1));
+    for slice in [1, 50, 1000, 123_456, 1 << 40] {
+        let limits = |fuel| RunLimits { first_slice: slice, slice, fuel, ..LIMITS };
+        assert_eq!(with(80_000, 0, limits(much.1)), (Ok(()), much.1), "slices of {slice}");
+        assert_eq!(
+            with(80_000, 0, limits(much.1 - 1)),
+            (Err(Failure::Fuel(much.1 - 1)), much.1 - 1),
+            "slices of {slice}"
+        );
+    }
 }
