@@ -1,9 +1,9 @@
 //! What is left of a server that was killed, or whose files were damaged.
 
-use crate::server::{PLAIN, Server, names, wasm};
+use crate::server::{PLAIN, Server, TIMEOUT, names, wasm};
 use anyhow::{Context, Result};
 use replicode_functions_client::Client;
-use replicode_tests::check;
+use replicode_tests::{check, eventually};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,12 +39,13 @@ fn everything_is_there_again_after_a_start_and_damage_is_named() -> Result<()> {
     std::fs::write(server.data().join("functions/x.json"), "{")?;
     std::fs::write(server.data().join(format!("functions/{}.json.part", uuids[0])), "half")?;
     server.revive()?;
-    let said = server.output();
-    assert!(said.contains("x.json is left out: it is damaged"), "{said}");
-    assert!(
-        said.contains(&format!("{}.json is left out", uuids[2])) && said.contains("its digest is another one"),
-        "{said}"
-    );
+    // It says so a moment after it listens.
+    eventually("what is left out to be told", TIMEOUT, || {
+        let said = server.output();
+        check(said.contains("x.json is left out: it is damaged"), || said.clone())?;
+        let third = said.contains(&format!("{}.json is left out", uuids[2]));
+        check(third && said.contains("its digest is another one"), || said.clone())
+    })?;
     let mut client = server.client()?;
     assert_eq!(client.list()?.len(), 2);
     assert_eq!(client.execute("echo", b"x", &PLAIN)?.output, b"x");
