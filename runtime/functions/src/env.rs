@@ -222,7 +222,7 @@ impl Host for Env {
         Ok(found.is_some())
     }
 
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure> {
         self.check_key(prefix)?;
         let namespace = self.namespace();
         self.overlay.list(&self.service.state, &namespace, prefix, each).map_err(|error| self.failed(&error))?;

@@ -11,7 +11,7 @@ use replicode_contracts::hash::Hash;
 use replicode_contracts::kv::Memory;
 use replicode_contracts::proof::{Anchor, Question};
 use replicode_contracts::receipt::{Receipt, Status};
-use replicode_contracts::run::{Config as Rules, Loaded, Loader, Moment};
+use replicode_contracts::run::{Config as Rules, Loaded, Loader, Moment, Unloaded};
 use replicode_contracts::state::Storage;
 use replicode_contracts::template::Template;
 use std::sync::Arc;
@@ -47,7 +47,10 @@ impl Words {
             }
             "list" => {
                 let mut all = Vec::new();
-                world.list(input, &mut |key| all.extend_from_slice(&[key, b";"].concat()))?;
+                world.list(input, &mut |key| {
+                    all.extend_from_slice(&[key, b";"].concat());
+                    true
+                })?;
                 Ok(all)
             }
             _ => {
@@ -104,8 +107,8 @@ impl Loader for Words {
         None
     }
 
-    fn load(&self, _: &Hash, _: Template) -> Result<Arc<Loaded>, String> {
-        Err("contracts are not run here".into())
+    fn load(&self, _: &Hash, _: Template) -> Result<Arc<Loaded>, Unloaded> {
+        Err(Unloaded::Refused("contracts are not run here".into()))
     }
 
     fn functions(&self) -> Option<&dyn Functions> {

@@ -349,7 +349,10 @@ impl StateRequest {
             }
             Act::List(prefix) => {
                 let mut keys = Vec::new();
-                let mut each = |key: &[u8]| keys.push(String::from_utf8_lossy(key).into_owned());
+                let mut each = |key: &[u8]| {
+                    keys.push(String::from_utf8_lossy(key).into_owned());
+                    true
+                };
                 overlay.list(&service.state, &space, &prefix, &mut each).map_err(failed)?;
                 Ok(json!({"keys": keys}))
             }

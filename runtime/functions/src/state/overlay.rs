@@ -176,7 +176,7 @@ impl Overlay {
         self.undo.push(undo);
     }
 
-    /// Calls `each` with every key of the namespace that begins with `prefix`, in order.
+    /// Calls `each` with every key of the namespace that begins with `prefix`, in order, until it says that it wants no more.
     ///
     /// # Errors
     /// Those of the state.
@@ -185,7 +185,7 @@ impl Overlay {
         state: &State,
         namespace: &Namespace,
         prefix: &[u8],
-        each: &mut dyn FnMut(&[u8]),
+        each: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), StateError> {
         let prefix = full(namespace, prefix);
         let committed: Vec<Vec<u8>> = state.list(&prefix)?.into_iter().map(|(key, _)| key).collect();
@@ -194,8 +194,8 @@ impl Overlay {
             keys.insert(key, value.is_some());
         }
         for (key, there) in keys {
-            if there {
-                each(key.get(namespace.len()..).unwrap_or_default());
+            if there && !each(key.get(namespace.len()..).unwrap_or_default()) {
+                break;
             }
         }
         // Who looks again and again, and finds the same, has looked once.

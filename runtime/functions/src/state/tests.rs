@@ -29,7 +29,7 @@ fn what_was_read_must_still_be_so() -> Result {
     assert_eq!(keys(&state)?, [(b"a".to_vec(), b"2".to_vec())]);
     // A list conflicts with a new key in it, and with nothing else.
     let mut lists = Overlay::default();
-    lists.list(&state, &SPACE, b"x", &mut |_| {})?;
+    lists.list(&state, &SPACE, b"x", &mut |_| true)?;
     lists.set(&SPACE, b"sum", Some(b"0"));
     set(&state, b"y", Some(b""))?;
     assert!(state.holds(&lists)?);
@@ -51,7 +51,10 @@ fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
     run.set(&SPACE, b"a3", Some(b"33"));
     let list = |run: &mut Overlay| -> Result<Vec<Vec<u8>>> {
         let mut found = Vec::new();
-        run.list(&state, &SPACE, b"a", &mut |key| found.push(key.to_vec()))?;
+        run.list(&state, &SPACE, b"a", &mut |key| {
+            found.push(key.to_vec());
+            true
+        })?;
         Ok(found)
     };
     assert_eq!(list(&mut run)?, [b"a2", b"a3", b"a4"]);
@@ -152,7 +155,7 @@ fn what_an_execution_holds_is_counted() -> Result {
         assert!(expected.contains(&read), "{read}");
     }
     for expected in [1_000..20_000, 0..1] {
-        let listed = growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", &mut |_| {})?))?;
+        let listed = growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", &mut |_| true)?))?;
         assert!(expected.contains(&listed), "{listed}");
     }
     run.clear();

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::host::Host;
-use super::run::{Ctx, Run, empty, run_of, settle, supply};
+use super::run::{Ctx, Run, charge, empty, left, run_of, settle, supply};
 use replicode_transform::{HostFunction, HostTable, Rate, Value};
 use wasmtime::{AsContextMut, Caller, Engine, Linker};
 
@@ -23,16 +23,34 @@ const I32: Value = Value::I32;
 /// Name, parameters, results, price: for the call, and for each 16 of the units that the last parameter counts.
 const TABLE: [(&str, &[Value], &[Value], Rate); 10] = [
     ("log", &[I32, I32], &[], Rate::new(100, 1, 3)),
-    ("get_state", &[I32, I32], &[I32], Rate::new(200, 1, 3)),
+    ("get_state", &[I32, I32], &[I32], Rate::new(1000, 1, 3)),
     ("read", &[I32, I32], &[I32], Rate::new(50, 1, 4)),
-    ("set_state", &[I32, I32, I32, I32], &[], Rate::new(200, 1, 3)),
-    ("delete_state", &[I32, I32], &[I32], Rate::new(200, 1, 3)),
-    ("list_state", &[I32, I32], &[I32], Rate::new(400, 1, 3)),
+    ("set_state", &[I32, I32, I32, I32], &[], Rate::new(2000, 1, 3)),
+    ("delete_state", &[I32, I32], &[I32], Rate::new(2000, 1, 3)),
+    ("list_state", &[I32, I32], &[I32], Rate::new(2000, 1, 3)),
     ("output", &[I32, I32], &[], Rate::new(50, 1, 4)),
     ("error", &[I32, I32], &[], Rate::new(50, 1, 4)),
     ("fuel_left", &[], &[Value::I64], Rate::new(20, 0, 0)),
     ("call", &[I32, I32, I32, I32], &[I32], Rate::new(2000, 1, 3)),
 ];
+
+/// Besides: for each 8 bytes of a value that is given back, begun or whole, beyond the first [`VALUE_FREE`].
+const VALUE_SHIFT: u32 = 3;
+/// Bytes of a value that the price of the call covers.
+const VALUE_FREE: u64 = 64;
+/// Besides: for each key that is given back, and for each 8 bytes of it, begun or whole.
+const KEY_PRICE: u64 = 150;
+/// Bytes of the longest name that is looked up: more than any function is called.
+const MOST_NAME: u32 = 128;
+
+/// Everything here that changes what a function burns or is answered, besides what the transform is told.
+pub(super) fn prices() -> String {
+    format!("value 1/2^{VALUE_SHIFT} beyond {VALUE_FREE}, key {KEY_PRICE} and 1/2^{VALUE_SHIFT}, name {MOST_NAME}")
+}
+
+fn price_of_bytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << VALUE_SHIFT)
+}
 
 /// What can be imported, for the transform.
 pub(super) fn table() -> HostTable {
@@ -90,7 +108,9 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         let (memory, run) = parts(&mut caller)?;
         run.answer.clear();
         let found = run.host.get(slice(memory, at, len)?, &mut run.answer)?;
-        Ok(if found { length(run.answer.len()) } else { -1 })
+        let bytes = run.answer.len();
+        charge(&mut caller.as_context_mut(), price_of_bytes((bytes as u64).saturating_sub(VALUE_FREE)))?;
+        Ok(if found { length(bytes) } else { -1 })
     };
     linker.func_wrap(MODULE, "get_state", get)?;
     linker.func_wrap(MODULE, "read", |mut caller: Caller<'_, Ctx<E>>, to: u32, cap: u32| -> Answer<i32> {
@@ -116,14 +136,22 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         Ok(run.host.delete(slice(memory, at, len)?)?.into())
     })?;
     linker.func_wrap(MODULE, "list_state", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<i32> {
+        let left = u64::try_from(left(&mut caller.as_context_mut())).unwrap_or(0);
         let (memory, run) = parts(&mut caller)?;
         run.answer.clear();
         let answer = &mut run.answer;
-        run.host.list(slice(memory, at, len)?, &mut |key| {
+        // It walks no further than what is left of the fuel pays for.
+        let mut price = 0_u64;
+        let listed = run.host.list(slice(memory, at, len)?, &mut |key| {
+            price = price.saturating_add(KEY_PRICE + price_of_bytes(key.len() as u64));
             answer.extend_from_slice(&(key.len() as u32).to_le_bytes());
             answer.extend_from_slice(key);
-        })?;
-        Ok(length(run.answer.len()))
+            price <= left
+        });
+        let length = length(run.answer.len());
+        charge(&mut caller.as_context_mut(), price)?;
+        listed?;
+        Ok(length)
     })?;
     linker.func_wrap(MODULE, "output", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<()> {
         let (memory, run) = parts(&mut caller)?;
@@ -144,9 +172,7 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         Ok(())
     })?;
     linker.func_wrap(MODULE, "fuel_left", |mut caller: Caller<'_, Ctx<E>>| -> Answer<i64> {
-        let gas = caller.data().gas;
-        let left = gas.and_then(|gas| gas.get(&mut caller).i64()).unwrap_or(0).max(0);
-        Ok(run_of(caller.data_mut())?.purse().saturating_add(left))
+        Ok(left(&mut caller.as_context_mut()))
     })?;
     linker.func_wrap(MODULE, "call", nested)?;
     Ok(linker)
@@ -164,7 +190,11 @@ fn nested<E: Host>(
     run.answer.clear();
     // What can be wrong with the caller is found before the callee is entered: who has been entered has to be left.
     let name = slice(memory, name, name_len)?;
-    let input = slice(memory, input, input_len)?.to_vec();
+    let input = slice(memory, input, input_len)?;
+    if name_len > MOST_NAME {
+        return Ok(NOT_FOUND);
+    }
+    let input = input.to_vec();
     let held = memory.len() as u64;
     let Some(code) = run.host.enter(name)? else { return Ok(NOT_FOUND) };
     settle(&mut caller.as_context_mut());

@@ -285,6 +285,13 @@ impl<E: Host> Run<E> {
         self.grant()
     }
 
+    /// What a host function has found out to cost more. With an error it is paid all the same.
+    fn pay(&mut self, price: u64) -> Result<(), Failure> {
+        self.purse = self.purse.saturating_sub(i64::try_from(price).unwrap_or(i64::MAX));
+        self.slice = self.slice.saturating_sub(price);
+        if self.purse < 0 { Err(Failure::Fuel(self.limits.fuel)) } else { Ok(()) }
+    }
+
     /// A function waits for another one, with this much memory.
     pub(super) const fn hold(&mut self, bytes: u64) {
         self.held_bytes = self.held_bytes.saturating_add(bytes);
@@ -293,11 +300,6 @@ impl<E: Host> Run<E> {
     /// It goes on.
     pub(super) const fn release(&mut self, bytes: u64) {
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
-    }
-
-    /// Fuel in the purse.
-    pub(super) const fn purse(&self) -> i64 {
-        self.purse
     }
 }
 
@@ -326,6 +328,33 @@ pub(super) fn supply<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) -> Result
     let done = gas.set(&mut *store, Val::I64(granted));
     debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
     Ok(())
+}
+
+/// Fuel that is left to the execution whose instance this is.
+pub(super) fn left<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) -> i64 {
+    let gas = store.data().gas;
+    let held = gas.and_then(|gas| gas.get(&mut *store).i64()).unwrap_or(0).max(0);
+    let purse = store.data().run.as_ref().map_or(0, |run| run.purse);
+    purse.saturating_add(held)
+}
+
+/// Takes the price of what a host function has done from the instance that has called it. What it had been given is used up first, so that
+/// whoever looks at the clock between two slices does so as often as for other work.
+pub(super) fn charge<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>, price: u64) -> Result<(), Failure> {
+    let Some(gas) = store.data().gas.filter(|_| price > 0) else { return Ok(()) };
+    let held = gas.get(&mut *store).i64().unwrap_or(0).max(0);
+    match i64::try_from(price).ok().and_then(|price| held.checked_sub(price)).filter(|rest| *rest >= 0) {
+        Some(rest) => {
+            let done = gas.set(&mut *store, Val::I64(rest));
+            debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
+            Ok(())
+        }
+        None => {
+            settle(store);
+            run_of(store.data_mut())?.pay(price)?;
+            supply(store)
+        }
+    }
 }
 
 fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str, input: &[u8]) -> Result<(), Failure> {

@@ -15,6 +15,8 @@ struct World {
     state: BTreeMap<Vec<u8>, Vec<u8>>,
     functions: BTreeMap<Vec<u8>, Arc<FunctionCode<World>>>,
     lines: Vec<Vec<u8>>,
+    /// Keys after which a list went on.
+    listed: u64,
     /// Functions that were entered and have not been left.
     entered: u32,
 }
@@ -36,8 +38,9 @@ impl Host for World {
     fn delete(&mut self, key: &[u8]) -> Result<bool, Failure> {
         Ok(self.state.remove(key).is_some())
     }
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-        self.state.keys().filter(|key| key.starts_with(prefix)).for_each(|key| each(key));
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure> {
+        let mut keys = self.state.keys().filter(|key| key.starts_with(prefix));
+        self.listed += keys.by_ref().take_while(|key| each(key)).count() as u64;
         Ok(())
     }
     fn log(&mut self, line: &[u8]) -> Result<(), Failure> {
