@@ -46,6 +46,10 @@ impl Refusals {
     }
 
     fn tell(&self, index: BatchIndex, attempt: u64, why: String) {
+        #[cfg(feature = "planted")]
+        if replicode_store::planted::planted(replicode_store::planted::Mistake::Wedge) {
+            return;
+        }
         let refusal = Refusal { index, attempt, why };
         self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
         self.wake.notify_one();

@@ -1,6 +1,7 @@
 //! What a replica is started with.
 
 use replicode_log::NodeId;
+use replicode_pacing::SyncChoice;
 use replicode_pacing::clock::Steering;
 pub use replicode_store::segment::ClusterIdentity;
 use std::collections::BTreeMap;
@@ -70,6 +71,9 @@ pub struct Tuning {
     pub segment_bytes: u64,
     /// Bytes of recent log entries kept in memory for followers; older ones are read from disk.
     pub cache_bytes: usize,
+    /// After so many syncs in a row that nobody noticed this node's disk counts as steady: see
+    /// [`replicode_pacing::sync_choice`].
+    pub steady_syncs: u32,
     /// How the cell's time is brought to where a majority's clocks are.
     pub steering: Steering,
     /// Silence after which a leader gives another node up: see [`crate::Replica::watch_over`].
@@ -90,6 +94,7 @@ impl Default for Tuning {
             outgoing_bytes: 64 << 20,
             segment_bytes: 16 << 20,
             cache_bytes: 32 << 20,
+            steady_syncs: SyncChoice::STEADY,
             steering: Steering::default(),
             node_down_after: Duration::from_secs(3),
         }

@@ -19,6 +19,8 @@ use openraft::metrics::RaftServerMetrics;
 use replicode_log::{BatchIndex, Digest, Mono, NodeId, Term};
 use replicode_pacing::stall::{Lead, Overdue, Sight, Stall, Wait};
 use replicode_pacing::{Batcher, Gather, Gathering, Pause, Progress, Proposal};
+#[cfg(feature = "planted")]
+use replicode_store::planted::{Mistake, planted};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -155,6 +157,10 @@ impl<D: Delivery> Driver<D> {
     async fn see_to_what_is_overdue(&mut self) -> bool {
         let sight = self.sight();
         self.stall.handle_sight(&sight, mono::now());
+        #[cfg(feature = "planted")]
+        if planted(Mistake::Wedge) {
+            return false;
+        }
         let Some(Overdue { wait, before }) = self.stall.poll_overdue() else { return false };
         match wait {
             Wait::Leader => {
@@ -313,6 +319,14 @@ impl<D: Delivery> Driver<D> {
             // What the log has taken of the batches before says nothing about this one.
             self.shared.logged.fetch_min(index.0.saturating_sub(1), Ordering::AcqRel);
             self.shared.batches.fetch_add(1, Ordering::Relaxed);
+            #[cfg(feature = "planted")]
+            if planted(Mistake::EarlyOutput) {
+                let last = self.raft.metrics().borrow_watched().last_log_index.unwrap_or(0);
+                let content = Digest::of(&encoded);
+                let (raft_index, term) = (last + 1, Term(self.term()));
+                let early = crate::Committed { index, encoded: encoded.clone(), content, raft_index, term };
+                self.delivery.batch(early).await.map_err(|_| "nobody takes batches".to_string())?;
+            }
             // That it is committed shows in what is delivered; everything else is answered.
             let answer = Answer::new(index, attempt, self.shared.refusals.clone());
             let giving = self.raft.client_write_ff(Payload(encoded), Some(answer));

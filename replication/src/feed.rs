@@ -126,6 +126,12 @@ impl<D: Delivery> Feed<D> {
         Ok(())
     }
 
+    /// A mistake that is planted: the engine waits for the machine.
+    #[cfg(feature = "planted")]
+    pub(crate) async fn deliver_slowly(&self, batch: Committed) -> Result<(), Gone> {
+        self.delivery.batch(batch).await
+    }
+
     /// Ends the thread, whatever is left.
     pub(crate) fn close(&self) {
         self.stopping.store(true, Ordering::Release);

@@ -76,6 +76,12 @@ fn begin(config: ReplicaConfig, delivery: impl Delivery) -> Result<Replica, Repl
         Arc::new(Faults { delivery: delivery.clone(), raised: AtomicBool::new(false), quiet: AtomicBool::new(false) });
     let disk = host::disk(&config.dir, config.found)?;
     let (log, agreed) = open_log(&config, owner, disk.clone(), faults.clone())?;
+    #[cfg(feature = "planted")]
+    let agreed = if replicode_store::planted::planted(replicode_store::planted::Mistake::SlowRestart) {
+        Agreed { last: None, tip: Tip::genesis(config.identity.config), members: None }
+    } else {
+        agreed
+    };
     let lag = Arc::new(Lag::new(agreed.last.is_some()));
     // Four bytes of a number that nobody can guess are one that will not be drawn twice.
     let drawn = secret()?.bytes().first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
@@ -178,11 +184,12 @@ fn open_log<D: Delivery>(
     disk: Arc<dyn Disk>,
     faults: Arc<Faults<D>>,
 ) -> Result<(Log, Agreed), ReplicaError> {
-    let Tuning { segment_bytes, cache_bytes, .. } = config.tuning;
+    let Tuning { segment_bytes, cache_bytes, steady_syncs, .. } = config.tuning;
     let options = LogOptions { found: config.found, incarnation: incarnation()?, segment_bytes, cache_bytes };
     let on_fault = Box::new(move |why: String| faults.raise("the log cannot be written", &why));
     let mut history = History::new(Tip::genesis(config.identity.config));
     let log = Log::open(disk, owner, options, on_fault, &mut |item| history.handle_item(item))?;
+    log.trust_disk_after(steady_syncs);
     Ok((log, history.agreed()))
 }
 

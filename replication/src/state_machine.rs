@@ -13,6 +13,8 @@ use openraft::alias::{SnapshotMetaOf, SnapshotOf, StoredMembershipOf};
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use replicode_log::{Term, Tip};
+#[cfg(feature = "planted")]
+use replicode_store::planted::{Mistake, planted};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
@@ -110,6 +112,17 @@ impl<D: Delivery> RaftStateMachine<TypeConfig> for StateMachine<D> {
                             term: Term(id.term),
                         });
                     }
+                    #[cfg(feature = "planted")]
+                    None if planted(Mistake::UnchainedBatch) => {
+                        let header = replicode_log::BatchHeader::peek(&payload.0).map_err(io::Error::other)?;
+                        batch = Some(Committed {
+                            index: header.index,
+                            content: replicode_log::Digest::of(&payload.0),
+                            encoded: payload.0,
+                            raft_index: id.index,
+                            term: Term(id.term),
+                        });
+                    }
                     None => {
                         tracing::debug!(index = id.index, term = id.term, tip = %applied.tip.index, "skipped a batch of a deposed leader");
                     }
@@ -119,6 +132,14 @@ impl<D: Delivery> RaftStateMachine<TypeConfig> for StateMachine<D> {
                 }
                 EntryPayload::Blank => {}
             }
+            #[cfg(feature = "planted")]
+            let batch = match batch {
+                Some(batch) if planted(Mistake::SlowRestart) => {
+                    self.feed.deliver_slowly(batch).await.map_err(io::Error::other)?;
+                    None
+                }
+                batch => batch,
+            };
             self.feed.hand(id.index, applied.tip, batch).map_err(io::Error::other)?;
             self.last = Some(entry.log_id);
             self.applied.set(applied);

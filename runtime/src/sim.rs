@@ -1,7 +1,7 @@
 //! `replicode sim check`: whether one order explains what clients saw.
 
 use crate::args::{HistoryModel, SimArgs, SimCheckArgs, SimCommand};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use replicode_sim::linear::history::History;
 use replicode_sim::linear::{Judge, Verdict, judge};
 use serde_json::json;
@@ -16,20 +16,19 @@ const UNDECIDED: u8 = 3;
 /// Runs `replicode sim`.
 ///
 /// # Errors
-/// A file that cannot be read, or output that cannot be written.
+/// Output that cannot be written.
 pub fn run(args: &SimArgs, json: bool) -> Result<u8> {
     match &args.what {
         SimCommand::Check(args) => check(args, json),
     }
 }
 
-fn text(path: &Path) -> Result<String> {
+fn text(path: &Path) -> Result<String, String> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read a history from standard input")?;
-        return Ok(text);
+        return std::io::stdin().read_to_string(&mut text).map(|_| text).map_err(|why| why.to_string());
     }
-    std::fs::read_to_string(path).with_context(|| format!("cannot read the history '{}'", path.display()))
+    std::fs::read_to_string(path).map_err(|why| why.to_string())
 }
 
 fn check(args: &SimCheckArgs, json: bool) -> Result<u8> {
@@ -41,8 +40,7 @@ fn check(args: &SimCheckArgs, json: bool) -> Result<u8> {
         HistoryModel::Queue => Judge::Queue,
         HistoryModel::Set => Judge::Set,
     };
-    let text = text(&args.history)?;
-    let read = History::read(&text);
+    let read = text(&args.history).and_then(|text| History::read(&text));
     let judged = read.and_then(|history| judge(model, &history, args.steps).map(|verdict| (history, verdict)));
     let (history, verdict) = match judged {
         Ok(judged) => judged,
@@ -70,7 +68,9 @@ fn check(args: &SimCheckArgs, json: bool) -> Result<u8> {
     };
     if json {
         let broken = match &verdict {
-            Verdict::Broken(it) => json!({"key": it.key, "line": it.line, "answer": it.what, "order": it.order}),
+            Verdict::Broken(it) => {
+                json!({"key": it.key, "line": it.line, "answer": it.what, "first": it.first, "order": it.order})
+            }
             _ => serde_json::Value::Null,
         };
         let row = json!({

@@ -22,6 +22,10 @@ thread_local! {
     static HELPER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
+/// Bytes of stack of a helper. Closures that run wasm need more than the usual two megabytes, and would get a piece of their own each time.
+#[cfg(not(any(loom, shuttle)))]
+const STACK: usize = 8 << 20;
+
 impl Pool {
     /// `helpers` threads besides the caller.
     pub(crate) fn new(helpers: usize) -> Result<Pool, String> {
@@ -30,6 +34,7 @@ impl Pool {
             let one = |k: usize| {
                 rayon_core::ThreadPoolBuilder::new()
                     .num_threads(1)
+                    .stack_size(STACK)
                     .thread_name(move |_| format!("stm-{}", k + 1))
                     .start_handler(|_| HELPER.set(true))
                     .build()

@@ -21,8 +21,6 @@ const SLACK: usize = 1 << 10;
 const WEIGHT: u32 = 8;
 /// A sync that takes longer holds up whoever has peers: a good part of what may lie between two heartbeats.
 const NOTICED: Duration = Duration::from_millis(10);
-/// A disk is steady after so many syncs in a row that nobody noticed.
-const STEADY: u32 = 500;
 
 /// What the owner of a log that brings a change is among its peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +34,29 @@ pub enum Bringer {
 }
 
 /// What the last syncs took. [`SyncChoice::handle_synced`] after each.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct SyncChoice {
     pace: Duration,
+    steady: u32,
     /// Syncs since the last one that was noticed.
     unnoticed: u32,
 }
 
+impl Default for SyncChoice {
+    fn default() -> Self {
+        Self { pace: Duration::ZERO, steady: Self::STEADY, unnoticed: 0 }
+    }
+}
+
 impl SyncChoice {
+    /// A disk is steady after so many syncs in a row that nobody noticed, unless [`SyncChoice::trust_after`] says otherwise.
+    pub const STEADY: u32 = 500;
+
+    /// The disk is steady after so many.
+    pub const fn trust_after(&mut self, steady: u32) {
+        self.steady = steady;
+    }
+
     /// A write with its sync took so long.
     pub fn handle_synced(&mut self, took: Duration) {
         self.pace = (self.pace * (WEIGHT - 1) + took) / WEIGHT;
@@ -61,7 +74,7 @@ impl SyncChoice {
     pub fn is_bringers(&self, bringer: Bringer, bytes: usize, plain: impl FnOnce(u64) -> bool) -> bool {
         let quick = match bringer {
             Bringer::Alone => self.pace <= QUICK,
-            Bringer::Follower => self.pace <= QUICK && self.unnoticed >= STEADY,
+            Bringer::Follower => self.pace <= QUICK && self.unnoticed >= self.steady,
             Bringer::Leader => false,
         };
         quick && Self::may_be(bringer, bytes) && plain((bytes + SLACK) as u64)
@@ -111,12 +124,12 @@ mod tests {
                 own(choice, Bringer::Follower)
             })
         };
-        assert_eq!(until_trusted(&mut choice), Some(STEADY), "nothing is known of a new disk");
+        assert_eq!(until_trusted(&mut choice), Some(SyncChoice::STEADY), "nothing is known of a new disk");
         choice.handle_synced(NOTICED);
         assert!(!own(&choice, Bringer::Follower), "slow on average, for a while");
-        assert!(until_trusted(&mut choice).is_some_and(|syncs| syncs < STEADY), "nobody noticed");
+        assert!(until_trusted(&mut choice).is_some_and(|syncs| syncs < SyncChoice::STEADY), "nobody noticed");
         choice.handle_synced(NOTICED + quick);
-        assert_eq!(until_trusted(&mut choice), Some(STEADY), "one sync that was noticed begins it anew");
+        assert_eq!(until_trusted(&mut choice), Some(SyncChoice::STEADY), "one sync that was noticed begins it anew");
         assert!(own(&choice, Bringer::Alone));
         assert!(
             !own(&choice, Bringer::Leader) && !SyncChoice::may_be(Bringer::Leader, 1),

@@ -27,7 +27,8 @@ pub use task::{Lost, Task, Tasks};
 pub use time::{Elapsed, Sleep, Timeout};
 
 use futures::future::BoxFuture;
-use replicode_log::Mono;
+use replicode_log::{Mono, NodeId};
+use replicode_store::record::{EntryId, VoteRecord};
 use replicode_store::{Disk, LogError};
 use rustls::crypto::CryptoProvider;
 use rustls::time_provider::TimeProvider;
@@ -113,6 +114,33 @@ pub trait Host: Debug + Send + Sync + 'static {
 
     /// The wall clock by which certificates are judged.
     fn tls_time(&self) -> Arc<dyn TimeProvider>;
+
+    /// Hears what the replica is about to tell another node. Nothing follows from it: it is for hosts that judge whether a
+    /// replica keeps its word.
+    fn witness(&self, _fact: &Fact) {}
+}
+
+/// What a replica is about to tell another node, once it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// It votes for a candidate.
+    Voted {
+        /// Who asked.
+        by: NodeId,
+        /// What was asked for: the term, and the candidate.
+        vote: VoteRecord,
+        /// The candidate's last entry.
+        last: Option<EntryId>,
+        /// Whether it is only said how a vote would go.
+        pre: bool,
+    },
+    /// It holds the leader's entries up to one.
+    Holds {
+        /// The leader.
+        by: NodeId,
+        /// The last of them.
+        upto: EntryId,
+    },
 }
 
 /// A thread of a replica.
@@ -331,6 +359,11 @@ pub fn waits_on_the_spot() -> bool {
 /// [`LogError`]: another process has it, there is none, or the system refuses.
 pub fn disk(dir: &Path, make: bool) -> Result<Arc<dyn Disk>, LogError> {
     ask(|host| host.disk(dir, make))
+}
+
+/// See [`Host::witness`].
+pub fn witness(fact: &Fact) {
+    ask(|host| host.witness(fact));
 }
 
 /// See [`Host::bind`].

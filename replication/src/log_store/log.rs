@@ -86,6 +86,11 @@ impl Log {
         Ok(Self(Arc::new(Shared { lookup, owner, seen, work, reading: Reading::begin()? })))
     }
 
+    /// The disk counts as steady after so many syncs in a row that nobody noticed: see [`replicode_pacing::sync_choice`].
+    pub fn trust_disk_after(&self, syncs: u32) {
+        self.0.work.trust_after(syncs);
+    }
+
     /// Appends entries. They must continue the log without a gap. They can be read at once, and are durable when `done`
     /// is called, which may be before this returns: see [`super::work`]. `peers`: whether others expect to hear from who calls.
     ///

@@ -11,9 +11,12 @@ use crate::host::{self, DiskOperation, Join, Thread};
 use crate::mono;
 use futures::FutureExt;
 use replicode_pacing::{Bringer, SyncChoice};
+#[cfg(feature = "planted")]
+use replicode_store::planted::{Mistake, planted};
 use replicode_store::record::Item;
 use replicode_store::{Disk, DiskOp, File, Hands, LogError, Next, Writer, Written};
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, oneshot};
 
@@ -37,6 +40,9 @@ struct Queue {
     closed: bool,
     /// Why nothing more is taken.
     stopped: Option<String>,
+    /// What a planted mistake holds back.
+    #[cfg(feature = "planted")]
+    held: Vec<Job>,
 }
 
 /// Whoever holds this works the queue off.
@@ -65,6 +71,8 @@ pub(super) struct Work {
     queue: Mutex<Queue>,
     wake: Notify,
     worker: tokio::sync::Mutex<Worker>,
+    /// See [`SyncChoice::trust_after`].
+    steady: AtomicU32,
     thread: Mutex<Option<Box<dyn Join>>>,
 }
 
@@ -93,6 +101,7 @@ impl Work {
             queue: Mutex::default(),
             wake: Notify::new(),
             worker: tokio::sync::Mutex::new(worker),
+            steady: AtomicU32::new(SyncChoice::STEADY),
             thread: Mutex::default(),
         });
         let this = work.clone();
@@ -100,6 +109,11 @@ impl Work {
         let thread = thread.map_err(|why| LogError::io("start the log's thread", why))?;
         *locked(&work.thread) = Some(thread);
         Ok(work)
+    }
+
+    /// See [`SyncChoice::trust_after`].
+    pub(super) fn trust_after(&self, syncs: u32) {
+        self.steady.store(syncs, Ordering::Relaxed);
     }
 
     /// Queues a change that is made durable soon: by this very call, if whoever brings it may wait for that and it can be.
@@ -114,7 +128,14 @@ impl Work {
                 }
                 return Err(LogError::Stopped(why));
             }
+            #[cfg(feature = "planted")]
+            let Some(job) = held_back(&mut queue, job) else { return Ok(()) };
             queue.jobs.push(job);
+            #[cfg(feature = "planted")]
+            {
+                let held = std::mem::take(&mut queue.held);
+                queue.jobs.extend(held);
+            }
             !std::mem::replace(&mut queue.urgent, true)
         };
         // Somebody who was woken before is on the way already.
@@ -144,10 +165,12 @@ impl Work {
             return false;
         }
         let Ok(mut worker) = self.worker.try_lock() else { return false };
+        worker.choice.trust_after(self.steady.load(Ordering::Relaxed));
         if !worker.choice.is_bringers(bringer, bytes, |bytes| worker.writer.is_plain(bytes)) {
             return false;
         }
-        // It is done when this returns: it waits for nothing but the disk, and for that on the spot.
+        // It is done when this returns: it waits for nothing but the disk, and for that on the spot. Should it wait all the same,
+        // it is broken off here, and stops the log: what it had taken off the queue would be lost without a word.
         worker.work(self).now_or_never().is_some()
     }
 
@@ -205,6 +228,8 @@ impl Worker {
         if ending.jobs.is_empty() {
             return;
         }
+        #[cfg(feature = "planted")]
+        answer_early(&mut ending.jobs);
         let began = mono::now();
         self.writer.handle_items(ending.jobs.iter().flat_map(|job| &job.items), &mut self.written);
         let result = async {
@@ -263,6 +288,11 @@ async fn carry_out(
             Next::Op(op) => {
                 host::before_disk(kind(op)).await;
                 let result = hands.perform(op);
+                #[cfg(feature = "planted")]
+                let result = match op {
+                    DiskOp::Sync(_) if planted(Mistake::SyncAgain) => result.or_else(|_| hands.perform(op)),
+                    _ => result,
+                };
                 writer.handle_done(result)?;
             }
             Next::Preparation => {
@@ -301,6 +331,34 @@ async fn carry_out(
     Ok(())
 }
 
+/// Mistakes that are planted: see [`replicode_store::planted`].
+#[cfg(feature = "planted")]
+fn held_back(queue: &mut Queue, mut job: Job) -> Option<Job> {
+    if planted(Mistake::VoteAfterTruncation) && matches!(job.items[..], [Item::Vote(vote)] if vote.committed) {
+        if let Some(done) = job.done.take() {
+            done(Ok(()));
+        }
+        queue.held.push(job);
+        return None;
+    }
+    Some(job)
+}
+
+/// The same.
+#[cfg(feature = "planted")]
+fn answer_early(jobs: &mut [Job]) {
+    for job in jobs {
+        let early = match job.items.first() {
+            Some(Item::Entry(_)) => planted(Mistake::AckBeforeSync),
+            Some(Item::Vote(_)) => planted(Mistake::VoteBeforeSync),
+            _ => false,
+        };
+        if early && let Some(done) = job.done.take() {
+            done(Ok(()));
+        }
+    }
+}
+
 /// What an operation is to a host.
 const fn kind(op: &DiskOp) -> DiskOperation {
     match op {
@@ -311,8 +369,8 @@ const fn kind(op: &DiskOp) -> DiskOperation {
     }
 }
 
-/// Makes sure that nobody who works the queue off goes without a word, be it by a panic: whoever waits for the log would
-/// wait for ever.
+/// Makes sure that nobody who works the queue off goes without a word, be it by a panic or because it is broken off where it
+/// waits: whoever waits for the log would wait for ever.
 struct Ending<'a> {
     queue: &'a Mutex<Queue>,
     /// Taken off the queue, not yet told.
@@ -344,6 +402,35 @@ impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.stop("writing the log has panicked");
+        } else if !self.jobs.is_empty() {
+            self.stop("writing the log was broken off before everything that was taken off its queue was durable");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_breaks_off_with_changes_in_hand_stops_the_log_and_tells_everybody() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let job = |name: &'static str| {
+            let tell = tell.clone();
+            let done: Done = Box::new(move |result| {
+                let _ = tell.send((name, result.is_err()));
+            });
+            Job { items: Vec::new(), done: Some(done) }
+        };
+        let queue = Mutex::new(Queue { jobs: vec![job("queued")], ..Queue::default() });
+        let (fault, raised) = std::sync::mpsc::channel();
+        let mut on_fault: Option<OnFault> = Some(Box::new(move |why| {
+            let _ = fault.send(why);
+        }));
+        drop(Ending { queue: &queue, jobs: vec![job("taken")], on_fault: &mut on_fault });
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [("taken", true), ("queued", true)]);
+        assert!(raised.try_recv().is_ok_and(|why| why.contains("broken off")));
+        assert!(locked(&queue).stopped.is_some(), "nothing more is taken");
+        drop(Ending { queue: &Mutex::default(), jobs: Vec::new(), on_fault: &mut None });
     }
 }

@@ -5,10 +5,10 @@ use super::hello::{Hello, Welcome};
 use super::histories::contradiction;
 use super::peer::Peers;
 use super::{frame, nudge, tag, tls};
-use crate::host::{self, wall_unix_ns};
+use crate::host::{self, Fact, wall_unix_ns};
 use crate::log_store::Log;
 use crate::mono;
-use crate::raft::TypeConfig;
+use crate::raft::{self, TypeConfig, entry_id};
 use bytes::Bytes;
 use futures::StreamExt;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -16,6 +16,8 @@ use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
 use openraft::{Raft, storage::RaftStateMachine};
 use replicode_log::{Mono, NodeId};
 use replicode_pacing::Parcel;
+#[cfg(feature = "planted")]
+use replicode_store::planted::{Mistake, planted};
 use serde::Serialize;
 use std::io;
 use std::net::SocketAddr;
@@ -205,18 +207,31 @@ async fn attend<SM: RaftStateMachine<TypeConfig>>(
 impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
     async fn stream(self: &Arc<Self>, node: NodeId, (mut tx, mut rx): Streams) -> io::Result<()> {
         match read_tag(&mut rx).await? {
-            tag::APPEND => self.append(&mut tx, rx, false).await?,
-            tag::HEARTBEAT => self.append(&mut tx, rx, true).await?,
+            tag::APPEND => self.append(node, &mut tx, rx, false).await?,
+            tag::HEARTBEAT => self.append(node, &mut tx, rx, true).await?,
             tag::VOTE => {
                 let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
                 self.check_term(request.vote.leader_id.term)?;
+                let (vote, last) = (raft::vote_record(&request.vote), request.last_log_id.as_ref().map(entry_id));
                 let answer = self.raft.vote(request).await.map_err(io::Error::other)?;
+                if answer.vote_granted {
+                    host::witness(&Fact::Voted { by: node, vote, last, pre: false });
+                }
                 stamped(&mut tx, &answer).await?;
             }
             tag::PRE_VOTE => {
                 let request: VoteRequest<TypeConfig> = self.ask(&mut rx).await?;
                 self.check_term(request.vote.leader_id.term)?;
-                let answer = self.raft.pre_vote(request).await.map_err(io::Error::other)?;
+                let (vote, last) = (raft::vote_record(&request.vote), request.last_log_id.as_ref().map(entry_id));
+                #[allow(unused_mut, reason = "unless a mistake is planted")]
+                let mut answer = self.raft.pre_vote(request).await.map_err(io::Error::other)?;
+                #[cfg(feature = "planted")]
+                if planted(Mistake::PreVoteAlways) {
+                    answer.vote_granted = true;
+                }
+                if answer.vote_granted {
+                    host::witness(&Fact::Voted { by: node, vote, last, pre: true });
+                }
                 stamped(&mut tx, &answer).await?;
             }
             tag::TRANSFER => {
@@ -287,6 +302,7 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
     /// Entries and heartbeats of a leader. `heartbeats`: only these.
     async fn append(
         self: &Arc<Self>,
+        by: NodeId,
         tx: &mut quinn::SendStream,
         rx: quinn::RecvStream,
         heartbeats: bool,
@@ -309,6 +325,9 @@ impl<SM: RaftStateMachine<TypeConfig>> Server<SM> {
         let (mut buffer, mut last) = (Vec::new(), None);
         while let Some(answer) = answers.next().await {
             let answer = answer.map_err(io::Error::other)?;
+            if let Ok(Some(upto)) = &answer {
+                host::witness(&Fact::Holds { by, upto: entry_id(upto) });
+            }
             if heartbeats {
                 stamped(tx, &answer).await?;
                 continue;

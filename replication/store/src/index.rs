@@ -99,6 +99,13 @@ impl Index {
                 }
             }
             Item::Truncate(from) => {
+                #[cfg(feature = "planted")]
+                if crate::planted::planted(crate::planted::Mistake::VoidOnceMore) {
+                    if let Some(span) = self.spans.back_mut() {
+                        span.live = span.live.start.min(*from)..span.live.end.min(*from);
+                    }
+                    return Vec::new();
+                }
                 for span in &mut self.spans {
                     span.live = span.live.start.min(*from)..span.live.end.min(*from);
                 }

@@ -48,6 +48,8 @@ pub mod lookup;
 pub mod opening;
 pub mod picture;
 pub mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod reader;
 pub mod record;
 pub mod recover;

@@ -235,6 +235,8 @@ impl Picture {
         self.status.segments = self.index.segments() as u64;
         self.loaded.retain(|loaded| !unused.iter().any(|(generation, _)| *generation == loaded.generation));
         let durable = self.index.next();
+        #[cfg(feature = "planted")]
+        let durable = if crate::planted::planted(crate::planted::Mistake::CacheForgets) { u64::MAX } else { durable };
         while self.cached_bytes > cache_bytes
             && let Some(entry) = self.cache.pop_front_if(|entry| entry.id.index < durable)
         {

@@ -3,6 +3,9 @@
 //! It keeps two pictures: what a reader sees now, and what would be left if the power went. A crash keeps everything
 //! synced, and of the rest any subset of 512-byte sectors and of changes of names, chosen by a seed. It can be frozen, too:
 //! whoever asks anything of it waits then.
+//!
+//! It can also fail: all changes from some moment on, or one sync, after which what was written counts as clean and is never
+//! written again, as systems do it. And what lies on it can be altered, as if it had rotten.
 
 use crate::disk::{Disk, DiskFile};
 use std::collections::BTreeMap;
@@ -11,12 +14,70 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 const SECTOR: usize = 512;
 
+/// What a disk that fails says.
+pub const REFUSED: &str = "the simulated disk has failed";
+
 #[derive(Clone, Debug, Default)]
 struct FileState {
     /// What a reader sees.
     now: Vec<u8>,
     /// What survives for certain.
     synced: Vec<u8>,
+    /// Where the two may differ and a sync would make them equal: from, to.
+    dirty: Vec<(usize, usize)>,
+}
+
+impl FileState {
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if self.now.len() < end {
+            // What a longer file begins with is zero, and has to be written as anything else has.
+            let from = self.now.len().min(offset);
+            self.now.resize(end, 0);
+            self.touch(from, end);
+        } else {
+            self.touch(offset, end);
+        }
+        self.now[offset..end].copy_from_slice(bytes);
+    }
+
+    fn touch(&mut self, from: usize, to: usize) {
+        match self.dirty.last_mut() {
+            Some((first, last)) if from <= *last && to >= *first => {
+                (*first, *last) = ((*first).min(from), (*last).max(to))
+            }
+            _ => self.dirty.push((from, to)),
+        }
+    }
+
+    fn sync(&mut self) {
+        if self.synced.len() < self.now.len() {
+            self.synced.resize(self.now.len(), 0);
+        }
+        for (from, to) in self.dirty.drain(..) {
+            self.synced[from..to].copy_from_slice(&self.now[from..to]);
+        }
+    }
+
+    /// What is left after a power cut.
+    fn crash(&mut self, dice: &mut Dice) {
+        let mut sectors: Vec<usize> =
+            self.dirty.iter().flat_map(|(from, to)| from / SECTOR..to.div_ceil(SECTOR)).collect();
+        sectors.sort_unstable();
+        sectors.dedup();
+        let mut left = std::mem::take(&mut self.synced);
+        for at in sectors.into_iter().map(|sector| sector * SECTOR) {
+            let end = self.now.len().min(at + SECTOR);
+            let sector = &self.now[at..end];
+            if left.get(at..end) != Some(sector) && dice.roll().is_multiple_of(2) {
+                if left.len() < end {
+                    left.resize(end, 0);
+                }
+                left[at..end].copy_from_slice(sector);
+            }
+        }
+        *self = Self { now: left.clone(), synced: left, dirty: Vec::new() };
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -27,6 +88,10 @@ struct State {
     synced_names: BTreeMap<String, usize>,
     /// Operations left before the disk stops; counted over writes, syncs and changes of names.
     budget: Option<u64>,
+    /// Syncs of files left before one fails.
+    fails_sync: Option<u64>,
+    /// Changes and syncs that were refused.
+    refused: u64,
     /// Operations so far.
     operations: u64,
     /// Reads so far.
@@ -90,6 +155,24 @@ impl SimDisk {
         self.lock().budget = Some(operations);
     }
 
+    /// Lets `syncs` more syncs of files succeed; then one fails, and what it was to make durable never is.
+    pub fn fail_sync_after(&self, syncs: u64) {
+        self.lock().fails_sync = Some(syncs);
+    }
+
+    /// How many changes and syncs were refused.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.lock().refused
+    }
+
+    /// Whether a failure is bound to come.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        let state = self.lock();
+        state.budget.is_some() || state.fails_sync.is_some()
+    }
+
     /// How many changes have been asked for.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -107,25 +190,14 @@ impl SimDisk {
     pub fn crash(&self, dice: &mut Dice) -> Self {
         let mut state = self.lock().clone();
         for file in &mut state.files {
-            let mut left = file.synced.clone();
-            for at in (0..file.now.len()).step_by(SECTOR) {
-                let end = file.now.len().min(at + SECTOR);
-                let sector = &file.now[at..end];
-                if left.get(at..end) != Some(sector) && dice.roll().is_multiple_of(2) {
-                    if left.len() < end {
-                        left.resize(end, 0);
-                    }
-                    left[at..end].copy_from_slice(sector);
-                }
-            }
-            *file = FileState { now: left.clone(), synced: left };
+            file.crash(dice);
         }
         // A directory is written as a whole by a journal: the change of names is there or not.
         if dice.roll().is_multiple_of(2) {
             state.synced_names = state.names.clone();
         }
         state.names = state.synced_names.clone();
-        state.budget = None;
+        (state.budget, state.fails_sync, state.refused) = (None, None, 0);
         Self(Arc::new((Mutex::new(state), Condvar::new())))
     }
 
@@ -133,8 +205,45 @@ impl SimDisk {
     #[must_use]
     pub fn copy(&self) -> Self {
         let mut state = self.lock().clone();
-        state.budget = None;
+        (state.budget, state.fails_sync, state.refused) = (None, None, 0);
         Self(Arc::new((Mutex::new(state), Condvar::new())))
+    }
+
+    /// Another disk with what survives a power cut for certain.
+    #[must_use]
+    pub fn synced(&self) -> Self {
+        let copy = self.copy();
+        {
+            let mut state = copy.lock();
+            state.names = state.synced_names.clone();
+            for file in &mut state.files {
+                *file =
+                    FileState { now: file.synced.clone(), synced: std::mem::take(&mut file.synced), dirty: Vec::new() };
+            }
+        }
+        copy
+    }
+
+    /// A look at what of a file survives a power cut for certain; `None`: not even its name.
+    pub fn durable<T>(&self, name: &str, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let state = self.lock();
+        state.synced_names.get(name).map(|file| look(&state.files[*file].synced))
+    }
+
+    /// Names that survive a power cut for certain.
+    #[must_use]
+    pub fn durable_names(&self) -> Vec<String> {
+        self.lock().synced_names.keys().cloned().collect()
+    }
+
+    /// Alters a file where it lies: what is read is altered too. Answers whether there is one.
+    pub fn alter(&self, name: &str, change: impl Fn(&mut [u8])) -> bool {
+        let mut state = self.lock();
+        let Some(file) = state.names.get(name).copied() else { return false };
+        let file = &mut state.files[file];
+        change(&mut file.now);
+        change(&mut file.synced);
+        true
     }
 
     /// The bytes of a file, to be damaged by a test.
@@ -150,7 +259,7 @@ impl SimDisk {
     /// Puts a file there, as if it had always been.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut state = self.lock();
-        state.files.push(FileState { now: bytes.clone(), synced: bytes });
+        state.files.push(FileState { now: bytes.clone(), synced: bytes, dirty: Vec::new() });
         let file = state.files.len() - 1;
         state.names.insert(name.to_string(), file);
         state.synced_names.insert(name.to_string(), file);
@@ -161,7 +270,10 @@ impl State {
     fn change(&mut self) -> io::Result<()> {
         self.operations += 1;
         match &mut self.budget {
-            Some(0) => Err(io::Error::other("the simulated disk has stopped")),
+            Some(0) => {
+                self.refused += 1;
+                Err(io::Error::other(REFUSED))
+            }
             Some(left) => {
                 *left -= 1;
                 Ok(())
@@ -189,19 +301,24 @@ impl DiskFile for SimFile {
         let mut state = self.disk.lock();
         let stopped = state.change();
         // A write that fails may have written anything; here it writes everything, not synced.
-        let (now, offset) = (&mut state.files[self.file].now, offset as usize);
-        if now.len() < offset + bytes.len() {
-            now.resize(offset + bytes.len(), 0);
-        }
-        now[offset..offset + bytes.len()].copy_from_slice(bytes);
+        state.files[self.file].write(bytes, offset as usize);
         stopped
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.change()?;
-        let file = &mut state.files[self.file];
-        file.synced = file.now.clone();
+        match &mut state.fails_sync {
+            Some(0) => {
+                state.fails_sync = None;
+                state.refused += 1;
+                state.files[self.file].dirty.clear();
+                return Err(io::Error::other(REFUSED));
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        state.files[self.file].sync();
         Ok(())
     }
 }

@@ -30,8 +30,8 @@ A line for each thing a client does: it asks, and later it is answered, is told 
   {\"client\":1,\"type\":\"ok\"}        also: \"fail\" (it certainly had no effect), \"unknown\"; \"result\" is the answer
 Lines stand in the order in which things happened, or all have a \"time\" (docs/formats/history.md).
 
-Exit codes: 0 explained, 1 not (the first answer that nothing explains is told), 2 the history cannot be read, 3 undecided:
-more than --steps were tried for one key.")]
+Exit codes: 0 explained, 1 not (an answer that nothing explains is told), 2 the history cannot be read, 3 undecided: more than
+--steps were tried for one key.")]
 pub struct SimCheckArgs {
     /// The history, one JSON object per line; '-' for standard input.
     #[arg(value_name = "HISTORY.jsonl")]
@@ -39,8 +39,8 @@ pub struct SimCheckArgs {
     /// What answers are judged by.
     #[arg(long, value_name = "MODEL")]
     pub model: HistoryModel,
-    /// How many steps of an order to try for one key before giving up.
-    #[arg(long, value_name = "N", default_value_t = 50_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many steps of an order to try for one key before giving up. Each may be remembered, in a hundred bytes or two.
+    #[arg(long, value_name = "N", default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
 }
 

@@ -77,6 +77,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use vitals::Vitals;
 
+/// Bytes of stack of the thread that executes: for a few calls of wasm in each other.
+const MACHINE_STACK: usize = 8 << 20;
 /// How long clients have to take what an ended program had sent them.
 const LAST_BYTES: Duration = Duration::from_secs(5);
 
@@ -323,7 +325,8 @@ impl Node {
             node_down_after,
             state: LoopState::default(),
         };
-        let thread = std::thread::Builder::new().name("machine".into());
+        // What functions need of stack is there then; with less each execution would be given a piece of its own, by four calls of the system.
+        let thread = std::thread::Builder::new().name("machine".into()).stack_size(MACHINE_STACK);
         let machine = thread.spawn(move || machine_thread.run()).context("cannot start the machine thread")?;
         Ok(Self { running, published, about, _api: api, _functions: functions, _admin: admin, machine })
     }

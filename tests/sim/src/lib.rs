@@ -3,17 +3,29 @@
 //! | module | it is |
 //! |---|---|
 //! | [`world`] | time, tasks, network, disks, and the host that replicas see |
-//! | [`plan`] | a run as data: timed events of a seed |
+//! | [`plan`], [`faults`] | a run as data: timed events; how they are made of a seed |
+//! | [`profiles`] | what of a node is real in a run |
 //! | [`consensus`] | a profile: replicas over a machine that only counts |
 //! | [`toy`] | that machine |
 //! | [`checkers`] | what must hold |
+//! | [`outcome`] | what came of a run |
+//! | [`report`] | runs that are kept, made smaller, told |
+//! | [`plant`], [`mutants`] | mistakes that are planted, and that they are found |
+//! | [`cli`] | the command line |
 //! | [`linear`] | whether one order explains what clients saw |
 //!
-//! The same seed gives the same run, to the last decision: [`consensus::Outcome::trace`] is a hash of all of them.
+//! The same seed gives the same run, to the last decision: [`outcome::Outcome::trace`] is a hash of all of them.
 
 pub mod checkers;
+pub mod cli;
 pub mod consensus;
+pub mod faults;
 pub mod linear;
+pub mod mutants;
+pub mod outcome;
 pub mod plan;
+pub mod plant;
+pub mod profiles;
+pub mod report;
 pub mod toy;
 pub mod world;

@@ -6,6 +6,8 @@ use crate::world::host::SimHost;
 use crate::world::seeds::Stream;
 use replicode_log::{Batch, BatchIndex, BootNo, ConnId, Input, LogicalTime, NodeId, Pid};
 use replicode_replication::{Committed, Event, Events, Fault, Progress, Replica};
+use replicode_store::segment::Owner;
+use replicode_store::sim_disk::SimDisk;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -143,29 +145,45 @@ pub fn boot(shared: &Mutex<Toy>, replica: &Replica) {
     look(shared).nonce = replica.boot();
 }
 
+/// Who looks on.
+pub struct Seen {
+    /// Judges.
+    pub oracle: Arc<Mutex<Oracle>>,
+    /// Whose machine it is.
+    pub owner: Owner,
+    /// Its disk.
+    pub disk: SimDisk,
+}
+
 /// Takes what a replica gives until it has stopped. A batch takes up to `effort`.
-#[allow(clippy::too_many_arguments, reason = "all that a machine has")]
 pub async fn drive(
     shared: Shared,
-    oracle: Arc<Mutex<Oracle>>,
-    me: NodeId,
+    seen: Seen,
     replica: Replica,
     mut events: Events,
     host: Arc<SimHost>,
     effort: Nanos,
     mut draws: Stream,
 ) {
+    let me = seen.owner.node;
     while let Some(event) = events.next().await {
         match event {
             Event::Batch(committed) => {
+                {
+                    let mut oracle = look(&seen.oracle);
+                    oracle.story.now = host.now();
+                    oracle.delivered(me, &committed);
+                }
                 if effort > 0 {
                     host.nap(draws.range(0, effort)).await;
                 }
-                let mut oracle = look(&oracle);
-                oracle.delivered(me, &committed);
-                look(&shared).apply(me, &committed, &replica, &mut oracle);
+                look(&shared).apply(me, &committed, &replica, &mut look(&seen.oracle));
             }
-            Event::Leadership(leadership) => look(&oracle).leadership(me, leadership),
+            Event::Leadership(leadership) => {
+                let mut oracle = look(&seen.oracle);
+                oracle.story.now = host.now();
+                oracle.leadership(me, leadership, seen.owner, &seen.disk);
+            }
             Event::Fatal(fault) => {
                 look(&shared).fault.get_or_insert(fault);
             }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Histories of each kind; a tenth of them with unit-like sizes in a debug build.
+/// Histories of each kind.
 const HISTORIES: u32 = 20_000;
 const STEPS: u64 = 1_000_000;
 
@@ -22,11 +22,22 @@ enum Thing {
     List(Vec<Value>),
 }
 
+/// Name, argument, and what `cas` expects: null below 0.
 type Asked = (&'static str, i64, i64);
+
+fn before(asked: i64) -> Value {
+    if asked < 0 { Value::Null } else { json!(asked) }
+}
 
 impl SequentialSpec for Thing {
     type Op = Asked;
     type Ret = Value;
+
+    /// An answer that says nothing is right wherever one may say nothing.
+    fn is_valid_step(&mut self, asked: &Asked, answer: &Value) -> bool {
+        let right = self.invoke(asked);
+        right == *answer || answer.is_null() && ["delete", "add", "append", "remove"].contains(&asked.0)
+    }
 
     fn invoke(&mut self, (op, value, before): &Asked) -> Value {
         match (self, *op) {
@@ -40,7 +51,7 @@ impl SequentialSpec for Thing {
                 *now = Value::Null;
                 json!(was)
             }
-            (Thing::Kv(now), "cas") if *now == json!(before) => {
+            (Thing::Kv(now), "cas") if *now == self::before(*before) => {
                 *now = json!(value);
                 json!(true)
             }
@@ -111,13 +122,13 @@ fn history(start: &Thing, seed: u64) -> (String, bool) {
             };
             let op = op[draw.below(op.len() as u64) as usize];
             let value = if op == "append" { next } else { draw.below(3) as i64 };
-            let asked = (op, value, draw.below(3) as i64);
+            let asked = (op, value, draw.below(4) as i64 - 1);
             let mut line = json!({"client": client, "type": "invoke", "op": op});
             if !["get", "read", "pop", "members", "delete"].contains(&op) {
                 line["value"] = json!(value);
             }
             if op == "cas" {
-                line["before"] = json!(asked.2);
+                line["before"] = before(asked.2);
             }
             text.push_str(&format!("{line}\n"));
             tester.on_invoke(client, asked).expect("one at a time");
@@ -148,6 +159,9 @@ fn history(start: &Thing, seed: u64) -> (String, bool) {
                 _ if ["get", "pop"].contains(&asked.0) => json!(draw.below(3)),
                 other => other,
             };
+        }
+        if ["delete", "add", "append", "remove"].contains(&asked.0) && draw.below(4) == 0 {
+            answer = Value::Null;
         }
         text.push_str(&format!("{}\n", json!({"client": client, "type": "ok", "result": answer})));
         tester.on_return(client, answer).expect("it waits");
@@ -189,6 +203,65 @@ fn counters_and_queues() {
 fn sets_and_lists() {
     compare(Judge::Set, &Thing::Set(BTreeSet::new()));
     compare(Judge::Append, &Thing::List(Vec::new()));
+}
+
+/// Lines of two keys among each other say what each would say alone, and the one that is broken is named.
+#[test]
+fn keys_have_nothing_to_do_with_each_other() {
+    for seed in 0..2_000_u64 {
+        let parts =
+            [history(&Thing::Kv(Value::Null), 2 * seed + 1), history(&Thing::Kv(Value::Null), 1_000_003 * (seed + 7))];
+        let mut draw = Draw(seed + 1);
+        let mut lines = parts.each_ref().map(|(text, _)| text.lines().collect::<VecDeque<_>>());
+        let mut text = String::new();
+        while lines.iter().any(|lines| !lines.is_empty()) {
+            let which = draw.below(2) as usize;
+            let Some(line) = lines[which].pop_front() else { continue };
+            let mut line: Value = serde_json::from_str(line).expect("a line");
+            line["client"] = json!([which, line["client"]]);
+            if line["type"] == "invoke" {
+                line["key"] = json!(["a", "b"][which]);
+            }
+            text.push_str(&format!("{line}\n"));
+        }
+        let verdict = judge(Judge::Kv, &History::read(&text).expect("a history"), STEPS).expect("known operations");
+        match verdict {
+            Verdict::Explained => assert!(parts[0].1 && parts[1].1, "{text}"),
+            Verdict::Broken(broken) => assert!(!parts[usize::from(broken.key == "\"b\"")].1, "{broken}\n{text}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// What many who do not know leave open costs no more than it must.
+#[test]
+fn many_unknown_outcomes_are_decided() {
+    let line = |client: u64, rest: Value| {
+        let mut line = rest;
+        line["client"] = json!(client);
+        format!("{line}\n")
+    };
+    let ok = |result: Value| json!({"type": "ok", "result": result});
+    let verdict = |text: &str| judge(Judge::Kv, &History::read(text).expect("a history"), 10_000).expect("known");
+    // Twenty sets that nobody knows of, and what was told fits without them.
+    let mut text = String::new();
+    for client in 0..20 {
+        text += &line(client, json!({"type": "invoke", "op": "set", "value": client}));
+    }
+    let get = line(99, json!({"type": "invoke", "op": "get"}));
+    assert_eq!(verdict(&(text.clone() + &get + &line(99, ok(Value::Null)))), Verdict::Explained);
+    assert_eq!(verdict(&(text.clone() + &get + &line(99, ok(json!(7))))), Verdict::Explained);
+    assert!(matches!(verdict(&(text + &get + &line(99, ok(json!(99))))), Verdict::Broken(_)));
+    // A set that everybody knows of, and many who ask at the same time and are told that there was none.
+    let mut text = line(0, json!({"type": "invoke", "op": "set", "value": 1})) + &line(0, ok(Value::Null));
+    for client in 1..30 {
+        text += &line(client, json!({"type": "invoke", "op": "get"}));
+    }
+    for client in 1..30 {
+        text += &line(client, ok(Value::Null));
+    }
+    let Verdict::Broken(broken) = verdict(&text) else { panic!("not broken") };
+    assert_eq!((broken.line, broken.first), (32, true), "{broken}");
 }
 
 /// Many clients, many operations, one planted stale read: found, and named.
@@ -237,6 +310,15 @@ fn lines_that_are_none_are_named() {
         ("{\"client\":1,\"type\":\"ok\"}", "line 1: client 1 was answered and has asked nothing"),
         ("{\"client\":1,\"type\":\"invoke\"}", "line 1: it does not say which operation"),
         ("{\"type\":\"invoke\",\"op\":\"get\"}", "line 1: it does not say which client"),
+        ("{\"client\":1,\"type\":\"ok\",\"value\":1}", "line 1: 'value' is not a field of a line of type ok"),
+        (
+            "{\"client\":1,\"type\":\"invoke\",\"op\":\"set\",\"value\":18446744073709551617}",
+            "line 1: 'value' is 1.8446744073709552e+19, which may not be the number that was meant",
+        ),
+        (
+            "{\"client\":1,\"type\":\"invoke\",\"op\":\"get\",\"time\":1}\n{\"client\":1,\"type\":\"ok\"}",
+            "line 2: it has no 'time', and others have one",
+        ),
         ("{\"client\":1,\"type\":\"invoke\",\"op\":\"get\",\"kay\":\"x\"}", "line 1: 'kay' is not a field"),
         (
             "{\"client\":1,\"type\":\"invoke\",\"op\":\"get\"}\n{\"client\":1,\"type\":\"invoke\",\"op\":\"get\"}",
@@ -250,7 +332,7 @@ fn lines_that_are_none_are_named() {
     for (by, text, expected) in [
         (Judge::Kv, asks("put", ""), "line 1: 'put' is not an operation of this model"),
         (Judge::Kv, asks("set", ""), "line 1: 'set' needs a value"),
-        (Judge::Counter, asks("add", ",\"value\":\"x\""), "line 1: 'add' needs a number"),
+        (Judge::Counter, asks("add", ",\"value\":\"x\""), "line 1: 'add' needs a whole number"),
         (Judge::Register, asks("get", ",\"key\":1"), "line 1: this model has one value and no keys"),
         (Judge::Append, asks("append", ""), "line 1: 'append' needs a value"),
     ] {
@@ -267,9 +349,17 @@ fn times_decide_where_there_are_some() {
         + &line(4, "\"client\":1,\"type\":\"ok\"");
     let other = line(2, "\"client\":2,\"type\":\"invoke\",\"op\":\"get\"")
         + &line(3, "\"client\":2,\"type\":\"ok\",\"result\":null");
-    let text = one + &other;
+    let text = one.clone() + &other;
     let verdict = judge(Judge::Kv, &History::read(&text).expect("a history"), STEPS);
     assert_eq!(verdict, Ok(Verdict::Explained), "the read was before the answer to the write");
+    // A coarse clock: one client is answered and asks again at the same time.
+    let text = line(1, "\"client\":1,\"type\":\"invoke\",\"op\":\"set\",\"value\":1")
+        + &line(5, "\"client\":1,\"type\":\"ok\"")
+        + &line(5, "\"client\":1,\"type\":\"invoke\",\"op\":\"get\"")
+        + &line(5, "\"client\":1,\"type\":\"ok\",\"result\":1");
+    let verdict = judge(Judge::Kv, &History::read(&text).expect("a history"), STEPS);
+    assert_eq!(verdict, Ok(Verdict::Explained));
+    let text = one + &other;
     let untimed: String =
         text.lines().map(|line| line.replacen(&line[1..line.find(',').unwrap_or(0) + 1], "", 1) + "\n").collect();
     let verdict = judge(Judge::Kv, &History::read(&untimed).expect("a history"), STEPS);

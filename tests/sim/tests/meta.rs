@@ -1,7 +1,8 @@
 //! The same seed gives the same run: twice in this process, in another one, with two at a time.
 
 use replicode_sim::consensus::run;
-use replicode_sim::plan::{Kinds, Plan};
+use replicode_sim::faults::Kinds;
+use replicode_sim::plan::Plan;
 use std::process::Command;
 
 /// As the program prints them, sorted by seed.
@@ -23,8 +24,8 @@ fn the_same_seed_is_the_same_run_everywhere() {
         .map(|seed| {
             let plan = Plan::of(seed, Kinds::ALL);
             let (first, second) = (
-                run(seed, &plan).expect("a world can be made, and a program run"),
-                run(seed, &plan).expect("a world can be made, and a program run"),
+                run(seed, &plan, false).expect("a world can be made, and a program run"),
+                run(seed, &plan, false).expect("a world can be made, and a program run"),
             );
             assert_eq!(first, second, "seed {seed}, twice");
             format!("{seed} {:016x} {}", first.trace, first.verdict.code())
@@ -36,6 +37,7 @@ fn the_same_seed_is_the_same_run_everywhere() {
 
 #[test]
 fn different_seeds_are_different_runs() {
-    let hash = |seed| run(seed, &Plan::of(seed, Kinds::NONE)).expect("a world can be made, and a program run").trace;
+    let hash =
+        |seed| run(seed, &Plan::of(seed, Kinds::NONE), false).expect("a world can be made, and a program run").trace;
     assert_ne!(hash(1), hash(2));
 }

@@ -1,28 +1,37 @@
-//! Mistakes that are planted are found, by the same seed again and again.
+//! Mistakes that are planted in every disk are found, by the same seed again and again; those inside the replica are the business of
+//! `tests/sim.sh mutants`. And what finds them can be made small.
 
-use replicode_sim::consensus::{Verdict, run};
-use replicode_sim::plan::{Kinds, Plan};
-use replicode_sim::world::disk::Plant;
+use replicode_sim::mutants::{self, Found};
+use replicode_sim::profiles::Profile;
+use replicode_sim::report::bundle::Bundle;
+use replicode_sim::report::shrink::{events, shrink};
+use std::cell::Cell;
 
-/// The first of these seeds that finds it.
-fn found(plant: Plant) -> Option<(u64, Verdict)> {
-    let with = |seed| Plan { plant: Some(plant), ..Plan::of(seed, Kinds::ALL) };
-    let verdict = |seed| run(seed, &with(seed)).expect("a world can be made, and a program run").verdict;
-    let (seed, first) = (0..100).map(|seed| (seed, verdict(seed))).find(|(_, verdict)| *verdict != Verdict::Kept)?;
-    assert_eq!(verdict(seed), first, "seed {seed} again");
-    let without = run(seed, &Plan::of(seed, Kinds::ALL)).expect("a world can be made, and a program run").verdict;
-    assert_eq!(without, Verdict::Kept, "seed {seed} without the mistake");
-    Some((seed, first))
+fn find(name: &str, from: u64) -> Found {
+    let mutant = *mutants::ALL.iter().find(|known| known.name == name).expect("it is listed");
+    mutants::find(mutant, from, 50).expect("it is found")
 }
 
 #[test]
-fn what_counts_as_durable_before_it_is_gets_lost() {
-    let found = found(Plant::Syncs);
-    assert!(matches!(found, Some((_, Verdict::Broken(_) | Verdict::Died(_)))), "{found:?}");
+fn a_disk_that_breaks_its_word_is_found_and_a_death_that_nobody_planned() {
+    for name in ["syncs", "names", "refuses"] {
+        find(name, 0);
+    }
 }
 
 #[test]
-fn names_that_are_not_durable_are_missed() {
-    let found = found(Plant::Names);
-    assert!(matches!(found, Some((_, Verdict::Broken(_) | Verdict::Died(_)))), "{found:?}");
+fn what_goes_wrong_is_shown_by_few_events() {
+    let mut sizes = Vec::new();
+    for (name, from) in [("syncs", 200), ("names", 300), ("refuses", 400)] {
+        let found = find(name, from);
+        let bundle = Bundle::of(Profile::Consensus, found.seed, &found.plan, &found.outcome);
+        let left = Cell::new(60);
+        let goes_on = || left.replace(left.get() - 1) > 0;
+        let (small, _) = shrink(&bundle, &goes_on).expect("it fails as it did");
+        assert_eq!(small.expected, bundle.expected, "the same goes wrong");
+        assert_eq!(small.run(false).expect("a world can be made").verdict.name(), bundle.expected);
+        sizes.push(events(&small.plan));
+    }
+    sizes.sort_unstable();
+    assert!(sizes[1] <= 10, "events left, sorted: {sizes:?}");
 }

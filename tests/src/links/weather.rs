@@ -116,25 +116,25 @@ mod tests {
 
     const SENDER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
-    fn arriving(weather: Weather, count: u32) -> (Vec<Vec<u8>>, Way) {
+    fn arriving(weather: Weather, count: u32, now: Instant) -> (Vec<Vec<u8>>, Way) {
         let (mut way, mut arrived) = (Way::new(7), Vec::new());
         for number in 0..count {
-            way.take(&number.to_le_bytes(), SENDER, weather, Instant::now(), |packet, _| arrived.push(packet.to_vec()));
+            way.take(&number.to_le_bytes(), SENDER, weather, now, |packet, _| arrived.push(packet.to_vec()));
         }
         (arrived, way)
     }
 
     #[test]
     fn a_third_is_lost_and_a_tenth_comes_twice() {
-        let (arrived, _) = arriving(Weather { lost: 30, ..Weather::default() }, 10_000);
+        let (arrived, _) = arriving(Weather { lost: 30, ..Weather::default() }, 10_000, Instant::now());
         assert!((6_800..7_200).contains(&arrived.len()), "{}", arrived.len());
-        let (arrived, _) = arriving(Weather { twice: 10, ..Weather::default() }, 10_000);
+        let (arrived, _) = arriving(Weather { twice: 10, ..Weather::default() }, 10_000, Instant::now());
         assert!((10_800..11_200).contains(&arrived.len()), "{}", arrived.len());
     }
 
     #[test]
     fn damage_is_one_bit() {
-        let (arrived, _) = arriving(Weather { damaged: 100, ..Weather::default() }, 1_000);
+        let (arrived, _) = arriving(Weather { damaged: 100, ..Weather::default() }, 1_000, Instant::now());
         for (number, packet) in (0..1_000_u32).zip(arrived) {
             let differing: u32 = number.to_le_bytes().iter().zip(&packet).map(|(a, b)| (a ^ b).count_ones()).sum();
             assert_eq!((packet.len(), differing), (4, 1));
@@ -144,9 +144,10 @@ mod tests {
     #[test]
     fn what_is_late_comes_after_what_was_sent_later_and_is_the_same() {
         let delay = Duration::from_millis(50);
-        let (arrived, mut way) = arriving(Weather { late: 50, delay, ..Weather::default() }, 1_000);
-        assert!(way.due(Instant::now() - delay).is_none());
-        let mut late: Vec<Vec<u8>> = std::iter::from_fn(|| way.due(Instant::now() + delay)).map(|(p, _)| p).collect();
+        let now = Instant::now();
+        let (arrived, mut way) = arriving(Weather { late: 50, delay, ..Weather::default() }, 1_000, now);
+        assert!(way.due(now - delay).is_none());
+        let mut late: Vec<Vec<u8>> = std::iter::from_fn(|| way.due(now + delay)).map(|(p, _)| p).collect();
         assert!(!late.is_sorted_by_key(|packet| u32::from_le_bytes(packet[..].try_into().unwrap_or_default())));
         late.extend(arrived);
         late.sort_by_key(|packet| u32::from_le_bytes(packet[..].try_into().unwrap_or_default()));

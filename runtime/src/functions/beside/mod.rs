@@ -204,7 +204,7 @@ impl Beside {
             let mut replies = Replies::new();
             let mut state = self.lock();
             state.heard(frame, &mut replies);
-            let last = from.buffer().len() < 4;
+            let last = !wire::is_whole(from.buffer());
             if last {
                 state.flush();
             }

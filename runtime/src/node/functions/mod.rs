@@ -179,7 +179,7 @@ fn read(from: &mut BufReader<UnixStream>, line: &Arc<Line>, shared: &Shared, off
             wire::GIVE_UP => questions.give_up(line, frame.tag),
             _ => refuse(line, frame.tag, "this is nothing that the log takes"),
         }
-        let more = from.buffer().len() > 4 && inputs.len() < TOGETHER;
+        let more = wire::is_whole(from.buffer()) && inputs.len() < TOGETHER;
         if !more && !inputs.is_empty() {
             offering.put(replica, &mut inputs, std::mem::take(&mut bytes));
         }

@@ -86,6 +86,13 @@ pub fn put(out: &mut Vec<u8>, what: u8, tag: u64, a: u64, b: u64, body: &[u8]) {
     out.extend_from_slice(body);
 }
 
+/// Whether bytes begin with a whole frame, so that taking it waits for nobody.
+#[must_use]
+pub fn is_whole(bytes: &[u8]) -> bool {
+    let length = bytes.split_first_chunk::<4>().map(|(length, rest)| (u32::from_le_bytes(*length) as usize, rest));
+    length.is_some_and(|(length, rest)| rest.len() >= length)
+}
+
 /// Reads a frame; none at the end of the stream.
 ///
 /// # Errors
@@ -120,6 +127,7 @@ mod tests {
         let mut bytes = Vec::new();
         put(&mut bytes, SUBMIT, 1, 2, u64::MAX, b"body");
         put(&mut bytes, ASK, 3, 0, 0, b"");
+        assert!((0..33).all(|len| !is_whole(&bytes[..len])) && is_whole(&bytes[..33]) && is_whole(&bytes));
         let mut from = &bytes[..];
         let first = Frame { what: SUBMIT, tag: 1, a: 2, b: u64::MAX, body: b"body".to_vec() };
         assert_eq!(take(&mut from)?, Some(first));

@@ -65,6 +65,17 @@ impl ForGood {
         self.entries.iter().map(|(at, entry)| (*at, entry.content))
     }
 
+    /// Places of what was agreed on before a term.
+    pub fn before(&self, term: u64) -> impl Iterator<Item = (u64, Digest)> {
+        self.entries.iter().filter(move |(_, entry)| entry.term < term).map(|(at, entry)| (*at, entry.content))
+    }
+
+    /// Whether it is not known yet that something is agreed on at a place.
+    #[must_use]
+    pub fn is_news(&self, at: u64) -> bool {
+        !self.entries.contains_key(&at)
+    }
+
     /// How many batches were agreed on.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -11,6 +11,8 @@ pub struct Inputs {
     places: BTreeMap<u64, u64>,
     /// Numbers whose node knows that they are applied.
     acknowledged: BTreeSet<u64>,
+    /// Numbers that were offered after everything was healed.
+    asked: BTreeSet<u64>,
     /// The last number that each node has offered and that was applied: they are offered in order.
     last: BTreeMap<NodeId, u64>,
 }
@@ -52,6 +54,23 @@ impl Inputs {
         self.acknowledged.len()
     }
 
+    /// These were offered after everything was healed: a node that has applied all that there is has them.
+    pub fn asked(&mut self, numbers: impl Iterator<Item = u64>) {
+        self.asked.extend(numbers);
+    }
+
+    /// Whether a node that has applied `numbers` has all that were offered after everything was healed.
+    ///
+    /// # Errors
+    /// One that it has not.
+    pub fn answers(&self, numbers: &[u64]) -> Result<(), String> {
+        let applied: BTreeSet<u64> = numbers.iter().copied().collect();
+        match self.asked.difference(&applied).next() {
+            Some(number) => Err(format!("{number} was offered after everything was healed, and is not applied")),
+            None => Ok(()),
+        }
+    }
+
     /// An acknowledged number that a node has not applied which has applied so many.
     #[must_use]
     pub fn missing(&self, numbers: &[u64]) -> Option<u64> {
@@ -77,5 +96,8 @@ mod tests {
         inputs.acknowledged(11);
         assert_eq!(inputs.missing(&[10, 11]), None);
         assert_eq!(inputs.missing(&[10]), Some(11));
+        inputs.asked(20..22);
+        assert!(inputs.answers(&[10, 11, 20, 21]).is_ok());
+        assert!(inputs.answers(&[10, 11, 20]).is_err());
     }
 }

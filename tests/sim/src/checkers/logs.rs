@@ -1,5 +1,6 @@
 //! Logs on disks. Log matching: where two logs have an entry of the same index and term, they are equal up to there (Ongaro and
-//! Ousterhout, figure 3). And what is agreed on is on the disks of a majority, whatever was torn.
+//! Ousterhout, figure 3). A log changes for a leader's sake only after it has the vote for that leader. And what is agreed on is on
+//! the disks of a majority, whatever was torn: what was synced counts, not what a reader sees.
 
 use super::committed::ForGood;
 use replicode_log::Digest;
@@ -19,7 +20,7 @@ pub struct Logs {
 }
 
 /// What a disk holds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// Entries by index: term, and the content of a batch.
     pub entries: BTreeMap<u64, (u64, Option<Digest>)>,
@@ -39,19 +40,34 @@ impl Logs {
     /// # Errors
     /// It cannot be read, or contradicts what was seen on others.
     pub fn scan(&mut self, owner: Owner, disk: &SimDisk) -> Result<Held, String> {
-        let mut entries: Vec<Entry> = Vec::new();
+        let (mut entries, mut term, mut early): (Vec<Entry>, u64, Option<String>) = (Vec::new(), 0, None);
         let disk: Arc<dyn Disk> = Arc::new(disk.copy());
         let options = LogOptions { found: false, incarnation: [0; 16], segment_bytes: 1 << 16, cache_bytes: 0 };
         let opened = open(&disk, owner, &options, false, &mut |item| match item {
-            Item::Entry(entry) => entries.push(entry.clone()),
-            Item::Truncate(from) => entries.retain(|entry| entry.id.index < *from),
-            Item::Vote(_) | Item::Committed(_) | Item::Purge(_) => {}
+            Item::Entry(entry) => {
+                if entry.id.term > term {
+                    early.get_or_insert(format!("{:?} follows a vote of term {term}", entry.id));
+                }
+                entries.push(entry.clone());
+            }
+            Item::Truncate(from) => {
+                let voided = entries.iter().filter(|entry| entry.id.index >= *from).map(|entry| entry.id.term).max();
+                if voided.is_some_and(|voided| voided >= term) {
+                    early.get_or_insert(format!("entries of term {voided:?} were voided after a vote of term {term}"));
+                }
+                entries.retain(|entry| entry.id.index < *from);
+            }
+            Item::Vote(vote) => term = vote.term,
+            Item::Committed(_) | Item::Purge(_) => {}
         });
         match opened {
             Ok(_) => {}
             // It was never founded.
             Err(LogError::NoLog(_)) => return Ok(Held::default()),
             Err(error) => return Err(format!("the log of {} cannot be read: {error}", owner.node)),
+        }
+        if let Some(early) = early {
+            return Err(format!("in the log of {}, {early}", owner.node));
         }
         let (mut chain, mut held) = (Digest::default(), Held::default());
         for entry in &entries {

@@ -1,12 +1,13 @@
-//! Lists to which different elements are appended: a list that was read shows the order, so nothing is searched.
+//! Lists to which different elements are appended: a list that was read shows the order, so that is not searched for.
 //!
 //! With `L` the longest list that was read, one order explains all answers if and only if: every list read is a beginning of
 //! `L`; every element of `L` was appended once, by whom it was asked before it was read; and no two operations stand in that
 //! order the other way round than in time. The operations that `L` says nothing of are appends that nobody has read: they can
-//! stand at its end, unless they were done before a read began, which then ought to have seen them. (Where lengths that they
-//! were told have gaps between them, that end is searched after all.)
+//! stand at its end, unless they were done before a read began, which then ought to have seen them. Where they were told lengths,
+//! their order among themselves must fit, too; as nobody has read it, that is searched, with the length as the value.
 
 use super::history::{History, Operation, by_key};
+use super::models::unfit;
 use super::search::Model;
 use super::{Broken, Parsed, Verdict, judge_part};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,143 +21,128 @@ struct Placed<'a> {
 
 fn broken(key: &str, operation: &Operation, why: &str) -> Verdict {
     let what = format!("{}: {why}", operation.words());
-    Verdict::Broken(Box::new(Broken { key: key.into(), line: operation.answer_line, what, order: Vec::new() }))
+    let (key, line) = (key.into(), operation.answer_line);
+    Verdict::Broken(Box::new(Broken { key, line, what, first: true, order: Vec::new() }))
 }
 
-/// Judges a history of `append` (which may answer the length of the list) and `read`.
+/// Judges a history of `append` (which may answer the length of the list) and `read`; an end that nobody has read with at most so
+/// many steps.
 ///
 /// # Errors
 /// An operation that is neither, an element that is appended twice, or an answer that does not fit; with its line.
 pub fn judge(history: &History, steps: u64) -> Result<Verdict, String> {
     let operations: Vec<&Operation> = history.operations.iter().collect();
+    let mut verdict = Verdict::Explained;
     for (key, part) in by_key(&operations, |operation| operation.key.as_deref().unwrap_or_default()) {
-        let verdict = judge_list(&key, &part, steps)?;
-        if verdict != Verdict::Explained {
-            return Ok(verdict);
-        }
+        verdict = verdict.or(judge_list(&key, &part, steps)?);
     }
-    Ok(Verdict::Explained)
+    Ok(verdict)
 }
 
-fn judge_list(key: &str, part: &[&&Operation], steps: u64) -> Result<Verdict, String> {
+/// Appends by their elements, and reads with what they were told, by when.
+type Sorted<'a> = (BTreeMap<String, &'a Operation>, Vec<(&'a Operation, Vec<String>)>);
+
+fn sort<'a>(part: &[&&'a Operation]) -> Result<Sorted<'a>, String> {
     let (mut appends, mut reads) = (BTreeMap::new(), Vec::new());
     for operation in part {
+        let operation: &'a Operation = operation;
         let at = |why: String| format!("line {}: {why}", operation.line);
         match (operation.op.as_str(), &operation.answer) {
-            ("append", _) => {
+            ("append", answer) => {
+                if answer.as_ref().is_some_and(Option::is_some) && length(operation).is_none() {
+                    return Err(at(unfit(operation, "nothing or the length of the list")));
+                }
                 let element = operation.value().map_err(at)?;
-                if let Some(first) = appends.insert(element.to_string(), **operation) {
+                if let Some(first) = appends.insert(element.to_string(), operation) {
                     let first: &Operation = first;
-                    return Err(at(format!(
-                        "{element} has been appended in line {}: elements must differ",
-                        first.line
-                    )));
+                    let why = format!("{element} has been appended in line {}: elements must differ", first.line);
+                    return Err(at(why));
                 }
             }
             ("read" | "get", Some(answer)) => {
                 let list = answer.as_deref().map_or_else(|| Ok(Vec::new()), |text| operation.list(text));
-                reads.push((**operation, list.map_err(at)?));
+                reads.push((operation, list.map_err(at)?));
             }
             ("read" | "get", None) => {}
-            (other, _) => {
-                return Err(at(format!("'{other}' is not an operation of this model: choose from append, read")));
-            }
+            _ => return Err(at(super::models::unknown(operation, "append, read"))),
         }
     }
-    let longest: Vec<String> =
-        reads.iter().map(|(_, list)| list).max_by_key(|list| list.len()).cloned().unwrap_or_default();
-    let distinct: BTreeSet<&String> = longest.iter().collect();
+    reads.sort_by_key(|(read, _)| read.answered);
+    Ok((appends, reads))
+}
+
+fn judge_list(key: &str, part: &[&&Operation], steps: u64) -> Result<Verdict, String> {
+    let (appends, reads) = sort(part)?;
+    let mut longest: &[String] = &[];
     for (read, list) in &reads {
-        if !longest.starts_with(list) {
-            return Ok(broken(key, read, "another list that was read begins otherwise"));
+        if !list.starts_with(longest) {
+            if longest.starts_with(list) {
+                continue;
+            }
+            return Ok(broken(key, read, "a list that was read before begins otherwise"));
         }
-        if list.len() == longest.len() && distinct.len() != list.len() {
+        let distinct: BTreeSet<&String> = list.iter().collect();
+        if distinct.len() != list.len() {
             return Ok(broken(key, read, "an element stands in it twice"));
         }
+        if let Some(element) = list.iter().find(|element| !appends.contains_key(*element)) {
+            return Ok(broken(key, read, &format!("nobody has appended {element}")));
+        }
+        longest = list;
     }
-    let mut placed = Vec::new();
-    for (read, list) in &reads {
-        placed.push(Placed { operation: read, place: (list.len(), true) });
-    }
-    let mut there = BTreeSet::new();
+    let reads = reads.iter().map(|(read, list)| Placed { operation: read, place: (list.len(), true) });
+    let mut placed: Vec<Placed<'_>> = reads.collect();
+    let mut unread = appends;
     for (at, element) in longest.iter().enumerate() {
-        let Some(append) = appends.get(element) else {
-            let first = reads.iter().find(|(_, list)| list.len() > at).map(|(read, _)| *read);
-            return Ok(
-                first.map_or(Verdict::Explained, |read| broken(key, read, &format!("nobody has appended {element}")))
-            );
-        };
-        there.insert(element.clone());
-        if let Some(Some(length)) = &append.answer
-            && *length != (at + 1).to_string()
-        {
+        let Some(append) = unread.remove(element) else { continue };
+        if length(append).is_some_and(|length| length != at + 1) {
             return Ok(broken(key, append, &format!("it stands in place {}", at + 1)));
         }
         placed.push(Placed { operation: append, place: (at + 1, false) });
     }
     // Nobody has read these; those that were done stand at the end.
-    let unread: Vec<&Operation> = appends
-        .iter()
-        .filter(|(element, op)| !there.contains(*element) && op.answered.is_some())
-        .map(|(_, op)| *op)
-        .collect();
-    let lengths: BTreeSet<usize> = unread.iter().filter_map(|append| length(append)).collect();
-    let shown = lengths.iter().copied().eq(longest.len() + 1..=longest.len() + unread.len());
-    if !lengths.is_empty() && !shown {
-        // Appends without an answer stand between them, or some were told a length and some were not: the order does not show.
-        let parsed: Vec<Parsed<'_, List>> =
-            part.iter().map(|operation| Ok((**operation, List::parse(operation)?))).collect::<Result<_, String>>()?;
-        return Ok(judge_part::<List>(key, &parsed.iter().collect::<Vec<_>>(), steps));
+    let done = unread.values().filter(|append| append.answered.is_some());
+    placed.extend(done.map(|append| Placed { operation: append, place: (usize::MAX, false) }));
+    let verdict = against_time(key, placed);
+    if verdict != Verdict::Explained || unread.values().all(|append| length(append).is_none()) {
+        return Ok(verdict);
     }
-    for append in unread {
-        placed.push(Placed { operation: append, place: (length(append).unwrap_or(usize::MAX), false) });
-    }
-    Ok(against_time(key, placed))
+    // A length that was read as another element's place fits nothing here either.
+    let told = |append: &Operation| length(append).map(|length| length.saturating_sub(longest.len()));
+    let parsed: Vec<Parsed<'_, Tail>> =
+        unread.into_values().map(|append| (append, ((), append.answered.map(|_| told(append))))).collect();
+    Ok(judge_part::<Tail>(key, &parsed.iter().collect::<Vec<_>>(), steps))
 }
 
-/// The same as a value that answers: for what cannot be seen.
-struct List;
+/// How many elements have been appended behind what was read: for what cannot be seen.
+struct Tail;
 
-#[derive(Clone, Debug)]
-enum ListOp {
-    Append(String),
-    Read,
-}
+impl Model for Tail {
+    type Op = ();
+    /// How many there are then, where that was told.
+    type Answer = Option<usize>;
+    type State = usize;
+    type Undo = ();
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum ListAnswer {
-    Done,
-    Length(usize),
-    All(Vec<String>),
-}
-
-impl Model for List {
-    type Op = ListOp;
-    type Answer = ListAnswer;
-    type State = Vec<String>;
-
-    fn parse(operation: &Operation) -> Result<(ListOp, Option<ListAnswer>), String> {
-        if operation.op != "append" {
-            let list = operation
-                .answer
-                .as_ref()
-                .map(|text| text.as_deref().map_or(Ok(Vec::new()), |text| operation.list(text)));
-            return Ok((ListOp::Read, list.transpose()?.map(ListAnswer::All)));
-        }
-        let told = length(operation).map_or(ListAnswer::Done, ListAnswer::Length);
-        Ok((ListOp::Append(operation.value()?.to_string()), operation.answered.map(|_| told)))
+    fn parse(_: &Operation) -> Result<((), Option<Option<usize>>), String> {
+        Err("only what nobody has read is judged so".into())
     }
 
-    fn step(state: &Vec<String>, op: &ListOp, answer: Option<&ListAnswer>) -> Option<Vec<String>> {
-        let mut after = state.clone();
-        let right = match op {
-            ListOp::Append(element) => {
-                after.push(element.clone());
-                ListAnswer::Length(after.len())
-            }
-            ListOp::Read => ListAnswer::All(state.clone()),
-        };
-        answer.is_none_or(|answer| *answer == right || *answer == ListAnswer::Done).then_some(after)
+    fn changes((): &()) -> bool {
+        true
+    }
+
+    fn step(state: &mut usize, (): &(), answer: Option<&Option<usize>>) -> Option<()> {
+        let agrees = answer.is_none_or(|told| told.is_none_or(|told| told == *state + 1));
+        agrees.then(|| *state += 1)
+    }
+
+    fn undo(state: &mut usize, (): &(), (): ()) {
+        *state -= 1;
+    }
+
+    fn bytes(state: &usize, out: &mut Vec<u8>) {
+        out.extend(state.to_le_bytes());
     }
 }
 

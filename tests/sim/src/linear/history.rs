@@ -8,7 +8,7 @@
 //! ```
 
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All operations, by when they were asked for.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +61,7 @@ impl Operation {
     /// When it is something else.
     pub fn number(&self) -> Result<i64, String> {
         let Some(text) = self.argument.as_deref() else { return Ok(1) };
-        text.parse().map_err(|_| format!("'{}' needs a number, not {text}", self.op))
+        text.parse().map_err(|_| format!("'{}' needs a whole number, not {text}", self.op))
     }
 
     /// A list of values.
@@ -77,16 +77,21 @@ impl Operation {
     /// It and its answer, for people.
     #[must_use]
     pub fn words(&self) -> String {
-        let mut words = format!("client {}: {}", self.client, self.op);
-        for part in [&self.key, &self.before, &self.argument].into_iter().flatten() {
-            words.push(' ');
-            words.push_str(part);
-        }
         match &self.answer {
-            Some(answer) => words.push_str(&format!(" -> {}", answer.as_deref().unwrap_or("null"))),
-            None => words.push_str(" (no answer)"),
+            Some(answer) => format!("{} -> {}", self.asks(), answer.as_deref().unwrap_or("null")),
+            None => self.unanswered(),
         }
-        words
+    }
+
+    /// It while it has no answer, for people.
+    #[must_use]
+    pub fn unanswered(&self) -> String {
+        format!("{} (not answered)", self.asks())
+    }
+
+    fn asks(&self) -> String {
+        let parts = [&self.key, &self.before, &self.argument].into_iter().flatten();
+        parts.fold(format!("client {}: {}", self.client, self.op), |words, part| words + " " + part)
     }
 }
 
@@ -99,16 +104,36 @@ struct Line {
     fields: Map<String, Value>,
 }
 
-const FIELDS: [&str; 8] = ["client", "type", "op", "key", "value", "before", "result", "time"];
+const ASKS: [&str; 7] = ["client", "type", "op", "key", "value", "before", "time"];
+const ANSWERS: [&str; 4] = ["client", "type", "result", "time"];
+/// Beyond this, whole numbers that are read as floating point are not the ones that were written (IEEE 754).
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Whether every number is the one that was written.
+fn is_exact(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => !number.is_f64() || number.as_f64().is_some_and(|number| number.abs() < EXACT),
+        Value::Array(values) => values.iter().all(is_exact),
+        Value::Object(fields) => fields.values().all(is_exact),
+        _ => true,
+    }
+}
 
 fn line(number: usize, text: &str) -> Result<Line, String> {
     let fields: Map<String, Value> = serde_json::from_str(text).map_err(|why| format!("no JSON object: {why}"))?;
-    if let Some(field) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-        return Err(format!("'{field}' is not a field of a history: they are {}", FIELDS.join(", ")));
-    }
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
-    if !["invoke", "ok", "fail", "unknown"].contains(&kind) {
-        return Err(format!("the type is '{kind}', and may be invoke, ok, fail or unknown"));
+    let known: &[&str] = match kind {
+        "invoke" => &ASKS,
+        "ok" | "fail" | "unknown" => &ANSWERS,
+        _ => return Err(format!("the type is '{kind}', and may be invoke, ok, fail or unknown")),
+    };
+    if let Some(field) = fields.keys().find(|field| !known.contains(&field.as_str())) {
+        return Err(format!("'{field}' is not a field of a line of type {kind}: they are {}", known.join(", ")));
+    }
+    if let Some((field, value)) = fields.iter().find(|(_, value)| !is_exact(value)) {
+        return Err(format!(
+            "'{field}' is {value}, which may not be the number that was meant: write such numbers as strings"
+        ));
     }
     let time = match fields.get("time") {
         None => None,
@@ -119,9 +144,47 @@ fn line(number: usize, text: &str) -> Result<Line, String> {
     Ok(Line { number, time, asks: kind == "invoke", fields })
 }
 
+/// Lines by their times. At the same time everybody asks before anybody is answered, but nobody before the answer to what was
+/// asked before.
+fn by_time(mut lines: Vec<Line>) -> Vec<Line> {
+    lines.sort_by_key(|line| line.time);
+    let (mut waiting, mut sorted) = (BTreeSet::new(), Vec::with_capacity(lines.len()));
+    let mut lines = lines.into_iter().peekable();
+    while let Some(first) = lines.next() {
+        let time = first.time;
+        let mut now = vec![first];
+        now.extend(std::iter::from_fn(|| lines.next_if(|line| line.time == time)));
+        while !now.is_empty() {
+            let before = sorted.len();
+            for asks in [true, false] {
+                let mut later = Vec::new();
+                for line in std::mem::take(&mut now) {
+                    let client = line.fields.get("client").map(Value::to_string).unwrap_or_default();
+                    if line.asks != asks || waiting.contains(&client) == asks {
+                        later.push(line);
+                        continue;
+                    }
+                    if asks {
+                        waiting.insert(client);
+                    } else {
+                        waiting.remove(&client);
+                    }
+                    sorted.push(line);
+                }
+                now = later;
+            }
+            if sorted.len() == before {
+                // Something is wrong with these, which is said when they are taken.
+                sorted.append(&mut now);
+            }
+        }
+    }
+    sorted
+}
+
 impl History {
-    /// Reads a history. Where all lines have a `time`, that is their order, and at the same time asking comes first; else the
-    /// order of the lines.
+    /// Reads a history. Where the lines have a `time`, that is their order, and at the same time asking comes first; else the order of
+    /// the lines.
     ///
     /// # Errors
     /// A line that is none, with its number, and what is wrong with it.
@@ -130,21 +193,25 @@ impl History {
         for (at, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
             lines.push(line(at + 1, text).map_err(|why| format!("line {}: {why}", at + 1))?);
         }
-        if lines.iter().all(|line| line.time.is_some()) {
-            lines.sort_by_key(|line| (line.time, !line.asks));
+        if lines.iter().any(|line| line.time.is_some()) {
+            if let Some(line) = lines.iter().find(|line| line.time.is_none()) {
+                return Err(format!("line {}: it has no 'time', and others have one: all or none", line.number));
+            }
+            lines = by_time(lines);
         }
         let mut history = Self::default();
         let mut open: BTreeMap<String, Option<usize>> = BTreeMap::new();
-        let mut failed = Vec::new();
+        let mut failed = BTreeSet::new();
         for (moment, line) in lines.iter().enumerate() {
             history.take(moment, line, &mut open, &mut failed).map_err(|why| format!("line {}: {why}", line.number))?;
         }
         history.clients = open.len();
         history.failed = failed.len();
-        failed.sort_unstable();
-        for at in failed.into_iter().rev() {
-            history.operations.remove(at);
-        }
+        let mut at = 0;
+        history.operations.retain(|_| {
+            at += 1;
+            !failed.contains(&(at - 1))
+        });
         Ok(history)
     }
 
@@ -153,7 +220,7 @@ impl History {
         moment: usize,
         line: &Line,
         open: &mut BTreeMap<String, Option<usize>>,
-        failed: &mut Vec<usize>,
+        failed: &mut BTreeSet<usize>,
     ) -> Result<(), String> {
         let text = |name: &str| line.fields.get(name).filter(|value| !value.is_null()).map(Value::to_string);
         let client = text("client").ok_or("it does not say which client")?;
@@ -184,7 +251,9 @@ impl History {
         operation.answer_line = line.number;
         match line.fields.get("type").and_then(Value::as_str) {
             Some("ok") => (operation.answered, operation.answer) = (Some(moment), Some(text("result"))),
-            Some("fail") => failed.push(at),
+            Some("fail") => {
+                failed.insert(at);
+            }
             // It may take effect later, or never.
             _ => {}
         }

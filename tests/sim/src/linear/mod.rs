@@ -53,6 +53,18 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// What follows from two parts: what is broken in one of them is broken, first what came first.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Broken(one), Self::Broken(other)) => Self::Broken(if one.line <= other.line { one } else { other }),
+            (Self::Broken(broken), _) | (_, Self::Broken(broken)) => Self::Broken(broken),
+            (Self::Explained, other) => other,
+            (undecided, _) => undecided,
+        }
+    }
+}
+
 /// The first answer that nothing explains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
@@ -62,6 +74,8 @@ pub struct Broken {
     pub line: usize,
     /// The answer, in words.
     pub what: String,
+    /// Whether everything before it is explained; else that was not found out, and an earlier answer may be as wrong.
+    pub first: bool,
     /// An order that explains all before it, its end: in words.
     pub order: Vec<String>,
 }
@@ -69,7 +83,8 @@ pub struct Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = if self.key.is_empty() { String::new() } else { format!("key {}, ", self.key) };
-        write!(f, "{of}line {}: no order of the operations explains this answer: {}", self.line, self.what)?;
+        let which = if self.first { "this answer" } else { "the answers up to this one" };
+        write!(f, "{of}line {}: no order of the operations explains {which}: {}", self.line, self.what)?;
         if !self.order.is_empty() {
             write!(f, "\n  one that explains all before it ends with")?;
         }
@@ -101,58 +116,62 @@ fn by_search<M: Model>(history: &History, keyed: bool, steps: u64) -> Result<Ver
         let asked = M::parse(operation).map_err(|why| format!("line {}: {why}", operation.line))?;
         parsed.push((operation, asked));
     }
+    let mut verdict = Verdict::Explained;
     for (key, part) in history::by_key(&parsed, |(operation, _)| operation.key.as_deref().unwrap_or_default()) {
         for part in M::split(&part) {
-            let verdict = judge_part::<M>(&key, &part, steps);
-            if verdict != Verdict::Explained {
-                return Ok(verdict);
-            }
+            verdict = verdict.or(judge_part::<M>(&key, &part, steps));
         }
     }
-    Ok(Verdict::Explained)
+    Ok(verdict)
 }
 
 /// One operation as a client's line has it, and as a model understands it.
 pub type Parsed<'a, M> = (&'a Operation, (<M as Model>::Op, Option<<M as Model>::Answer>));
 
 fn judge_part<M: Model>(key: &str, part: &[&Parsed<'_, M>], steps: u64) -> Verdict {
-    // Everything up to a moment: who was answered later has not been answered yet.
+    // Everything up to a moment: who was answered later has not been answered yet, and may not have been carried out.
     let until = |moment: usize| -> (Vec<&Parsed<'_, M>>, Vec<Entry<M>>) {
-        let there: Vec<_> = part.iter().copied().filter(|(operation, _)| operation.asked < moment).collect();
         let entry = |(operation, (op, answer)): &Parsed<'_, M>| {
             let answered = operation.answered.filter(|answered| *answered < moment);
             Entry { op: op.clone(), answer: answered.and(answer.clone()), asked: operation.asked, answered }
         };
-        let entries = there.iter().map(|parsed| entry(parsed)).collect();
-        (there, entries)
+        let there = part.iter().copied().filter(|(operation, _)| operation.asked < moment);
+        let both = there.map(|parsed| (parsed, entry(parsed)));
+        both.filter(|(_, entry)| entry.answered.is_some() || M::changes(&entry.op)).unzip()
     };
-    let undecided = || Verdict::Undecided { key: key.to_string(), operations: part.len() };
     match search(&until(usize::MAX).1, steps) {
         Found::Order(_) => return Verdict::Explained,
-        Found::TooMany => return undecided(),
+        Found::TooMany => return Verdict::Undecided { key: key.to_string(), operations: part.len() },
         Found::None => {}
     }
     // What holds for a history holds for each beginning of it, so the first answer that breaks it can be bisected.
     let mut answers: Vec<usize> = part.iter().filter_map(|(operation, _)| operation.answered).collect();
     answers.sort_unstable();
-    let (mut good, mut bad) = (0, answers.len());
+    let (mut good, mut bad, mut first) = (0, answers.len(), true);
     while bad - good > 1 {
         let middle = usize::midpoint(good, bad);
         match search(&until(answers[middle - 1] + 1).1, steps) {
             Found::Order(_) => good = middle,
             Found::None => bad = middle,
-            Found::TooMany => return undecided(),
+            Found::TooMany => {
+                first = false;
+                break;
+            }
         }
     }
     let moment = answers[bad - 1];
     let (there, entries) = until(moment);
     let order = match search(&entries, steps) {
-        Found::Order(order) => order,
-        Found::None | Found::TooMany => Vec::new(),
+        Found::Order(order) if first => order,
+        _ => Vec::new(),
     };
-    let mut order: Vec<String> = order.into_iter().rev().take(8).map(|at| there[at].0.words()).collect();
+    let words = |at: usize| match entries[at].answered {
+        Some(_) => there[at].0.words(),
+        None => there[at].0.unanswered(),
+    };
+    let mut order: Vec<String> = order.into_iter().rev().take(8).map(words).collect();
     order.reverse();
     let culprit = part.iter().find(|(operation, _)| operation.answered == Some(moment));
     let (line, what) = culprit.map_or((0, String::new()), |(operation, _)| (operation.answer_line, operation.words()));
-    Verdict::Broken(Box::new(Broken { key: key.to_string(), line, what, order }))
+    Verdict::Broken(Box::new(Broken { key: key.to_string(), line, what, first, order }))
 }

@@ -5,6 +5,7 @@ use replicode_store::sim_disk::SimDisk;
 use replicode_store::{Disk, DiskFile};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A mistake that is planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +14,12 @@ pub enum Plant {
     Syncs,
     /// Names are not durable when they are said to be: those of new segments, and of what says which is the newest.
     Names,
+    /// Every disk fails now and then although no plan says so: what nobody has planned is no excuse for a node's death.
+    Refuses,
 }
+
+/// After so many changes a disk fails that fails without a plan.
+const REFUSES_AFTER: u64 = 100;
 
 impl Plant {
     /// By its name on the command line.
@@ -22,6 +28,7 @@ impl Plant {
         match name {
             "syncs" => Some(Self::Syncs),
             "names" => Some(Self::Names),
+            "refuses" => Some(Self::Refuses),
             _ => None,
         }
     }
@@ -29,26 +36,28 @@ impl Plant {
 
 /// A node's disk, with what is planted in it.
 #[must_use]
-pub fn planted(disk: SimDisk, plant: Option<Plant>) -> Arc<dyn Disk> {
-    match plant {
+pub fn planted(disk: SimDisk, plant: Option<&str>) -> Arc<dyn Disk> {
+    match plant.and_then(Plant::named) {
         None => Arc::new(disk),
-        Some(plant) => Arc::new(Planted { disk: Arc::new(disk), plant }),
+        Some(plant) => Arc::new(Planted { disk: Arc::new(disk), plant, syncs: Arc::default() }),
     }
 }
 
 struct Planted {
     disk: Arc<dyn Disk>,
     plant: Plant,
+    syncs: Arc<AtomicU64>,
 }
 
 struct PlantedFile {
     file: Arc<dyn DiskFile>,
     plant: Plant,
+    syncs: Arc<AtomicU64>,
 }
 
 impl Planted {
     fn file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(PlantedFile { file, plant: self.plant })
+        Arc::new(PlantedFile { file, plant: self.plant, syncs: self.syncs.clone() })
     }
 }
 
@@ -66,7 +75,13 @@ impl DiskFile for PlantedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.plant == Plant::Syncs { Ok(()) } else { self.file.sync() }
+        match self.plant {
+            Plant::Syncs => Ok(()),
+            Plant::Refuses if self.syncs.fetch_add(1, Ordering::Relaxed) >= REFUSES_AFTER => {
+                Err(io::Error::other("the disk is broken, and nobody knows why"))
+            }
+            Plant::Names | Plant::Refuses => self.file.sync(),
+        }
     }
 }
 

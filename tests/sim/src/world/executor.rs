@@ -6,16 +6,19 @@
 //! first; a pause stops its lanes.
 
 use super::clock::Clock;
+use super::lanes::Lane;
+pub use super::lanes::Order;
 use super::net::{Net, SocketId};
-use super::seeds::{Stream, Trace};
+use super::seeds::{Trace, sum};
+use super::timers::Timer;
 use futures::future::BoxFuture;
 use replicode_replication::host::{self, Host};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 /// Nanoseconds of virtual time.
 pub type Nanos = u64;
@@ -27,19 +30,10 @@ pub const LANES: usize = 6;
 /// The lane of the machine above.
 pub const MACHINE: usize = 5;
 
-/// How the next task is chosen among those that can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Who could first.
-    First,
-    /// Drawn.
-    Random,
-}
-
-struct TaskWaker {
+pub(super) struct TaskWaker {
     task: usize,
     /// Tells this task from others that had or get its place.
-    life: u64,
+    pub(super) life: u64,
     queued: AtomicBool,
     ready: Arc<Mutex<Vec<(usize, u64)>>>,
 }
@@ -56,42 +50,36 @@ impl Wake for TaskWaker {
     }
 }
 
-struct Task {
-    process: ProcessId,
-    lane: usize,
+pub(super) struct Task {
+    pub(super) process: ProcessId,
+    pub(super) lane: usize,
     /// Whether the process lives on while this does.
     root: bool,
-    waker: Arc<TaskWaker>,
+    pub(super) waker: Arc<TaskWaker>,
     /// Away while it is polled.
     future: Option<BoxFuture<'static, ()>>,
 }
 
 /// What happens at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    /// A task may run whose lane was busy.
-    Run(usize, u64),
+pub(super) enum Event {
+    /// A lane may be free on which tasks wait.
+    Lane(ProcessId, usize),
     /// A timer may be due.
     Timer(usize, u64),
     /// A datagram arrives.
     Datagram(usize),
 }
 
-struct Timer {
-    life: u64,
-    due: Nanos,
-    waker: Option<Waker>,
-}
-
 /// One run of a node.
 pub struct Process {
     /// Its node.
     pub node: usize,
+    pub(super) lanes: Vec<Lane>,
     /// What its tasks run on.
     host: Option<Arc<dyn Host>>,
     alive: bool,
-    busy_until: [Nanos; LANES],
-    paused_until: Nanos,
+    pub(super) paused_until: Nanos,
     roots: usize,
     /// What its clocks show.
     pub clock: Clock,
@@ -102,11 +90,11 @@ pub struct Process {
 pub struct Core {
     /// The moment now.
     pub now: Nanos,
-    sequence: u64,
-    tasks: Vec<Option<Task>>,
+    pub(super) sequence: u64,
+    pub(super) tasks: Vec<Option<Task>>,
     vacant: Vec<usize>,
-    timers: Vec<Option<Timer>>,
-    vacant_timers: Vec<usize>,
+    pub(super) timers: Vec<Option<Timer>>,
+    pub(super) vacant_timers: Vec<usize>,
     events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
     /// All processes so far.
     pub processes: Vec<Process>,
@@ -114,12 +102,20 @@ pub struct Core {
     pub net: Net,
     /// What has been decided so far.
     pub trace: Trace,
-    order: Order,
-    draws: Stream,
+    pub(super) seed: u64,
+    pub(super) order: Order,
+    /// The last moment at which something was chosen, and how often.
+    pub(super) choices: (Nanos, u64),
     /// Longest time that a turn takes.
     turn: Nanos,
     /// Turns so far.
     pub polls: u64,
+    /// How long what is being polled has stood still for its disk, in the middle of its turn.
+    spent: Nanos,
+    /// Until when each node's disk answers nothing.
+    pub frozen: BTreeMap<usize, Nanos>,
+    /// Syncs that were done on the spot, by those who brought the change.
+    pub spots: u64,
 }
 
 /// A world. Clones are the same one.
@@ -140,7 +136,18 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Core {
-    fn push(&mut self, at: Nanos, event: Event) {
+    /// The moment that whoever is being polled lives in: it has stood still for its disk since its turn began.
+    #[must_use]
+    pub fn here(&self) -> Nanos {
+        self.now + self.spent
+    }
+
+    /// Whoever is being polled stands still for a while.
+    pub(super) fn spend(&mut self, time: Nanos) {
+        self.spent += time;
+    }
+
+    pub(super) fn push(&mut self, at: Nanos, event: Event) {
         self.sequence += 1;
         self.events.push(Reverse((at, self.sequence, event)));
     }
@@ -166,10 +173,14 @@ impl World {
             processes: Vec::new(),
             net,
             trace: Trace::default(),
+            seed,
             order,
-            draws: Stream::new(seed, &[1]),
+            choices: (0, 0),
             turn,
             polls: 0,
+            spent: 0,
+            frozen: BTreeMap::new(),
+            spots: 0,
         };
         Self { core: Arc::new(Mutex::new(core)), ready: Arc::default() }
     }
@@ -185,14 +196,15 @@ impl World {
         self.core().now
     }
 
-    /// A new run of a node.
-    pub fn process(&self, node: usize, clock: Clock) -> ProcessId {
+    /// A new run of a node. `life`: which of its runs.
+    pub fn process(&self, node: usize, life: u64, clock: Clock) -> ProcessId {
         let mut core = self.core();
+        let lanes = (0..LANES as u64).map(|lane| Lane::new(core.seed, node as u64, life, lane)).collect();
         core.processes.push(Process {
             node,
+            lanes,
             host: None,
             alive: true,
-            busy_until: [0; LANES],
             paused_until: 0,
             roots: 0,
             clock,
@@ -241,50 +253,6 @@ impl World {
         drop(taken);
     }
 
-    pub(super) fn timer(&self, due: Nanos) -> (usize, u64) {
-        let mut core = self.core();
-        core.sequence += 1;
-        let life = core.sequence;
-        let timer = core.vacant_timers.pop().unwrap_or_else(|| {
-            core.timers.push(None);
-            core.timers.len() - 1
-        });
-        core.timers[timer] = Some(Timer { life, due, waker: None });
-        core.push(due, Event::Timer(timer, life));
-        (timer, life)
-    }
-
-    pub(super) fn reset_timer(&self, timer: (usize, u64), due: Nanos) {
-        let mut core = self.core();
-        if let Some(Some(held)) = core.timers.get_mut(timer.0)
-            && held.life == timer.1
-            && held.due != due
-        {
-            held.due = due;
-            core.push(due, Event::Timer(timer.0, timer.1));
-        }
-    }
-
-    pub(super) fn poll_timer(&self, timer: (usize, u64), context: &Context<'_>) -> Poll<()> {
-        let mut core = self.core();
-        let now = core.now;
-        let Some(Some(held)) = core.timers.get_mut(timer.0) else { return Poll::Ready(()) };
-        if held.due <= now {
-            return Poll::Ready(());
-        }
-        match &mut held.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
-        }
-        Poll::Pending
-    }
-
-    pub(super) fn drop_timer(&self, timer: (usize, u64)) {
-        let mut core = self.core();
-        core.timers[timer.0] = None;
-        core.vacant_timers.push(timer.0);
-    }
-
     /// Ends a process where it stands: what it has not sent or synced by now it never will.
     pub fn kill(&self, process: ProcessId) {
         let (host, tasks) = {
@@ -292,7 +260,10 @@ impl World {
             let now = core.now;
             core.trace.note(3, process as u64, now);
             core.processes[process].alive = false;
-            core.net.cut_off(process);
+            for lane in &mut core.processes[process].lanes {
+                lane.waiting.clear();
+            }
+            core.net.cut_off(process, now);
             let of: Vec<usize> = (0..core.tasks.len())
                 .filter(|at| core.tasks[*at].as_ref().is_some_and(|task| task.process == process))
                 .collect();
@@ -307,9 +278,21 @@ impl World {
         drop(tasks);
     }
 
-    /// Stops the lanes of a process for a while.
+    /// Stops the lanes of a process for a while: a pause within another one ends with the longer.
     pub fn pause(&self, process: ProcessId, until: Nanos) {
-        self.core().processes[process].paused_until = until;
+        let mut core = self.core();
+        let held = &mut core.processes[process];
+        held.paused_until = held.paused_until.max(until);
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self, process: ProcessId) {
+        let mut core = self.core();
+        core.processes[process].paused_until = 0;
+        for lane in 0..LANES {
+            core.processes[process].lanes[lane].due = None;
+            core.call_lane(process, lane);
+        }
     }
 
     /// Whether anything of a process still runs.
@@ -354,12 +337,7 @@ impl World {
         if ready.is_empty() {
             return None;
         }
-        let mut core = self.core();
-        let at = match core.order {
-            Order::First => 0,
-            Order::Random if ready.len() == 1 => 0,
-            Order::Random => core.draws.range(0, ready.len() as u64) as usize,
-        };
+        let at = self.core().choose(&ready);
         Some(ready.remove(at))
     }
 
@@ -367,9 +345,13 @@ impl World {
         let waker = {
             let mut core = self.core();
             match event {
-                Event::Run(task, life) => {
+                Event::Lane(process, lane) => {
+                    let next = core.next_waiting(process, lane);
                     drop(core);
-                    locked(&self.ready).push((task, life));
+                    if let Some(next) = next {
+                        self.run(next);
+                        self.core().call_lane(process, lane);
+                    }
                     return;
                 }
                 Event::Timer(timer, life) => {
@@ -392,7 +374,28 @@ impl World {
         }
     }
 
+    /// A task can run. It does if its lane is free, and nobody was there first.
     fn turn(&self, (at, life): (usize, u64)) {
+        {
+            let mut core = self.core();
+            let core = &mut *core;
+            let Some(Some(task)) = core.tasks.get(at) else { return };
+            if task.waker.life != life {
+                return;
+            }
+            let (process, lane) = (task.process, task.lane);
+            let held = &mut core.processes[process];
+            let line = &mut held.lanes[lane];
+            if line.busy_until.max(held.paused_until) > core.now || !line.waiting.is_empty() {
+                line.waiting.push_back((at, life));
+                core.call_lane(process, lane);
+                return;
+            }
+        }
+        self.run((at, life));
+    }
+
+    fn run(&self, (at, life): (usize, u64)) {
         let (mut future, waker, process, host, lane) = {
             let mut core = self.core();
             let core = &mut *core;
@@ -402,18 +405,15 @@ impl World {
             }
             let (process, lane) = (task.process, task.lane);
             let held = &mut core.processes[process];
-            let free = held.busy_until[lane].max(held.paused_until);
-            if free > core.now {
-                core.push(free, Event::Run(at, life));
-                return;
-            }
             // From here on a word wakes it again.
             task.waker.queued.store(false, Ordering::Relaxed);
             let Some(future) = task.future.take() else { return };
             let waker = task.waker.clone();
-            held.busy_until[lane] = core.now + core.draws.range(0, core.turn.max(1));
+            let turn = held.lanes[lane].draws.range(0, core.turn.max(1));
+            held.lanes[lane].busy_until = core.now + turn;
             core.polls += 1;
-            core.trace.note(1, core.now, (at as u64) << 32 | core.draws.draw() & 0xffff_ffff);
+            core.spent = 0;
+            core.trace.note(1, core.now, (at as u64) << 32 | turn & 0xffff_ffff);
             (future, waker, process, held.host.clone(), lane)
         };
         let done = {
@@ -422,6 +422,11 @@ impl World {
             let waker = Waker::from(waker);
             let mut context = Context::from_waker(&waker);
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context).is_ready()));
+            {
+                let mut core = self.core();
+                let spent = std::mem::take(&mut core.spent);
+                core.processes[process].lanes[lane].busy_until += spent;
+            }
             let done = match polled {
                 Ok(done) => done,
                 Err(panic) => {
@@ -489,8 +494,8 @@ impl World {
         if !core.processes[process].alive {
             return;
         }
-        let now = core.now;
-        core.trace.note(4, now, bytes.len() as u64);
+        let now = core.here();
+        core.trace.note(4, now, sum(bytes));
         for (at, datagram) in core.net.send(now, socket, to, bytes) {
             core.arrive_at(at, datagram);
         }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use replicode_log::Mono;
-use replicode_replication::host::{Abort, Bound, DiskOperation, Host, InitialIds, Join, Thread};
+use replicode_replication::host::{Abort, Bound, DiskOperation, Fact, Host, InitialIds, Join, Thread};
 use replicode_store::{Disk, LogError};
 use rustls::crypto::CryptoProvider;
 use rustls::time_provider::TimeProvider;
@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 /// What a host's disk and processors take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
+    /// Whether whoever brings a change may sync on the spot.
+    pub on_the_spot: bool,
     /// Least and most of a sync.
     pub sync: (Nanos, Nanos),
     /// How many of a million syncs take up to [`Pace::SLOW`].
@@ -47,7 +49,11 @@ pub struct SimHost {
     pace: Pace,
     entropy: Arc<Mutex<Stream>>,
     durations: Mutex<Stream>,
+    witness: Witness,
 }
+
+/// Hears what a replica is about to tell others.
+pub type Witness = Box<dyn Fn(&Fact) + Send + Sync>;
 
 impl std::fmt::Debug for SimHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,22 +62,41 @@ impl std::fmt::Debug for SimHost {
 }
 
 impl SimHost {
-    /// Of a process. `life`: what tells it from others of its node.
+    /// Of a process, which is the run `life` of its node.
     #[must_use]
-    pub fn new(world: World, process: ProcessId, node: usize, disk: Arc<dyn Disk>, pace: Pace, seed: u64) -> Arc<Self> {
-        let stream = |what| Stream::new(seed, &[what, process as u64]);
+    pub fn new(
+        world: World,
+        (process, node, life): (ProcessId, usize, u64),
+        disk: Arc<dyn Disk>,
+        pace: Pace,
+        seed: u64,
+        witness: Witness,
+    ) -> Arc<Self> {
+        let stream = |what| Stream::new(seed, &[what, node as u64, life]);
         let (entropy, durations) = (Arc::new(Mutex::new(stream(3))), Mutex::new(stream(4)));
-        Arc::new(Self { world, process, node, disk, pace, entropy, durations })
+        Arc::new(Self { world, process, node, disk, pace, entropy, durations, witness })
     }
 
     fn mono_ns(&self) -> u64 {
         let core = self.world.core();
-        core.processes[self.process].clock.mono(core.now)
+        core.processes[self.process].clock.mono(core.here())
     }
 
     fn sleep(&self, time: Nanos) -> Sleeping {
-        let due = self.world.now() + time;
+        let due = self.world.core().here() + time;
         Sleeping { timer: self.world.timer(due), world: self.world.clone(), process: self.process }
+    }
+
+    /// How long the disk answers nothing yet.
+    fn frozen(&self) -> Nanos {
+        let core = self.world.core();
+        core.frozen.get(&self.node).map_or(0, |until| until.saturating_sub(core.here()))
+    }
+
+    /// The moment now.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.world.core().here()
     }
 
     /// Begins a task of the machine's lane: while it lives the process does.
@@ -221,7 +246,7 @@ impl quinn::Runtime for Quic {
 
     fn now(&self) -> Instant {
         let core = self.world.core();
-        instant(core.processes[self.process].clock.mono(core.now))
+        instant(core.processes[self.process].clock.mono(core.here()))
     }
 }
 
@@ -259,7 +284,7 @@ impl Host for SimHost {
 
     fn wall_unix_ns(&self) -> u64 {
         let core = self.world.core();
-        core.processes[self.process].clock.wall(core.now)
+        core.processes[self.process].clock.wall(core.here())
     }
 
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
@@ -276,7 +301,7 @@ impl Host for SimHost {
     }
 
     fn blocking(&self, work: Box<dyn FnOnce() + Send>) {
-        let time = locked(&self.durations).range(0, self.pace.sync.1);
+        let time = locked(&self.durations).range(0, self.pace.sync.1).max(self.frozen());
         let sleep = self.nap(time);
         self.world.spawn(
             self.process,
@@ -309,14 +334,27 @@ impl Host for SimHost {
                 DiskOperation::Read | DiskOperation::Change if draws.chance(250_000) => {
                     draws.range(0, self.pace.operation)
                 }
-                DiskOperation::Read | DiskOperation::Change => return None,
+                DiskOperation::Read | DiskOperation::Change => 0,
             }
         };
-        Some(Box::pin(self.nap(time)))
+        // What is read is in the system's memory.
+        let time = if operation == DiskOperation::Read { time } else { time.max(self.frozen()) };
+        if lane() == Thread::Replica as usize {
+            // Whoever brings a change does it itself, and nothing else runs on that thread meanwhile.
+            let mut core = self.world.core();
+            core.spend(time);
+            core.spots += u64::from(operation == DiskOperation::Sync);
+            return None;
+        }
+        (time > 0).then(|| -> BoxFuture<'static, ()> { Box::pin(self.nap(time)) })
     }
 
     fn waits_on_the_spot(&self) -> bool {
-        false
+        self.pace.on_the_spot
+    }
+
+    fn witness(&self, fact: &Fact) {
+        (self.witness)(fact);
     }
 
     fn disk(&self, _dir: &Path, _make: bool) -> Result<Arc<dyn Disk>, LogError> {

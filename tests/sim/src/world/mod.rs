@@ -3,6 +3,8 @@
 //! | module | it is |
 //! |---|---|
 //! | [`executor`] | tasks under virtual time |
+//! | `lanes` | whose turn it is on a thread of a node |
+//! | `timers` | timers |
 //! | [`clock`] | what a node's clocks show |
 //! | [`net`] | datagrams |
 //! | [`disk`] | mistakes that are planted, to be found |
@@ -14,6 +16,8 @@ pub mod clock;
 pub mod disk;
 pub mod executor;
 pub mod host;
+mod lanes;
 pub mod net;
 pub mod seeds;
+mod timers;
 pub mod tls;

@@ -3,7 +3,8 @@
 //! What becomes of a datagram is drawn from its link and its number on it, so that one that is taken out shifts no other.
 
 use super::executor::{Nanos, ProcessId};
-use super::seeds::Stream;
+use super::seeds::{Stream, sum};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::task::Waker;
@@ -12,7 +13,8 @@ use std::task::Waker;
 pub type SocketId = usize;
 
 /// What links do to datagrams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Weather {
     /// Shortest way.
     pub least: Nanos,
@@ -26,6 +28,25 @@ pub struct Weather {
     pub late: u64,
     /// Larger ones are lost.
     pub mtu: usize,
+    /// With one bit that is another one than was sent, in millionths.
+    pub corrupt: u64,
+    /// Bytes a second on each way, if there is a bound. What would wait for longer than [`QUEUE`] is lost.
+    pub bandwidth: Option<u64>,
+}
+
+/// How long a datagram waits at most for those before it where the way is narrow.
+pub const QUEUE: Nanos = 300_000_000;
+
+/// A way from one node to another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    cut: bool,
+    /// Datagrams so far.
+    sent: u64,
+    /// When what was sent before is through.
+    free: Nanos,
+    /// Until when nothing gets through, and everything waits.
+    clogged: Nanos,
 }
 
 struct Socket {
@@ -33,12 +54,16 @@ struct Socket {
     node: usize,
     addr: SocketAddr,
     open: bool,
+    /// When it was cut off: what would have been sent later was not.
+    until: Nanos,
     arrived: VecDeque<(SocketAddr, Vec<u8>)>,
     waker: Option<Waker>,
 }
 
 struct Datagram {
     from: SocketAddr,
+    by: SocketId,
+    at: Nanos,
     to: SocketId,
     bytes: Vec<u8>,
 }
@@ -50,10 +75,7 @@ pub struct Net {
     pub weather: Weather,
     sockets: Vec<Socket>,
     at: BTreeMap<SocketAddr, SocketId>,
-    /// Ways from one node to another that are closed.
-    cut: BTreeMap<(usize, usize), bool>,
-    /// Datagrams so far on each way.
-    sent: BTreeMap<(usize, usize), u64>,
+    ways: BTreeMap<(usize, usize), Way>,
     flying: Vec<Option<Datagram>>,
     vacant: Vec<usize>,
     /// Datagrams that were lost or cut off.
@@ -74,8 +96,7 @@ impl Net {
             weather,
             sockets: Vec::new(),
             at: BTreeMap::new(),
-            cut: BTreeMap::new(),
-            sent: BTreeMap::new(),
+            ways: BTreeMap::new(),
             flying: Vec::new(),
             vacant: Vec::new(),
             lost: 0,
@@ -85,7 +106,8 @@ impl Net {
 
     /// A socket of a process; the one before at its address is gone.
     pub fn bind(&mut self, process: ProcessId, node: usize, addr: SocketAddr) -> SocketId {
-        let socket = Socket { process, node, addr, open: true, arrived: VecDeque::new(), waker: None };
+        let socket =
+            Socket { process, node, addr, open: true, until: Nanos::MAX, arrived: VecDeque::new(), waker: None };
         self.sockets.push(socket);
         let id = self.sockets.len() - 1;
         self.at.insert(addr, id);
@@ -94,17 +116,24 @@ impl Net {
 
     /// Opens or closes the way from one node to another.
     pub fn set_cut(&mut self, from: usize, to: usize, cut: bool) {
-        self.cut.insert((from, to), cut);
+        self.ways.entry((from, to)).or_default().cut = cut;
+    }
+
+    /// Lets everything on a way wait until a moment.
+    pub fn clog(&mut self, from: usize, to: usize, until: Nanos) {
+        self.ways.entry((from, to)).or_default().clogged = until;
     }
 
     /// Opens all ways.
     pub fn heal(&mut self) {
-        self.cut.clear();
+        for way in self.ways.values_mut() {
+            (way.cut, way.clogged) = (false, 0);
+        }
     }
 
-    pub(super) fn cut_off(&mut self, process: ProcessId) {
+    pub(super) fn cut_off(&mut self, process: ProcessId, now: Nanos) {
         for socket in self.sockets.iter_mut().filter(|socket| socket.process == process && socket.open) {
-            socket.open = false;
+            (socket.open, socket.until) = (false, now);
             socket.arrived.clear();
             socket.waker = None;
             self.at.remove(&socket.addr);
@@ -114,15 +143,25 @@ impl Net {
     /// Sends a datagram: when it arrives, none, once or twice.
     pub(super) fn send(&mut self, now: Nanos, from: SocketId, to: SocketAddr, bytes: &[u8]) -> Vec<(Nanos, usize)> {
         self.total += 1;
-        let (source, addr) = (self.sockets[from].node, self.sockets[from].addr);
+        let (by, source, addr) = (from, self.sockets[from].node, self.sockets[from].addr);
         let Some(to) = self.at.get(&to).copied() else { return Vec::new() };
-        let way = (source, self.sockets[to].node);
-        let number = self.sent.entry(way).or_default();
-        *number += 1;
-        let mut draws = Stream::new(self.seed, &[2, way.0 as u64, way.1 as u64, *number]);
+        let ends = (source, self.sockets[to].node);
+        let way = self.ways.entry(ends).or_default();
+        way.sent += 1;
+        let mut draws = Stream::new(self.seed, &[2, ends.0 as u64, ends.1 as u64, way.sent]);
         let weather = self.weather;
-        let cut = self.cut.get(&way).copied().unwrap_or(false);
-        if cut || bytes.len() > weather.mtu || draws.chance(weather.loss) {
+        let mut leaves = now;
+        if let Some(bandwidth) = weather.bandwidth {
+            leaves = way.free.max(now);
+            if leaves - now > QUEUE {
+                self.lost += 1;
+                return Vec::new();
+            }
+            way.free = leaves + bytes.len() as u64 * 1_000_000_000 / bandwidth.max(1);
+            leaves = way.free;
+        }
+        let clogged = way.clogged;
+        if way.cut || bytes.len() > weather.mtu || draws.chance(weather.loss) {
             self.lost += 1;
             return Vec::new();
         }
@@ -133,7 +172,14 @@ impl Net {
             if draws.chance(weather.late) {
                 after += draws.range(0, 200_000_000);
             }
-            let datagram = Datagram { from: addr, to, bytes: bytes.to_vec() };
+            let mut bytes = bytes.to_vec();
+            if draws.chance(weather.corrupt) {
+                let bit = draws.range(0, bytes.len() as u64 * 8) as usize;
+                if let Some(byte) = bytes.get_mut(bit / 8) {
+                    *byte ^= 1 << (bit % 8);
+                }
+            }
+            let datagram = Datagram { from: addr, by, at: now, to, bytes };
             let at = match self.vacant.pop() {
                 Some(at) => {
                     self.flying[at] = Some(datagram);
@@ -144,23 +190,24 @@ impl Net {
                     self.flying.len() - 1
                 }
             };
-            out.push((now + after, at));
+            out.push(((leaves + after).max(clogged), at));
         }
         out
     }
 
-    /// A datagram arrives: how long it is, and who waits for it.
+    /// A datagram arrives: what it amounts to, and who waits for it.
     pub(super) fn arrive(&mut self, datagram: usize) -> (u64, Option<Waker>) {
-        let Some(Datagram { from, to, bytes }) = self.flying[datagram].take() else { return (0, None) };
+        let Some(Datagram { from, by, at, to, bytes }) = self.flying[datagram].take() else { return (0, None) };
         self.vacant.push(datagram);
-        let (len, socket) = (bytes.len() as u64, &mut self.sockets[to]);
+        let sent = at <= self.sockets[by].until;
+        let (sum, socket) = (sum(&bytes), &mut self.sockets[to]);
         // The way may have been closed while it was on it: what has left arrives.
-        if !socket.open || socket.arrived.len() >= BUFFER {
+        if !sent || !socket.open || socket.arrived.len() >= BUFFER {
             self.lost += 1;
             return (0, None);
         }
         socket.arrived.push_back((from, bytes));
-        (len, socket.waker.take())
+        (sum, socket.waker.take())
     }
 
     pub(super) fn receive(&mut self, socket: SocketId) -> Option<(SocketAddr, Vec<u8>)> {

@@ -60,3 +60,8 @@ impl Trace {
         self.0 = hash;
     }
 }
+
+/// What bytes amount to, for the trace.
+pub(super) fn sum(bytes: &[u8]) -> u64 {
+    (bytes.len() as u64) << 32 | u64::from(crc32c::crc32c(bytes))
+}

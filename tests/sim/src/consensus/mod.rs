@@ -1,101 +1,37 @@
 //! The `consensus` profile: replicas as they are, over real QUIC and TLS, with a machine that only counts.
 //!
-//! Faults, then everything is healed; within 30 seconds all nodes must have the same history, and take ten inputs each. Then
-//! every disk is read.
+//! Faults, then everything is healed; within 30 seconds all nodes that may take part must have the same history, and take ten inputs
+//! each. Then every disk is read.
 
-use crate::checkers::logs::{Logs, identity};
-use crate::checkers::{Broken, Oracle};
+mod disks;
+mod node;
+mod rot;
+
+use crate::checkers::Oracle;
+use crate::checkers::logs::{Held, Logs, identity};
+use crate::outcome::{Outcome, Verdict};
 use crate::plan::{Act, MS, Plan, SECOND, Step};
+use crate::plant;
 use crate::toy::{self, look};
 use crate::world::clock::Clock;
 use crate::world::disk::planted;
-use crate::world::executor::{Nanos, Order, ProcessId, World};
+use crate::world::executor::{Nanos, World};
 use crate::world::host::{Pace, SimHost};
 use crate::world::net::Net;
 use crate::world::seeds::Stream;
 use crate::world::tls;
+use node::{Leave, Node, Running};
 use replicode_log::{Input, NodeId};
 use replicode_replication::host::{Host, enter};
-use replicode_replication::{Replica, ReplicaConfig, TlsIdentity, Tuning, channel, start_on};
+use replicode_replication::{ReplicaConfig, Role, Tuning, channel, start_on};
 use replicode_store::segment::Owner;
-use replicode_store::sim_disk::{Dice, SimDisk};
+use replicode_store::sim_disk::Dice;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// All promises were kept.
-    Kept,
-    /// One was not.
-    Broken(Broken),
-    /// It did not converge.
-    Stuck(String),
-    /// A node died without leave.
-    Died(String),
-}
-
-impl Verdict {
-    /// The exit code.
-    #[must_use]
-    pub const fn code(&self) -> u8 {
-        match self {
-            Self::Kept => 0,
-            Self::Broken(_) => 1,
-            Self::Stuck(_) => 3,
-            Self::Died(_) => 4,
-        }
-    }
-}
-
-/// What happened in a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// How it ended.
-    pub verdict: Verdict,
-    /// Hash of everything that was decided.
-    pub trace: u64,
-    /// Virtual time.
-    pub time: Nanos,
-    /// Turns of tasks.
-    pub polls: u64,
-    /// Datagrams, and how many of them were lost.
-    pub datagrams: (u64, u64),
-    /// Batches agreed on.
-    pub batches: u64,
-    /// Inputs acknowledged.
-    pub inputs: u64,
-    /// Terms that had a leader.
-    pub terms: u64,
-    /// Crashes.
-    pub crashes: u64,
-    /// Disks that failed.
-    pub disks: u64,
-    /// How long it took to converge.
-    pub converged: Nanos,
-}
-
-/// A run of a node.
-struct Running {
-    process: ProcessId,
-    host: Arc<SimHost>,
-    replica: Replica,
-    toy: toy::Shared,
-    /// Whether it was asked to stop.
-    asked: bool,
-}
-
-struct Node {
-    id: NodeId,
-    disk: SimDisk,
-    tls: TlsIdentity,
-    running: Option<Running>,
-    /// Whether its log has been founded.
-    founded: bool,
-    /// Whether its disk is bound to fail, so that it may die.
-    failing: bool,
-    /// The last number that was offered to it.
-    offered: u64,
+/// How long it may take until somebody leads once everything is healed: elections, and votes that are synced, some of them slowly.
+const fn patience(plan: &Plan) -> Nanos {
+    if plan.slow_syncs > 0 { 10 * SECOND } else { 5 * SECOND }
 }
 
 struct Run<'a> {
@@ -104,32 +40,39 @@ struct Run<'a> {
     world: World,
     nodes: Vec<Node>,
     oracle: Arc<Mutex<Oracle>>,
-    draws: Stream,
     died: Option<String>,
     crashes: u64,
     disks: u64,
+    losses: u64,
+    looks: u64,
 }
 
 fn addr(node: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, node as u8 + 1], 7_000))
 }
 
-/// Carries a plan out.
+/// Carries a plan out. `story`: whether what happens is to be told.
 ///
 /// # Errors
 /// The world cannot be made.
-pub fn run(seed: u64, plan: &Plan) -> anyhow::Result<Outcome> {
-    let order = if plan.drawn_order { Order::Random } else { Order::First };
-    let world = World::new(seed, order, plan.turn, Net::new(seed, plan.calm));
+pub fn run(seed: u64, plan: &Plan, story: bool) -> anyhow::Result<Outcome> {
+    let _planted = plant::plant(plan.plant.as_deref())?;
+    let world = World::new(seed, plan.order, plan.turn, Net::new(seed, plan.calm));
     let mut nodes = Vec::new();
     for node in 0..plan.nodes {
         let id = NodeId::new(node as u64 + 1)?;
-        let tls = tls::identity(id)?;
-        let (disk, running) = (SimDisk::new(), None);
-        nodes.push(Node { id, disk, tls, running, founded: false, failing: false, offered: (node as u64 + 1) << 32 });
+        let (drift_ppm, wall_offset) = plan.clocks.get(node).copied().unwrap_or_default();
+        nodes.push(Node::new(id, tls::identity(id)?, Clock { drift_ppm, offset: 0, wall_offset }));
     }
-    let (draws, oracle) = (Stream::new(seed, &[20]), Arc::default());
-    let mut run = Run { seed, plan, world, nodes, oracle, draws, died: None, crashes: 0, disks: 0 };
+    let oracle: Arc<Mutex<Oracle>> = Arc::default();
+    {
+        let mut oracle = look(&oracle);
+        oracle.story.wanted = story;
+        for (at, node) in nodes.iter().enumerate() {
+            oracle.durable.disk(at, &node.disk);
+        }
+    }
+    let mut run = Run { seed, plan, world, nodes, oracle, died: None, crashes: 0, disks: 0, losses: 0, looks: 0 };
     let converged = run.carry_out();
     Ok(run.finish(converged))
 }
@@ -150,15 +93,26 @@ impl Run<'_> {
         let converged = self.world.now() - healed;
         for node in 0..self.nodes.len() {
             self.act(Act::Offer(node, 10));
+            let node = &self.nodes[node];
+            if node.running.is_some() && !node.stranger {
+                look(&self.oracle).inputs.asked(node.offered - 9..=node.offered);
+            }
         }
         self.converge("ten inputs of each node", self.world.now())?;
         Ok(converged)
+    }
+
+    fn tell(&self, node: Option<usize>, text: impl Into<String>) {
+        let mut oracle = look(&self.oracle);
+        oracle.story.now = self.world.now();
+        oracle.story.tell(node, text.into());
     }
 
     /// Lets time pass, and looks after the nodes meanwhile.
     fn run_until(&mut self, end: Nanos) {
         while !self.is_over() {
             let next = end.min(self.world.now() + 20 * MS);
+            look(&self.oracle).story.now = next;
             self.world.run_until(next);
             self.look_after();
             if next == end {
@@ -172,6 +126,7 @@ impl Run<'_> {
     }
 
     fn look_after(&mut self) {
+        self.looks += 1;
         for node in 0..self.nodes.len() {
             let Some(running) = &self.nodes[node].running else { continue };
             let (process, id, asked) = (running.process, self.nodes[node].id, running.asked);
@@ -181,23 +136,53 @@ impl Run<'_> {
             }
             let fault = look(&running.toy).fault.clone();
             if let Some(fault) = fault {
-                if !self.nodes[node].failing || fault.contradicted {
-                    self.died = Some(format!("{id} has stopped: {fault}"));
-                    return;
+                match self.nodes[node].leave(&fault.to_string(), fault.contradicted) {
+                    None => {
+                        self.died = Some(format!("{id} has stopped: {fault}"));
+                        return;
+                    }
+                    Some(leave) => self.leave(node, leave, &fault.to_string()),
                 }
-                self.disks += 1;
-                self.crash(node);
             } else if !self.world.runs(process) {
                 if !asked {
                     self.died = Some(format!("{id} has ended, and nobody asked it to"));
                     return;
                 }
+                self.tell(Some(node), "has stopped");
                 self.drop_running(node);
+            } else if self.looks.is_multiple_of(5) {
+                let _inside = enter(running.host.clone());
+                let status = running.replica.status();
+                let mut oracle = look(&self.oracle);
+                let verdict = oracle.monotonic.handle(process, status.term.0, status.commit_raft_index);
+                oracle.judge("monotonic", verdict.map_err(|what| format!("{id}: {what}")));
             }
         }
     }
 
+    /// A node dies of what was done to it.
+    fn leave(&mut self, node: usize, leave: Leave, why: &str) {
+        self.tell(Some(node), format!("stops: {why}"));
+        match leave {
+            Leave::Disk => self.disks += 1,
+            Leave::Swapped => {}
+            Leave::ForGood => {
+                self.losses += 1;
+                self.nodes[node].out = true;
+            }
+        }
+        self.crash(node);
+    }
+
     fn act(&mut self, act: Act) {
+        {
+            let mut oracle = look(&self.oracle);
+            oracle.story.now = self.world.now();
+            oracle.story.act(&act);
+        }
+        if act.nodes().iter().any(|node| *node >= self.nodes.len()) {
+            return;
+        }
         match act {
             Act::Start(node) => self.start(node),
             Act::Crash(node) => {
@@ -218,12 +203,51 @@ impl Run<'_> {
                     self.world.pause(running.process, self.world.now() + time);
                 }
             }
+            Act::Starve(node, lane, time) => {
+                if let Some(running) = &self.nodes[node].running {
+                    let mut core = self.world.core();
+                    let until = core.now + time;
+                    core.starve(running.process, lane, until);
+                }
+            }
             Act::Cut(from, to) => self.world.core().net.set_cut(from, to, true),
+            Act::Clog(from, to, time) => {
+                let mut core = self.world.core();
+                let until = core.now + time;
+                core.net.clog(from, to, until);
+            }
             Act::Open => self.world.core().net.heal(),
             Act::Weather(weather) => self.world.core().net.weather = weather,
-            Act::Disk(node, changes) => {
-                self.nodes[node].failing = true;
-                self.nodes[node].disk.stop_after(changes);
+            Act::Disk(node, changes) => self.nodes[node].disk.stop_after(changes),
+            Act::BadSync(node, syncs) => self.nodes[node].disk.fail_sync_after(syncs),
+            Act::Freeze(node, time) => {
+                let mut core = self.world.core();
+                let until = core.now + time;
+                core.frozen.insert(node, until);
+            }
+            Act::Rot(node, kind, number) => self.rot(node, kind, number),
+            Act::Wipe(node, found) => self.replace(node, None, found),
+            Act::Keep(node) => {
+                let held = &mut self.nodes[node];
+                if held.founded && held.swapped.is_none() {
+                    held.kept = Some((held.disk.copy(), held.life));
+                }
+            }
+            Act::PutBack(node) => {
+                if let Some((disk, life)) = self.nodes[node].kept.take()
+                    && life < self.nodes[node].life
+                {
+                    self.replace(node, Some(disk), false);
+                }
+            }
+            Act::Swap(one, other) => self.swap(one, other),
+            Act::Jump(node, mono, wall) => {
+                let held = &mut self.nodes[node];
+                held.clock.offset += mono;
+                held.clock.wall_offset += wall;
+                if let Some(running) = &held.running {
+                    self.world.core().processes[running.process].clock = held.clock;
+                }
             }
             Act::Offer(node, count) => self.offer(node, count),
         }
@@ -253,21 +277,38 @@ impl Run<'_> {
             tuning: Tuning {
                 segment_bytes: self.plan.segment_bytes,
                 cache_bytes: self.plan.cache_bytes,
+                steady_syncs: self.plan.steady_syncs.max(1),
                 pipeline: self.plan.pipeline,
                 ..Tuning::default()
             },
         }
     }
 
+    fn owner(&self, node: usize) -> Owner {
+        Owner { node: self.nodes[node].id, identity: identity() }
+    }
+
     fn start(&mut self, node: usize) {
-        if self.nodes[node].running.is_some() {
+        let held = &mut self.nodes[node];
+        if held.running.is_some() || held.out {
             return;
         }
-        let (drift_ppm, wall_offset) = self.plan.clocks[node];
-        let process = self.world.process(node, Clock { drift_ppm, offset: 0, wall_offset });
-        let pace = Pace { sync: self.plan.sync, slow: self.plan.slow_syncs, operation: 100_000 };
-        let disk = planted(self.nodes[node].disk.clone(), self.plan.plant);
-        let host = SimHost::new(self.world.clone(), process, node, disk, pace, self.seed);
+        held.life += 1;
+        let (life, clock, disk) = (held.life, held.clock, held.disk.clone());
+        let process = self.world.process(node, life, clock);
+        let pace = Pace {
+            on_the_spot: self.plan.steady_syncs > 0,
+            sync: self.plan.sync,
+            slow: self.plan.slow_syncs,
+            operation: 100_000,
+        };
+        let before = self.nodes[node].rotten.is_some().then(|| Logs::default().scan(self.owner(node), &disk));
+        let witness = {
+            let oracle = self.oracle.clone();
+            Box::new(move |fact: &replicode_replication::host::Fact| look(&oracle).hears(node, fact))
+        };
+        let as_seen = planted(disk.clone(), self.plan.plant.as_deref());
+        let host = SimHost::new(self.world.clone(), (process, node, life), as_seen, pace, self.seed, witness);
         self.world.set_host(process, host.clone());
         let (delivery, events) = channel(16, |_, _| Vec::new());
         let as_host: Arc<dyn Host> = host.clone();
@@ -276,21 +317,23 @@ impl Run<'_> {
             Ok(replica) => {
                 let toy = toy::Shared::default();
                 toy::boot(&toy, &replica);
-                let draws = Stream::new(self.seed, &[21, process as u64]);
-                let (id, effort) = (self.nodes[node].id, self.plan.effort);
+                let draws = Stream::new(self.seed, &[21, node as u64, life]);
+                let (owner, effort) = (self.owner(node), self.plan.effort);
                 let (oracle, shared) = (self.oracle.clone(), toy.clone());
-                host.machine(toy::drive(shared, oracle, id, replica.clone(), events, host.clone(), effort, draws));
+                let seen = toy::Seen { oracle, owner, disk };
+                host.machine(toy::drive(shared, seen, replica.clone(), events, host.clone(), effort, draws));
                 self.nodes[node].running = Some(Running { process, host, replica, toy, asked: false });
                 self.nodes[node].founded = true;
+                if let Some(before) = before {
+                    self.rotted_unnoticed(node, before);
+                }
             }
             Err(error) => {
                 self.world.kill(process);
-                if !self.nodes[node].failing {
-                    self.died = Some(format!("{} cannot be started: {error}", self.nodes[node].id));
-                    return;
+                match self.nodes[node].leave(&error.to_string(), false) {
+                    None => self.died = Some(format!("{} cannot be started: {error}", self.nodes[node].id)),
+                    Some(leave) => self.leave(node, leave, &error.to_string()),
                 }
-                self.disks += 1;
-                self.tear(node);
             }
         }
     }
@@ -302,48 +345,20 @@ impl Run<'_> {
         drop(running);
     }
 
-    fn tear(&mut self, node: usize) {
-        let mut dice = Dice(self.draws.draw());
-        self.nodes[node].disk = self.nodes[node].disk.crash(&mut dice);
-        self.nodes[node].failing = false;
-        self.scan(node);
-    }
-
+    /// The power goes.
     fn crash(&mut self, node: usize) {
         self.drop_running(node);
-        self.tear(node);
-    }
-
-    fn scan(&self, node: usize) {
-        let (node, mut oracle) = (&self.nodes[node], look(&self.oracle));
-        if node.founded {
-            let owner = Owner { node: node.id, identity: identity() };
-            if let Err(why) = oracle.logs.scan(owner, &node.disk) {
-                oracle.broken("log matching", why);
-            }
-        }
-    }
-
-    /// Ends all faults.
-    fn heal(&mut self) {
-        {
-            let mut core = self.world.core();
-            core.net.heal();
-            core.net.weather = self.plan.calm;
-        }
-        for node in 0..self.nodes.len() {
-            if self.nodes[node].failing {
-                self.disks += 1;
-                self.crash(node);
-            }
-            if let Some(running) = &self.nodes[node].running {
-                self.world.pause(running.process, 0);
-            }
-        }
+        let held = &mut self.nodes[node];
+        // Started again and again, it would be in a start that nobody has heard of before: that cannot be told from a node's own.
+        held.out |= held.stranger;
+        let mut dice = Dice(Stream::new(self.seed, &[20, node as u64, held.life]).draw());
+        held.disk = held.disk.crash(&mut dice);
+        self.look_at_disk(node);
     }
 
     /// Waits until all nodes have everything, for 30 seconds at most. Nodes that are down, or go down, are started.
     fn converge(&mut self, what: &str, since: Nanos) -> Result<(), String> {
+        let mut led = false;
         loop {
             for node in 0..self.nodes.len() {
                 self.start(node);
@@ -352,15 +367,35 @@ impl Run<'_> {
             if self.is_over() || self.is_equal() {
                 return Ok(());
             }
+            led |= self.is_led();
+            if !led && self.world.now() > since + patience(self.plan) {
+                let what = format!(
+                    "nobody has led for {} s after everything was healed; {}",
+                    patience(self.plan) / SECOND,
+                    self.picture()
+                );
+                look(&self.oracle).broken("L1", what);
+                return Ok(());
+            }
             if self.world.now() > since + 30 * SECOND {
                 return Err(format!("{what}: not within 30 s; {}", self.picture()));
             }
         }
     }
 
+    fn is_led(&self) -> bool {
+        self.nodes.iter().filter_map(|node| node.running.as_ref()).any(|running| {
+            let _inside = enter(running.host.clone());
+            running.replica.status().role == Role::Leader
+        })
+    }
+
     fn is_equal(&self) -> bool {
         let agreed = look(&self.oracle).committed.len();
         self.nodes.iter().all(|node| {
+            if node.out || node.stranger {
+                return node.out || node.running.is_none();
+            }
             let Some(running) = &node.running else { return false };
             let toy = look(&running.toy);
             let _inside = enter(running.host.clone());
@@ -396,15 +431,27 @@ impl Run<'_> {
         let healthy = converged.is_ok() && !self.is_over();
         if healthy {
             let mut oracle = look(&self.oracle);
-            for node in &self.nodes {
-                let owner = Owner { node: node.id, identity: identity() };
-                match oracle.logs.scan(owner, &node.disk) {
+            for (at, node) in self.nodes.iter().enumerate() {
+                if node.out || node.stranger {
+                    held.push(Held::default());
+                    continue;
+                }
+                let owner = self.owner(at);
+                if let Err(why) = oracle.logs.scan(owner, &node.disk) {
+                    oracle.broken("log matching", why);
+                }
+                match oracle.logs.scan(owner, &node.disk.synced()) {
                     Ok(log) => held.push(log),
                     Err(why) => oracle.broken("log matching", why),
                 }
+                let wrong = oracle.durable.wrong(at);
+                oracle.judge("monotonic vote", wrong.map_or(Ok(()), |what| Err(format!("{}: {what}", node.id))));
                 if let Some(running) = &node.running {
-                    let number = oracle.inputs.missing(&look(&running.toy).numbers);
+                    let numbers = look(&running.toy).numbers.clone();
+                    let number = oracle.inputs.missing(&numbers);
                     missing = missing.or(number.map(|number| (node.id, number)));
+                    let verdict = oracle.inputs.answers(&numbers);
+                    oracle.judge("L5", verdict.map_err(|what| format!("{what} on {}", node.id)));
                 }
             }
             if let Some((node, number)) = missing {
@@ -420,13 +467,16 @@ impl Run<'_> {
             self.drop_running(node);
         }
         let core = self.world.core();
-        let oracle = look(&self.oracle);
+        let mut oracle = look(&self.oracle);
         let verdict = match (oracle.broken.clone(), self.died.clone(), stuck) {
             (Some(broken), ..) => Verdict::Broken(broken),
             (None, Some(died), _) => Verdict::Died(died),
             (None, None, Some(stuck)) => Verdict::Stuck(stuck),
             (None, None, None) => Verdict::Kept,
         };
+        oracle.story.now = core.now;
+        oracle.story.tell(None, verdict.to_string());
+        let story = if oracle.story.wanted { oracle.story.print(self.nodes.len()) } else { String::new() };
         Outcome {
             verdict,
             trace: core.trace.0,
@@ -438,7 +488,10 @@ impl Run<'_> {
             terms: oracle.election.terms() as u64,
             crashes: self.crashes,
             disks: self.disks,
+            losses: self.losses,
+            spots: core.spots,
             converged: converged.unwrap_or(0),
+            story,
         }
     }
 }
