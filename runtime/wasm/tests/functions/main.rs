@@ -392,3 +392,87 @@ fn what_is_not_there_cannot_be_imported() {
     let entry = engine.compile(&wat::parse_str(r#"(module (func (export "other")))"#).unwrap()).unwrap();
     assert!(matches!(entry.check_entry(), Err(LoadError::Entry(words)) if words.contains("other")));
 }
+
+/// A function that asks for something of its state, so many times.
+fn asking(import: &str, key: &str, rounds: i32) -> String {
+    let length = key.len();
+    format!(
+        r#"(module
+        (import "host" "{import}" (func $ask (param i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 0) "{key}")
+        (func (export "process") (param i32 i32) (result i32) (local $i i32)
+            (loop $next
+                (drop (call $ask (i32.const 0) (i32.const {length})))
+                (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $i) (i32.const {rounds}))))
+            (i32.const 0)))"#
+    )
+}
+
+#[test]
+fn what_is_given_back_has_its_price_by_bytes_and_by_keys() {
+    let engine = engine();
+    let mut run = Box::new(Run::new(World::default()));
+    let get = code(&engine, &asking("get_state", "key", 3));
+    let mut burnt = Vec::new();
+    for length in [0, 64, 65, 1000, 65_536] {
+        run.host.state.insert(b"key".to_vec(), vec![7; length]);
+        let whole;
+        (run, whole) = execute(run, &get, RunLimits { first_slice: 1 << 39, ..LIMITS }, b"");
+        assert_eq!(whole.0, Ok(()));
+        // Neither the slices nor where the limit is changes what it costs.
+        for slice in [1, 100, 9999] {
+            let outcome;
+            (run, outcome) = execute(run, &get, RunLimits { first_slice: slice, slice, ..LIMITS }, b"");
+            assert_eq!(outcome, whole, "{length} bytes, slices of {slice}");
+        }
+        let outcome;
+        (run, outcome) = execute(run, &get, RunLimits { fuel: whole.2, ..LIMITS }, b"");
+        assert_eq!(outcome, whole);
+        let outcome;
+        (run, outcome) = execute(run, &get, RunLimits { fuel: whole.2 - 1, ..LIMITS }, b"");
+        assert_eq!((outcome.0, outcome.2), (Err(Failure::Fuel(whole.2 - 1)), whole.2 - 1), "{length} bytes");
+        burnt.push(whole.2);
+    }
+    assert_eq!(burnt[1], burnt[0], "short values are in the price of the call");
+    assert_eq!([burnt[2] - burnt[0], burnt[3] - burnt[0], burnt[4] - burnt[0]], [3, 3 * 117, 3 * 8184]);
+
+    // Keys by number and length; a walk goes no further than the fuel.
+    run.host.state.clear();
+    let list = code(&engine, &asking("list_state", "k", 1));
+    let nothing;
+    (run, nothing) = execute(run, &list, LIMITS, b"");
+    for number in 0..1000 {
+        run.host.state.insert(format!("key-{number:05}").into_bytes(), Vec::new());
+    }
+    run.host.listed = 0;
+    let all;
+    (run, all) = execute(run, &list, LIMITS, b"");
+    assert_eq!((all.2 - nothing.2, run.host.listed), (1000 * (150 + 2), 1000));
+    run.host.listed = 0;
+    let fuel = nothing.2 + 10 * 152;
+    let (run, few) = execute(run, &list, RunLimits { fuel, ..LIMITS }, b"");
+    assert_eq!((few.0, few.2), (Err(Failure::Fuel(fuel)), fuel));
+    assert!(run.host.listed <= 11, "{} of 1000 keys", run.host.listed);
+}
+
+#[test]
+fn what_is_too_long_for_a_name_is_nobody_and_is_asked_of_nobody() {
+    let engine = engine();
+    let call = |length: i32| {
+        format!(
+            r#"(module
+            (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 4)
+            (func (export "process") (param i32 i32) (result i32)
+                (i32.add (i32.const 1) (call $call (i32.const 0) (i32.const {length}) (i32.const 0) (i32.const 0)))))"#
+        )
+    };
+    let mut run = Box::new(Run::new(World::default()));
+    run.host.functions.insert(vec![0; 129], code(&engine, &call(1)));
+    for length in [129, 200_000] {
+        let outcome;
+        (run, outcome) = execute(run, &code(&engine, &call(length)), LIMITS, b"");
+        assert_eq!((outcome.0, run.host.entered), (Ok(()), 0), "there is none of that name");
+    }
+}
