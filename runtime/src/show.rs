@@ -224,6 +224,16 @@ fn status_text(status: &Status) -> String {
                 contracts.executions_per_call.map(|n| format!(", {n:.2} executions a call")).unwrap_or_default()
             ),
         );
+        line(
+            "",
+            format!(
+                "now {:.0} calls/s, {:.0} gas/s; {:.0} ms of executing, of which {:.0} for roots",
+                contracts.calls_per_s, contracts.gas_per_s, contracts.execution_ms, contracts.root_ms
+            ),
+        );
+        if !contracts.current {
+            line("", "has not caught up with the others: questions are refused".into());
+        }
         line("", format!("checkpoint after batch {}", contracts.checkpoint));
     }
     for port in &status.published {

@@ -5,7 +5,8 @@
 //! starts no thread. [`Kernel`] says how to drive it.
 //!
 //! What a program can ask for is a closed list, [`abi::IMPORTS`]: the 46 functions of WASI preview 1, the BSD sockets of
-//! `replicode_sock_v1`, which preview 1 lacks, and what else POSIX has and preview 1 lacks: `replicode_posix_v1`.
+//! `replicode_sock_v1`, which preview 1 lacks, what else POSIX has and preview 1 lacks: `replicode_posix_v1`, and the cell's contracts:
+//! `replicode_contract_v1`.
 //!
 //! | module | it is |
 //! |---|---|
@@ -19,6 +20,7 @@
 //! | `socket`, `sockets`, `chunks`, `ports` | stream sockets, their buffers, the ports of a process |
 //! | `readiness`, `watched` | what is ready, as Linux's `poll` has it, and who is to hear of it |
 //! | `epoll`, `eventfd`, `timerfd` | sets of watches, counters, timers |
+//! | [`contracts`] | what programs ask of contracts, which somebody else answers |
 //! | `outbox` | what the kernel has to say |
 //! | `memory`, `moved`, `random` | guest memory, what a call's hash covers, random numbers |
 //!
@@ -30,6 +32,7 @@ pub mod abi;
 mod calls;
 mod chunks;
 mod close;
+pub mod contracts;
 mod descriptor;
 mod epoll;
 mod eventfd;

@@ -128,6 +128,7 @@ fn short(module: &str) -> &str {
         "wasi_snapshot_preview1" => "wasi",
         "replicode_sock_v1" => "sock",
         "replicode_posix_v1" => "posix",
+        "replicode_contract_v1" => "contract",
         other => other,
     }
 }

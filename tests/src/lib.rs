@@ -4,6 +4,7 @@
 //! and what a test compares comes from a client, from `--json` output, or from another program.
 
 pub mod cluster;
+pub mod contracts;
 pub mod draw;
 pub mod etcd;
 pub mod history;

@@ -5,12 +5,23 @@ use replicode_tests::cluster::replicode;
 use replicode_tests::process::run;
 use replicode_tests::{guest, root};
 use serde_json::{Value as Json, json};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A process that does not outlive its test.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It has ended already, unless the test has failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A directory with a store, keys and names of its own.
 struct Cell {
@@ -216,14 +227,23 @@ fn events_are_found_by_name_and_topic_and_followed() -> Result<()> {
     assert_eq!(amounts(&["--limit", "2"])?, ["1", "2"]);
     let (code, _, err) = cell.said(&["events", "--contract", "tok", "--name", "Transfer", "--where", "amount=1"])?;
     assert!(code == 2 && err.contains("cannot be found by \"amount\"; by from, to"), "{err}");
-    // Whoever follows sees what another process does.
+    // Whoever follows sees what another process does. What there is comes first: only then is there something to follow.
     let mut follow = cell.command(&["--json", "events", "--follow", "--limit", "4"]);
-    let follow = follow.stdout(Stdio::piped()).spawn()?;
+    let mut follow = Child(follow.stdout(Stdio::piped()).spawn()?);
+    let out = follow.0.stdout.take().context("piped")?;
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let next = || told.recv_timeout(TIMEOUT).context("nothing is told");
+    for amount in 1..=3 {
+        let line = next()?;
+        assert!(line.contains(&format!("\"amount\":\"{amount}\"")), "{line}");
+    }
+    assert!(follow.0.try_wait()?.is_none(), "it has ended, and not followed");
     cell.pay("bob", "4")?;
-    let output = follow.wait_with_output()?;
-    assert!(output.status.success());
-    let text = String::from_utf8(output.stdout)?;
-    assert!(text.lines().count() == 4 && text.contains("\"amount\":\"4\""), "{text}");
+    let line = next()?;
+    assert!(line.contains("\"amount\":\"4\""), "{line}");
+    assert!(told.recv_timeout(TIMEOUT).is_err(), "more than four");
+    assert!(follow.0.wait()?.success());
     Ok(())
 }
 
@@ -250,6 +270,12 @@ fn money_accounts_and_templates_are_listed() -> Result<()> {
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;
     let (code, _, err) = cell.said(&["send", "bob", "1", "--as", "ann"])?;
     assert!(code == 1 && err.contains("can be read by others"), "{err}");
+    // It stands in nobody else's way.
+    std::fs::write(cell.tmp.path().join("config/keys/dee"), "no key")?;
+    cell.text(&["send", "eve", "1", "--as", "bob"]).map_err(|error| error.context("an unreadable key of another"))?;
+    assert_eq!(cell.text(&["balance", "bob"])?, "4\n");
+    let (code, out, err) = cell.said(&["key", "list"])?;
+    assert!(code == 0 && out.contains("bob") && err.contains("dee") && err.contains("ann"), "{out}{err}");
     Ok(())
 }
 

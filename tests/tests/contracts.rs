@@ -2,128 +2,28 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use replicode_contract_api::{Client, ClientError, proto};
-use replicode_contracts::abi::{Abi, FunctionKind};
 use replicode_contracts::account::Address;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::{Anchor, Batch, Proof, Question};
 use replicode_contracts::receipt::{Receipt, Status};
-use replicode_contracts::registers::Shape;
-use replicode_contracts::template::builder::Builder;
-use replicode_contracts::template::{Class, Kind, Limits};
 use replicode_contracts::transaction::{Action, Body, Proof as Sign, SigningKey, Transaction, VERSION};
 use replicode_tests::cluster::{Cluster, START, json, replicode};
+use replicode_tests::contracts::{
+    GAS, PATIENCE, SUPPLY, addresses, balance, borsh_of, nonce, runtime, signed_by_name, start, success, template,
+    token, transfer,
+};
+use replicode_tests::draw::Draw;
 use replicode_tests::process::Process;
 use replicode_tests::{check, eventually, guest};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long a client asks again: longer than an election.
-const PATIENCE: Duration = Duration::from_secs(60);
-const GAS: u64 = 50_000_000;
-const SUPPLY: u128 = 1_000_000;
 const EACH: u128 = 1_000;
 
 /// How often a leader is killed, unless REPLICODE_LEADER_KILLS says otherwise.
 fn kills() -> usize {
     std::env::var("REPLICODE_LEADER_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
-}
-
-fn signed_by_name(name: &str, nonce: u64, actions: Vec<Action>) -> Vec<u8> {
-    let principal = Address::of_name(name);
-    let body = Body { version: VERSION, principal, nonce, gas_limit: GAS, gas_price: 0, actions };
-    Transaction { body, proof: Sign::Name { name: name.into() } }.encode()
-}
-
-fn call(account: Address, function: &str, arguments: Vec<u8>) -> Action {
-    Action::Call { account, function: function.into(), arguments, value: 0 }
-}
-
-fn transfer(token: Address, to: &str, amount: u128) -> Action {
-    call(token, "transfer", [&Address::of_name(to).as_bytes()[..], &amount.to_le_bytes()].concat())
-}
-
-fn template(name: &str) -> Result<Vec<u8>> {
-    let module = std::fs::read(guest(&format!("contract-{name}")))?;
-    let build = Builder {
-        kind: Kind::Contract,
-        version: "1".into(),
-        registers: Shape::STANDARD,
-        libraries: Vec::new(),
-        class: Class::Metered,
-        memory: replicode_contracts::template::STANDARD_MEMORY,
-    };
-    Ok(build.build(&module, &Limits::STANDARD)?)
-}
-
-/// The name of a template's constructor.
-fn constructor(template: &[u8]) -> Result<String> {
-    let template = replicode_contracts::template::Template::decode(template, &Limits::STANDARD);
-    let template = template.map_err(|wrong| anyhow::anyhow!("{wrong}"))?;
-    let abi: &Abi = &template.abi;
-    let found = abi.functions.iter().find(|function| function.kind == FunctionKind::Init);
-    Ok(found.context("no constructor")?.name.clone())
-}
-
-fn success(receipt: Option<Receipt>) -> Result<Receipt> {
-    let receipt = receipt.context("no receipt")?;
-    ensure!(receipt.is_success(), "{}", receipt.status);
-    Ok(receipt)
-}
-
-/// Where the nodes of a cluster serve contracts, as their status tells.
-fn addresses(cluster: &Cluster) -> Result<Vec<String>> {
-    let one = |node| {
-        eventually("contracts to be served", START, || {
-            let status = cluster.status(node)?;
-            let served = status["boot"].as_u64() > Some(0);
-            ensure!(served, "node {node} is not admitted yet");
-            Ok(status["contracts"]["listen"].as_str().context("no address")?.to_string())
-        })
-        .with_context(|| cluster.output())
-    };
-    (1..=cluster.nodes).map(one).collect()
-}
-
-/// Ann deploys and spawns a token.
-async fn token(client: &mut Client) -> Result<Address> {
-    let template = template("token")?;
-    let constructor = Some(constructor(&template)?);
-    let hash = replicode_contracts::template::Template::hash_of(&template);
-    let spawn = Action::Spawn { template: hash, constructor, arguments: SUPPLY.to_le_bytes().to_vec(), value: 0 };
-    let deployed = client.submit(&signed_by_name("ann", 0, vec![Action::Deploy { template }, spawn])).await?;
-    success(deployed.receipt)?.spawned.first().copied().context("nothing was spawned")
-}
-
-async fn balance(client: &mut Client, token: Address, of: &str) -> Result<u128> {
-    let request = proto::ViewRequest {
-        account: token.as_bytes().to_vec(),
-        function: "balance_of".into(),
-        arguments: Address::of_name(of).as_bytes().to_vec(),
-        ..proto::ViewRequest::default()
-    };
-    let viewed = client.channel().await?.view(request).await?.into_inner();
-    let status: Status = borsh_of(&viewed.status)?;
-    ensure!(status == Status::Success, "{status}");
-    Ok(u128::from_le_bytes(viewed.returned.try_into().map_err(|_| anyhow::anyhow!("not an amount"))?))
-}
-
-fn borsh_of<T: borsh::BorshDeserialize>(bytes: &[u8]) -> Result<T> {
-    Ok(borsh::from_slice(bytes)?)
-}
-
-async fn nonce(client: &mut Client, of: &Address) -> Result<u64> {
-    let request = proto::AccountRequest { account: of.as_bytes().to_vec(), batch: None };
-    Ok(client.channel().await?.account(request).await?.into_inner().nonce)
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
-}
-
-fn start(data: &Path, nodes: u16) -> Result<Cluster> {
-    Cluster::start_bare(nodes, data, &["--contracts", "--fund", "ann=1000000"])
 }
 
 /// One of 32 who pay their neighbour one at a time, and what it knows afterwards.
@@ -378,4 +278,94 @@ fn damage_to_a_checkpoint_is_named_and_the_log_heals_it() -> Result<()> {
     let status = cluster.status(1)?;
     ensure!(status["contracts"]["root"] == root && status["contracts"]["calls"] == 1, "{status:#}");
     cluster.stop()
+}
+
+/// How often a node is killed at a random moment, unless REPLICODE_NODE_KILLS says otherwise.
+fn node_kills() -> u64 {
+    std::env::var("REPLICODE_NODE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+/// Pays without end; every receipt that it was given.
+async fn pay_alone(name: String, node: String, token: Address, stop: Arc<AtomicBool>) -> Result<Vec<Receipt>> {
+    let mut client = Client::new(vec![node], PATIENCE);
+    let mut seen = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let nonce = seen.len() as u64;
+        let submitted = client.submit(&signed_by_name(&name, nonce, vec![transfer(token, "pot", 1)])).await?;
+        let receipt = submitted.receipt.with_context(|| format!("{name}: no receipt of number {nonce}"))?;
+        ensure!(receipt.is_success(), "{name}: payment {nonce} is answered '{}'", receipt.status);
+        seen.push(receipt);
+    }
+    Ok(seen)
+}
+
+/// One node alone, killed at random moments while clients call: after each start it has what its log says, and every receipt that a client
+/// has seen is there, as it was.
+#[test]
+fn a_node_that_is_killed_at_any_moment_loses_no_receipt() -> Result<()> {
+    const CLIENTS: usize = 4;
+    let tmp = tempfile::tempdir()?;
+    let data = tmp.path().join("cell");
+    let mut cluster = start(&data, 1)?;
+    let nodes = addresses(&cluster)?;
+    let runtime = runtime()?;
+    let mut ann = Client::new(nodes.clone(), PATIENCE);
+    let token = runtime.block_on(token(&mut ann))?;
+    let gifts = (0..CLIENTS).map(|n| transfer(token, &format!("c{n}"), 200_000)).collect();
+    success(runtime.block_on(ann.submit(&signed_by_name("ann", 1, gifts)))?.receipt)?;
+    // `up` takes a node that it has never seen serving for one that cannot be started, and ends.
+    eventually("up to see the node", START, || check(cluster.output().contains(" leads"), || cluster.output()))?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (node, stop_of) = (nodes[0].clone(), stop.clone());
+    let payers = std::thread::spawn(move || -> Result<Vec<Vec<Receipt>>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let all: Vec<_> = (0..CLIENTS)
+                .map(|n| tokio::spawn(pay_alone(format!("c{n}"), node.clone(), token, stop_of.clone())))
+                .collect();
+            let mut seen = Vec::new();
+            for one in all {
+                seen.push(one.await??);
+            }
+            Ok(seen)
+        })
+    });
+    let mut draw = Draw::new(13);
+    for _ in 0..node_kills() {
+        if payers.is_finished() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(draw.below(400)));
+        let before = cluster.pid(1)?;
+        cluster.kill(1)?;
+        cluster.revive(1)?;
+        // Some are killed while they start.
+        match draw.happens(25) {
+            true => eventually("a new process", START, || check(cluster.pid(1)? != before, || "the old one".into()))?,
+            false => drop(addresses(&cluster)?),
+        }
+    }
+    addresses(&cluster)?;
+    stop.store(true, Ordering::Relaxed);
+    let seen = payers.join().map_err(|_| anyhow::anyhow!("the payers panicked"))?;
+    let seen = seen.with_context(|| cluster.revived_output(1))?;
+    let mut client = Client::new(nodes, PATIENCE);
+    let mut paid = 0;
+    for receipts in &seen {
+        paid += receipts.len() as u128;
+        for receipt in receipts {
+            let request = proto::ReceiptRequest { transaction: receipt.transaction.as_bytes().to_vec() };
+            let kept = runtime
+                .block_on(async { anyhow::Ok(client.channel().await?.receipt(request).await?.into_inner().receipt) })?;
+            ensure!(kept == Some(receipt.encode()), "another receipt of {}, or none", receipt.transaction);
+        }
+    }
+    ensure!(paid > u128::from(node_kills()), "only {paid} payments");
+    ensure!(runtime.block_on(balance(&mut client, token, "pot"))? == paid, "payments were lost, or made twice");
+    let root = cluster.status(1)?["contracts"]["root"].clone();
+    cluster.stop()?;
+    let replayed = json(&["replay", &cluster.dir(1).to_string_lossy()])?;
+    ensure!(replayed["ok"] == true && replayed["contracts"]["root"] == root, "{replayed:#}");
+    Ok(())
 }

@@ -28,6 +28,8 @@ const TESTED: &[(&str, &str)] = &[
     ("hostile", "hostile_*"),
     ("endings", "sockets::connections_end_*"),
     ("notes", "restarts::*"),
+    ("bank", "contract_programs::a_bank_*"),
+    ("teller", "contract_programs::a_teller_*"),
     ("hello-axum", "rust_guests::axum_*"),
     ("hello-hyper", "rust_guests::hyper_*"),
 ];

@@ -11,6 +11,7 @@ use replicode_log::{
     Pid, codec,
 };
 use replicode_nat::{Intake, Nat, NatRow};
+use replicode_syscalls::contracts::Asker;
 use replicode_syscalls::fs::{Fs, ImageError};
 use replicode_syscalls::{Kernel, ProcessInfo, Recording, StepRecord, TraceRecord};
 use std::collections::BTreeMap;
@@ -111,6 +112,8 @@ pub(crate) struct Work {
     pub(crate) events: bool,
     /// Transactions for contracts.
     pub(crate) calls: Vec<Vec<u8>>,
+    /// Those of programs, which are not executed yet.
+    pub(crate) asked: Vec<(Asker, Vec<u8>)>,
 }
 
 /// A cell on one node.
@@ -154,7 +157,10 @@ impl<L: GuestLoader> Machine<L> {
         if found != config.image {
             return Err(MachineError::Image { found, named: config.image });
         }
-        let kernel = Kernel::new(config.limits.clone(), config.epoch_unix_ns, image)?;
+        let mut kernel = Kernel::new(config.limits.clone(), config.epoch_unix_ns, image)?;
+        if config.contracts.is_some() {
+            kernel.serve_contracts();
+        }
         let config_digest = config.digest();
         Ok(Self {
             config: config.clone(),
@@ -187,7 +193,14 @@ impl<L: GuestLoader> Machine<L> {
             return Err(Fault::Order { last, got: header.index });
         }
         let mut kernel = self.kernel.take().ok_or(Fault::Stopped)?;
-        let mut work = Work { header, outputs: Vec::new(), notes: Vec::new(), events: false, calls: Vec::new() };
+        let mut work = Work {
+            header,
+            outputs: Vec::new(),
+            notes: Vec::new(),
+            events: false,
+            calls: Vec::new(),
+            asked: Vec::new(),
+        };
 
         // 1. The clock becomes the batch's time; due timers become ready.
         kernel.advance(header.time);
@@ -203,10 +216,12 @@ impl<L: GuestLoader> Machine<L> {
         }
 
         // 3. The contract calls among them are one block.
-        let block = self.execute_calls(&mut work)?;
+        self.execute_calls(&mut work)?;
 
-        // 4. Ready processes run until every one waits. What they send leaves through the NAT table as they go.
+        // 4. Ready processes run until every one waits. What they send leaves through the NAT table as they go; what they
+        //    ask of contracts joins the block.
         let mut kernel = self.run(kernel, &mut work)?;
+        let block = self.commit_calls(&mut kernel)?;
 
         // 5. The digest chains. A block of contract calls is a link more.
         let trail = kernel.trail().take();

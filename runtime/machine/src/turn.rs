@@ -16,7 +16,13 @@ impl<L: GuestLoader> Machine<L> {
     pub(crate) fn run(&mut self, mut kernel: Box<Kernel>, work: &mut Work) -> Result<Box<Kernel>, Fault> {
         self.pump(&mut kernel, work);
         for _ in 0..TURNS {
-            let Some(pid) = self.carried.take().or_else(|| kernel.next_ready()) else { return Ok(kernel) };
+            let Some(pid) = self.carried.take().or_else(|| kernel.next_ready()) else {
+                // Nobody can run on. Whoever waits for a receipt can, once there is one.
+                match self.execute_asked(&mut kernel, work)? {
+                    true => continue,
+                    false => return Ok(kernel),
+                }
+            };
             // A process that was carried over may have been killed since.
             let Some(guest) = self.guests.get_mut(&pid) else { continue };
             let (returned, pause) = guest.resume(kernel);
@@ -29,7 +35,10 @@ impl<L: GuestLoader> Machine<L> {
                 }
                 Pause::Fault(why) => return Err(Fault::Guest { pid, why }),
             }
+            self.take_questions(&mut kernel, work)?;
         }
+        // What was submitted belongs to this batch, whoever hears of it in the next one.
+        self.execute_asked(&mut kernel, work)?;
         self.carried = kernel.next_ready();
         Ok(kernel)
     }

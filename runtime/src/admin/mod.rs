@@ -181,6 +181,8 @@ pub struct ContractsStatus {
     pub root: String,
     /// What that batch left behind, receipts included; covers all batches before.
     pub digest: String,
+    /// Whether it answers questions: not while it still executes its log, nor when it was cut off from the others.
+    pub current: bool,
     /// Transactions executed.
     pub calls: u64,
     /// Of these, those without effect: skipped, reverted, out of gas, trapped.
@@ -189,8 +191,14 @@ pub struct ContractsStatus {
     pub skipped: u64,
     /// Gas burnt.
     pub gas: u64,
+    /// Transactions per second over the last seconds.
+    pub calls_per_s: f64,
+    /// Gas per second over the last seconds.
+    pub gas_per_s: f64,
     /// Milliseconds of execution, roots included.
     pub execution_ms: f64,
+    /// Of these, the milliseconds for states and roots.
+    pub root_ms: f64,
     /// How many times a call was executed that ran beside others; 1 where none was in another's way.
     pub executions_per_call: Option<f64>,
     /// The batch of the newest checkpoint.

@@ -16,7 +16,8 @@ pub struct CellContracts {
     pub contracts: bool,
     /// Money that an account has before the first batch. May be repeated.
     ///
-    /// The account is a name's, a key's (64 hexadecimal digits of its public half) or an address (40 digits).
+    /// The account is a bare name's, which 'replicode contract' calls name:NAME where there is a key of this name, a key's (64
+    /// hexadecimal digits of its public half) or an address (40 digits).
     #[arg(long, value_name = "NAME|KEY|ADDRESS=AMOUNT", requires = "contracts")]
     pub fund: Vec<Fund>,
     /// The same for the account of the key in a file, as 'replicode contract key new' makes one. May be repeated.
@@ -32,7 +33,8 @@ pub struct CellContracts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fund {
     account: Address,
-    is_name: bool,
+    /// If it is the account of a name.
+    name: Option<String>,
     amount: u128,
 }
 
@@ -60,16 +62,16 @@ impl FromStr for Fund {
     fn from_str(text: &str) -> Result<Self, String> {
         let (who, amount) = split(text)?;
         if let Some(key) = key(who) {
-            return Ok(Self { account: Address::of_key(&key), is_name: false, amount });
+            return Ok(Self { account: Address::of_key(&key), name: None, amount });
         }
         if let Ok(account) = who.parse() {
-            return Ok(Self { account, is_name: false, amount });
+            return Ok(Self { account, name: None, amount });
         }
         let most = replicode_contracts::transaction::proof::MAX_NAME;
         if who.is_empty() || who.len() > most {
             return Err(format!("a name of {} bytes: it has 1 to {most}", who.len()));
         }
-        Ok(Self { account: Address::of_name(who), is_name: true, amount })
+        Ok(Self { account: Address::of_name(who), name: Some(who.to_string()), amount })
     }
 }
 
@@ -96,8 +98,17 @@ impl CellContracts {
             let fund = funds.entry(*account.as_bytes()).or_default();
             *fund = fund.saturating_add(amount);
         };
+        // Whoever has no keys has none of these names.
+        let book = crate::contract::book::Book::read().ok();
         for fund in &self.fund {
-            if fund.is_name && self.keys_only {
+            let name = fund.name.as_deref();
+            if let Some(name) = name.filter(|name| book.as_ref().is_some_and(|book| book.keys().contains_key(*name))) {
+                crate::telemetry::say(&format!(
+                    "--fund {name}: the money is in the account of the bare name, name:{name}; 'replicode contract' takes {name} for your \
+                     key of that name, whose account --fund-key funds"
+                ));
+            }
+            if name.is_some() && self.keys_only {
                 let why = "--fund: with --keys-only nobody could use an account of a name: name its key or its address";
                 return Err(crate::Usage(why.to_string()).into());
             }
@@ -127,8 +138,8 @@ mod tests {
     fn accounts_are_told_apart() {
         let fund = |text: &str| text.parse::<Fund>();
         let ann = Address::of_name("ann");
-        assert_eq!(fund("ann=1_000"), Ok(Fund { account: ann, is_name: true, amount: 1_000 }));
-        assert_eq!(fund(&format!("{ann}=5")), Ok(Fund { account: ann, is_name: false, amount: 5 }));
+        assert_eq!(fund("ann=1_000"), Ok(Fund { account: ann, name: Some("ann".into()), amount: 1_000 }));
+        assert_eq!(fund(&format!("{ann}=5")), Ok(Fund { account: ann, name: None, amount: 5 }));
         let key = "07".repeat(32);
         assert_eq!(fund(&format!("{key}=5")).map(|it| it.account), Ok(Address::of_key(&[7; 32])));
         for wrong in ["ann", "=5", "ann=", "ann=-1", "ann=x", &format!("{}=1", "n".repeat(65))] {
@@ -140,7 +151,7 @@ mod tests {
     fn a_name_that_nobody_could_use_is_not_funded() -> anyhow::Result<()> {
         let args = |keys_only| CellContracts {
             contracts: true,
-            fund: vec![Fund { account: Address::of_name("ann"), is_name: true, amount: 5 }; 2],
+            fund: vec![Fund { account: Address::of_name("ann"), name: Some("ann".into()), amount: 5 }; 2],
             keys_only,
             ..CellContracts::default()
         };

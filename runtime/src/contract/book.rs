@@ -3,7 +3,11 @@
 //! ```text
 //! ~/.config/replicode/keys/NAME          an Ed25519 key, mode 0600
 //! ~/.config/replicode/names/CELL.json    names of contracts and templates in the cell with this name
+//! ~/.config/replicode/names/CELL.lock    held by who changes them
 //! ```
+//!
+//! `ann` is what was called so here, else the account of the key `ann`, else, in a cell where names are trusted, the account of
+//! the bare name. `name:ann` is always the last: a key that was made later, under the same name, takes nothing away.
 
 use crate::Usage;
 use anyhow::{Context, Result, bail, ensure};
@@ -47,6 +51,8 @@ pub struct Book {
     dir: PathBuf,
     /// Accounts of keys.
     keys: BTreeMap<String, Address>,
+    /// Keys that cannot be used, and why. They stand in nobody's way but their own.
+    bad: BTreeMap<String, String>,
     cell: Option<Hash>,
     names: NamesFile,
     /// Whether every name is an account's.
@@ -82,7 +88,7 @@ impl Book {
     /// When the directory cannot be read.
     pub fn read() -> Result<Self> {
         let dir = directory()?;
-        let mut keys = BTreeMap::new();
+        let (mut keys, mut bad) = (BTreeMap::new(), BTreeMap::new());
         let entries = match fs::read_dir(dir.join("keys")) {
             Ok(entries) => entries.collect::<std::io::Result<Vec<_>>>(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -91,11 +97,13 @@ impl Book {
         for entry in entries.with_context(|| format!("cannot read {}", dir.join("keys").display()))? {
             let Some(name) = entry.file_name().to_str().map(str::to_string) else { continue };
             if is_name(&name) {
-                let key = read_key(&entry.path())?;
-                keys.insert(name, account_of(&key));
+                match read_key(&entry.path()) {
+                    Ok(key) => _ = keys.insert(name, account_of(&key)),
+                    Err(why) => _ = bad.insert(name, format!("{why:#}")),
+                }
             }
         }
-        Ok(Self { dir, keys, cell: None, names: NamesFile::default(), open: false })
+        Ok(Self { dir, keys, bad, cell: None, names: NamesFile::default(), open: false })
     }
 
     /// Reads the names of a cell. `open`: every other name is an account's, too.
@@ -104,31 +112,38 @@ impl Book {
     /// When the file cannot be read.
     pub fn enter(&mut self, cell: &Hash, open: bool) -> Result<()> {
         (self.cell, self.open) = (Some(*cell), open);
+        self.names = self.read_names(cell)?;
+        Ok(())
+    }
+
+    fn read_names(&self, cell: &Hash) -> Result<NamesFile> {
         let path = self.names_path(cell);
         match fs::read(&path) {
-            Ok(bytes) => {
-                let names = serde_json::from_slice(&bytes);
-                self.names = names.with_context(|| format!("{} holds no names", path.display()))?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("{} holds no names", path.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(NamesFile::default()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
-        Ok(())
     }
 
     fn names_path(&self, cell: &Hash) -> PathBuf {
         self.dir.join("names").join(format!("{cell}.json"))
     }
 
-    fn write_names(&self) -> Result<()> {
-        let Some(cell) = &self.cell else { return Ok(()) };
-        let path = self.names_path(cell);
-        let bytes = serde_json::to_vec_pretty(&self.names)?;
-        let made = fs::create_dir_all(self.dir.join("names"));
+    /// Changes the names as they are on the disk: another command may have changed them since they were read.
+    fn change(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let Some(cell) = self.cell else { return Ok(()) };
+        let path = self.names_path(&cell);
+        let cannot = || format!("cannot write {}", path.display());
+        fs::create_dir_all(self.dir.join("names")).with_context(cannot)?;
+        // Given back when it is closed. Whoever has it writes a small file.
+        let lock = fs::File::create(path.with_extension("lock")).with_context(cannot)?;
+        lock.lock().with_context(cannot)?;
+        self.names = self.read_names(&cell)?;
+        change(self)?;
         // A half-written file would lose all names.
         let new = path.with_extension("new");
-        let written = made.and_then(|()| fs::write(&new, bytes)).and_then(|()| fs::rename(&new, &path));
-        written.with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&new, serde_json::to_vec_pretty(&self.names)?).with_context(cannot)?;
+        fs::rename(&new, &path).with_context(cannot)
     }
 
     /// Calls an account by a name from now on.
@@ -136,9 +151,11 @@ impl Book {
     /// # Errors
     /// When it is no name, or another account's.
     pub fn name_account(&mut self, name: &str, account: &Address) -> Result<()> {
-        self.check_free(name)?;
-        self.names.accounts.insert(name.to_string(), account.to_string());
-        self.write_names()
+        self.change(|book| {
+            book.check_free(name)?;
+            book.names.accounts.insert(name.to_string(), account.to_string());
+            Ok(())
+        })
     }
 
     /// Whether a name could be given to an account.
@@ -154,7 +171,7 @@ impl Book {
         if let Some(other) = self.names.accounts.get(name) {
             bail!(Usage(format!("{name} is the name of {other} already")));
         }
-        if self.keys.contains_key(name) {
+        if self.keys.contains_key(name) || self.bad.contains_key(name) {
             bail!(Usage(format!("{name} is the name of a key already")));
         }
         Ok(())
@@ -165,8 +182,10 @@ impl Book {
     /// # Errors
     /// When the names cannot be written.
     pub fn name_template(&mut self, name: &str, template: &Hash) -> Result<()> {
-        self.names.templates.insert(name.to_string(), template.to_string());
-        self.write_names()
+        self.change(|book| {
+            book.names.templates.insert(name.to_string(), template.to_string());
+            Ok(())
+        })
     }
 
     /// The template that was deployed last under a name from here.
@@ -179,11 +198,19 @@ impl Book {
         &self.keys
     }
 
+    /// Keys that cannot be used, and why.
+    pub fn bad_keys(&self) -> &BTreeMap<String, String> {
+        &self.bad
+    }
+
     /// The key of this name, if there is one.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn key(&self, name: &str) -> Result<Option<SigningKey>> {
+        if let Some(why) = self.bad.get(name) {
+            bail!("{why}");
+        }
         if !self.keys.contains_key(name) {
             return Ok(None);
         }
@@ -239,8 +266,18 @@ fn read_key(path: &Path) -> Result<SigningKey> {
     Ok(SigningKey::from_bytes(secret.as_bytes()))
 }
 
+/// `name:ann`, and the account of that name in a cell where names are trusted.
+pub const BARE: &str = "name:";
+
 impl Names for Book {
     fn address(&self, name: &str) -> Option<Address> {
+        if let Some(bare) = name.strip_prefix(BARE).filter(|bare| self.open && !bare.is_empty()) {
+            return Some(Address::of_name(bare));
+        }
+        if self.bad.contains_key(name) {
+            // Not the bare name's account instead: that is somebody else's.
+            return None;
+        }
         let named = self.names.accounts.get(name).and_then(|address| address.parse().ok());
         named.or_else(|| self.keys.get(name).copied()).or_else(|| {
             let known = self.open && name.parse::<Address>().is_err() && !name.is_empty();
@@ -259,12 +296,48 @@ impl Names for Book {
 mod tests {
     use super::*;
 
+    fn book(dir: &Path) -> Book {
+        let (keys, bad) = (BTreeMap::new(), BTreeMap::new());
+        let cell = Some(Hash::new([7; 32]));
+        Book { dir: dir.to_path_buf(), keys, bad, cell, names: NamesFile::default(), open: true }
+    }
+
+    /// Two commands that have read the same names, and then each give one.
+    #[test]
+    fn no_name_is_lost_to_a_command_that_runs_beside() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let (mut one, mut other) = (book(tmp.path()), book(tmp.path()));
+        let [tok, pot] = ["tok", "pot"].map(Address::of_name);
+        one.name_account("tok", &tok)?;
+        other.name_account("pot", &pot)?;
+        let refused = other.name_account("tok", &pot);
+        assert!(refused.is_err_and(|why| why.to_string().contains("already")));
+        let mut all = book(tmp.path());
+        all.enter(&Hash::new([7; 32]), true)?;
+        assert_eq!((all.address("tok"), all.address("pot")), (Some(tok), Some(pot)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_takes_nothing_away_from_the_account_of_its_name() {
+        let mut book = book(Path::new("nowhere"));
+        assert_eq!(book.address("ann"), Some(Address::of_name("ann")));
+        book.keys.insert("ann".into(), Address::of_key(&[7; 32]));
+        assert_eq!(book.address("ann"), Some(Address::of_key(&[7; 32])));
+        assert_eq!(book.address("name:ann"), Some(Address::of_name("ann")));
+        book.bad.insert("bob".into(), "it is no key".into());
+        assert_eq!((book.address("bob"), book.address("name:")), (None, Some(Address::of_name("name:"))));
+        assert!(book.key("bob").is_err_and(|why| why.to_string() == "it is no key"));
+        book.open = false;
+        assert_eq!((book.address("name:ann"), book.address("eve")), (None, None));
+    }
+
     #[test]
     fn names_are_no_addresses_and_no_paths() {
         for name in ["ann", "a.b-c_d", "1"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", ".", "..", "a/b", "-a", "ä", &"a".repeat(65), &"ab".repeat(20)] {
+        for name in ["", ".", "..", "a/b", "name:ann", "-a", "ä", &"a".repeat(65), &"ab".repeat(20)] {
             assert!(!is_name(name), "{name}");
         }
     }

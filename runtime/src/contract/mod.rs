@@ -19,7 +19,7 @@
 //! | `show` | receipts, events and values as text and as JSON |
 
 mod bindings;
-mod book;
+pub mod book;
 mod build;
 mod check;
 mod gas;
@@ -99,12 +99,19 @@ fn key(what: &KeyCommand, json: bool) -> Result<u8> {
     match what {
         KeyCommand::New { name } => {
             let account = book.new_key(name)?.to_string();
+            crate::telemetry::say(&format!(
+                "{name} means this key's account from now on; the account of the bare name, to which 'up --fund {name}=N' gives money, \
+                 is name:{name}"
+            ));
             match json {
                 true => crate::show::print_json(&[json!({"name": name, "account": account})]),
                 false => crate::show::print(&format!("{account}\n")),
             }
         }
         KeyCommand::List => {
+            for (name, why) in book.bad_keys() {
+                crate::telemetry::say(&format!("the key {name} is not used: {why}"));
+            }
             let rows = book.keys().iter().map(|(name, account)| (name.clone(), account.to_string()));
             if json {
                 let values = rows.map(|(name, account)| json!({"name": name, "account": account}));

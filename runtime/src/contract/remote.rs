@@ -140,16 +140,18 @@ impl Contracts for Remote {
     }
 
     fn accounts(&mut self) -> Result<Vec<AccountRow>> {
-        let mut rows: Vec<AccountRow> = Vec::new();
+        let (mut rows, mut batch): (Vec<AccountRow>, _) = (Vec::new(), None);
         loop {
             let after = rows.last().map(|row| row.address.as_bytes().to_vec()).unwrap_or_default();
-            let request = proto::AccountsRequest { after, limit: ACCOUNTS };
+            let request = proto::AccountsRequest { after, limit: ACCOUNTS, batch };
             let reply = self.ask(|mut it| async move { it.accounts(request).await })?;
+            batch = reply.batch;
             for account in &reply.accounts {
                 let (address, now) = convert::account_of(account)?;
                 rows.push(AccountRow { address, now });
             }
             if !reply.more || reply.accounts.is_empty() {
+                rows.sort_by_key(|row| row.address);
                 return Ok(rows);
             }
         }
@@ -183,10 +185,21 @@ impl Contracts for Remote {
     }
 
     fn elements(&mut self, collection: &CollectionId, at: Option<u64>) -> Result<Vec<(Vec<u8>, PastEntry)>> {
-        let (account, name) = (collection.account.to_vec(), collection.name.to_vec());
-        let request = proto::ElementsRequest { account, collection: name, batch: at };
-        let reply = self.ask(|mut it| async move { it.elements(request).await })?;
-        reply.elements.into_iter().map(|entry| entry_of(collection.account, entry)).collect()
+        let (mut all, mut batch): (Vec<(Vec<u8>, PastEntry)>, _) = (Vec::new(), at);
+        loop {
+            let (account, name) = (collection.account.to_vec(), collection.name.to_vec());
+            let after = all.last().map(|(key, _)| key.clone());
+            let request = proto::ElementsRequest { account, collection: name, batch, after, limit: 0 };
+            let reply = self.ask(|mut it| async move { it.elements(request).await })?;
+            batch = reply.batch;
+            let (more, before) = (reply.more, all.len());
+            for entry in reply.elements {
+                all.push(entry_of(collection.account, entry)?);
+            }
+            if !more || all.len() == before {
+                return Ok(all);
+            }
+        }
     }
 
     fn receipt(&mut self, transaction: &Hash) -> Result<Option<Receipt>> {

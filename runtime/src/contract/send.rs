@@ -1,5 +1,6 @@
 //! Transactions: made of what people write, checked before anything is sent, signed, sent.
 
+use super::book::BARE;
 use super::module::{self, Module};
 use super::session::{Session, Stored, function};
 use super::show;
@@ -29,6 +30,7 @@ fn send(session: &mut Session, sign: &Sign, actions: Vec<Action>) -> Result<Rece
     let name = &sign.principal;
     let key = session.book.key(name)?;
     let config = &session.about.config;
+    let name = name.strip_prefix(BARE).filter(|_| config.trust_names).unwrap_or(name);
     let principal = match &key {
         Some(key) => Address::of_key(&key.verifying_key().to_bytes()),
         None if config.trust_names => Address::of_name(name),
@@ -36,13 +38,25 @@ fn send(session: &mut Session, sign: &Sign, actions: Vec<Action>) -> Result<Rece
             bail!(Usage(format!("there is no key called {name:?}; make it with 'replicode contract key new {name}'")))
         }
     };
-    let nonce = session.reach.account(&principal, None)?.record.nonce;
+    let now = session.reach.account(&principal, None)?;
+    if key.is_some() && config.trust_names && now.balance == 0 && now.record.nonce == 0 {
+        let bare = session.reach.account(&Address::of_name(name), None)?;
+        if bare.balance > 0 {
+            crate::telemetry::say(&format!(
+                "--as {name} is the account of your key {name}, which has nothing yet; the {} of this cell's '{name}' are in the \
+                 account of the bare name: --as {BARE}{name}",
+                bare.balance
+            ));
+        }
+    }
+    let config = &session.about.config;
+    let nonce = now.record.nonce;
     let (cell, limits) = (config.cell, config.limits);
     let body =
         Body { version: VERSION, principal, nonce, gas_limit: sign.gas, gas_price: session.about.gas_price, actions };
     let transaction = match key {
         Some(key) => body.sign(&cell, &key),
-        None => Transaction { body, proof: Proof::Name { name: name.clone() } },
+        None => Transaction { body, proof: Proof::Name { name: name.to_string() } },
     };
     let bytes = transaction.encode();
     if let Err(wrong) = Transaction::decode(&bytes, &limits) {

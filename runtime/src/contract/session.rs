@@ -112,6 +112,11 @@ impl Session {
     /// When it means none.
     pub fn who(&self, text: &str) -> Result<Address> {
         let found = self.book.address(text).or_else(|| text.parse().ok());
+        if found.is_none()
+            && let Some(why) = self.book.bad_keys().get(text)
+        {
+            bail!("{why}");
+        }
         found.ok_or_else(|| {
             Usage(format!("{text:?} is neither a name that is known here nor an address of 40 hexadecimal digits"))
                 .into()

@@ -13,6 +13,7 @@ mod differing;
 
 use super::console::Console;
 use super::contracts::Contracts;
+use super::contracts::waiting::Own;
 use super::contradicted;
 use super::crowd::Crowd;
 use super::files;
@@ -174,6 +175,7 @@ impl ApplyLoop {
         if let Some(main) = &mut self.main {
             main.before(&batch);
         }
+        let own_calls = self.contracts.is_some().then(|| Own::of(&batch, self.node, self.state.boot));
         #[cfg(feature = "planted-nondeterminism")]
         self.state.plant.spoil(&mut batch);
 
@@ -204,6 +206,9 @@ impl ApplyLoop {
         }
         if let Some(main) = &mut self.main {
             main.refused(applied.notes.iter().find(|note| note.pid == NOBODY).map(|note| note.text.clone()));
+        }
+        if let (Some(contracts), Some(own)) = (&self.contracts, own_calls) {
+            contracts.settle(applied.index, &applied.outputs, &own);
         }
         let exited = self.outputs(applied.index, applied.outputs)?;
         for note in applied.notes {
@@ -249,6 +254,9 @@ impl ApplyLoop {
                     self.state.boot = Some(boot);
                     self.vitals.boot(boot);
                     self.replica.booted(boot);
+                    if let Some(contracts) = &self.contracts {
+                        contracts.admit(true);
+                    }
                     if let Some(gateway) = &self.gateway {
                         gateway.admit(boot);
                     }
@@ -284,12 +292,6 @@ impl ApplyLoop {
                     tracing::info!("process {pid} is not started again: an operator's order")
                 }
                 Output::Ordered { token, outcome } => self.orders.settle(token, outcome),
-                Output::Client { .. } | Output::Receipt { .. } => {
-                    if let Some(contracts) = &self.contracts {
-                        contracts.waiting.settle(index, &output, |batch, at| contracts.receipt_at(batch, at));
-                        contracts.functions.settle(index, &output, |batch, at| contracts.receipt_at(batch, at));
-                    }
-                }
                 Output::Diverged { index, majority, minority, agreed } => {
                     self.diverged(index, majority, &minority, agreed)?;
                 }
@@ -412,6 +414,7 @@ impl ApplyLoop {
         self.ask_for_boot();
         if let Some(contracts) = &self.contracts {
             // What was on its way is dropped with the boot, or is applied after all: whoever waits asks again.
+            contracts.admit(false);
             contracts.waiting.forget();
             contracts.functions.forget();
         }

@@ -214,6 +214,7 @@ impl Node {
         starting::at(format!("building the cell '{}'", config.name));
         cell::check_engine(&config)?;
         let alone = config.nodes.len() == 1;
+        let programs_call = loader.calls_contracts();
         let mut machine = Machine::new(&config, &genesis.image, loader).context("cannot build the cell")?;
         if !alone {
             // So that nodes that part can name the system call.
@@ -223,7 +224,7 @@ impl Node {
             Some(_) => Some(bind_contracts(contracts_listen)?),
             None => None,
         };
-        let contracts = match Contracts::open(&dir, &config)? {
+        let contracts = match Contracts::open(&dir, &config, programs_call)? {
             Some((contracts, executor)) => {
                 machine.set_executor(Box::new(executor));
                 Some(contracts)

@@ -113,7 +113,9 @@ impl FoundImport {
             }
             "wasi_snapshot_preview1" => "it is not of WASI preview 1: build with replicode-cc, or for wasm32-wasip1",
             "wasi_unstable" => "the interface before preview 1: build with replicode-cc, or for wasm32-wasip1",
-            "replicode_sock_v1" | "replicode_posix_v1" => "the SDK and this replicode are of different versions",
+            "replicode_sock_v1" | "replicode_posix_v1" | "replicode_contract_v1" => {
+                "the SDK and this replicode are of different versions"
+            }
             "wbg" | "__wbindgen_placeholder__" | "__wbindgen_externref_xform__" => {
                 "the module was made for browsers (wasm-bindgen): build for wasm32-wasip1, not wasm32-unknown-unknown"
             }

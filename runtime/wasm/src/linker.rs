@@ -65,6 +65,7 @@ typed! {
     "iIii" (a: u32, b: u64, c: u32, d: u32);
     "iIIi" (a: u32, b: u64, c: u64, d: u32);
     "iiiI" (a: u32, b: u32, c: u32, d: u64);
+    "iiiiiIii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u64, g: u32, h: u32);
     "iiiIi" (a: u32, b: u32, c: u32, d: u64, e: u32);
     "iiiiIIi" (a: u32, b: u32, c: u32, d: u32, e: u64, f: u64, g: u32);
     "iiiiiIIii" (a: u32, b: u32, c: u32, d: u32, e: u32, f: u64, g: u64, h: u32, i: u32);

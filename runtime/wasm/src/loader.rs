@@ -25,6 +25,12 @@ impl WasmLoader {
         self.modules.insert(module.digest(), Arc::new(module));
     }
 
+    /// Whether one of the modules calls the cell's contracts.
+    #[must_use]
+    pub fn calls_contracts(&self) -> bool {
+        self.modules.values().any(|module| module.calls_contracts())
+    }
+
     /// The module with that digest.
     #[must_use]
     pub fn get(&self, digest: Digest) -> Option<&CompiledModule> {

@@ -115,6 +115,9 @@ const fn hint(reactor: &bool) -> &'static str {
     if *reactor { " (it exports '_initialize': link it without -mexec-model=reactor)" } else { "" }
 }
 
+/// The module of the imports that call contracts.
+const CONTRACTS: &str = "replicode_contract_v1";
+
 /// A module that has been checked and compiled, with the shim for its imports.
 pub struct CompiledModule {
     digest: Digest,
@@ -123,6 +126,7 @@ pub struct CompiledModule {
     /// The shim's exports, in the order of the module's imports.
     shim_exports: Vec<ModuleExport>,
     memory_bytes: u64,
+    calls_contracts: bool,
 }
 
 impl CompiledModule {
@@ -149,13 +153,20 @@ impl CompiledModule {
         let shim = Module::new(engine.engine(), shim::text(&imports)).map_err(invalid)?;
         let shim_exports = (0..imports.len()).filter_map(|i| shim.get_export_index(&i.to_string())).collect();
         let shim = engine.linker().instantiate_pre(&shim).map_err(invalid)?;
-        Ok(Self { digest, module, shim, shim_exports, memory_bytes: limits.memory_bytes })
+        let calls_contracts = imports.iter().any(|import| import.module == CONTRACTS);
+        Ok(Self { digest, module, shim, shim_exports, memory_bytes: limits.memory_bytes, calls_contracts })
     }
 
     /// Content hash of the wasm file.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Whether it imports functions that call the cell's contracts.
+    #[must_use]
+    pub const fn calls_contracts(&self) -> bool {
+        self.calls_contracts
     }
 
     /// Bytes of machine code.

@@ -47,6 +47,9 @@ pub enum StoreError {
         /// Why not.
         why: String,
     },
+    /// What has to be on the disk before a checkpoint is not there.
+    #[error("no checkpoint is written: {0}")]
+    Before(String),
     /// Checkpoints are written in order.
     #[error("checkpoint {batch} cannot be written after checkpoint {newest}")]
     Order {

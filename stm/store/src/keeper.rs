@@ -87,8 +87,23 @@ pub fn keep<K: KeyValue + Send + 'static>(
     checkpoints: Checkpoints<K>,
     every: Every,
 ) -> Result<Keeping<K>, StartError> {
+    keep_after(backend, checkpoints, every, Box::new(|| Ok(())))
+}
+
+/// The same, with something that is done before each checkpoint is written, on the thread that writes it: whatever a checkpoint is of no
+/// use without goes to the disk first. Listeners that the backend had before this call have been told of all batches of a checkpoint by
+/// then. When it fails, no checkpoint is written any more.
+///
+/// # Errors
+/// As [`keep`].
+pub fn keep_after<K: KeyValue + Send + 'static>(
+    backend: &mut dyn Backend,
+    checkpoints: Checkpoints<K>,
+    every: Every,
+    before: Box<dyn FnMut() -> Result<(), String> + Send>,
+) -> Result<Keeping<K>, StartError> {
     let newest = checkpoints.batches()?.last().copied();
-    let writer = Writer::start(checkpoints)?;
+    let writer = Writer::start(checkpoints, before)?;
     let mut kept = Kept { writer, trail: Trail::default(), every, newest, behind: None, since: 0, failed: None };
     let tip = backend.tip();
     if tip.is_none() || newest != tip.map(|tip| tip.index) {

@@ -31,7 +31,7 @@ mod writer;
 
 pub use checkpoint::{Checkpoints, StoreError, Written};
 pub use damage::Damage;
-pub use keeper::{Every, Keeping, StartError, Started, keep, start};
+pub use keeper::{Every, Keeping, StartError, Started, keep, keep_after, start};
 pub use load::{Loaded, Manifest};
 pub use read::Reader;
 pub use redb_store::RedbStore;

@@ -17,6 +17,9 @@ pub(crate) enum Job {
     Nothing,
 }
 
+/// What is done before each checkpoint is written, on the thread that writes; a failure is as one of the checkpoint.
+pub(crate) type Before = Box<dyn FnMut() -> Result<(), String> + Send>;
+
 /// The checkpoints on a thread of their own, one job at a time.
 pub(crate) struct Writer<K> {
     give: Option<Sender<Job>>,
@@ -26,16 +29,16 @@ pub(crate) struct Writer<K> {
 }
 
 impl<K: KeyValue + Send + 'static> Writer<K> {
-    pub(crate) fn start(mut checkpoints: Checkpoints<K>) -> Result<Self, StoreError> {
+    pub(crate) fn start(mut checkpoints: Checkpoints<K>, mut before: Before) -> Result<Self, StoreError> {
         let (give, take) = channel();
         let (told, done) = channel();
         let thread = Builder::new().name("contracts-checkpoint".into()).spawn(move || {
             while let Ok(job) = take.recv() {
-                let result = match job {
+                let result = before().map_err(StoreError::Before).and_then(|()| match job {
                     Job::Next(checkpoint) => checkpoints.write(&checkpoint),
                     Job::Only(checkpoint) => checkpoints.write_only(&checkpoint),
                     Job::Nothing => checkpoints.erase(),
-                };
+                });
                 if told.send(result).is_err() {
                     break;
                 }

@@ -388,4 +388,24 @@ imports! {
         fd: u32 = Arg::Fd, path: u32 = Arg::Path, path_len: u32 = Arg::Len,
         lookup: u32 = Arg::Flags(FlagSet::Lookup))
         -> Value, Eliminated, "kept in the inode: what `chmod` set, or the same for all files of a kind";
+    "replicode_contract_v1" "submit" ContractSubmit(
+        transaction: u32 = Arg::Buffer, transaction_len: u32 = Arg::Len, event: u32 = Arg::Fd)
+        -> Value, Ordered,
+        "the lowest free ticket; what programs submit is executed in the order of their calls, when none can run on, after the batch's own";
+    "replicode_contract_v1" "wait" ContractWait(
+        ticket: u32 = Arg::Size, buf: u32 = Arg::Out, buf_len: u32 = Arg::Size, flags: u32 = Arg::Size)
+        -> Value, Ordered, "receipts are functions of the log; they come in the batch in which the transaction was submitted";
+    "replicode_contract_v1" "view" ContractView(
+        account: u32 = Arg::Out, function: u32 = Arg::Path, function_len: u32 = Arg::Len,
+        arguments: u32 = Arg::Buffer, arguments_len: u32 = Arg::Len, gas: u64 = Arg::Size,
+        buf: u32 = Arg::Out, buf_len: u32 = Arg::Size)
+        -> Value, Ordered, "of the state after everything that was executed before, in this batch too";
+    "replicode_contract_v1" "account" ContractAccount(
+        account: u32 = Arg::Out, buf: u32 = Arg::Out, buf_len: u32 = Arg::Size)
+        -> Value, Ordered, "of the state after everything that was executed before, in this batch too";
+    "replicode_contract_v1" "address" ContractAddress(
+        name: u32 = Arg::Path, name_len: u32 = Arg::Len, address: u32 = Arg::Out)
+        -> Value, Eliminated, "a hash of the name";
+    "replicode_contract_v1" "state_root" ContractStateRoot(root: u32 = Arg::Out)
+        -> Value, Ordered, "of the last batch with calls before this one";
 }

@@ -239,7 +239,8 @@ mod tests {
         let preview1 = IMPORTS.iter().filter(|i| i.module == "wasi_snapshot_preview1").count();
         let sock = IMPORTS.iter().filter(|i| i.module == "replicode_sock_v1").count();
         let posix = IMPORTS.iter().filter(|i| i.module == "replicode_posix_v1").count();
-        assert_eq!((preview1, sock, posix), (46, 16, 20));
+        let contract = IMPORTS.iter().filter(|i| i.module == "replicode_contract_v1").count();
+        assert_eq!((preview1, sock, posix, contract), (46, 16, 20, 6));
         let names: BTreeSet<_> = IMPORTS.iter().map(|i| (i.module, i.name)).collect();
         assert_eq!(names.len(), IMPORTS.len());
         for (index, entry) in IMPORTS.iter().enumerate() {

@@ -271,3 +271,13 @@ pub mod timer {
     pub const ABSTIME: u32 = 1;
     pub const CANCEL_ON_SET: u32 = 2;
 }
+
+/// Numbers of `replicode_contract_v1`.
+pub mod contract {
+    /// A flag of `wait`: answer `EAGAIN` instead of waiting.
+    pub const DONT_WAIT: u32 = 1;
+    /// Bytes that a program may hand over at once: more than the largest transaction.
+    pub const MAX_ASKED: u32 = 2 << 20;
+    /// What `state_root` writes: batch `u64` little-endian, root 32 bytes, digest 32 bytes; zeros before the first batch with calls.
+    pub const ROOT_BYTES: u32 = 72;
+}

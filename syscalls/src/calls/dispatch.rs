@@ -92,6 +92,13 @@ impl Ctx<'_> {
             Call::TimerfdCreate { clock, flags } => self.timerfd_create(clock, flags),
             Call::TimerfdSettime { fd, flags, new, old } => self.timerfd_settime(fd, flags, new, old),
             Call::TimerfdGettime { fd, current } => self.timerfd_gettime(fd, current),
+            Call::ContractSubmit { transaction, transaction_len, event } => self.contract_submit((transaction, transaction_len), event),
+            Call::ContractWait { ticket, buf, buf_len, flags } => self.contract_wait(ticket, (buf, buf_len), flags),
+            Call::ContractView { account, function, function_len, arguments, arguments_len, gas, buf, buf_len } =>
+                self.contract_view(account, (function, function_len), (arguments, arguments_len), gas, (buf, buf_len)),
+            Call::ContractAccount { account, buf, buf_len } => self.contract_account(account, (buf, buf_len)),
+            Call::ContractAddress { name, name_len, address } => self.contract_address((name, name_len), address),
+            Call::ContractStateRoot { root } => self.contract_state_root(root),
         }
     }
 }

@@ -7,6 +7,7 @@ mod awaited;
 mod bsd;
 mod clock;
 mod console;
+mod contracts;
 mod counters;
 mod descriptors;
 mod devices;
@@ -26,6 +27,7 @@ mod process;
 mod stream;
 
 use crate::abi::{Call, Errno};
+use crate::contracts::Contracts;
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
 use crate::fs::Fs;
@@ -93,6 +95,7 @@ pub(crate) struct Ctx<'a> {
     pub(crate) events: &'a mut Events,
     pub(crate) timers: &'a mut Timers,
     pub(crate) epolls: &'a mut Epolls,
+    pub(crate) contracts: &'a mut Contracts,
     pub(crate) schedule: &'a mut Schedule,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) scratch: &'a mut Scratch,

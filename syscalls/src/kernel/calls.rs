@@ -73,6 +73,7 @@ impl Kernel {
             events: &mut self.events,
             timers: &mut self.timers,
             epolls: &mut self.epolls,
+            contracts: &mut self.contracts,
             schedule: &mut self.schedule,
             outbox: &mut self.outbox,
             scratch: &mut self.scratch,

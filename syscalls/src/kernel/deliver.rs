@@ -1,8 +1,9 @@
 //! What arrives from outside a process: network events and standard input.
 
 use super::Kernel;
-use crate::abi::Errno;
 use crate::abi::types::epoll::{IN, READABLE};
+use crate::abi::{Call, Errno};
+use crate::contracts::Asker;
 use crate::epoll::ANYTHING;
 use crate::family::{self, Family};
 use crate::process::Run;
@@ -73,6 +74,28 @@ impl Kernel {
         if let Some(process) = self.process_mut(pid) {
             process.stdin.over = true;
             self.wake_for_stdin(pid, ANYTHING);
+        }
+    }
+
+    /// The answer to something that was asked of contracts. Dropped when nobody waits for it any more.
+    pub fn deliver_contracts(&mut self, asker: Asker, answer: Vec<u8>) {
+        let Some(event) = self.contracts.deliver(asker, answer) else { return };
+        let waits = self.process_mut(asker.pid).filter(|process| matches!(process.run, Run::Waiting { .. }));
+        let ends = waits.and_then(|process| process.pending).is_some_and(|pending| match pending.call {
+            Call::ContractWait { ticket, .. } => asker.is(asker.pid, Some(ticket)),
+            Call::ContractView { .. } | Call::ContractAccount { .. } | Call::ContractAddress { .. } => {
+                asker.is(asker.pid, None)
+            }
+            _ => false,
+        });
+        if ends {
+            self.wake(asker.pid);
+        }
+        if let Some(event) = event.and_then(|event| self.events.get_mut(event.0))
+            && event.add(1)
+        {
+            let (pid, waiters) = (event.owner, event.waiters);
+            self.tell(pid, waiters, IN);
         }
     }
 

@@ -10,6 +10,7 @@ pub use spawn::{ProcessSpec, SpawnError};
 use crate::abi::Errno;
 use crate::calls::Scratch;
 use crate::close::{Tables, close};
+use crate::contracts::{Asker, Contracts, Question, SealedBatch};
 use crate::epoll::Epolls;
 use crate::eventfd::Events;
 use crate::fs::{Fs, ImageError, Ino, Kind};
@@ -108,6 +109,7 @@ pub struct Kernel {
     events: Events,
     timers: Timers,
     epolls: Epolls,
+    contracts: Contracts,
     schedule: Schedule,
     outbox: Outbox,
     trail: Trail,
@@ -143,6 +145,7 @@ impl Kernel {
             events: Events::default(),
             timers: Timers::default(),
             epolls: Epolls::default(),
+            contracts: Contracts::default(),
             schedule: Schedule::default(),
             outbox: Outbox::default(),
             trail: Trail::new(),
@@ -193,6 +196,21 @@ impl Kernel {
         self.outbox.poll_console()
     }
 
+    /// The cell has contracts: from now on programs may ask for them. What they ask, whoever drives the kernel answers.
+    pub const fn serve_contracts(&mut self) {
+        self.contracts.served = true;
+    }
+
+    /// A batch with calls has ended.
+    pub const fn contracts_sealed(&mut self, sealed: SealedBatch) {
+        self.contracts.sealed = Some(sealed);
+    }
+
+    /// Fetches what programs have asked of contracts, in the order of their calls.
+    pub fn poll_contracts(&mut self) -> Option<(Asker, Question)> {
+        self.contracts.poll()
+    }
+
     /// Takes the next process that can run: in the order in which they were woken.
     pub fn next_ready(&mut self) -> Option<Pid> {
         while let Some(pid) = self.schedule.next_ready() {
@@ -211,6 +229,7 @@ impl Kernel {
         let Some(entry) = index_of(pid).and_then(|index| self.processes.get_mut(index)) else { return };
         let Entry::Live(process) = entry else { return };
         self.schedule.forget(process);
+        self.contracts.forget(pid);
         for file in process.descriptors.drain() {
             let tables = Tables {
                 fs: &mut self.fs,

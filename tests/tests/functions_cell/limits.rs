@@ -122,7 +122,10 @@ fn who_only_reads_is_answered_past_the_log_and_changes_nothing() -> Result<()> {
 
 #[test]
 fn time_and_cancelling_end_the_request_and_not_the_execution() -> Result<()> {
-    let cell = Cell::start(1, &["--limits", &limits_file()?])?;
+    let dir = tempfile::tempdir()?;
+    let limits = dir.path().join("limits.toml");
+    std::fs::write(&limits, "in_flight = 2\nqueue = 3\n")?;
+    let cell = Cell::start(1, &["--limits", limits.to_str().context("a path that is no text")?])?;
     cell.load("hostile")?;
     cell.load("counter")?;
     let mut client = cell.client(1)?;
@@ -159,12 +162,6 @@ fn time_and_cancelling_end_the_request_and_not_the_execution() -> Result<()> {
         "bad_request"
     );
     Ok(())
-}
-
-fn limits_file() -> Result<String> {
-    let (_, path) = tempfile::Builder::new().suffix(".toml").tempfile()?.keep()?;
-    std::fs::write(&path, "in_flight = 2\nqueue = 3\n")?;
-    path.to_str().map(str::to_string).context("a path that is no text")
 }
 
 #[test]

@@ -96,13 +96,13 @@ impl Local {
                 for damage in &started.passed {
                     crate::telemetry::say(&format!("a checkpoint is damaged, and an older one was taken: {damage}"));
                 }
-                let last = log.batches().last().map_or(0, |last| last.moment.batch);
-                ensure!(
-                    started.batch.index <= last,
-                    "{} has a checkpoint of batch {}, and the log ends with batch {last}: they are not of one store",
-                    dir.display(),
-                    started.batch.index
-                );
+                fits(&log, &started.batch).with_context(|| {
+                    format!(
+                        "{} and {} are not of one store; remove the first, and the log is executed from its beginning",
+                        place.display(),
+                        dir.join("log").display()
+                    )
+                })?;
             }
             None => ledger.fund(&funds(&genesis)?)?,
         }
@@ -190,6 +190,21 @@ impl Local {
         }
         Ok(())
     }
+}
+
+/// Whether a checkpoint's batch is one of the log: what it has left is what the log has noted, and what the batch before has.
+fn fits(log: &Log, batch: &Batch) -> Result<()> {
+    let index = batch.index;
+    let at = log.batches().binary_search_by_key(&index, |logged| logged.moment.batch);
+    let Ok(at) = at else { bail!("the checkpoint is of batch {index}, which the log does not have") };
+    let differ = |at: usize, digest: Hash| log.batches()[at].digest.is_some_and(|noted| noted != digest);
+    ensure!(!differ(at, batch.digest()), "the checkpoint's batch {index} is another one than the log's");
+    let parent = at.checked_sub(1);
+    ensure!(
+        parent.map_or(batch.parent == Hash::ZERO, |before| !differ(before, batch.parent)),
+        "what was before the checkpoint's batch {index} is not what the log has"
+    );
+    Ok(())
 }
 
 fn lock(dir: &Path) -> Result<File> {

@@ -1,18 +1,48 @@
-//! What is answered from the state, between two batches.
+//! What is answered from the state, between two batches: in steps of bounded work, for the machine goes before whoever asks.
+//!
+//! A question that walks through many things is a value with a `step`: each step looks at [`STEP`] of them, and what it answers is the
+//! state after one batch, the one that the first step has seen. Pages go on behind the last thing of the page before.
 
 use replicode_contract_api::{convert, proto};
 use replicode_contracts::account::Address;
 use replicode_contracts::backend::{AccountNow, Backend, Error, account_of};
 use replicode_contracts::collection::CollectionId;
+use replicode_contracts::event::{Filter, Found, Place};
 use replicode_contracts::hash::{Hash, key};
 use replicode_contracts::proof::{AccountContent, Batch};
-use replicode_contracts::state::{Contract, PastEntry};
+use replicode_contracts::state::{Contract, Elements as Entries, PastEntry};
 use replicode_contracts::tree::Name;
 
-/// Accounts in one answer.
-const ACCOUNTS: usize = 1000;
+/// Things looked at in one step: a fraction of a millisecond, unless they are large.
+pub const STEP: usize = 256;
+/// Events looked at in one step: nothing is read for them.
+const EVENTS: usize = 4096;
+/// Accounts or elements in one answer.
+const PAGE: usize = 1000;
+/// About how many bytes of elements are in one answer.
+const PAGE_BYTES: usize = 1 << 20;
 
 type Result<T> = std::result::Result<T, Error>;
+
+/// Leaves of a tree with their values, behind a key, at most so many, and whether there are more.
+fn leaves(
+    backend: &dyn Backend,
+    batch: Option<u64>,
+    name: Name,
+    after: Option<&Hash>,
+    most: usize,
+) -> Result<(Vec<(Hash, Hash)>, bool)> {
+    let (mut found, mut more) = (Vec::new(), false);
+    backend.look(batch, &mut |view, _| {
+        let mut leaves = match after {
+            Some(after) => view.leaves_behind(&name, after),
+            None => view.leaves(&name),
+        };
+        found.extend(leaves.by_ref().take(most));
+        more = leaves.next().is_some();
+    })?;
+    Ok((found, more))
+}
 
 fn content_of(backend: &dyn Backend, name: Name, at: &Hash, batch: Option<u64>) -> Result<Option<Vec<u8>>> {
     let mut found = Ok(None);
@@ -40,43 +70,71 @@ pub fn account(backend: &dyn Backend, address: &Address, batch: Option<u64>) -> 
     Ok(content.as_deref().and_then(account_in).map_or(nothing, |(_, now)| now))
 }
 
-/// Accounts behind one, addresses ascending, and whether there are more.
-///
-/// # Errors
-/// When the store is damaged.
-pub fn accounts(
-    backend: &dyn Backend,
-    after: Option<Address>,
+/// A page of accounts, in the order of their addresses' hashes.
+pub struct Accounts {
+    /// The batch after which they are as told; none before the first one.
+    pub batch: Option<u64>,
+    after: Option<Hash>,
     limit: usize,
-) -> Result<(Vec<(Address, AccountNow)>, bool)> {
-    let (limit, mut all, mut failed) = (limit.clamp(1, ACCOUNTS), Vec::new(), None);
-    backend.look(None, &mut |view, contents| {
-        for (at, value) in view.leaves(&Name::Accounts) {
-            match contents.content(&Name::Accounts, &at, &value) {
-                Ok(content) => all.extend(account_in(&content)),
-                Err(why) => failed = Some(why),
-            }
-        }
-    })?;
-    if let Some(why) = failed {
-        return Err(Error::Fault(why));
+    /// What was found so far.
+    pub found: Vec<(Address, AccountNow)>,
+    /// Whether there are more behind these.
+    pub more: bool,
+}
+
+impl Accounts {
+    /// Those behind an address, as of a kept batch or now.
+    #[must_use]
+    pub fn new(after: Option<Address>, limit: usize, batch: Option<u64>) -> Self {
+        let after = after.map(|after| key(after.as_bytes()));
+        Self { batch, after, limit: limit.clamp(1, PAGE), found: Vec::new(), more: true }
     }
-    all.retain(|(address, _)| after.is_none_or(|after| *address > after));
-    all.sort_by_key(|(address, _)| *address);
-    let more = all.len() > limit;
-    all.truncate(limit);
-    Ok((all, more))
+
+    /// Looks at some; whether the page is done.
+    ///
+    /// # Errors
+    /// When the batch is not kept, or the store is damaged.
+    pub fn step(&mut self, backend: &dyn Backend) -> Result<bool> {
+        self.batch = self.batch.or(backend.tip().map(|tip| tip.index));
+        let most = STEP.min(self.limit - self.found.len());
+        let (leaves, more) = leaves(backend, self.batch, Name::Accounts, self.after.as_ref(), most)?;
+        self.more = more;
+        self.after = leaves.last().map(|(key, _)| *key).or(self.after);
+        let mut failed = None;
+        backend.look(self.batch, &mut |_, contents| {
+            for (at, value) in &leaves {
+                match contents.content(&Name::Accounts, at, value) {
+                    Ok(content) => self.found.extend(account_in(&content)),
+                    Err(why) => failed = Some(why),
+                }
+            }
+        })?;
+        if let Some(why) = failed {
+            return Err(Error::Fault(why));
+        }
+        Ok(!self.more || self.found.len() >= self.limit)
+    }
 }
 
 /// Hashes of all templates and libraries.
-///
-/// # Errors
-/// When this node cannot go on.
-pub fn templates(backend: &dyn Backend) -> Result<Vec<Hash>> {
-    let mut all = Vec::new();
-    backend.look(None, &mut |view, _| all.extend(view.leaves(&Name::Codes).map(|(_, value)| value)))?;
-    all.sort_unstable();
-    Ok(all)
+#[derive(Default)]
+pub struct Templates {
+    after: Option<Hash>,
+    /// What was found so far.
+    pub found: Vec<Hash>,
+}
+
+impl Templates {
+    /// Looks at some; whether these are all.
+    ///
+    /// # Errors
+    /// When this node cannot go on.
+    pub fn step(&mut self, backend: &dyn Backend) -> Result<bool> {
+        let (leaves, more) = leaves(backend, None, Name::Codes, self.after.as_ref(), STEP)?;
+        self.after = leaves.last().map(|(key, _)| *key).or(self.after);
+        self.found.extend(leaves.into_iter().map(|(_, value)| value));
+        Ok(!more)
+    }
 }
 
 /// What stands in a slice, now or after a kept batch.
@@ -87,19 +145,79 @@ pub fn slice(backend: &dyn Backend, address: &Address, index: u32, batch: Option
     opened(backend, address, batch, |contract| contract.slice(index))
 }
 
-/// The elements of a collection.
-///
-/// # Errors
-/// As [`slice`].
-pub fn elements(
-    backend: &dyn Backend,
-    address: &Address,
-    name: [u8; 32],
-    batch: Option<u64>,
-) -> Result<Vec<(Vec<u8>, PastEntry)>> {
-    let id = CollectionId { account: *address.as_bytes(), name };
-    let found = opened(backend, address, batch, |contract| contract.elements(&id).map(Some))?;
-    Ok(found.unwrap_or_default())
+/// A page of the elements of a collection, in the order of their keys' hashes.
+pub struct Elements {
+    id: CollectionId,
+    /// The batch after which they are as told; none before the first one.
+    pub batch: Option<u64>,
+    after: Option<Vec<u8>>,
+    limit: usize,
+    bytes: usize,
+    /// What was found so far.
+    pub found: Entries,
+    /// Whether there may be more behind these.
+    pub more: bool,
+}
+
+impl Elements {
+    /// Those behind a key, as of a kept batch or now.
+    #[must_use]
+    pub fn new(id: CollectionId, after: Option<Vec<u8>>, limit: usize, batch: Option<u64>) -> Self {
+        Self { id, batch, after, limit: limit.clamp(1, PAGE), bytes: 0, found: Vec::new(), more: true }
+    }
+
+    /// Looks at some; whether the page is done.
+    ///
+    /// # Errors
+    /// When the batch is not kept, or the store is damaged.
+    pub fn step(&mut self, backend: &dyn Backend) -> Result<bool> {
+        self.batch = self.batch.or(backend.tip().map(|tip| tip.index));
+        // Elements may be large: fewer of them in a step than of other things.
+        let most = (STEP / 8).min(self.limit - self.found.len());
+        let (id, after) = (self.id, self.after.as_deref());
+        let address = Address::from_bytes(id.account);
+        let some = opened(backend, &address, self.batch, |it| it.some_elements(&id, after, most).map(Some))?;
+        let some = some.unwrap_or_default();
+        self.more = some.len() == most;
+        self.after = some.last().map(|(key, _)| key.clone()).or_else(|| self.after.take());
+        let size = |(key, entry): &(Vec<u8>, PastEntry)| match entry {
+            PastEntry::Bytes(bytes) => key.len() + bytes.len(),
+            _ => key.len() + 64,
+        };
+        self.bytes += some.iter().map(size).sum::<usize>();
+        self.found.extend(some);
+        Ok(!self.more || self.found.len() >= self.limit || self.bytes >= PAGE_BYTES)
+    }
+}
+
+/// Events behind a place.
+pub struct Events {
+    filter: Filter,
+    /// Behind which to go on.
+    pub after: Option<Place>,
+    limit: usize,
+    /// What was found so far.
+    pub found: Vec<Found>,
+}
+
+impl Events {
+    /// At most so many.
+    #[must_use]
+    pub const fn new(filter: Filter, after: Option<Place>, limit: usize) -> Self {
+        Self { filter, after, limit, found: Vec::new() }
+    }
+
+    /// Looks at some; whether there are as many as are wanted, or no more.
+    ///
+    /// # Errors
+    /// None: as the others.
+    pub fn step(&mut self, backend: &dyn Backend) -> Result<bool> {
+        let left = self.limit - self.found.len();
+        let (found, more) = backend.search_events(&self.filter, self.after, left, EVENTS);
+        self.after = more.or(found.last().map(|found| found.place)).or(self.after);
+        self.found.extend(found);
+        Ok(more.is_none() || self.found.len() >= self.limit)
+    }
 }
 
 fn opened<T>(

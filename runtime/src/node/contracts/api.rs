@@ -1,45 +1,38 @@
 //! The gRPC service `replicode.contract.v1`, on a thread of its own.
 //!
-//! Transactions go into the log and are answered when their batch has been executed here. Questions are answered from this node's
-//! state, by one thread at a time, between two batches.
+//! Transactions go into the log and are answered when their batch has been executed here (`submitting`). Questions are answered from
+//! this node's state, by one thread at a time, between two batches and in steps ([`super::gate`]); none is by a node that would answer
+//! from the past.
 
-use super::waiting::Answer;
 use super::{Contracts, answers};
-use crate::datadir;
 use anyhow::{Context as _, Result};
+use replicode_contract_api::proto;
 use replicode_contract_api::proto::contract_server::{Contract, ContractServer};
-use replicode_contract_api::proto::{self, Outcome};
 use replicode_contract_api::{MAX_REQUEST, convert};
 use replicode_contracts::account::Address;
-use replicode_contracts::backend::{Against, Backend, Error, View};
+use replicode_contracts::backend::{self, Against, Backend, Error, View};
 use replicode_contracts::clients::WINDOW;
+use replicode_contracts::collection::CollectionId;
 use replicode_contracts::event::Place;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::Question;
-use replicode_contracts::transaction::Transaction;
+use replicode_contracts::transaction::{Limits, Transaction};
 use replicode_log::codec::encode;
-use replicode_log::{Call, Called, Input};
 use replicode_replication::Replica;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
-/// How long the log may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks whether the log takes more.
-const CONGESTED: Duration = Duration::from_millis(2);
 /// Events that are asked for at once.
 const EVENTS: usize = 256;
-/// Gas of a view that names none, and the most of any.
-const VIEW_GAS: u64 = 1_000_000_000;
+/// Gas of a view that names none, and the most of any, and of a dry run: the machine waits for it, as for a step of any question.
+const VIEW_GAS: u64 = 100_000_000;
 
 type Reply<T> = std::result::Result<Response<T>, Status>;
 type Replies<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
@@ -47,8 +40,8 @@ type Replies<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Se
 /// What the service needs of its node.
 #[derive(Clone)]
 pub struct Service {
-    contracts: Arc<Contracts>,
-    replica: Replica,
+    pub(super) contracts: Arc<Contracts>,
+    pub(super) replica: Replica,
 }
 
 /// Serves until dropped.
@@ -109,17 +102,9 @@ fn bad(error: convert::BadField) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
-fn gone<E>(_: E) -> Status {
-    Status::unavailable(
-        "this node cannot tell what became of it, because it was cut off from the others or stops: ask again, with the old number",
-    )
-}
-
-fn late<E>(_: E) -> Status {
-    Status::deadline_exceeded(format!(
-        "the cluster has not agreed on it within {} s: it may yet; ask again, with the old number",
-        PATIENCE.as_secs()
-    ))
+/// How many things a page may have: as many as it can unless stated.
+const fn limit_of(stated: u32) -> usize {
+    if stated == 0 { usize::MAX } else { stated as usize }
 }
 
 fn of_backend(error: Error) -> Status {
@@ -131,88 +116,45 @@ fn of_backend(error: Error) -> Status {
 }
 
 impl Service {
-    /// Asks the state, on the one thread for questions.
-    async fn ask<T: Send + 'static>(
+    /// Does something on the one thread for questions.
+    async fn on_thread<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&dyn Backend) -> replicode_contracts::backend::Result<T> + Send + 'static,
+        f: impl FnOnce(&Contracts) -> backend::Result<T> + Send + 'static,
     ) -> std::result::Result<T, Status> {
         let contracts = self.contracts.clone();
-        let asked = tokio::task::spawn_blocking(move || contracts.with(|backend| f(backend)));
-        asked.await.map_err(|_| Status::internal("the question was not answered"))?.map_err(of_backend)
+        let asked = tokio::task::spawn_blocking(move || {
+            contracts.current().map_err(Status::unavailable)?;
+            f(&contracts).map_err(of_backend)
+        });
+        asked.await.map_err(|_| Status::internal("the question was not answered"))?
     }
 
-    async fn offer(&self, call: Call) -> std::result::Result<(), Status> {
-        let room = async {
-            while self.replica.congested() {
-                tokio::time::sleep(CONGESTED).await;
-            }
+    /// Asks the state, in one step: the work is bounded.
+    async fn ask<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&dyn Backend) -> backend::Result<T> + Send + 'static,
+    ) -> std::result::Result<T, Status> {
+        self.on_thread(|contracts| contracts.with(|backend| f(backend))).await
+    }
+
+    /// Asks the state in steps until one says that it was the last. The machine goes before each of them.
+    async fn ask_on<T: Send + 'static>(
+        &self,
+        mut question: T,
+        step: impl Fn(&mut T, &dyn Backend) -> backend::Result<bool> + Send + 'static,
+    ) -> std::result::Result<T, Status> {
+        let walk = move |contracts: &Contracts| {
+            while !contracts.with(|backend| step(&mut question, backend))? {}
+            Ok(question)
         };
-        timeout(PATIENCE, room).await.map_err(late)?;
-        self.replica.offer(&mut vec![Input::Call(call)]);
-        Ok(())
-    }
-
-    async fn submit_one(&self, request: proto::SubmitRequest) -> std::result::Result<Pending, Status> {
-        let proto::SubmitRequest { client, sequence, transaction } = request;
-        if client == 0 || sequence == 0 {
-            let what = if client == 0 { "client 0: call Open first" } else { "number 0: a client counts from 1" };
-            return Err(Status::invalid_argument(what));
-        }
-        // What is no transaction never enters the log; what passes may still be skipped.
-        let limits = &replicode_contracts::transaction::Limits::STANDARD;
-        Transaction::decode(&transaction, limits).map_err(|wrong| {
-            let lines: Vec<_> = wrong.iter().map(ToString::to_string).collect();
-            Status::invalid_argument(lines.join("\n"))
-        })?;
-        let told = self.contracts.waiting.call(client, sequence);
-        self.offer(Call::Submit { client, sequence, transaction }).await?;
-        Ok(Pending { sequence, told })
-    }
-}
-
-/// A transaction on its way.
-struct Pending {
-    sequence: u64,
-    told: oneshot::Receiver<Answer>,
-}
-
-impl Pending {
-    async fn reply(self) -> std::result::Result<proto::SubmitReply, Status> {
-        let Answer { batch, outcome, receipt } = timeout(PATIENCE, self.told).await.map_err(late)?.map_err(gone)?;
-        let mut reply = proto::SubmitReply { sequence: self.sequence, ..proto::SubmitReply::default() };
-        let outcome = match outcome {
-            Called::Executed { position } => {
-                (reply.batch, reply.position) = (batch.0, position);
-                Outcome::Executed
-            }
-            Called::Repeated { batch, position } => {
-                (reply.batch, reply.position) = (batch.0, position);
-                Outcome::Repeated
-            }
-            Called::Forgotten => Outcome::Forgotten,
-            Called::Gap { next } => {
-                reply.next = next;
-                Outcome::Gap
-            }
-            Called::ExpiredClient => Outcome::ExpiredClient,
-            Called::UnknownClient => Outcome::UnknownClient,
-            Called::NoContracts => return Err(Status::failed_precondition("the cell has no contracts")),
-        };
-        reply.outcome = outcome.into();
-        reply.receipt = receipt.map(|receipt| receipt.to_vec()).unwrap_or_default();
-        Ok(reply)
+        self.on_thread(walk).await
     }
 }
 
 #[tonic::async_trait]
 impl Contract for Service {
     async fn open(&self, _: Request<proto::OpenRequest>) -> Reply<proto::OpenReply> {
-        let token = datadir::random().map_err(|error| Status::internal(error.to_string()))?;
-        let token = u64::from_le_bytes(token);
-        let told = self.contracts.waiting.open(token);
-        self.offer(Call::Open { token }).await?;
-        let client = timeout(PATIENCE, told).await.map_err(late)?.map_err(gone)?;
-        let client = client.ok_or_else(|| Status::failed_precondition("the cell has no contracts"))?;
+        let client = self.open_one().await?;
         Ok(Response::new(proto::OpenReply { client, window: WINDOW as u32 }))
     }
 
@@ -225,14 +167,22 @@ impl Contract for Service {
         let (send, receive) = mpsc::channel(WINDOW);
         tokio::spawn(async move {
             loop {
-                let next = match requests.message().await {
-                    Ok(Some(request)) => service.submit_one(request).await,
-                    Ok(None) => break,
-                    Err(status) => Err(status),
+                let next = async {
+                    match requests.message().await {
+                        Ok(Some(request)) => Some(service.submit_one(request).await),
+                        Ok(None) => None,
+                        Err(status) => Some(Err(status)),
+                    }
                 };
+                // A client that has gone takes no replies: what it still has to say is not waited for, nor is room in the log.
+                let next = tokio::select! {
+                    next = next => next,
+                    () = send.closed() => return,
+                };
+                let Some(next) = next else { return };
                 let failed = next.is_err();
                 if send.send(next).await.is_err() || failed {
-                    break;
+                    return;
                 }
             }
         });
@@ -263,6 +213,13 @@ impl Contract for Service {
 
     async fn dry_run(&self, request: Request<proto::DryRunRequest>) -> Reply<proto::DryRunReply> {
         let transaction = request.into_inner().transaction;
+        let decoded = Transaction::decode(&transaction, &Limits::STANDARD);
+        if let Some(limit) = decoded.map(|it| it.body.gas_limit).ok().filter(|limit| *limit > VIEW_GAS) {
+            return Err(Status::failed_precondition(format!(
+                "a dry run with a gas limit of {limit}: on a node it may be {VIEW_GAS} at most, for calls wait meanwhile; state a lower \
+                 one (--gas)"
+            )));
+        }
         let receipt = self.ask(move |backend| backend.dry_run(&transaction)).await?;
         Ok(Response::new(proto::DryRunReply { receipt: receipt.encode() }))
     }
@@ -277,9 +234,10 @@ impl Contract for Service {
     async fn accounts(&self, request: Request<proto::AccountsRequest>) -> Reply<proto::AccountsReply> {
         let it = request.into_inner();
         let after = (!it.after.is_empty()).then(|| convert::address("after", &it.after)).transpose().map_err(bad)?;
-        let limit = if it.limit == 0 { usize::MAX } else { it.limit as usize };
-        let (all, more) = self.ask(move |backend| answers::accounts(backend, after, limit)).await?;
-        Ok(Response::new(proto::AccountsReply { accounts: all.iter().map(answers::row).collect(), more }))
+        let question = answers::Accounts::new(after, limit_of(it.limit), it.batch);
+        let page = self.ask_on(question, answers::Accounts::step).await?;
+        let accounts = page.found.iter().map(answers::row).collect();
+        Ok(Response::new(proto::AccountsReply { accounts, more: page.more, batch: page.batch }))
     }
 
     async fn template(&self, request: Request<proto::TemplateRequest>) -> Reply<proto::TemplateReply> {
@@ -289,8 +247,9 @@ impl Contract for Service {
     }
 
     async fn templates(&self, _: Request<proto::TemplatesRequest>) -> Reply<proto::TemplatesReply> {
-        let all = self.ask(answers::templates).await?;
-        let templates = all.iter().map(|hash| hash.as_bytes().to_vec()).collect();
+        let mut all = self.ask_on(answers::Templates::default(), answers::Templates::step).await?;
+        all.found.sort_unstable();
+        let templates = all.found.iter().map(|hash| hash.as_bytes().to_vec()).collect();
         Ok(Response::new(proto::TemplatesReply { templates }))
     }
 
@@ -302,9 +261,7 @@ impl Contract for Service {
     }
 
     async fn libraries(&self, _: Request<proto::LibrariesRequest>) -> Reply<proto::LibrariesReply> {
-        let contracts = self.contracts.clone();
-        let asked = tokio::task::spawn_blocking(move || contracts.libraries()).await;
-        let all = asked.map_err(|_| Status::internal("the question was not answered"))?.map_err(of_backend)?;
+        let all = self.on_thread(Contracts::libraries).await?;
         let row = |(publisher, name, version, template): (Address, String, String, Hash)| proto::LibraryRow {
             publisher: publisher.as_bytes().to_vec(),
             name,
@@ -316,14 +273,12 @@ impl Contract for Service {
 
     async fn history(&self, request: Request<proto::HistoryRequest>) -> Reply<proto::HistoryReply> {
         let address = convert::address("account", &request.into_inner().account).map_err(bad)?;
-        let contracts = self.contracts.clone();
-        let asked = tokio::task::spawn_blocking(move || contracts.history(&address)).await;
+        let all = self.on_thread(move |contracts| Ok(contracts.history(&address))).await?;
         let past = |(batch, transaction, state): (u64, Hash, Hash)| proto::Past {
             batch,
             transaction: transaction.as_bytes().to_vec(),
             state: state.as_bytes().to_vec(),
         };
-        let all = asked.map_err(|_| Status::internal("the question was not answered"))?;
         Ok(Response::new(proto::HistoryReply { changes: all.into_iter().map(past).collect() }))
     }
 
@@ -338,13 +293,17 @@ impl Contract for Service {
         let it = request.into_inner();
         let address = convert::address("account", &it.account).map_err(bad)?;
         let name = *convert::hash("collection", &it.collection).map_err(bad)?.as_bytes();
-        let found = self.ask(move |backend| answers::elements(backend, &address, name, it.batch)).await?;
-        let elements = found.into_iter().map(|(key, entry)| answers::entry(key, entry)).collect();
-        Ok(Response::new(proto::ElementsReply { elements }))
+        let id = CollectionId { account: *address.as_bytes(), name };
+        let question = answers::Elements::new(id, it.after, limit_of(it.limit), it.batch);
+        let page = self.ask_on(question, answers::Elements::step).await?;
+        let (more, batch) = (page.more, page.batch);
+        let elements = page.found.into_iter().map(|(key, entry)| answers::entry(key, entry)).collect();
+        Ok(Response::new(proto::ElementsReply { elements, more, batch }))
     }
 
     async fn receipt(&self, request: Request<proto::ReceiptRequest>) -> Reply<proto::ReceiptReply> {
         let hash = convert::hash("transaction", &request.into_inner().transaction).map_err(bad)?;
+        self.contracts.current().map_err(Status::unavailable)?;
         let receipt = match self.contracts.receipt_of(&hash) {
             Some(receipt) => Some(receipt.to_vec()),
             None => self.ask(move |backend| backend.receipt(&hash)).await?.map(|receipt| receipt.encode()),
@@ -365,15 +324,16 @@ impl Contract for Service {
             let mut newest = service.contracts.newest();
             while left > 0 {
                 newest.borrow_and_update();
-                let (filter, limit) = (filter.clone(), left.min(EVENTS));
-                let found = service.ask(move |backend| Ok(backend.events(&filter, after, limit))).await;
-                let found = match found {
+                let limit = left.min(EVENTS);
+                let question = answers::Events::new(filter.clone(), after, limit);
+                let found = match service.ask_on(question, answers::Events::step).await {
                     Ok(found) => found,
                     Err(status) => return drop(send.send(Err(status)).await),
                 };
-                let full = found.len() == limit;
-                for found in found {
-                    (after, left) = (Some(found.place), left - 1);
+                let full = found.found.len() == limit;
+                after = found.after;
+                for found in found.found {
+                    left -= 1;
                     if send.send(Ok(convert::event(&found))).await.is_err() {
                         return;
                     }

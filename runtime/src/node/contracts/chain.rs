@@ -7,16 +7,18 @@
 //!
 //! A record's parent is the digest of the record before (zeros in the first), so the file proves itself: if it leads to the batch of
 //! a checkpoint, everything before is what this node had computed. A start then gives the machine the digests of batches that the
-//! checkpoint holds, instead of executing them. The file is never synced: where a crash of the machine has cut it short, the log is
-//! executed from its beginning.
+//! checkpoint holds, instead of executing them. The file is synced before each checkpoint is written, with the records of all its
+//! batches: whatever crashes, it leads to every checkpoint that is on the disk. Where it does not, the log is executed from its beginning.
 
 use anyhow::{Context, Result, ensure};
+use replicode_contracts::backend::{Listener, Sealed};
 use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::Batch;
 use replicode_log::Digest;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const MAGIC: &[u8; 8] = b"RPCCHAIN";
 const FORMAT: u32 = 1;
@@ -24,10 +26,62 @@ const RECORD: usize = 104;
 
 /// The records: first those that a checkpoint holds, read one after the other; then new ones.
 pub struct Chain {
-    file: File,
+    end: End,
     /// Records up to the checkpoint, unless this start has come to all of them.
     recorded: Option<(BufReader<File>, u64)>,
     anew: bool,
+}
+
+/// The end of the file, where new records go. As a listener of the backend it takes down every batch that is sealed; subscribed before
+/// the checkpoints are, it has the batches of each of them.
+#[derive(Clone)]
+pub struct End(Arc<Mutex<Appended>>);
+
+struct Appended {
+    file: File,
+    failed: Option<String>,
+}
+
+impl End {
+    fn lock(&self) -> MutexGuard<'_, Appended> {
+        // A record that a panic has cut off is cut away at the next start.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, batch: &Batch) {
+        let mut end = self.lock();
+        if end.failed.is_none()
+            && let Err(error) = end.file.write_all(&record_of(batch))
+        {
+            end.failed = Some(format!("cannot write contracts/chain.bin: {error}"));
+        }
+    }
+
+    /// Whether everything was written so far.
+    ///
+    /// # Errors
+    /// When the disk has failed.
+    pub fn check(&self) -> Result<(), String> {
+        self.lock().failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Everything that was taken down is on the disk afterwards.
+    ///
+    /// # Errors
+    /// When the disk fails, or has failed before.
+    pub fn sync(&self) -> Result<(), String> {
+        self.check()?;
+        // Whoever appends does not wait for the disk.
+        let file = self.lock().file.try_clone();
+        let synced = file.and_then(|file| file.sync_data());
+        synced.map_err(|error| format!("cannot write contracts/chain.bin: {error}"))
+    }
+}
+
+impl Listener for End {
+    fn sealed(&mut self, sealed: &Arc<Sealed>) {
+        self.append(&sealed.batch);
+    }
 }
 
 fn record_of(batch: &Batch) -> [u8; RECORD] {
@@ -111,7 +165,8 @@ impl Chain {
             }
             None => None,
         };
-        Ok(Self { file, recorded, anew: found.is_none() })
+        let end = End(Arc::new(Mutex::new(Appended { file, failed: None })));
+        Ok(Self { end, recorded, anew: found.is_none() })
     }
 
     /// Whether nothing is recorded: everything has to be executed.
@@ -138,12 +193,16 @@ impl Chain {
         Ok(Some(batch))
     }
 
-    /// The next batch has left this behind.
-    ///
-    /// # Errors
-    /// When the disk fails.
-    pub fn append(&mut self, batch: &Batch) -> Result<(), String> {
-        self.file.write_all(&record_of(batch)).map_err(|error| format!("cannot write contracts/chain.bin: {error}"))
+    /// Whether there is a batch to come that a checkpoint holds.
+    #[must_use]
+    pub const fn is_recorded(&self) -> bool {
+        self.recorded.is_some()
+    }
+
+    /// Where new records go.
+    #[must_use]
+    pub fn end(&self) -> End {
+        self.end.clone()
     }
 }
 
@@ -167,14 +226,15 @@ mod tests {
         let all = batches(5);
         let mut chain = Chain::open(&path, cell, None)?;
         assert!(chain.starts_anew() && chain.recorded(3) == Ok(None));
-        all.iter().try_for_each(|batch| chain.append(batch)).map_err(anyhow::Error::msg)?;
+        all.iter().for_each(|batch| chain.end().append(batch));
+        chain.end().sync().map_err(anyhow::Error::msg)?;
         let mut chain = Chain::open(&path, cell, Some(all[2]))?;
         assert!(!chain.starts_anew());
         for batch in &all[..3] {
             assert_eq!(chain.recorded(batch.index), Ok(Some(*batch)));
         }
         assert_eq!(chain.recorded(12), Ok(None));
-        chain.append(&all[3]).map_err(anyhow::Error::msg)?;
+        chain.end().append(&all[3]);
         let mut chain = Chain::open(&path, cell, Some(all[3]))?;
         assert!(chain.recorded(5).is_err_and(|why| why.contains("does not know batch 5")));
         Ok(())
@@ -186,8 +246,9 @@ mod tests {
         let (path, cell) = (tmp.path().join("chain.bin"), Digest::of(b"cell"));
         let all = batches(5);
         let write = |batches: &[Batch]| -> Result<()> {
-            let mut chain = Chain::open(&path, cell, None)?;
-            batches.iter().try_for_each(|batch| chain.append(batch)).map_err(anyhow::Error::msg)
+            let end = Chain::open(&path, cell, None)?.end();
+            batches.iter().for_each(|batch| end.append(batch));
+            end.check().map_err(anyhow::Error::msg)
         };
         write(&all[..2])?;
         assert!(Chain::open(&path, cell, Some(all[2]))?.starts_anew(), "it ends before the checkpoint");

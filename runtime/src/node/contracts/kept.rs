@@ -33,7 +33,8 @@ pub struct Kept {
     buffer: Vec<u8>,
     written: usize,
     by_place: BTreeMap<At, Arc<[u8]>>,
-    by_hash: BTreeMap<Hash, At>,
+    /// And whether it was skipped there.
+    by_hash: BTreeMap<Hash, (At, bool)>,
     oldest: VecDeque<(At, Hash)>,
     bytes: usize,
 }
@@ -112,9 +113,9 @@ impl Kept {
         }
         self.bytes += HEAD + receipt.len();
         self.by_place.insert(at, receipt);
-        // Who sends a transaction again has it skipped: that says nothing of the time when it took effect.
-        if !skipped || !self.by_hash.contains_key(&hash) {
-            self.by_hash.insert(hash, at);
+        // Who sends a transaction again has it skipped: that says nothing of the time when it took effect. Without any, the last.
+        if !skipped || self.by_hash.get(&hash).is_none_or(|(_, skipped)| *skipped) {
+            self.by_hash.insert(hash, (at, skipped));
         }
         self.oldest.push_back((at, hash));
         // Those of this batch stay until the next: whoever waits for one of them is told when all of them are here.
@@ -123,7 +124,7 @@ impl Kept {
             && let Some((at, hash)) = self.oldest.pop_front()
         {
             self.bytes -= HEAD + self.by_place.remove(&at).map_or(0, |receipt| receipt.len());
-            if self.by_hash.get(&hash) == Some(&at) {
+            if self.by_hash.get(&hash).is_some_and(|(place, _)| *place == at) {
                 self.by_hash.remove(&hash);
             }
         }
@@ -156,7 +157,7 @@ impl Kept {
     /// The receipt of a transaction, encoded: the one with an effect, if there are several.
     #[must_use]
     pub fn of(&self, transaction: &Hash) -> Option<Arc<[u8]>> {
-        self.by_place.get(self.by_hash.get(transaction)?).cloned()
+        self.by_place.get(&self.by_hash.get(transaction)?.0).cloned()
     }
 }
 
@@ -258,13 +259,20 @@ mod tests {
     fn who_is_skipped_does_not_hide_what_took_effect() -> Result<()> {
         let tmp = tempfile::tempdir()?;
         let skipped = || Status::Skipped { why: Skipped::BadNonce { next: 1, given: 0 } };
-        let [early, done, late] = [receipt(1, 9, skipped()), receipt(2, 9, Status::Success), receipt(3, 9, skipped())];
+        let [early, done, late] = [receipt(1, 9, skipped()), receipt(3, 9, Status::Success), receipt(4, 9, skipped())];
         let mut kept = Kept::open(tmp.path(), 0)?;
         kept.add(1, std::slice::from_ref(&early))?;
         assert_eq!(kept.of(&early.transaction).as_deref(), Some(&early.encode()[..]));
-        kept.add(2, std::slice::from_ref(&done))?;
-        kept.add(3, std::slice::from_ref(&late))?;
-        for kept in [kept, Kept::open(tmp.path(), 3)?] {
+        let again = receipt(2, 9, skipped());
+        kept.add(2, std::slice::from_ref(&again))?;
+        assert_eq!(
+            kept.of(&early.transaction).as_deref(),
+            Some(&again.encode()[..]),
+            "without an effect the last one stands"
+        );
+        kept.add(3, std::slice::from_ref(&done))?;
+        kept.add(4, std::slice::from_ref(&late))?;
+        for kept in [kept, Kept::open(tmp.path(), 4)?] {
             assert_eq!(kept.of(&done.transaction).as_deref(), Some(&done.encode()[..]));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Functions in the log of a cell: the same engine, code and fuel as in a server, for a world of cells.
 //!
-//! What runs is the [`Run`](super::Run) of the service. Its host is lent through thread-local storage for the time of a run, as contracts'
+//! What runs is the [`Run`] of the service. Its host is lent through thread-local storage for the time of a run, as contracts'
 //! hosts are: the world is borrowed from a transaction, and a store of the engine owns what is in it. No clock is looked at between slices:
 //! fuel alone ends a run.
 

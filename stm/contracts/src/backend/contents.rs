@@ -7,7 +7,7 @@ use crate::kv::KeyValue;
 use crate::proof::{Contents, Question};
 use crate::run::cells;
 use crate::slice::Layout;
-use crate::state::{self, Contract, Fault, Past, PastEntry, Session, Shared, Storage, Stored};
+use crate::state::{self, Contract, Elements, Fault, Past, PastEntry, Session, Shared, Storage, Stored};
 use crate::tree::{Name, Whole};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -90,5 +90,9 @@ impl<K: KeyValue> Contract for Opened<'_, K> {
 
     fn elements(&mut self, id: &CollectionId) -> Result<Vec<(Vec<u8>, PastEntry)>, Fault> {
         self.past(|past| past.elements(id))
+    }
+
+    fn some_elements(&mut self, id: &CollectionId, after: Option<&[u8]>, limit: usize) -> Result<Elements, Fault> {
+        self.past(|past| past.some_elements(id, after, limit))
     }
 }

@@ -239,6 +239,16 @@ pub trait Backend: Send {
     /// Events that have not expired, in the order of history, behind `after`.
     fn events(&self, filter: &Filter, after: Option<Place>, limit: usize) -> Vec<Found>;
 
+    /// The same in a piece of bounded work: it looks at so many events at `most`, and says behind which to go on; none: there are no
+    /// more.
+    fn search_events(
+        &self,
+        filter: &Filter,
+        after: Option<Place>,
+        limit: usize,
+        most: usize,
+    ) -> (Vec<Found>, Option<Place>);
+
     /// Answers a question as of a kept batch so that whoever knows its root, or its digest, can believe it.
     ///
     /// # Errors

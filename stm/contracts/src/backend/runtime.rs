@@ -417,6 +417,16 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Backend for Runtime<K, E> {
         self.events.query(filter, self.moment.time, after, limit)
     }
 
+    fn search_events(
+        &self,
+        filter: &Filter,
+        after: Option<Place>,
+        limit: usize,
+        most: usize,
+    ) -> (Vec<Found>, Option<Place>) {
+        self.events.search(filter, self.moment.time, after, limit, most)
+    }
+
     fn prove(&self, question: &Question, batch: u64, against: Against) -> Result<Proof> {
         self.going()?;
         let not_kept = || Error::Order { verb: "prove", why: format!("batch {batch} is not kept") };

@@ -12,7 +12,7 @@ use crate::event::{Index, Place};
 use crate::hash::{self, Hash};
 use crate::kv::KeyValue;
 use crate::proof;
-use crate::receipt::{Receipt, StateAfter};
+use crate::receipt::{Receipt, StateAfter, Status};
 use crate::run::cells::{self, About};
 use crate::run::{Config, Fault, Moment};
 use crate::slice::Layout;
@@ -76,14 +76,18 @@ impl Sealed {
     }
 }
 
-/// The same transaction twice in a batch: the first receipt is the one with an effect.
+/// Of the same transaction several times in a batch, the receipt with an effect: its nonce allows one at most. Without any, the last.
 fn receipt_contents(receipts: &[Receipt]) -> BTreeMap<Hash, Vec<u8>> {
-    let mut contents = BTreeMap::new();
+    let mut stands: BTreeMap<Hash, &Receipt> = BTreeMap::new();
     for receipt in receipts {
-        let content = || [receipt.transaction.as_bytes().as_slice(), &receipt.encode()].concat();
-        contents.entry(hash::key(receipt.transaction.as_bytes())).or_insert_with(content);
+        let skipped = |receipt: &Receipt| matches!(receipt.status, Status::Skipped { .. });
+        let stood = stands.entry(receipt.transaction).or_insert(receipt);
+        if skipped(stood) {
+            *stood = receipt;
+        }
     }
-    contents
+    let content = |receipt: &Receipt| [receipt.transaction.as_bytes().as_slice(), &receipt.encode()].concat();
+    stands.into_values().map(|it| (hash::key(it.transaction.as_bytes()), content(it))).collect()
 }
 
 /// Layouts by template: accounts of one template share one.

@@ -110,6 +110,20 @@ impl Index {
     /// names and to the batches that it spans.
     #[must_use]
     pub fn query(&self, filter: &Filter, now: u64, after: Option<Place>, limit: usize) -> Vec<Found> {
+        self.search(filter, now, after, limit, usize::MAX).0
+    }
+
+    /// The same in a piece of bounded work: after looking at `most` events it says behind which to go on, though it has found less than
+    /// the limit, or nothing. None: there are no more.
+    #[must_use]
+    pub fn search(
+        &self,
+        filter: &Filter,
+        now: u64,
+        after: Option<Place>,
+        limit: usize,
+        most: usize,
+    ) -> (Vec<Found>, Option<Place>) {
         let first = Place::start_of(filter.from.unwrap_or(0));
         let start = match after {
             Some(after) if after >= first => Bound::Excluded(after),
@@ -123,22 +137,29 @@ impl Index {
         if let (Bound::Excluded(start) | Bound::Included(start), Bound::Excluded(end)) = (start, end)
             && start >= end
         {
-            return Vec::new();
+            return (Vec::new(), None);
         }
-        let candidates: Box<dyn Iterator<Item = (&Place, &Event)>> = match narrowest(filter) {
+        let mut candidates: Box<dyn Iterator<Item = (&Place, &Event)>> = match narrowest(filter) {
             Some(key) => match self.by_key.get(&key) {
                 Some(places) => {
                     Box::new(places.range((start, end)).filter_map(|place| self.events.get_key_value(place)))
                 }
-                None => return Vec::new(),
+                None => return (Vec::new(), None),
             },
             None => Box::new(self.events.range((start, end))),
         };
-        candidates
-            .filter(|(place, event)| event.expires > now && filter.takes(**place, event))
-            .take(limit)
-            .map(|(place, event)| Found { place: *place, event: event.clone() })
-            .collect()
+        let (mut found, mut last) = (Vec::new(), after);
+        for (place, event) in candidates.by_ref().take(most) {
+            if found.len() == limit {
+                return (found, last);
+            }
+            last = Some(*place);
+            if event.expires > now && filter.takes(*place, event) {
+                found.push(Found { place: *place, event: event.clone() });
+            }
+        }
+        let more = candidates.next().and(last);
+        (found, more)
     }
 }
 
@@ -248,7 +269,18 @@ mod tests {
                     .take(limit)
                     .map(|(place, event)| Found { place: *place, event: event.clone() })
                     .collect();
-                prop_assert_eq!(index.query(&filter, now, after, limit), expected);
+                prop_assert_eq!(&index.query(&filter, now, after, limit), &expected);
+                // In pieces of two events, found or not.
+                let (mut pieces, mut at) = (Vec::new(), after);
+                loop {
+                    let (some, more) = index.search(&filter, now, at, limit - pieces.len(), 2);
+                    pieces.extend(some);
+                    at = more;
+                    if more.is_none() || pieces.len() == limit {
+                        break;
+                    }
+                }
+                prop_assert_eq!(pieces, expected);
             }
             index.reclaim(now, usize::MAX);
             let kept = all.values().filter(|event| event.expires > now).count();

@@ -29,7 +29,7 @@ pub(crate) use install::Nothing;
 pub use install::{Received, read};
 pub use parallel::{InTransaction, Shared};
 pub use past::{Past, PastEntry};
-pub use restore::{Contract, restore};
+pub use restore::{Contract, Elements, restore};
 pub use session::{Session, Written};
 pub use storage::{Storage, Sweep};
 

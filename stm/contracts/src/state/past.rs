@@ -2,7 +2,7 @@
 
 use super::content::{ElementContent, ElementValue, tree};
 use super::storage::record;
-use super::{Contract, Fault};
+use super::{Contract, Elements, Fault};
 use crate::collection::CollectionId;
 use crate::hash::{self, Hash};
 use crate::kv::KeyValue;
@@ -44,6 +44,10 @@ impl<K: KeyValue> Contract for Past<'_, K> {
     fn elements(&mut self, id: &CollectionId) -> Result<Vec<(Vec<u8>, PastEntry)>, Fault> {
         Past::elements(self, id)
     }
+
+    fn some_elements(&mut self, id: &CollectionId, after: Option<&[u8]>, limit: usize) -> Result<Elements, Fault> {
+        Past::some_elements(self, id, after, limit)
+    }
 }
 
 impl<'a, K: KeyValue> Past<'a, K> {
@@ -78,6 +82,16 @@ impl<'a, K: KeyValue> Past<'a, K> {
     /// All elements of a collection with their keys, in the order of the keys' hashes.
     pub fn elements(&self, id: &CollectionId) -> Result<Vec<(Vec<u8>, PastEntry)>, Fault> {
         self.view.leaves(&tree(id)).map(|(_, hash)| self.entry(id, &hash)).collect()
+    }
+
+    /// Elements behind the one with a key, in the same order, at most `limit` of them.
+    pub fn some_elements(&self, id: &CollectionId, after: Option<&[u8]>, limit: usize) -> Result<Elements, Fault> {
+        let name = tree(id);
+        let leaves = match after {
+            Some(key) => self.view.leaves_behind(&name, &hash::key(key)),
+            None => self.view.leaves(&name),
+        };
+        leaves.take(limit).map(|(_, hash)| self.entry(id, &hash)).collect()
     }
 
     fn entry(&self, id: &CollectionId, hash: &Hash) -> Result<(Vec<u8>, PastEntry), Fault> {

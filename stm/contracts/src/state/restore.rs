@@ -3,7 +3,11 @@
 use super::{Fault, PastEntry};
 use crate::cell::{Access, Bounds, CellKey, Error};
 use crate::collection::{self, CollectionId};
+use crate::hash;
 use crate::slice::{Kind, Layout};
+
+/// Elements with their keys.
+pub type Elements = Vec<(Vec<u8>, PastEntry)>;
 
 /// Where the contents of one contract come from, verified.
 pub trait Contract {
@@ -11,7 +15,17 @@ pub trait Contract {
     fn slice(&mut self, index: u32) -> Result<Option<PastEntry>, Fault>;
 
     /// The elements of a collection with their keys, in any order.
-    fn elements(&mut self, id: &CollectionId) -> Result<Vec<(Vec<u8>, PastEntry)>, Fault>;
+    fn elements(&mut self, id: &CollectionId) -> Result<Elements, Fault>;
+
+    /// Some of them, behind the one with a key in an order that stays the same, at most `limit`.
+    fn some_elements(&mut self, id: &CollectionId, after: Option<&[u8]>, limit: usize) -> Result<Elements, Fault> {
+        let mut all = self.elements(id)?;
+        all.sort_by_cached_key(|(key, _)| hash::key(key));
+        let after = after.map(hash::key);
+        all.retain(|(key, _)| after.is_none_or(|after| hash::key(key) > after));
+        all.truncate(limit);
+        Ok(all)
+    }
 }
 
 /// Writes all cells of a contract into a store that has none of them yet. The order of keys, lengths and ranks are made anew; they are

@@ -350,6 +350,42 @@ impl<'f> View<'f> {
         Leaves { forest: self.forest, open: open.into_iter().collect() }
     }
 
+    /// The leaves of a tree behind a key, which need not be there any more, in the order of their keys.
+    pub fn leaves_behind(&self, name: &Name, key: &Hash) -> Leaves<'f> {
+        let root = self.tree(name).0;
+        let mut open = Vec::new();
+        if root == Ref::NONE {
+            return Leaves { forest: self.forest, open };
+        }
+        let mut nearest = root;
+        while !nearest.is_leaf() {
+            let inner = self.forest.inner(nearest);
+            nearest = inner.child[usize::from(key.bit(inner.bit()))];
+        }
+        let found = self.forest.lane(nearest).leaves.at(nearest.slot()).key();
+        // All keys below the place where `key` would stand differ from it in the same bit first.
+        let parts = found.first_difference(key);
+        let mut node = root;
+        while !node.is_leaf() {
+            let inner = self.forest.inner(node);
+            if parts.is_some_and(|bit| bit < inner.bit()) {
+                break;
+            }
+            let [left, right] = inner.child;
+            node = match key.bit(inner.bit()) {
+                true => right,
+                false => {
+                    open.push(right);
+                    left
+                }
+            };
+        }
+        if parts.is_some_and(|bit| !key.bit(bit)) {
+            open.push(node);
+        }
+        Leaves { forest: self.forest, open }
+    }
+
     /// The trees that are not empty, in order.
     pub fn names(&self) -> Vec<Name> {
         let forest = self.forest;

@@ -1,6 +1,7 @@
 //! The forest against a map of maps and the oracle, over operations in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use proptest::prelude::*;
 
@@ -90,6 +91,8 @@ fn agree(view: View<'_>, model: &Model) {
             let absent = Hash::new(absent);
             assert_eq!(view.get(name, &absent), tree.get(&absent).copied());
             for key in [key, &absent] {
+                let behind = tree.range((Bound::Excluded(*key), Bound::Unbounded));
+                assert!(view.leaves_behind(name, key).eq(behind.map(|(key, value)| (*key, *value))), "behind {key}");
                 view.prove(name, key).verify(&view.root(name), key, tree.get(key)).expect("verifies");
             }
         }

@@ -3,12 +3,13 @@
 use super::chain::{self, Op, batches, contract_at, execute, ledger, moment, parallel, write_down};
 use proptest::prelude::*;
 use replicode_contracts::account::Address;
-use replicode_contracts::backend::{Backend, Listener, Sealed, View};
+use replicode_contracts::backend::{Against, Backend, Listener, Sealed, View};
 use replicode_contracts::event::{Filter, Place};
 use replicode_contracts::hash::Hash;
-use replicode_contracts::proof;
+use replicode_contracts::proof::{self, Anchor, Question};
 use replicode_contracts::receipt::{Receipt, Status};
 use replicode_contracts::state::PastEntry;
+use replicode_contracts::transaction::{Action, Body, Proof as Sign, Transaction, VERSION};
 use replicode_contracts::tree;
 use replicode_stm::Stm;
 use std::collections::BTreeMap;
@@ -147,4 +148,37 @@ fn a_view_reads_and_changes_nothing() {
     assert!(matches!(view(&ops(&[Op::Write(0, 1)])), Status::Trapped { .. }));
     assert_eq!(backend.tip(), before);
     let _ = chain::NAMES;
+}
+
+/// Early, in its turn, and late, in one batch: what is kept and what is proven is the receipt with the effect. Without any, the last.
+#[test]
+fn of_a_transaction_that_comes_several_times_the_receipt_with_an_effect_stands() {
+    let by = |nonce: u64, value: u128| {
+        let actions = vec![Action::Transfer { to: Address::of_name("bob"), value }];
+        let principal = Address::of_name("ann");
+        let body = Body { version: VERSION, principal, nonce, gas_limit: 1_000_000, gas_price: 0, actions };
+        Transaction { body, proof: Sign::Name { name: "ann".into() } }.encode()
+    };
+    let (first, second, never) = (by(0, 5), by(1, 6), by(7, 7));
+    let block = [&second, &never, &first, &second, &second, &never].map(Vec::clone);
+    let mut one = ledger(8, 1 << 40);
+    let mut other = parallel(8, 1 << 40, Stm::builder().threads(2), 500);
+    let mut digests = Vec::new();
+    for backend in [&mut one as &mut dyn Backend, &mut other] {
+        backend.begin(moment(1)).unwrap();
+        backend.execute(&block).unwrap();
+        let sealed = backend.commit().unwrap();
+        let done: Vec<bool> = sealed.receipts.iter().map(Receipt::is_success).collect();
+        assert_eq!(done, [false, false, true, true, false, false]);
+        for (bytes, position) in [(&first, 2), (&second, 3), (&never, 5)] {
+            let name = Transaction::hash_of(bytes);
+            assert_eq!(backend.receipt(&name).unwrap().unwrap().position, position);
+            let question = Question::Receipt { transaction: name };
+            let proof = backend.prove(&question, 1, Against::Digest).unwrap();
+            let content = proof.verify(&question, &Anchor::Digest(sealed.batch.digest())).unwrap().unwrap();
+            assert!(content.ends_with(&sealed.receipts[position as usize].encode()));
+        }
+        digests.push(sealed.batch.digest());
+    }
+    assert_eq!(digests[0], digests[1]);
 }

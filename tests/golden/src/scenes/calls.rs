@@ -2,12 +2,13 @@
 
 use super::Scene;
 use crate::logbook::{Logbook, Program};
-use crate::script::Script;
+use crate::script::{Script, Want, at};
 use anyhow::Result;
 use replicode_contracts::account::Address;
 use replicode_contracts::clients::WINDOW;
 use replicode_contracts::transaction::{Action, Body, Proof, Transaction, VERSION};
 use replicode_log::{Call, ContractsConfig, Digest, FsImage, Input, Limits};
+use replicode_syscalls::abi::Errno;
 
 fn open(token: u64) -> Input {
     Input::Call(Call::Open { token })
@@ -58,4 +59,51 @@ pub fn without() -> Result<Scene> {
     book.boot(1).batch(1_000);
     book.inputs(1, vec![open(1), submit(1, 1, gift(0, 5))]).batch(1_000);
     Ok(Scene { name: "no-calls", book, scripts: vec![] })
+}
+
+/// A program that calls contracts, beside a client that does.
+pub fn programs() -> Result<Scene> {
+    const NO_EVENT: u64 = u32::MAX as u64;
+    let (first, second) = (gift(1, 5), gift(2, 6));
+    let mut calls = Script::new();
+    // The client's transaction comes in the next batch.
+    calls.sleep(500_000);
+    calls.put(at::PATH, b"bob").gives("address", &[at::PATH, 3, at::OUT], 20);
+    calls.fails("address", &[at::PATH, 3 << 20, at::OUT], Errno::TooBig);
+    calls.put(at::PATH2, b"\xff").fails("address", &[at::PATH2, 1, at::OUT], Errno::Ilseq);
+    calls.put(at::BUF, Address::of_name("ann").as_bytes()).gives("account", &[at::BUF, at::EVENTS, 97], 97);
+    calls.fails("account", &[at::BUF, at::EVENTS, 96], Errno::Range);
+    calls.fails("account", &[at::END, at::EVENTS, 97], Errno::Fault);
+    calls.put(at::SUBS, &first);
+    calls.fails("submit", &[at::SUBS, first.len() as u64, 99], Errno::BadF);
+    calls.fails("submit", &[at::SUBS, first.len() as u64, 3], Errno::Inval);
+    calls.gives("submit", &[at::SUBS, first.len() as u64, NO_EVENT], 0);
+    calls.fails("wait", &[0, at::EVENTS, 4096, 1], Errno::Again);
+    calls.fails("wait", &[0, at::EVENTS, 4096, 2], Errno::Inval);
+    calls.ok("wait", &[0, 0, 0, 0]).fails("wait", &[0, at::EVENTS, 10, 0], Errno::Range);
+    calls.ok("wait", &[0, at::EVENTS, 4096, 0]).fails("wait", &[0, at::EVENTS, 4096, 0], Errno::BadF);
+    calls.gives("eventfd", &[0, 0], 4).put(at::SUBS, &second);
+    calls.gives("submit", &[at::SUBS, second.len() as u64, 4], 0).gives("submit", &[at::SUBS, 7, 4], 1);
+    calls.read(4, 8, Want::Ok).ok("wait", &[1, at::EVENTS, 4096, 0]).ok("wait", &[0, at::EVENTS, 4096, 0]);
+    calls.put(at::PATH, b"balance_of");
+    calls.ok("view", &[at::BUF, at::PATH, 10, at::BUF, 20, 1_000_000, at::EVENTS, 4096]);
+    calls.ok("state_root", &[at::OUT]).sleep(500_000).ok("state_root", &[at::OUT]);
+    // What is submitted at last is executed though nobody waits.
+    calls.put(at::SUBS, &gift(3, 7)).gives("submit", &[at::SUBS, first.len() as u64, NO_EVENT], 0);
+    let mut book = Logbook::new(
+        "programs-call",
+        Limits::default(),
+        FsImage::default(),
+        vec![Program::new("calls", calls.wasm()?)],
+    );
+    let funds = vec![(*Address::of_name("ann").as_bytes(), 1_000_000)];
+    let standard = ContractsConfig::standard(Digest::ZERO);
+    book.configure(|config| {
+        config.contracts = Some(ContractsConfig { trust_names: true, clients: 2, funds, ..standard });
+    });
+    book.boot(1).batch(1_000);
+    book.inputs(1, vec![open(1), submit(1, 1, gift(0, 1))]).batch(1_000_000);
+    book.batch(1_000_000);
+    book.batch(1_000_000);
+    Ok(Scene { name: "programs-call", book, scripts: vec![(1, calls)] })
 }

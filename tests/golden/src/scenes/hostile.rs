@@ -7,11 +7,14 @@ use crate::script::Script;
 use crate::script::Want::Any;
 use crate::script::at::{ADDR, ADDR_LEN, BUF, END, EVENTS, IOV, OUT, PATH, SUBS};
 use anyhow::Result;
-use replicode_log::{FsImage, Limits};
-use replicode_syscalls::abi::{IMPORTS, ValType};
+use replicode_contracts::account::Address;
+use replicode_log::{ContractsConfig, Digest, FsImage, Limits};
+use replicode_syscalls::abi::{IMPORTS, Import, ValType};
 
 const NAMES: [&str; 3] = ["scene-hostile-1", "scene-hostile-2", "scene-hostile-3"];
 const CALLS: usize = 1_500;
+/// The imports that call contracts came later: they have a scene of their own.
+const CONTRACTS: &str = "replicode_contract_v1";
 
 /// A generator of its own (SplitMix64, Steele et al. 2014): a scene must not change with a library.
 struct Draw(u64);
@@ -61,7 +64,8 @@ fn script(seed: u64) -> Script {
     busy(&mut s);
     let left_out =
         ["proc_exit", "poll_oneoff", "poll", "epoll_wait", "lock", "flock", "fd_close", "close", "fd_renumber", "dup3"];
-    let imports: Vec<_> = IMPORTS.iter().filter(|import| !left_out.contains(&import.name)).collect();
+    let others = |import: &&Import| !left_out.contains(&import.name) && import.module != CONTRACTS;
+    let imports: Vec<_> = IMPORTS.iter().filter(others).collect();
     for _ in 0..CALLS {
         let import = imports[(draw.next() % imports.len() as u64) as usize];
         let mut args: Vec<u64> = import.params.iter().map(|param| draw.argument(param.ty)).collect();
@@ -96,4 +100,28 @@ pub fn scenes() -> Result<Vec<Scene>> {
         scenes.push(Scene { name, book, scripts: Vec::new() });
     }
     Ok(scenes)
+}
+
+/// A cell with contracts, and a process that calls them in such ways. It waits for no ticket that has no answer yet: one that it has not
+/// submitted is answered at once, and all others at the end of the turn.
+pub fn contracts() -> Result<Scene> {
+    let mut draw = Draw(13);
+    let mut s = Script::new();
+    s.any("eventfd", &[0, 0x4000]).put(BUF, Address::of_name("ann").as_bytes());
+    let imports: Vec<_> = IMPORTS.iter().filter(|import| import.module == CONTRACTS).collect();
+    for _ in 0..CALLS / 5 {
+        let import = imports[(draw.next() % imports.len() as u64) as usize];
+        let args: Vec<u64> = import.params.iter().map(|param| draw.argument(param.ty)).collect();
+        s.any(import.name, &args);
+    }
+    let programs = vec![Program::new("hostile", s.wasm()?)];
+    let mut book = Logbook::new("hostile-contracts", Limits::default(), FsImage::default(), programs);
+    let funds = vec![(*Address::of_name("ann").as_bytes(), 1_000_000)];
+    let standard = ContractsConfig::standard(Digest::ZERO);
+    book.configure(|config| {
+        config.contracts = Some(ContractsConfig { trust_names: true, clients: 2, funds, ..standard })
+    });
+    book.boot(1).batch(1_000);
+    book.ticks(20, 10_000_000);
+    Ok(Scene { name: "hostile-contracts", book, scripts: Vec::new() })
 }

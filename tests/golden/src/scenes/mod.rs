@@ -56,6 +56,8 @@ pub fn all() -> Result<Vec<Scene>> {
         endings::restarts()?,
         calls::scene()?,
         calls::without()?,
+        calls::programs()?,
+        hostile::contracts()?,
     ];
     scenes.extend(hostile::scenes()?);
     Ok(scenes)

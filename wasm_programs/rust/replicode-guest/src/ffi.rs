@@ -1,4 +1,4 @@
-//! The imports of module `replicode_sock_v1`, and the only place where they are called.
+//! The imports of modules `replicode_sock_v1` and `replicode_contract_v1`, and the only place where they are called.
 //!
 //! Every function answers a result of at least 0, or the negative of a WASI error number. The runtime checks each pointer
 //! against the guest's memory, and reads or writes nothing beyond the length it was given.
@@ -85,4 +85,80 @@ pub fn resolve(name: &str, addrs: &mut [[u8; 4]]) -> io::Result<usize> {
         import::resolve(name.as_ptr(), length(name.len()), addrs.as_mut_ptr(), length(addrs.len()))
     })?;
     Ok(usize::try_from(found).unwrap_or(0).min(addrs.len()))
+}
+
+mod contract_import {
+    #[link(wasm_import_module = "replicode_contract_v1")]
+    unsafe extern "C" {
+        pub fn submit(transaction: *const u8, len: u32, event: i32) -> i32;
+        pub fn wait(ticket: u32, receipt: *mut u8, len: u32, flags: u32) -> i32;
+        pub fn view(
+            account: *const [u8; 20],
+            function: *const u8,
+            function_len: u32,
+            arguments: *const u8,
+            arguments_len: u32,
+            gas: u64,
+            answer: *mut u8,
+            len: u32,
+        ) -> i32;
+        pub fn account(account: *const [u8; 20], answer: *mut u8, len: u32) -> i32;
+        pub fn address(name: *const u8, len: u32, address: *mut [u8; 20]) -> i32;
+        pub fn state_root(root: *mut [u8; 72]) -> i32;
+    }
+}
+
+pub fn contract_submit(transaction: &[u8], event: Option<RawFd>) -> io::Result<u32> {
+    // SAFETY: reads `transaction.len()` bytes of a live slice.
+    let ticket =
+        unsafe { contract_import::submit(transaction.as_ptr(), length(transaction.len()), event.unwrap_or(-1)) };
+    checked(ticket).map(i32::cast_unsigned)
+}
+
+/// The receipt's size; with an empty buffer nothing is written.
+pub fn contract_wait(ticket: u32, receipt: &mut [u8], wait: bool) -> io::Result<usize> {
+    // SAFETY: writes at most `receipt.len()` bytes to a live slice.
+    let size = unsafe { contract_import::wait(ticket, receipt.as_mut_ptr(), length(receipt.len()), u32::from(!wait)) };
+    checked(size).map(|size| size as usize)
+}
+
+pub fn contract_view(
+    account: &[u8; 20],
+    function: &str,
+    arguments: &[u8],
+    gas: u64,
+    answer: &mut [u8],
+) -> io::Result<usize> {
+    // SAFETY: reads an address and two live slices, and writes at most `answer.len()` bytes to another.
+    let size = unsafe {
+        contract_import::view(
+            account,
+            function.as_ptr(),
+            length(function.len()),
+            arguments.as_ptr(),
+            length(arguments.len()),
+            gas,
+            answer.as_mut_ptr(),
+            length(answer.len()),
+        )
+    };
+    checked(size).map(|size| size as usize)
+}
+
+pub fn contract_account(account: &[u8; 20]) -> io::Result<[u8; 97]> {
+    let mut answer = [0; 97];
+    // SAFETY: reads an address, and writes at most 97 bytes to an array of as many.
+    checked(unsafe { contract_import::account(account, answer.as_mut_ptr(), 97) }).map(|_| answer)
+}
+
+pub fn contract_address(name: &str) -> io::Result<[u8; 20]> {
+    let mut address = [0; 20];
+    // SAFETY: reads a live slice, and writes 20 bytes to an array of as many.
+    checked(unsafe { contract_import::address(name.as_ptr(), length(name.len()), &raw mut address) }).map(|_| address)
+}
+
+pub fn contract_state_root() -> io::Result<[u8; 72]> {
+    let mut root = [0; 72];
+    // SAFETY: writes 72 bytes to an array of as many.
+    checked(unsafe { contract_import::state_root(&raw mut root) }).map(|_| root)
 }

@@ -22,10 +22,13 @@
 //!
 //! On any other target the same functions go to the standard library, so a program can be tried natively first.
 //!
+//! [`contract`] calls the contracts of the cell that the program runs in.
+//!
 //! What `std` cannot do on these sockets in wasip1 has a function here: [`local_addr`], [`peer_addr`], [`set_nodelay`],
 //! and [`poll`] to wait for several at once.
 
 mod addrs;
+pub mod contract;
 #[cfg(target_os = "wasi")]
 mod ffi;
 #[cfg(not(target_os = "wasi"))]
