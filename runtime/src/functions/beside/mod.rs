@@ -8,8 +8,10 @@
 //! | module | it is |
 //! |---|---|
 //! | [`lanes`] | clients and numbers |
+//! | `dial` | the node, and that it is the same cell's |
 //! | [`words`] | the service's words and the log's |
 
+mod dial;
 pub mod lanes;
 pub mod words;
 
@@ -24,7 +26,7 @@ use replicode_functions::beyond::{Answer, Order, Reply, What};
 use replicode_functions::{Beyond, ErrorCode, ServiceError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Write};
+use std::io::BufReader;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -147,22 +149,7 @@ impl Beside {
     }
 
     fn dial(&self) -> std::io::Result<UnixStream> {
-        let stream = crate::admin::server::connect(&self.socket)?;
-        (&stream).write_all(wire::MAGIC)?;
-        let mut magic = [0; wire::MAGIC.len()];
-        (&stream).read_exact(&mut magic)?;
-        if magic != *wire::MAGIC {
-            return Err(std::io::Error::other("the node is of another version"));
-        }
-        let mut cell = [0; 32];
-        (&stream).read_exact(&mut cell)?;
-        // Numbers of one cell are nothing in another: what was asked here must not be done there.
-        if *self.cell.get_or_init(|| cell) != cell {
-            let text =
-                "the node there is now one of another cell than this server has begun with: start the server anew";
-            return Err(std::io::Error::other(text));
-        }
-        Ok(stream)
+        dial::dial(&self.socket, &self.cell)
     }
 
     /// The thread that hears what the node says, and looks for it when it has gone.
