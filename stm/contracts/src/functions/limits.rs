@@ -72,16 +72,14 @@ pub fn rules() -> String {
 
 fn text(all: &[(&str, u64)]) -> String {
     use super::Number;
-    let mut text: String = all.iter().map(|(name, value)| format!("{name} {value}\n")).collect();
     let digest = super::number::digest(b"module");
-    for number in [
+    let numbers = [
         Number::of_function(&digest, None),
         Number::of_function(&digest, Some("shared")),
         Number::of_namespace("shared"),
-    ] {
-        text.push_str(&format!("number {number}\n"));
-    }
-    text
+    ];
+    let limits = all.iter().map(|(name, value)| format!("{name} {value}\n"));
+    limits.chain(numbers.iter().map(|number| format!("number {number}\n"))).collect()
 }
 
 #[cfg(test)]
