@@ -2,6 +2,7 @@
 # Measures replicode beside etcd, redis and Wasmtime on this machine and prints ratios; see docs/performance.md.
 #   tests/bench.sh ports [NAME ...] [--seconds N] [--rounds N] [--nodes 1|3] [--json]     servers beside native builds of the same source
 #   tests/bench.sh functions [--seconds N] [--rounds N] [--json]     the service of functions
+#   tests/bench.sh functions-load | functions-peers | functions-beside     loads and starts; processes; a good function beside bad ones
 #   tests/bench.sh functions-cluster [--seconds N] [--rounds N] [--pipeline N] [--json]     functions in the log of three nodes
 #   tests/bench.sh [--seconds N] [--rounds N] [--json] [set-etcd|set-redis|get-redis|latency|replay|connections|calls ...]
 #   tests/bench.sh ab OLD NEW [--turns N] [--seconds N] [--only ROW ...] [--json]     two revisions (or programs) in turn: is the new one slower?
@@ -45,6 +46,11 @@ if [ "${1:-}" = functions ]; then
     if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
     exec python3 -B tests/bench/functions.py "$@"
 fi
+case ${1:-} in functions-load | functions-peers | functions-beside)
+    if [ -z "${REPLICODE:-}" ]; then tests/setup.sh build >&2; fi
+    exec python3 -B tests/bench/functions_more.py "${1#functions-}"
+    ;;
+esac
 if [ "${1:-}" = functions-cluster ]; then
     shift
     cargo build --release --locked --workspace --bins >&2

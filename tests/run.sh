@@ -38,6 +38,9 @@ models() { cargo test --release --locked --package replicode-stm "$@" 2>&1 | tee
 CARGO_TARGET_DIR=target/mutants models --features mutants --test mutants -- --nocapture
 RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom models --lib models
 RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle models --test shuttle
+# Hand-overs between threads: many schedules.
+RUSTFLAGS="--cfg shuttle" CARGO_TARGET_DIR=target/shuttle cargo test --release --locked --package replicode-handover --test schedules 2>&1 |
+    tee -a target/tests.log
 
 # Transforms of contracts with a planted mistake.
 CARGO_TARGET_DIR=target/mutants cargo test --release --locked --package replicode-transform --features mutants --test mutants -- --nocapture 2>&1 |

@@ -13,7 +13,7 @@ pub use contracts::CellContracts;
 pub use endings::{ExportArgs, OrderArgs, RestartSetting};
 pub use functions::{
     ConfigArgs, FnArgs, FnBenchArgs, FnChainArgs, FnCommand, FnExecuteArgs, FnLanguage, FnLoadArgs, FnNewArgs,
-    FnRunArgs, FnServeArgs, FnStateArgs, FnStateCommand, InputArgs, SocketArg, SyncSetting,
+    FnRunArgs, FnServeArgs, FnStateArgs, FnStateCommand, InputArgs, ServerArg, SyncSetting,
 };
 pub use programs::{CheckArgs, FilesArgs, FilesCommand, SdkArgs, SdkCommand};
 pub use publish::{Publish, published_twice};

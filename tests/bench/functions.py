@@ -58,7 +58,7 @@ class Server:
         with open(f"/proc/{self.process.pid}/stat") as file:
             fields = file.read().rsplit(")", 1)[1].split()
         with open(f"/proc/{self.process.pid}/smaps_rollup") as file:
-            private = sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+            private = sum(int(line.split()[1]) for line in file if line.startswith("Private_Dirty"))
         return {"minor_faults": int(fields[7]), "user": int(fields[11]), "system": int(fields[12]), "private_kib": private}
 
     def stop(self):

@@ -6,8 +6,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 build=$PWD/../build
 wasm=wasm32-unknown-unknown
+wasi=wasm32-wasip1
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$build/.functions}
 functions=(counter echo hash hostile json-filter reverse transform uppercase word-count)
+# Ordinary programs of WASI preview 1.
+programs=(lines)
 
 case ${1:-} in
 lints)
@@ -17,15 +20,17 @@ lints)
     ;;
 test)
     # A function without a test is none.
-    for name in "${functions[@]}"; do
-        grep -qs '#\[test\]' "$name/src/lib.rs" || { echo "build.sh: $name has no test" >&2; exit 1; }
+    for name in "${functions[@]}" "${programs[@]}"; do
+        grep -qrs '#\[test\]' "$name/src" || { echo "build.sh: $name has no test" >&2; exit 1; }
     done
     cargo test --locked --workspace
     exit
     ;;
 esac
 
-rustc --print target-libdir --target $wasm | xargs test -d || rustup target add $wasm
+for target in $wasm $wasi; do
+    rustc --print target-libdir --target $target | xargs test -d || rustup target add $target
+done
 mkdir -p "$build"
 # Paths of this machine would stand in messages, and so change the module.
 flags=(-Clink-arg=-zstack-size=32768 "--remap-path-prefix=$PWD=functions" "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
@@ -34,6 +39,12 @@ CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "${flags[@]}" | sed 's/\x1f$//') \
 put() { cmp -s "$1" "$2" || { cp "$1" "$2.part" && mv "$2.part" "$2"; }; }
 for name in "${functions[@]}"; do
     put "$CARGO_TARGET_DIR/$wasm/release/fn_${name//-/_}.wasm" "$build/fn-$name.wasm"
+done
+
+CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "${flags[@]:1}" | sed 's/\x1f$//') \
+    cargo build --quiet --release --locked --target $wasi "${programs[@]/#/--package=fn-}"
+for name in "${programs[@]}"; do
+    put "$CARGO_TARGET_DIR/$wasi/release/fn-$name.wasm" "$build/fn-$name.wasm"
 done
 
 zig=$(find ../.toolchain -maxdepth 3 -name zig -type f -perm -u+x 2>/dev/null | sort | tail -1)

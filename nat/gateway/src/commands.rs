@@ -2,8 +2,10 @@
 
 use crate::ClientInfo;
 use mio::Waker;
+use replicode_handover::{Mailbox, Rouse};
 use replicode_log::{BootNo, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::collections::VecDeque;
+use std::sync::mpsc;
 
 /// What the gateway's thread is asked for. See the methods of [`crate::Gateway`] of the same names.
 #[derive(Debug)]
@@ -18,57 +20,43 @@ pub(crate) enum Command {
 
 /// The queue.
 #[derive(Debug)]
-pub(crate) struct Commands {
-    queue: Mutex<Queue>,
-    waker: Waker,
-}
+pub(crate) struct Commands(Mailbox<Command, Bell>);
 
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Vec<Command>,
-    closed: bool,
+/// Gets the gateway's thread out of its sleep among its sockets.
+#[derive(Debug)]
+struct Bell(Waker);
+
+impl Rouse for Bell {
+    fn rouse(&self) {
+        if let Err(error) = self.0.wake() {
+            tracing::error!(%error, "cannot wake the gateway");
+        }
+    }
 }
 
 impl Commands {
     pub(crate) fn new(waker: Waker) -> Self {
-        Self { queue: Mutex::default(), waker }
+        Self(Mailbox::new(Bell(waker), 0))
     }
 
     /// Queues a command. Only the first one in an empty queue has to wake the thread: it takes all.
     pub(crate) fn send(&self, command: Command) {
-        let mut queue = self.lock();
-        if queue.closed {
-            return;
-        }
-        let first = queue.waiting.is_empty();
-        queue.waiting.push(command);
-        drop(queue);
-        if first {
-            self.wake();
-        }
+        // A gateway that has stopped carries out nothing, and drops whatever an answer is waited for with.
+        let _ = self.0.send(command);
     }
 
     /// Has the gateway's thread look at what there is to do.
     pub(crate) fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "cannot wake the gateway");
-        }
+        self.0.rouse();
     }
 
     /// Takes all that waits. `batch` must be empty; its capacity is used for what comes next.
-    pub(crate) fn take(&self, batch: &mut Vec<Command>) {
-        std::mem::swap(&mut self.lock().waiting, batch);
+    pub(crate) fn take(&self, batch: &mut VecDeque<Command>) {
+        self.0.take(batch);
     }
 
     /// Nobody takes commands any more: those that wait are dropped, so that nobody waits for an answer.
     pub(crate) fn close(&self) {
-        let mut queue = self.lock();
-        queue.closed = true;
-        queue.waiting.clear();
-    }
-
-    // The queue is whole at every moment at which its holder could panic.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.close();
     }
 }

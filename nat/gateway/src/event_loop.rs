@@ -4,26 +4,23 @@ use crate::commands::Commands;
 use crate::sockets::{Sockets, WAKER};
 use crate::{GatewayConfig, GatewayError, InputSink};
 use mio::{Events, Poll, Waker};
+use replicode_handover::{Desk, Served};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The sockets, and the way to wake the thread that usually serves them.
 pub(crate) struct Shared {
-    sockets: Mutex<Sockets>,
+    /// A panic while serving ends the gateway's thread or the machine's, and with either the node.
+    desk: Desk<Sockets>,
     pub(crate) commands: Arc<Commands>,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Sockets> {
-        // A panic while serving ends the gateway's thread or the machine's, and with either the node.
-        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The sockets, if nobody serves them.
-    pub(crate) fn if_free(&self) -> Option<MutexGuard<'_, Sockets>> {
-        self.sockets.try_lock().ok()
+    pub(crate) fn if_free(&self) -> Option<Served<'_, Sockets>> {
+        self.desk.if_free()
     }
 }
 
@@ -43,7 +40,7 @@ impl EventLoop {
         let registry = poll.registry().try_clone().map_err(GatewayError::Poll)?;
         let sockets = Sockets::new(config, sink, registry, Arc::clone(&commands))?;
         let local_addrs = sockets.local_addrs();
-        let shared = Arc::new(Shared { sockets: Mutex::new(sockets), commands });
+        let shared = Arc::new(Shared { desk: Desk::new(sockets), commands });
         Ok((Self { poll, shared: Arc::clone(&shared) }, shared, local_addrs))
     }
 
@@ -58,7 +55,7 @@ impl EventLoop {
                 Err(error) => break Err(error),
             }
         };
-        self.shared.lock().end(result);
+        self.shared.desk.serve().end(result);
     }
 
     /// One round; how long the next one may wait for an event, or `None` when it was the last.
@@ -72,10 +69,10 @@ impl EventLoop {
         std::thread::yield_now();
         poll(&mut self.poll, events, Some(Duration::ZERO))?;
         if events.is_empty() && patience != Some(Duration::ZERO) {
-            self.shared.lock().idle();
+            self.shared.desk.serve().idle();
             poll(&mut self.poll, events, patience)?;
         }
-        let mut sockets = self.shared.lock();
+        let mut sockets = self.shared.desk.serve();
         events.iter().for_each(|event| sockets.note(event));
         Ok(if sockets.round()? { Some(sockets.patience()) } else { None })
     }

@@ -14,6 +14,7 @@ use mio::net::TcpStream;
 use mio::{Registry, Token};
 use replicode_log::{Mono, Output};
 use replicode_nat::client::{CHUNK, Clients, Order, Read, Slot, ToRead, ToWrite, Unwelcome, Word, Wrote};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub(crate) struct Sockets {
     asked: Vec<mpsc::Sender<Vec<ClientInfo>>>,
 
     // Kept for their memory only.
-    batch: Vec<Command>,
+    batch: VecDeque<Command>,
     scratch: Box<[u8]>,
 }
 
@@ -67,7 +68,7 @@ impl Sockets {
             stopping: false,
             failed: None,
             asked: Vec::new(),
-            batch: Vec::new(),
+            batch: VecDeque::new(),
             scratch: vec![0; CHUNK].into(),
         })
     }

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of stack of a thread. What functions need beyond it they get.
 const STACK: usize = 4 << 20;
 /// How often one who waits looks whether it has been cancelled.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
 /// The way to end an execution from another thread.
 #[derive(Debug, Default)]
@@ -46,7 +46,8 @@ impl Control {
     }
 }
 
-/// Places of executions that run for long: as many as there are processors. Others wait in line.
+/// Places of executions that run for long: as many as there are processors. Others wait in line, each tenant's in one of their own; the lines
+/// have their turns, so that a long one is none of the others' business.
 pub struct Places {
     line: Mutex<Line>,
     /// How many wait.
@@ -55,7 +56,38 @@ pub struct Places {
 
 struct Line {
     free: usize,
-    waiting: VecDeque<Arc<Waiter>>,
+    waiting: usize,
+    /// One for each tenant of whom somebody waits; the one whose turn is next comes first.
+    lines: VecDeque<(String, VecDeque<Arc<Waiter>>)>,
+}
+
+impl Line {
+    fn join(&mut self, tenant: &str, waiter: Arc<Waiter>) {
+        self.waiting += 1;
+        match self.lines.iter_mut().find(|(name, _)| name == tenant) {
+            Some((_, line)) => line.push_back(waiter),
+            None => self.lines.push_back((tenant.to_string(), VecDeque::from([waiter]))),
+        }
+    }
+
+    fn leave(&mut self, waiter: &Arc<Waiter>) {
+        for (_, line) in &mut self.lines {
+            let before = line.len();
+            line.retain(|other| !Arc::ptr_eq(other, waiter));
+            self.waiting -= before - line.len();
+        }
+        self.lines.retain(|(_, line)| !line.is_empty());
+    }
+
+    fn next(&mut self) -> Option<Arc<Waiter>> {
+        let (tenant, mut line) = self.lines.pop_front()?;
+        let next = line.pop_front();
+        if !line.is_empty() {
+            self.lines.push_back((tenant, line));
+        }
+        self.waiting -= usize::from(next.is_some());
+        next
+    }
 }
 
 struct Waiter {
@@ -67,7 +99,8 @@ impl Places {
     /// So many places.
     #[must_use]
     pub const fn new(places: usize) -> Self {
-        Self { line: Mutex::new(Line { free: places, waiting: VecDeque::new() }), waiting: AtomicUsize::new(0) }
+        let line = Line { free: places, waiting: 0, lines: VecDeque::new() };
+        Self { line: Mutex::new(line), waiting: AtomicUsize::new(0) }
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -86,16 +119,16 @@ impl Places {
     }
 
     /// Takes a place, or waits for one. An error says whether the execution was cancelled meanwhile; else its time was over.
-    pub(crate) fn take(&self, deadline: Instant, control: &Control) -> Result<(), bool> {
+    pub(crate) fn take(&self, tenant: &str, deadline: Instant, control: &Control) -> Result<(), bool> {
         let waiter = {
             let mut line = self.line();
-            if line.free > 0 && line.waiting.is_empty() {
+            if line.free > 0 && line.waiting == 0 {
                 line.free -= 1;
                 return Ok(());
             }
             let waiter = Arc::new(Waiter { thread: std::thread::current(), granted: AtomicBool::new(false) });
-            line.waiting.push_back(Arc::clone(&waiter));
-            self.waiting.store(line.waiting.len(), Ordering::Relaxed);
+            line.join(tenant, Arc::clone(&waiter));
+            self.waiting.store(line.waiting, Ordering::Relaxed);
             waiter
         };
         loop {
@@ -106,8 +139,8 @@ impl Places {
             let cancelled = control.is_cancelled();
             if cancelled || left.is_zero() {
                 let mut line = self.line();
-                line.waiting.retain(|other| !Arc::ptr_eq(other, &waiter));
-                self.waiting.store(line.waiting.len(), Ordering::Relaxed);
+                line.leave(&waiter);
+                self.waiting.store(line.waiting, Ordering::Relaxed);
                 drop(line);
                 // It may have come at the last moment.
                 if waiter.granted.load(Ordering::Acquire) {
@@ -119,17 +152,32 @@ impl Places {
         }
     }
 
+    /// Takes a place until the answer is dropped. Errors are those of [`Places::take`].
+    pub(crate) fn hold(&self, tenant: &str, deadline: Instant, control: &Control) -> Result<Place<'_>, bool> {
+        self.take(tenant, deadline, control)?;
+        Ok(Place(self))
+    }
+
     /// Leaves a place to the next one.
     pub(crate) fn give_back(&self) {
         let mut line = self.line();
-        match line.waiting.pop_front() {
+        match line.next() {
             Some(next) => {
-                self.waiting.store(line.waiting.len(), Ordering::Relaxed);
+                self.waiting.store(line.waiting, Ordering::Relaxed);
                 next.granted.store(true, Ordering::Release);
                 next.thread.unpark();
             }
             None => line.free += 1,
         }
+    }
+}
+
+/// A place that is left when this is dropped.
+pub(crate) struct Place<'p>(&'p Places);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 

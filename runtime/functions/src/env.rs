@@ -1,11 +1,12 @@
 //! The world of one execution: clock, state, log, and the way off the thread that serves the socket.
 
 use crate::crew::Control;
-use crate::limits::{Effective, MOST_DEPTH, ServerLimits};
+use crate::limits::{Effective, MOST_DEPTH, SLICE, ServerLimits};
 use crate::registry::{Function, Table};
 use crate::serve::{Driver, Ticket};
 use crate::service::Service;
 use crate::state::{Namespace, Overlay, StateError};
+use crate::tenants::Tenant;
 use crate::uuid::Uuid;
 use replicode_wasm::functions::{Failure, FunctionCode, Host};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct Env {
     /// What this thread does besides, until the execution has used up its first slice: then another thread goes on with it.
     pub(crate) driver: Option<Box<Driver>>,
     pub(crate) table: Arc<Table>,
+    pub(crate) tenant: Arc<Tenant>,
     /// The functions of the request.
     pub(crate) functions: Vec<Uuid>,
     /// Whom to answer, once it has left the thread that serves the socket.
@@ -33,6 +35,8 @@ pub struct Env {
     /// Whether it has one of the places of those who left.
     placed: bool,
     slices: u32,
+    /// Fuel that its tenant has paid already.
+    paid: u64,
     started: Instant,
     timeout: Duration,
     /// Bytes that what it has read and written of state may take.
@@ -45,7 +49,8 @@ pub struct Env {
 impl Env {
     pub(crate) fn new(service: Arc<Service>) -> Self {
         Self {
-            table: service.registry.table(),
+            table: Arc::default(),
+            tenant: service.tenants.own(),
             service,
             driver: None,
             functions: Vec::new(),
@@ -57,6 +62,7 @@ impl Env {
             moves: false,
             placed: false,
             slices: 0,
+            paid: 0,
             started: Instant::now(),
             timeout: Duration::ZERO,
             memory_bytes: 0,
@@ -75,7 +81,8 @@ impl Env {
     pub(crate) fn begin(&mut self, started: Instant, whole: &Effective, read_only: bool) {
         (self.started, self.timeout) = (started, Duration::from_millis(whole.timeout_ms));
         self.memory_bytes = whole.memory_bytes;
-        (self.read_only, self.slices, self.placed) = (read_only, 0, false);
+        self.overlay.belongs_to(self.tenant.owner());
+        (self.read_only, self.slices, self.placed, self.paid) = (read_only, 0, false, 0);
         self.moves = self.driver.is_some();
         self.restart();
     }
@@ -124,9 +131,33 @@ impl Env {
     fn wait_for_place(&mut self) -> Result<(), Failure> {
         let service = Arc::clone(&self.service);
         let deadline = self.started + self.timeout;
-        service.crew.places.take(deadline, &self.control).map_err(|ended| self.ended(ended))?;
+        service.crew.places.take(&self.tenant.name, deadline, &self.control).map_err(|ended| self.ended(ended))?;
         self.placed = true;
         Ok(())
+    }
+
+    /// Does nothing until its tenant may burn fuel again.
+    fn rest(&self, mut rests: Duration) -> Result<(), Failure> {
+        loop {
+            let left = self.timeout.saturating_sub(self.started.elapsed());
+            if self.control.is_cancelled() {
+                return Err(self.control.failure());
+            }
+            if left.is_zero() {
+                return Err(Failure::Timeout(self.timeout.as_millis() as u64));
+            }
+            std::thread::sleep(rests.min(left).min(crate::crew::LOOK));
+            match self.tenant.rests() {
+                None => return Ok(()),
+                Some(more) => rests = more,
+            }
+        }
+    }
+
+    /// What its tenant has not paid yet of what it has burnt; below nothing if it has paid too much.
+    pub(crate) fn unpaid(&mut self, fuel: u64) -> i64 {
+        let paid = std::mem::take(&mut self.paid);
+        i64::try_from(fuel).unwrap_or(i64::MAX).saturating_sub(i64::try_from(paid).unwrap_or(i64::MAX))
     }
 
     fn ended(&self, cancelled: bool) -> Failure {
@@ -174,7 +205,18 @@ impl Host for Env {
         if self.started.elapsed() >= self.timeout {
             return Err(Failure::Timeout(self.timeout.as_millis() as u64));
         }
-        if self.placed && self.slices.is_multiple_of(TURN) && self.service.crew.places.is_wanted() {
+        if !self.placed {
+            return Ok(());
+        }
+        // What it burns beyond its first slice is paid as it goes, and what it has not burnt given back at the end.
+        self.tenant.burn(SLICE as i64);
+        self.paid = self.paid.saturating_add(SLICE);
+        if let Some(rests) = self.tenant.rests() {
+            self.placed = false;
+            self.service.crew.places.give_back();
+            self.rest(rests)?;
+            self.wait_for_place()?;
+        } else if self.slices.is_multiple_of(TURN) && self.service.crew.places.is_wanted() {
             self.placed = false;
             self.service.crew.places.give_back();
             self.wait_for_place()?;
@@ -225,7 +267,13 @@ impl Host for Env {
     fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure> {
         self.check_key(prefix)?;
         let namespace = self.namespace();
-        self.overlay.list(&self.service.state, &namespace, prefix, each).map_err(|error| self.failed(&error))?;
+        let (held, limit) = (self.overlay.bytes(), self.memory_bytes);
+        let most = limit.saturating_sub(held);
+        let listed = self.overlay.list(&self.service.state, &namespace, prefix, most, each);
+        if !listed.map_err(|error| self.failed(&error))? {
+            // How much it would have been is not counted: looking further is what the limit is there against.
+            return Err(Failure::Memory { asked: limit.saturating_add(1), limit });
+        }
         self.check_memory()
     }
 

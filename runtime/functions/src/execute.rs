@@ -101,6 +101,12 @@ pub fn perform(
         Err(error) => return (run, Err(error)),
     };
     run.host.begin(started, &whole, job.read_only);
+    if let Some(rests) = run.host.tenant.rests() {
+        let most = run.host.tenant.quotas.fuel_per_second.unwrap_or(0);
+        let text =
+            format!("you may burn {most} units of fuel a second, and have: try again in {} ms", rests.as_millis());
+        return (run, Err(ServiceError::new(ErrorCode::Busy, text)));
+    }
     let mut conflicts = 0;
     let mut report = Report::default();
     let result = loop {
@@ -141,6 +147,11 @@ pub fn perform(
         Err(error) => (error.fuel.unwrap_or(0), Some(error.code)),
     };
     service.stats.ended(code, nanos, fuel);
+    if !run.host.tenant.is_own() {
+        run.host.tenant.stats.ended(code, nanos, fuel);
+        let unpaid = run.host.unpaid(fuel);
+        run.host.tenant.burn(unpaid);
+    }
     count(service, &run.host, job, &report, result.as_ref().err(), nanos);
     (run, result.map(|()| report))
 }
@@ -230,6 +241,7 @@ fn limits_of(
         slice: SLICE,
         memory_bytes: own.memory_bytes,
         output_bytes: own.output_bytes,
+        instances: service.instances_each(),
     })
 }
 
@@ -261,6 +273,9 @@ fn commit(service: &Service, env: &Env, report: &mut Report) -> Result<(), Optio
             Ok(())
         }
         Ok(Commit::Conflict) => Err(None),
+        Ok(Commit::Quota(most)) => {
+            Err(Some(Failure::State(format!("your state may have {most} bytes, and it would have more"))))
+        }
         Ok(Commit::Full) => {
             let most = service.limits.state_bytes;
             Err(Some(Failure::State(format!("the state of this server may have {most} bytes, and it would have more"))))

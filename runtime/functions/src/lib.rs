@@ -14,9 +14,11 @@
 //! | [`execute`] | executions and chains |
 //! | [`env`](mod@env) | what a running function can ask for |
 //! | [`state`] | keys and values, changed by whole executions or not at all |
+//! | [`confined`] | the directory that modules are read from |
 //! | [`crew`] | threads, and places of executions that take long |
 //! | [`serve`] | the socket and both languages |
 //! | [`service`] | all of it but the socket |
+//! | [`tenants`] | who uses a server, and how much of it |
 //! | [`beyond`] | a server that executes nothing itself: who answers instead |
 //! | [`metrics`] | counters for Prometheus |
 //! | [`limits`], [`error`](mod@error), [`stats`], [`uuid`] | how much, what went wrong, how often, what numbers are |
@@ -25,6 +27,7 @@
 //! imports nothing of this).
 
 pub mod beyond;
+pub mod confined;
 pub mod crew;
 pub mod env;
 pub mod error;
@@ -36,11 +39,14 @@ pub mod serve;
 pub mod service;
 pub mod state;
 pub mod stats;
+pub mod tenants;
 pub mod uuid;
 
 pub use beyond::Beyond;
+pub use confined::Confined;
 pub use error::{ErrorCode, ServiceError};
 pub use limits::{ExecutionConfig, ServerLimits};
 pub use serve::{Server, ServerOptions};
 pub use service::{Modules, Options, Service, StartError};
 pub use state::Sync;
+pub use tenants::{Tenant, TenantsConfig};

@@ -37,8 +37,7 @@ pub fn render(service: &Service) -> String {
     let _ = writeln!(text, "replicode_fn_execution_seconds_bucket{{le=\"+Inf\"}} {all}");
     let sum = stats.latency.sum_nanos() as f64 / 1e9;
     let _ = writeln!(text, "replicode_fn_execution_seconds_sum {sum}\nreplicode_fn_execution_seconds_count {all}");
-    let bytes = service.registry.bytes();
-    let of = |name: &str| bytes.get(name).copied().unwrap_or(0);
+    let held = service.registry.held();
     let away = service.crew.away.load(Ordering::Relaxed) as u64;
     for (name, kind, help, value) in [
         ("fuel_total", "counter", "Fuel that executions burnt.", load(&stats.fuel)),
@@ -49,9 +48,9 @@ pub fn render(service: &Service) -> String {
         ("in_flight", "gauge", "Executions beyond their first slice.", away),
         ("waiting", "gauge", "Those of them that wait for a processor.", service.crew.places.waiting() as u64),
         ("connections", "gauge", "Connections that are open.", load(&stats.connections)),
-        ("functions", "gauge", "Functions that are loaded.", of("functions")),
-        ("module_bytes", "gauge", "Bytes of their modules.", of("modules")),
-        ("code_bytes", "gauge", "Bytes of machine code at hand.", of("code")),
+        ("functions", "gauge", "Functions that are loaded.", held.functions),
+        ("module_bytes", "gauge", "Bytes of their modules.", held.modules),
+        ("code_bytes", "gauge", "Bytes of machine code at hand.", held.code),
         ("state_bytes", "gauge", "Bytes of keys and values.", service.state.bytes()),
     ] {
         head(&mut text, name, kind, help);

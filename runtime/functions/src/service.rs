@@ -1,5 +1,6 @@
 //! A server without its socket: registry, state, limits and counters, and what requests ask of them.
 
+use crate::confined::Confined;
 use crate::crew::{Broken, Control, Crew};
 use crate::env::Env;
 use crate::error::ServiceError;
@@ -8,10 +9,12 @@ use crate::limits::ServerLimits;
 use crate::registry::Registry;
 use crate::state::{State, StateError, Sync};
 use crate::stats::ServerStats;
+use crate::tenants::{Tenant, Tenants, TenantsConfig};
 use crate::uuid::Uuid;
 use nix::fcntl::OFlag;
 use replicode_wasm::EngineError;
-use replicode_wasm::functions::{FunctionEngine, FunctionSettings, Run};
+use replicode_wasm::functions::run::MOST_INSTANCES;
+use replicode_wasm::functions::{Failure, FunctionEngine, FunctionSettings, Run};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read};
@@ -36,16 +39,20 @@ pub struct Options {
     pub modules: Modules,
     /// Executions that take longer are written to the log, in milliseconds.
     pub slow_ms: u64,
+    /// Who uses it.
+    pub tenants: TenantsConfig,
+    /// Called for each function that is read when the server starts: for whoever watches.
+    pub each_read: fn(),
 }
 
 /// What `load` with a path may read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Modules {
     /// What the server itself may read.
     #[default]
     Any,
     /// What is in a directory.
-    Within(PathBuf),
+    Within(Arc<Confined>),
     /// Nothing.
     Off,
 }
@@ -59,6 +66,8 @@ impl Default for Options {
             sync: Sync::Interval(100),
             modules: Modules::Any,
             slow_ms: 1000,
+            tenants: TenantsConfig::default(),
+            each_read: || {},
         }
     }
 }
@@ -102,6 +111,8 @@ pub struct Service {
     pub registry: Registry,
     /// Their state.
     pub state: State,
+    /// Who uses it.
+    pub tenants: Tenants,
     /// Bounds.
     pub limits: ServerLimits,
     /// Counters.
@@ -117,6 +128,8 @@ pub struct Service {
     pub(crate) slow_nanos: u64,
     pub(crate) started: Instant,
     pub(crate) threads: usize,
+    /// Places of the engine's pool.
+    instances: u32,
     /// Executions that have left their first slice behind.
     running: Mutex<BTreeMap<u64, Running>>,
     number: AtomicU64,
@@ -150,7 +163,8 @@ impl Service {
         let engine = FunctionEngine::new(&settings)?;
         let place =
             |error| StartError::Place { path: data.map_or_else(String::new, |p| p.display().to_string()), error };
-        let (registry, mut warnings) = Registry::open(engine, &options.limits, data).map_err(place)?;
+        let (registry, mut warnings) =
+            Registry::open(engine, &options.limits, data, options.each_read).map_err(place)?;
         let (state, more) = State::open(data, options.limits.state_bytes)?;
         warnings.extend(more);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -158,6 +172,7 @@ impl Service {
         let service = Self {
             registry,
             state,
+            tenants: Tenants::new(options.tenants.clone()),
             limits: options.limits.clone(),
             stats: ServerStats::default(),
             sync: options.sync,
@@ -168,6 +183,7 @@ impl Service {
             slow_nanos: options.slow_ms.saturating_mul(1_000_000),
             started: Instant::now(),
             threads,
+            instances: settings.instances,
             running: Mutex::default(),
             number: AtomicU64::new(0),
             shutting_down: AtomicBool::new(false),
@@ -176,6 +192,100 @@ impl Service {
             _lock: lock,
         };
         Ok((Arc::new(service), warnings))
+    }
+
+    /// Instances that an execution that begins now may leave in its store: with all of those that are under way, about half of the pool.
+    pub(crate) fn instances_each(&self) -> u32 {
+        let under_way = self.crew.away.load(Ordering::Relaxed) + self.threads;
+        let each = self.instances as usize / (8 * under_way.max(1));
+        (each as u32).clamp(1, MOST_INSTANCES)
+    }
+
+    /// Before somebody is told what was read of the state, or changed in it: it is with the operating system, and on the disk if that is
+    /// what was promised. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the log cannot be written: nothing may be told, and the server must stop.
+    pub(crate) fn settle(&self) -> Result<(), StateError> {
+        match self.sync {
+            Sync::Always if !self.state.is_synced() => self.state.sync().map(drop),
+            Sync::Always => Ok(()),
+            Sync::Interval(_) | Sync::Never => self.state.write(),
+        }
+    }
+
+    /// Counts a connection.
+    ///
+    /// # Errors
+    /// When its tenant, or the server, has too many.
+    pub(crate) fn connected(&self, tenant: &Tenant) -> Result<(), ServiceError> {
+        let most = self.limits.connections;
+        if self.stats.connections.fetch_add(1, Ordering::Relaxed) >= most {
+            self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+            let text = format!("the server has {most} connections, which is the most: close some, or try again");
+            return Err(ServiceError::new(crate::error::ErrorCode::Overloaded, text));
+        }
+        if let Err(error) = joined(tenant) {
+            self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        self.stats.connected.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A connection becomes another tenant's.
+    ///
+    /// # Errors
+    /// When that one has too many.
+    pub(crate) fn changes_hands(&self, from: &Tenant, to: &Tenant) -> Result<(), ServiceError> {
+        joined(to)?;
+        from.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// It has ended.
+    pub(crate) fn disconnected(&self, tenant: &Tenant) {
+        self.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        tenant.stats.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts an execution that is to leave its first slice.
+    ///
+    /// # Errors
+    /// When the tenant, or all of them, have too many.
+    pub(crate) fn admit(&self, tenant: &Tenant) -> Result<(), Failure> {
+        let queue = self.limits.queue;
+        let all = self.crew.away.fetch_add(1, Ordering::Relaxed) as u64;
+        let mine = tenant.away.fetch_add(1, Ordering::Relaxed);
+        // Where there are several, one that floods leaves as much free as it has itself: another one always finds room.
+        let share = if self.tenants.count() > 1 { queue.saturating_sub(all) } else { queue };
+        let refused = if tenant.quotas.in_flight.is_some_and(|most| mine >= most) {
+            Some(Failure::Busy(format!(
+                "you have {mine} executions in flight, which is your most: wait for some answers"
+            )))
+        } else if all >= queue || mine >= share {
+            let whose = if all >= queue && tenant.is_own() {
+                format!("the server has {all}")
+            } else {
+                format!("you have {mine}")
+            };
+            Some(Failure::Overloaded(format!("{whose} executions in flight, which is the most: try again")))
+        } else {
+            None
+        };
+        match refused {
+            None => Ok(()),
+            Some(failure) => {
+                self.dismiss(tenant);
+                Err(failure)
+            }
+        }
+    }
+
+    /// It has ended. Returns how many are left.
+    pub(crate) fn dismiss(&self, tenant: &Tenant) -> usize {
+        tenant.away.fetch_sub(1, Ordering::Relaxed);
+        self.crew.away.fetch_sub(1, Ordering::Relaxed) - 1
     }
 
     /// Milliseconds since 1970, as of the last time that somebody looked.
@@ -268,22 +378,22 @@ impl Service {
         if !path_of.is_absolute() {
             return Err(refused("the path must be absolute: the server is somewhere else than its client".into()));
         }
-        let real = match &self.modules {
+        // Opened once, so that what is looked at is what is read; and not waited for, as a pipe would have it.
+        let file = match &self.modules {
             Modules::Off => {
                 return Err(refused("this server reads no files for its clients: send the bytes as wasm_b64".into()));
             }
-            Modules::Any => path_of.to_path_buf(),
-            Modules::Within(directory) => {
-                // The same words for what is elsewhere and for what is nowhere: nobody is told what there is outside.
-                let real = path_of.canonicalize().ok().filter(|real| real.starts_with(directory));
-                real.ok_or_else(|| {
-                    refused(format!("this server reads modules in {} only, and there it is not", directory.display()))
-                })?
-            }
+            Modules::Any => OpenOptions::new()
+                .read(true)
+                .custom_flags(OFlag::O_NONBLOCK.bits())
+                .open(path_of)
+                .map_err(|error| refused(error.kind().to_string()))?,
+            // The same words for what is elsewhere and for what is nowhere: nobody is told what there is outside.
+            Modules::Within(directory) => directory.open(path_of).ok_or_else(|| {
+                let directory = directory.shown();
+                refused(format!("this server reads modules in {directory} only, and there it is not"))
+            })?,
         };
-        // Opened once, so that what is looked at is what is read; and not waited for, as a pipe would have it.
-        let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&real);
-        let file = file.map_err(|error| refused(error.kind().to_string()))?;
         let about = file.metadata().map_err(|error| refused(error.kind().to_string()))?;
         if !about.is_file() {
             return Err(refused("it is no file".into()));
@@ -299,6 +409,18 @@ impl Service {
         }
         Ok(bytes)
     }
+}
+
+/// Counts a connection of a tenant.
+fn joined(tenant: &Tenant) -> Result<(), ServiceError> {
+    let mine = tenant.stats.connections.fetch_add(1, Ordering::Relaxed);
+    if tenant.quotas.connections.is_some_and(|most| mine >= most) {
+        tenant.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        let text = format!("you have {mine} connections, which is your most: close some, or try again");
+        return Err(ServiceError::new(crate::error::ErrorCode::Overloaded, text));
+    }
+    tenant.stats.connected.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 
 /// Makes a server's directory and takes it for this process.

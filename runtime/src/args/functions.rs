@@ -1,5 +1,6 @@
 //! What the command line says of functions.
 
+use super::{DirImport, EnvVar};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -21,6 +22,28 @@ impl SocketArg {
             .clone()
             .or_else(|| said().map(PathBuf::from))
             .unwrap_or_else(|| replicode_functions_client::DEFAULT_SOCKET.into())
+    }
+}
+
+/// The server that is asked, and as whom.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArg {
+    /// Where.
+    #[command(flatten)]
+    pub socket: SocketArg,
+    /// A file with the token of the tenant to be; without, and without REPLICODE_FN_TOKEN, you are the user that you are.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
+    /// The tenant whose functions are meant; for the server's own user.
+    #[arg(long = "as", value_name = "TENANT", global = true, conflicts_with = "token_file")]
+    pub tenant: Option<String>,
+}
+
+impl ServerArg {
+    /// The path that holds.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.socket.path()
     }
 }
 
@@ -86,7 +109,7 @@ pub struct FnServeArgs {
     #[arg(long, value_name = "DIR", default_value = "./replicode-data/fn")]
     pub data: PathBuf,
     /// Serve beside the node of this directory, of a cell made with --contracts: loads and executions go through its log.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "sync"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "sync", "tenants"])]
     pub node: Option<PathBuf>,
     /// Threads that serve the socket; as many as there are processors.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -106,6 +129,9 @@ pub struct FnServeArgs {
     /// Answer Prometheus at this address, for example 127.0.0.1:9464.
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<std::net::SocketAddr>,
+    /// Who else uses the server, by which users or tokens it is known, and how much it may have, in TOML.
+    #[arg(long, value_name = "FILE")]
+    pub tenants: Option<PathBuf>,
     /// Executions that take longer are written to the log.
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub slow: Millis,
@@ -116,7 +142,7 @@ pub struct FnServeArgs {
 pub struct FnServerArgs {
     /// Where.
     #[command(flatten)]
-    pub at: SocketArg,
+    pub at: ServerArg,
 }
 
 /// Arguments of `fn load`.
@@ -124,7 +150,7 @@ pub struct FnServerArgs {
 pub struct FnLoadArgs {
     /// Where.
     #[command(flatten)]
-    pub at: SocketArg,
+    pub at: ServerArg,
     /// The module. Its bytes are sent; '-' reads standard input.
     #[arg(value_name = "MODULE.wasm")]
     pub module: PathBuf,
@@ -134,6 +160,19 @@ pub struct FnLoadArgs {
     /// Take the name from another function, if there is one.
     #[arg(long)]
     pub replace: bool,
+    /// It is a program of WASI preview 1: its input is standard input, its output standard output.
+    #[arg(long)]
+    pub wasi: bool,
+    /// A directory or file that the program finds, read now: HOST:GUEST, or HOST:GUEST:rw when it may change its copy, which is gone when
+    /// it ends.
+    #[arg(long, value_name = "HOST:GUEST[:rw]", requires = "wasi")]
+    pub dir: Vec<FnDir>,
+    /// A variable of the program's environment.
+    #[arg(long, value_name = "NAME=VALUE", requires = "wasi")]
+    pub env: Vec<EnvVar>,
+    /// An argument of the program; its name, which comes first, is the function's.
+    #[arg(long, value_name = "TEXT", requires = "wasi", allow_hyphen_values = true)]
+    pub arg: Vec<String>,
     /// Share state with all functions that are loaded with this namespace.
     #[arg(long, value_name = "NAMESPACE")]
     pub state: Option<String>,
@@ -184,7 +223,7 @@ pub struct InputArgs {
 pub struct FnExecuteArgs {
     /// Where.
     #[command(flatten)]
-    pub at: SocketArg,
+    pub at: ServerArg,
     /// The function, by name or UUID.
     #[arg(value_name = "FUNCTION")]
     pub function: String,
@@ -204,7 +243,7 @@ pub struct FnExecuteArgs {
 pub struct FnChainArgs {
     /// Where.
     #[command(flatten)]
-    pub at: SocketArg,
+    pub at: ServerArg,
     /// The functions, by name or UUID, in their order; up to 64.
     #[arg(value_name = "FUNCTION", required = true)]
     pub functions: Vec<String>,
@@ -232,7 +271,7 @@ pub struct FnUnloadArgs {
 pub struct FnNameArgs {
     /// Where.
     #[command(flatten)]
-    pub at: SocketArg,
+    pub at: ServerArg,
     /// The function, by name or UUID.
     #[arg(value_name = "FUNCTION")]
     pub function: String,
@@ -323,6 +362,9 @@ pub struct FnRunArgs {
     /// The module.
     #[arg(value_name = "MODULE.wasm")]
     pub module: PathBuf,
+    /// It is a program of WASI preview 1.
+    #[arg(long)]
+    pub wasi: bool,
     /// Input and output.
     #[command(flatten)]
     pub io: InputArgs,
@@ -346,6 +388,24 @@ pub struct FnNewArgs {
     /// Its language.
     #[arg(long, value_name = "LANG", default_value = "rust")]
     pub lang: FnLanguage,
+}
+
+/// `--dir HOST:GUEST[:ro|:rw]` of a function's program: nothing may be changed unless that is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FnDir(pub DirImport);
+
+impl FromStr for FnDir {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (place, read_only) = match text.strip_suffix(":rw") {
+            Some(place) => (place, false),
+            None => (text.strip_suffix(":ro").unwrap_or(text), true),
+        };
+        let place: DirImport =
+            place.parse().map_err(|_| "expected HOST:GUEST, HOST:GUEST:ro or HOST:GUEST:rw".to_string())?;
+        Ok(Self(DirImport { read_only, ..place }))
+    }
 }
 
 /// A time in milliseconds: `500ms`, `5s`, `2m`, or a number of milliseconds.
@@ -449,6 +509,11 @@ mod tests {
         for wrong in ["", "x", "5h", "-1s", "99999999999999999999"] {
             assert!(wrong.parse::<Millis>().is_err() && wrong.parse::<SyncSetting>().is_err(), "{wrong}");
         }
+        let dir = |text: &str| text.parse::<FnDir>().map(|dir| (dir.0.guest, dir.0.read_only));
+        assert_eq!(dir("/a:b"), Ok(("b".into(), true)));
+        assert_eq!(dir("/a:b:ro"), Ok(("b".into(), true)));
+        assert_eq!(dir("/a:/b/c:rw"), Ok(("b/c".into(), false)));
+        assert!(dir("/a").is_err() && dir("/a:../b").is_err());
         for wrong in ["", "16", "16K", "M", "1.5M"] {
             assert!(wrong.parse::<Megabytes>().is_err(), "{wrong}");
         }

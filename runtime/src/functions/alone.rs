@@ -6,7 +6,8 @@ use crate::args::FnRunArgs;
 use crate::show::print_json;
 use anyhow::{Context, Result, anyhow};
 use replicode_functions::execute::{Job, Stages, perform};
-use replicode_functions::registry::{Load, Recipe};
+use replicode_functions::registry::{Given, Kind, Load, Recipe};
+use replicode_functions::tenants::Quotas;
 use replicode_functions::{ExecutionConfig, Options, Service};
 use serde_json::json;
 use std::io::Write;
@@ -22,9 +23,15 @@ pub fn run(args: &FnRunArgs, json: bool) -> Result<u8> {
     let load = Load {
         wasm,
         name: "function".into(),
-        recipe: Recipe::default(),
+        recipe: if args.wasi {
+            Recipe { kind: Kind::Wasi, program: Some(Given::default()), ..Recipe::default() }
+        } else {
+            Recipe::default()
+        },
+        files: Vec::new(),
         config: ExecutionConfig::default(),
         replace: false,
+        quotas: Quotas::default(),
     };
     let loaded = service.registry.load(load);
     let (function, _) = loaded.with_context(|| format!("cannot run {}", args.module.display()))?;

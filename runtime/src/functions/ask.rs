@@ -1,13 +1,14 @@
 //! Commands that ask a server, each one request.
 
 use super::{config, input, plain, put, read};
-use crate::args::{FnChainArgs, FnExecuteArgs, FnLoadArgs, FnStateArgs, FnStateCommand, InputArgs, SocketArg};
+use crate::args::{EnvVar, FnChainArgs, FnExecuteArgs, FnLoadArgs, FnStateArgs, FnStateCommand, InputArgs, ServerArg};
 use crate::show::{self, Table, bytes, print, print_json};
 use crate::telemetry;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use replicode_functions_client::{Client, ClientError};
+use replicode_log::FsNode;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -20,11 +21,26 @@ fn told(error: ClientError) -> anyhow::Error {
     }
 }
 
-pub(super) fn connect(at: &SocketArg) -> Result<Client> {
-    Ok(Client::connect(at.path())?)
+pub(super) fn connect(at: &ServerArg) -> Result<Client> {
+    let mut client = Client::connect_as(at.path(), token(at)?.as_deref()).map_err(told)?;
+    if let Some(tenant) = &at.tenant {
+        client.request(json!({"op": "hello", "tenant": tenant})).map_err(told)?;
+    }
+    Ok(client)
 }
 
-fn ask(at: &SocketArg, request: Value) -> Result<Value> {
+/// The token of the tenant to be: a file keeps it out of lists of processes.
+fn token(at: &ServerArg) -> Result<Option<String>> {
+    if let Some(path) = &at.token_file {
+        let token = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        return Ok(Some(token.trim_end().to_string()));
+    }
+    // Who says whom to be is not whom the environment says.
+    let said = std::env::var(replicode_functions_client::TOKEN_VARIABLE).ok();
+    Ok(said.filter(|token| !token.is_empty() && at.tenant.is_none()))
+}
+
+fn ask(at: &ServerArg, request: Value) -> Result<Value> {
     connect(at)?.request(request).map_err(told)
 }
 
@@ -54,6 +70,9 @@ pub fn load(args: &FnLoadArgs, json: bool) -> Result<u8> {
     if let Some(name) = args.name.clone().or(stem) {
         request["name"] = json!(name);
     }
+    if args.wasi {
+        program(args, &mut request)?;
+    }
     if let Some(state) = &args.state {
         request["state"] = json!(state);
     }
@@ -67,6 +86,40 @@ pub fn load(args: &FnLoadArgs, json: bool) -> Result<u8> {
     print(&format!("{}\n", answer["uuid"].as_str().unwrap_or_default()))
 }
 
+/// What a program finds, into a request.
+fn program(args: &FnLoadArgs, request: &mut Value) -> Result<()> {
+    request["kind"] = json!("wasi");
+    let imports: Vec<_> = args.dir.iter().map(|dir| dir.0.clone()).collect();
+    // Nothing of a server's is left out: what is sent is what the user names.
+    let image = crate::import::read(&imports, &replicode_log::Limits::default(), std::path::Path::new(""))?;
+    let mut files = Vec::new();
+    for entry in image.entries {
+        let path = String::from_utf8(entry.path).context("a file's name is not UTF-8")?;
+        let mut file = json!({"path": path, "write": !entry.read_only});
+        match entry.node {
+            FsNode::Directory => {}
+            FsNode::File(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => file["text"] = json!(text),
+                Err(error) => file["b64"] = json!(STANDARD.encode(error.into_bytes())),
+            },
+            FsNode::Symlink(to) => file["link"] = json!(String::from_utf8(to).context("a link is not UTF-8")?),
+        }
+        files.push(file);
+    }
+    if !files.is_empty() {
+        (request["files"], request["preopens"]) = (json!(files), json!(image.preopens));
+    }
+    let env: serde_json::Map<String, Value> =
+        args.env.iter().map(|EnvVar(name, value)| (name.clone(), json!(value))).collect();
+    request["env"] = json!(env);
+    if !args.arg.is_empty() {
+        let name = request["name"].as_str().unwrap_or("function").to_string();
+        let all: Vec<&str> = std::iter::once(name.as_str()).chain(args.arg.iter().map(String::as_str)).collect();
+        request["args"] = json!(all);
+    }
+    Ok(())
+}
+
 fn with_io(mut request: Value, io: &InputArgs) -> Result<Value> {
     put_bytes(&mut request, "input", input(io)?);
     if let Some(config) = config(&io.config).to_json() {
@@ -76,7 +129,7 @@ fn with_io(mut request: Value, io: &InputArgs) -> Result<Value> {
     Ok(request)
 }
 
-fn finish(at: &SocketArg, io: &InputArgs, request: Value, stages: bool, json: bool) -> Result<u8> {
+fn finish(at: &ServerArg, io: &InputArgs, request: Value, stages: bool, json: bool) -> Result<u8> {
     let answer = match connect(at)?.request(request) {
         Err(ClientError::Failed(failure)) => {
             tell_logs(&failure.logs);
@@ -136,7 +189,7 @@ fn age(ms: u64) -> String {
 }
 
 /// `fn list`.
-pub fn list(at: &SocketArg, json: bool) -> Result<u8> {
+pub fn list(at: &ServerArg, json: bool) -> Result<u8> {
     let Value::Array(functions) = ask(at, json!({"op": "list"}))? else { bail!("the server's answer is no list") };
     if json {
         return print_json(&functions);
@@ -168,19 +221,19 @@ pub fn list(at: &SocketArg, json: bool) -> Result<u8> {
 }
 
 /// `fn unload`.
-pub fn unload(at: &SocketArg, function: &str, now: bool, json: bool) -> Result<u8> {
+pub fn unload(at: &ServerArg, function: &str, now: bool, json: bool) -> Result<u8> {
     let answer = ask(at, json!({"op": "unload", "uuid": function, "now": now}))?;
     if json { print_json(&[answer]) } else { Ok(0) }
 }
 
 /// `fn info`.
-pub fn info(at: &SocketArg, function: &str, json: bool) -> Result<u8> {
+pub fn info(at: &ServerArg, function: &str, json: bool) -> Result<u8> {
     let answer = ask(at, json!({"op": "info", "uuid": function}))?;
     if json { print_json(&[answer]) } else { fields(&answer) }
 }
 
 /// `fn stats`.
-pub fn stats(at: &SocketArg, json: bool) -> Result<u8> {
+pub fn stats(at: &ServerArg, json: bool) -> Result<u8> {
     let answer = ask(at, json!({"op": "stats"}))?;
     if json { print_json(&[answer]) } else { fields(&answer) }
 }
@@ -196,7 +249,7 @@ fn fields(object: &Value) -> Result<u8> {
 }
 
 /// `fn logs`.
-pub fn logs(at: &SocketArg, function: &str, follow: bool, json: bool) -> Result<u8> {
+pub fn logs(at: &ServerArg, function: &str, follow: bool, json: bool) -> Result<u8> {
     let mut client = connect(at)?;
     let mut from = 0;
     loop {
@@ -247,7 +300,7 @@ pub fn state(args: &FnStateArgs, json: bool) -> Result<u8> {
 }
 
 /// `fn ping`.
-pub fn ping(at: &SocketArg, json: bool) -> Result<u8> {
+pub fn ping(at: &ServerArg, json: bool) -> Result<u8> {
     const ROUNDS: usize = 1000;
     let mut client = connect(at)?;
     let hello = client.request(json!({"op": "hello"})).map_err(told)?;
@@ -271,12 +324,10 @@ pub fn ping(at: &SocketArg, json: bool) -> Result<u8> {
 }
 
 /// `fn stop`.
-pub fn stop(at: &SocketArg, json: bool) -> Result<u8> {
-    let hello = ask(at, json!({"op": "hello"}))?;
-    let pid = hello["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
-    let pid = nix::unistd::Pid::from_raw(pid.context("the server does not say which process it is")?);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
-        .with_context(|| format!("cannot end process {pid}"))?;
+pub fn stop(at: &ServerArg, json: bool) -> Result<u8> {
+    let mut client = connect(at)?;
+    let pid = end(&mut client)?;
+    drop(client);
     let path = at.path();
     let patience = Instant::now() + Duration::from_secs(30);
     while std::os::unix::net::UnixStream::connect(&path).is_ok() {
@@ -286,8 +337,41 @@ pub fn stop(at: &SocketArg, json: bool) -> Result<u8> {
         std::thread::sleep(Duration::from_millis(10));
     }
     if json {
-        return print_json(&[json!({"stopped": pid.as_raw()})]);
+        return print_json(&[json!({"stopped": pid})]);
     }
     telemetry::say(&format!("the server, process {pid}, has ended"));
     Ok(0)
+}
+
+/// Tells the process at the other end of the connection to end. Who that is the system says, not the server: a socket may be anybody's.
+#[cfg(target_os = "linux")]
+fn end(client: &mut Client) -> Result<i32> {
+    use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+    let descriptor = client.descriptor().context("the connection has ended")?;
+    let other = nix::sys::socket::getsockopt(&descriptor, nix::sys::socket::sockopt::PeerCredentials);
+    let pid = Pid::from_raw(other.context("cannot ask who serves")?.pid());
+    let pid = pid.context("the server is a process that cannot be seen from here")?;
+    if pid == getpid() || pid.is_init() {
+        bail!("process {} is no server of functions", pid.as_raw_pid());
+    }
+    let process = pidfd_open(pid, PidfdFlags::empty()).with_context(|| format!("cannot end process {pid:?}"))?;
+    // It answers, so it lives, and the process that was opened is no other that has got its number since.
+    let hello = client.request(json!({"op": "hello"})).map_err(told)?;
+    let server = hello["server"].as_str().unwrap_or_default();
+    if !server.starts_with("replicode-functions ") {
+        bail!("what serves there is '{}', and no server of functions", plain(server));
+    }
+    pidfd_send_signal(&process, Signal::TERM).with_context(|| format!("cannot end process {}", pid.as_raw_pid()))?;
+    Ok(pid.as_raw_pid())
+}
+
+/// Where the system does not tell who serves, the server is believed if it is the user's own, which only the system decides.
+#[cfg(not(target_os = "linux"))]
+fn end(client: &mut Client) -> Result<i32> {
+    let hello = client.request(json!({"op": "hello"})).map_err(told)?;
+    let pid = hello["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 1);
+    let pid = nix::unistd::Pid::from_raw(pid.context("the server does not say which process it is")?);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)
+        .with_context(|| format!("cannot end process {pid}"))?;
+    Ok(pid.as_raw())
 }

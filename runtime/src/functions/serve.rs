@@ -4,11 +4,11 @@ use super::beside::Beside;
 use crate::Usage;
 use crate::args::{FnServeArgs, SyncSetting};
 use crate::node::signals::{Hangup, Signals, Word};
-use crate::telemetry;
+use crate::{starting, telemetry};
 use anyhow::{Context, Result, anyhow};
-use replicode_functions::{Modules, Options, Server, ServerLimits, ServerOptions, Sync};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use replicode_functions::{Confined, Modules, Options, Server, ServerLimits, ServerOptions, Sync, TenantsConfig};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
 
 /// Runs the server until a signal ends it.
 ///
@@ -30,14 +30,18 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
             },
             modules: modules(args.modules.as_deref())?,
             slow_ms: args.slow.0,
+            each_read: starting::one_more,
+            tenants: args.tenants.as_deref().map(tenants).transpose()?.unwrap_or_default(),
         },
     };
     let signals = Signals::catch(Hangup::Stops)?;
     let beyond = match &args.node {
-        Some(node) => Some(Beside::connect(node)? as std::sync::Arc<dyn replicode_functions::Beyond>),
+        Some(node) => Some(Beside::connect(node)? as Arc<dyn replicode_functions::Beyond>),
         None => None,
     };
+    starting::at(format!("reading functions in {}", args.data.display()));
     let (server, warnings) = Server::start_before(&options, beyond)?;
+    starting::over();
     for warning in &warnings {
         telemetry::say(&format!("warning: {warning}"));
     }
@@ -46,7 +50,7 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
         let address = served.with_context(|| format!("cannot answer at --metrics {address}"))?;
         telemetry::say(&format!("counters are served at http://{address}/metrics"));
     }
-    let functions = server.service().registry.table().all().len();
+    let functions = server.service().registry.held().functions;
     let socket = options.socket.display().to_string();
     if let Some(node) = &args.node {
         let node = node.display().to_string();
@@ -73,7 +77,7 @@ pub fn run(args: &FnServeArgs, json: bool) -> Result<u8> {
         }
     });
     // A server that breaks down ends by itself: the thread that waits for signals must not hold it up.
-    let service = std::sync::Arc::clone(server.service());
+    let service = Arc::clone(server.service());
     loop {
         match stopped.recv_timeout(std::time::Duration::from_millis(200)) {
             Err(mpsc::RecvTimeoutError::Timeout) if service.broken.get().is_none() => {}
@@ -90,14 +94,23 @@ fn limits(path: &Path) -> Result<ServerLimits> {
     toml::from_str(&text).map_err(|error| Usage(format!("{}: {error}", path.display())).into())
 }
 
+fn tenants(path: &Path) -> Result<TenantsConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let wrong = |why: &dyn std::fmt::Display| anyhow::Error::from(Usage(format!("{}: {why}", path.display())));
+    let config: TenantsConfig = toml::from_str(&text).map_err(|error| wrong(&error))?;
+    config.check().map_err(|why| wrong(&why))?;
+    Ok(config)
+}
+
 fn modules(directory: Option<&Path>) -> Result<Modules> {
     match directory {
         None => Ok(Modules::Any),
         Some(off) if off == Path::new("off") => Ok(Modules::Off),
         Some(directory) => {
-            let real: PathBuf =
-                directory.canonicalize().with_context(|| format!("cannot use --modules {}", directory.display()))?;
-            Ok(Modules::Within(real))
+            let confined = Confined::new(directory);
+            Ok(Modules::Within(Arc::new(
+                confined.with_context(|| format!("cannot use --modules {}", directory.display()))?,
+            )))
         }
     }
 }

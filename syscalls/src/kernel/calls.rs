@@ -106,6 +106,7 @@ impl Kernel {
         };
         let hash = hash(pid, &call, result, moved);
         self.trail.step(hash);
+        self.moved = self.moved.wrapping_add(moved.bytes);
         process.calls += 1;
         process.turn.calls += 1;
         match self.recorder.mode {

@@ -114,6 +114,8 @@ pub struct Kernel {
     outbox: Outbox,
     trail: Trail,
     recorder: Recorder,
+    /// Bytes that finished calls have moved.
+    moved: u64,
     scratch: Scratch,
 }
 
@@ -150,6 +152,7 @@ impl Kernel {
             outbox: Outbox::default(),
             trail: Trail::new(),
             recorder: Recorder::default(),
+            moved: 0,
             scratch: Scratch::default(),
         })
     }
@@ -273,6 +276,12 @@ impl Kernel {
     /// Takes the records of [`Recording::Trace`].
     pub fn take_trace(&mut self) -> Vec<TraceRecord> {
         std::mem::take(&mut self.recorder.trace)
+    }
+
+    /// Bytes that all calls so far have moved into and out of guests: what the work of a call grows with, besides the call itself.
+    #[must_use]
+    pub const fn moved_bytes(&self) -> u64 {
+        self.moved
     }
 
     /// The cell's files, to look at.

@@ -204,3 +204,32 @@ fn counters_are_told_to_prometheus() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn stop_ends_who_serves_and_not_whom_the_server_names() -> Result<()> {
+    // A socket of somebody who says that he is a server, and another process.
+    let dir = tempfile::tempdir()?;
+    let socket = dir.path().join("s");
+    let mut victim = std::process::Command::new("sleep").arg("600").spawn()?;
+    let liar = r#"
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    client, _ = listener.accept()
+    for line in client.makefile():
+        client.sendall(b'{"id":1,"ok":{"server":"replicode-functions 1","pid":%d}}\n' % int(sys.argv[2]))
+"#;
+    let mut server =
+        std::process::Command::new("python3").args(["-c", liar]).arg(&socket).arg(victim.id().to_string()).spawn()?;
+    replicode_tests::eventually("the liar to listen", crate::server::TIMEOUT, || {
+        std::os::unix::net::UnixStream::connect(&socket).map(drop).map_err(anyhow::Error::from)
+    })?;
+    let said = run(replicode(&["fn", "stop", "--socket"]).arg(&socket), b"", crate::server::TIMEOUT)?;
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert!(!server.wait()?.success() && victim.try_wait()?.is_none());
+    victim.kill()?;
+    victim.wait()?;
+    Ok(())
+}

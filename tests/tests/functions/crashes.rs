@@ -53,12 +53,13 @@ fn everything_is_there_again_after_a_start_and_damage_is_named() -> Result<()> {
 
 #[test]
 fn a_server_killed_at_any_moment_keeps_what_it_has_answered() -> Result<()> {
-    const ROUNDS: u64 = 12;
+    // All hundred: REPLICODE_FN_KILLS=100.
+    let rounds: u64 = std::env::var("REPLICODE_FN_KILLS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12);
     let mut server = Server::start(&["--sync", "10ms"])?;
     server.load("counter")?;
     let answered = AtomicU64::new(0);
     let loaded = AtomicU64::new(0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let over = AtomicBool::new(false);
         let before = answered.load(Ordering::Relaxed);
         std::thread::scope(|scope| -> Result<()> {

@@ -118,6 +118,25 @@ fn stack_calls_logs_and_codes_are_bounded() -> Result<()> {
 }
 
 #[test]
+fn a_pool_of_instances_is_enough_for_many_who_take_long() -> Result<()> {
+    let server = Server::start(&["--threads", "8"])?;
+    server.load("hostile")?;
+    let mut client = server.client()?;
+    // Each of them has left instances behind before, and has a store full of them.
+    let loops = json!({"op": "execute", "uuid": "hostile", "input": "loop", "config": {"timeout_ms": 600_000}});
+    for _ in 0..200 {
+        for _ in 0..63 {
+            client.execute("hostile", b"spin 1", &PLAIN)?;
+        }
+        client.send(loops.clone())?;
+    }
+    for _ in 0..200 {
+        client.execute("hostile", b"call 3", &PLAIN)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn what_a_request_asks_for_is_within_what_the_server_allows() -> Result<()> {
     let server = Server::with_limits("timeout_ms = 1000\nmemory_mb = 32\noutput_mb = 2\nfuel = 1000000\n", &[])?;
     // The defaults are above the ceilings of memory and output here, so nothing of it can be left out.

@@ -2,8 +2,12 @@
 
 mod commands;
 mod crashes;
+mod fuzz;
 mod limits;
 mod outputs;
+mod programs;
 mod protocol;
 mod server;
 mod state;
+mod tenants;
+mod transcripts;

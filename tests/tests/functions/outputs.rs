@@ -148,3 +148,18 @@ fn many_tasks_share_one_connection() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn a_part_of_what_has_to_be_borne_for_long() -> Result<()> {
+    let hold = replicode_tests::root().join("tests/functions/hold.py");
+    for arguments in [&["connections", "--count", "400"][..], &["flat", "--executions", "100000", "--cycles", "0"]] {
+        let done = run(
+            Command::new("python3").arg("-B").arg(&hold).args(arguments),
+            b"",
+            std::time::Duration::from_secs(300),
+        )?;
+        let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{arguments:?}: {said}");
+    }
+    Ok(())
+}

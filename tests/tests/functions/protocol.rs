@@ -336,7 +336,7 @@ fn a_server_reads_modules_where_it_may() -> Result<()> {
 }
 
 /// Whether two answers have the same fields with values of the same kinds, and the same words. Figures and digests differ from build to build.
-fn alike(found: &Value, written: &Value) -> bool {
+pub(crate) fn alike(found: &Value, written: &Value) -> bool {
     match (found, written) {
         (Value::Object(found), Value::Object(written)) => {
             found.len() == written.len()
@@ -356,6 +356,8 @@ fn alike(found: &Value, written: &Value) -> bool {
 #[test]
 fn the_examples_of_the_reference_are_what_happens() -> Result<()> {
     let page = std::fs::read_to_string(replicode_tests::root().join("docs/functions/API_REFERENCE.md"))?;
+    // What differs beside a node is tried there.
+    let page = page.split("## Beside a node").next().unwrap_or_default();
     let blocks: Vec<&str> = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     let server = Server::start(&[])?;
     server.load("uppercase")?;
@@ -423,4 +425,55 @@ fn a_name_that_is_none_is_compared_with_none() -> Result<()> {
     let long = words(&"hostile".repeat(1 << 20));
     assert!(!long.contains("did you mean") && long.len() < 300, "{long}");
     Ok(())
+}
+
+#[test]
+fn nobody_waits_for_an_answer_of_a_connection_that_is_gone() -> Result<()> {
+    let mut server = hostile()?;
+    let mut client = server.client()?;
+    let loops = json!({"op": "execute", "uuid": "hostile", "input": "loop"});
+    let (one, two) = (client.send(loops.clone())?, client.send(loops)?);
+    server.kill()?;
+    server.revive()?;
+    // The first to ask learns of it; who asks after the next request must not wait either.
+    assert!(matches!(client.receive(one), Err(replicode_functions_client::ClientError::Lost(_))));
+    client.execute("hostile", b"spin 1", &PLAIN)?;
+    assert!(matches!(client.receive(two), Err(replicode_functions_client::ClientError::Lost(_))));
+    let script = "
+import sys
+sys.path.insert(0, sys.argv[1])
+import replicode_fn
+with replicode_fn.Client(sys.argv[2], timeout=60) as client:
+    old = client.send({'op': 'ping'})
+    client.connect()
+    client.request(op='ping')
+    try:
+        client.receive(old)
+    except replicode_fn.Lost:
+        print('lost')
+";
+    let clients = replicode_tests::root().join("runtime/functions/clients/python");
+    let mut python = std::process::Command::new("python3");
+    python.args(["-B", "-c", script]).arg(clients).arg(server.socket());
+    let said = replicode_tests::process::run(&mut python, b"", TIMEOUT)?;
+    assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "lost", "{}", String::from_utf8_lossy(&said.stderr));
+    Ok(())
+}
+
+#[test]
+fn whoever_gives_up_in_the_middle_spoils_nothing_for_others() -> Result<()> {
+    let server = hostile()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = replicode_functions_client::AsyncClient::connect(server.socket()).await?;
+        let large = vec![b'x'; 8 << 20];
+        for round in 0..20u64 {
+            // More than the socket takes at once, and given up somewhere in it.
+            let sends = client.execute("hostile", &large, &PLAIN);
+            let _ = tokio::time::timeout(std::time::Duration::from_micros(200 * round), sends).await;
+            let answer = tokio::time::timeout(TIMEOUT, client.execute("hostile", b"spin 1", &PLAIN)).await?;
+            assert_eq!(answer?.output, b"0");
+        }
+        Ok(())
+    })
 }

@@ -17,6 +17,8 @@ pub struct Server {
     process: Option<Process>,
     arguments: Vec<String>,
     starts: u32,
+    /// Directories that are needed as long as it.
+    kept: Vec<tempfile::TempDir>,
 }
 
 /// The bytes of a function of `wasm_programs/functions`.
@@ -32,7 +34,7 @@ pub fn wasm_path(name: &str) -> PathBuf {
 impl Server {
     pub fn start(arguments: &[&str]) -> Result<Self> {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        let mut server = Self { dir: tempfile::tempdir()?, process: None, arguments, starts: 0 };
+        let mut server = Self { dir: tempfile::tempdir()?, process: None, arguments, starts: 0, kept: Vec::new() };
         server.revive()?;
         Ok(server)
     }
@@ -40,12 +42,16 @@ impl Server {
     /// The same, with limits in a file.
     pub fn with_limits(limits: &str, arguments: &[&str]) -> Result<Self> {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        let mut server = Self { dir: tempfile::tempdir()?, process: None, arguments, starts: 0 };
+        let mut server = Self { dir: tempfile::tempdir()?, process: None, arguments, starts: 0, kept: Vec::new() };
         let file = server.dir.path().join("limits.toml");
         std::fs::write(&file, limits)?;
         server.arguments.extend(["--limits".to_string(), file.display().to_string()]);
         server.revive()?;
         Ok(server)
+    }
+
+    pub fn keep(&mut self, dir: tempfile::TempDir) {
+        self.kept.push(dir);
     }
 
     pub fn socket(&self) -> PathBuf {

@@ -17,6 +17,7 @@ type Waiting = Arc<Mutex<Option<BTreeMap<u64, oneshot::Sender<Value>>>>>;
 #[derive(Clone, Debug)]
 pub struct AsyncClient {
     path: PathBuf,
+    token: Option<String>,
     link: Arc<AsyncMutex<Link>>,
 }
 
@@ -38,8 +39,20 @@ impl AsyncClient {
     /// # Errors
     /// [`ClientError::NoServer`].
     pub async fn connect(path: impl AsRef<Path>) -> Result<Self, ClientError> {
+        Self::connect_as(path, None).await
+    }
+
+    /// Connects to a server as the tenant that has a token, or whose the user is.
+    ///
+    /// # Errors
+    /// [`ClientError::NoServer`]; or nobody has that token.
+    pub async fn connect_as(path: impl AsRef<Path>, token: Option<&str>) -> Result<Self, ClientError> {
         let link = Link { writer: None, waiting: Arc::default(), next: 1 };
-        let client = Self { path: path.as_ref().into(), link: Arc::new(AsyncMutex::new(link)) };
+        let client = Self {
+            path: path.as_ref().into(),
+            token: token.map(str::to_string),
+            link: Arc::new(AsyncMutex::new(link)),
+        };
         client.connected(&mut *client.link.lock().await).await?;
         Ok(client)
     }
@@ -49,12 +62,19 @@ impl AsyncClient {
             return Ok(());
         }
         let no_server = |error| ClientError::NoServer { path: self.path.display().to_string(), error };
-        let (reader, writer) = UnixStream::connect(&self.path).await.map_err(no_server)?.into_split();
+        let (reader, mut writer) = UnixStream::connect(&self.path).await.map_err(no_server)?.into_split();
+        let mut reader = BufReader::with_capacity(64 << 10, reader);
+        if let Some(token) = &self.token {
+            writer.write_all(message::hello(token, false).as_bytes()).await.map_err(ClientError::Lost)?;
+            let mut answer = String::new();
+            reader.read_line(&mut answer).await.map_err(ClientError::Lost)?;
+            message::welcome(&answer)?;
+        }
         link.writer = Some(writer);
         link.waiting = Arc::new(Mutex::new(Some(BTreeMap::new())));
         let waiting = Arc::clone(&link.waiting);
         tokio::spawn(async move {
-            let mut lines = BufReader::with_capacity(64 << 10, reader).lines();
+            let mut lines = reader.lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 let Ok(answer) = serde_json::from_str::<Value>(&line) else { break };
                 let id = answer.get("id").and_then(Value::as_u64);
@@ -86,11 +106,11 @@ impl AsyncClient {
             let (sender, answer) = oneshot::channel();
             let lost = || ClientError::Lost(io::ErrorKind::UnexpectedEof.into());
             lock(&link.waiting).as_mut().ok_or_else(lost)?.insert(id, sender);
-            let writer = link.writer.as_mut().ok_or_else(lost)?;
-            if let Err(error) = writer.write_all(line.as_bytes()).await {
-                link.writer = None;
-                return Err(ClientError::Lost(error));
-            }
+            // Whoever gives up in the middle of a line takes the writer with it: the next one gets a connection of its own, instead of one
+            // where its line would go on where this one has ended.
+            let mut writer = link.writer.take().ok_or_else(lost)?;
+            writer.write_all(line.as_bytes()).await.map_err(ClientError::Lost)?;
+            link.writer = Some(writer);
             answer
         };
         let lost = |_| ClientError::Lost(io::ErrorKind::UnexpectedEof.into());

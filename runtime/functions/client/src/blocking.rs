@@ -2,7 +2,7 @@
 
 use crate::message::{self, Answer, ClientError, Config};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,10 @@ pub struct Client {
     stream: Option<BufReader<UnixStream>>,
     timeout: Option<Duration>,
     next: u64,
+    /// The token that is said at the beginning of each connection.
+    token: Option<String>,
+    /// Requests of this connection whose answers have not come.
+    under_way: BTreeSet<u64>,
     /// Answers that came before somebody asked for them.
     early: BTreeMap<u64, Value>,
 }
@@ -25,8 +29,23 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoServer`].
     pub fn connect(path: impl AsRef<Path>) -> Result<Self, ClientError> {
-        let mut client =
-            Self { path: path.as_ref().into(), stream: None, timeout: None, next: 1, early: BTreeMap::new() };
+        Self::connect_as(path, None)
+    }
+
+    /// Connects to a server as the tenant that has a token, or whose the user is.
+    ///
+    /// # Errors
+    /// [`ClientError::NoServer`]; or nobody has that token.
+    pub fn connect_as(path: impl AsRef<Path>, token: Option<&str>) -> Result<Self, ClientError> {
+        let mut client = Self {
+            path: path.as_ref().into(),
+            token: token.map(str::to_string),
+            stream: None,
+            timeout: None,
+            next: 1,
+            under_way: BTreeSet::new(),
+            early: BTreeMap::new(),
+        };
         client.stream()?;
         Ok(client)
     }
@@ -44,10 +63,27 @@ impl Client {
             let no_server = |error| ClientError::NoServer { path: self.path.display().to_string(), error };
             let stream = UnixStream::connect(&self.path).map_err(no_server)?;
             stream.set_read_timeout(self.timeout).map_err(ClientError::Lost)?;
+            // What was asked on a connection that is gone is answered on none.
+            self.under_way.clear();
             self.early.clear();
-            self.stream = Some(BufReader::with_capacity(64 << 10, stream));
+            let mut stream = BufReader::with_capacity(64 << 10, stream);
+            if let Some(token) = &self.token {
+                let line = message::hello(token, false);
+                stream.get_mut().write_all(line.as_bytes()).map_err(ClientError::Lost)?;
+                let mut answer = String::new();
+                stream.read_line(&mut answer).map_err(ClientError::Lost)?;
+                message::welcome(&answer)?;
+            }
+            self.stream = Some(stream);
         }
         self.stream.as_mut().ok_or_else(|| ClientError::Lost(io::ErrorKind::NotConnected.into()))
+    }
+
+    /// The connection, while there is one: to ask the system who is at its other end.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        use std::os::fd::AsFd as _;
+        self.stream.as_ref().map(|stream| stream.get_ref().as_fd())
     }
 
     fn lost(&mut self, error: io::Error) -> ClientError {
@@ -68,25 +104,34 @@ impl Client {
         let fresh = self.stream.is_none();
         let sent = self.stream()?.get_mut().write_all(line.as_bytes());
         match sent {
-            Ok(()) => Ok(id),
+            Ok(()) => Ok(self.sent(id)),
             // The server was started anew since the last request: nothing of this one has arrived anywhere.
             Err(error) if !fresh && error.kind() == io::ErrorKind::BrokenPipe => {
                 self.stream = None;
                 let sent = self.stream()?.get_mut().write_all(line.as_bytes());
-                sent.map(|()| id).map_err(|error| self.lost(error))
+                sent.map(|()| self.sent(id)).map_err(|error| self.lost(error))
             }
             Err(error) => Err(self.lost(error)),
         }
     }
 
+    fn sent(&mut self, id: u64) -> u64 {
+        self.under_way.insert(id);
+        id
+    }
+
     /// Waits for the answer to a request.
     ///
     /// # Errors
-    /// When the connection ends, or the server says that the request failed.
+    /// When the connection ends or has ended since it was sent, or the server says that the request failed.
     pub fn receive(&mut self, id: u64) -> Result<Value, ClientError> {
         loop {
             if let Some(answer) = self.early.remove(&id) {
                 return message::open(answer);
+            }
+            if !self.under_way.contains(&id) {
+                // Sent on a connection that has ended since, or answered already.
+                return Err(ClientError::Lost(io::ErrorKind::NotConnected.into()));
             }
             let mut line = String::new();
             match self.stream()?.read_line(&mut line) {
@@ -97,7 +142,10 @@ impl Client {
             let answer: Value =
                 serde_json::from_str(&line).map_err(|error| ClientError::Protocol(error.to_string()))?;
             match answer.get("id").and_then(Value::as_u64) {
-                Some(answered) => drop(self.early.insert(answered, answer)),
+                Some(answered) => {
+                    self.under_way.remove(&answered);
+                    self.early.insert(answered, answer);
+                }
                 // An answer that belongs to no request tells of the connection itself.
                 None => return message::open(answer),
             }

@@ -1,7 +1,7 @@
 //! The client that speaks frames: execute and chain, without text.
 
-use crate::message::{ClientError, Config, Failure};
-use std::io::{self, BufReader, Read, Write};
+use crate::message::{self, ClientError, Config, Failure};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -52,11 +52,17 @@ pub struct FrameClient {
 
 /// The bytes of a UUID in its usual form.
 fn uuid_bytes(text: &str) -> Result<[u8; 16], ClientError> {
-    let digits: String = text.chars().filter(|digit| *digit != '-').collect();
-    let number = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
-    number
-        .map(u128::to_be_bytes)
-        .ok_or_else(|| ClientError::Protocol(format!("{text:?} is no UUID: frames take no names")))
+    let (mut number, mut digits) = (0u128, 0);
+    for byte in text.bytes().filter(|byte| *byte != b'-') {
+        match char::from(byte).to_digit(16) {
+            Some(digit) if digits < 32 => (number, digits) = (number << 4 | u128::from(digit), digits + 1),
+            _ => digits = usize::MAX,
+        }
+    }
+    if digits == 32 {
+        return Ok(number.to_be_bytes());
+    }
+    Err(ClientError::Protocol(format!("{text:?} is no UUID: frames take no names")))
 }
 
 impl FrameClient {
@@ -65,10 +71,26 @@ impl FrameClient {
     /// # Errors
     /// [`ClientError::NoServer`].
     pub fn connect(path: impl AsRef<Path>) -> Result<Self, ClientError> {
+        Self::connect_as(path, None)
+    }
+
+    /// Connects to a server as the tenant that has a token, or whose the user is.
+    ///
+    /// # Errors
+    /// [`ClientError::NoServer`]; or nobody has that token.
+    pub fn connect_as(path: impl AsRef<Path>, token: Option<&str>) -> Result<Self, ClientError> {
         let path = path.as_ref();
         let stream = UnixStream::connect(path)
             .map_err(|error| ClientError::NoServer { path: path.display().to_string(), error })?;
-        Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), waiting: b"RFN1".to_vec() })
+        let mut stream = BufReader::with_capacity(256 << 10, stream);
+        let Some(token) = token else { return Ok(Self { stream, waiting: b"RFN1".to_vec() }) };
+        // What begins with a line goes on with frames when that says so.
+        let line = message::hello(token, true);
+        stream.get_mut().write_all(line.as_bytes()).map_err(ClientError::Lost)?;
+        let mut answer = String::new();
+        stream.read_line(&mut answer).map_err(ClientError::Lost)?;
+        message::welcome(&answer)?;
+        Ok(Self { stream, waiting: Vec::new() })
     }
 
     fn push(&mut self, op: u8, id: u64, uuid: [u8; 16], config: &Config, payload: &[&[u8]]) {
@@ -128,12 +150,12 @@ impl FrameClient {
     pub fn receive(&mut self) -> Result<FrameAnswer, ClientError> {
         let mut head = [0; 24];
         self.stream.read_exact(&mut head).map_err(ClientError::Lost)?;
-        let field = |at: usize, size: usize| {
-            let bytes = head.get(at..at + size).unwrap_or_default();
-            bytes.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte))
-        };
-        let (length, status, stage) = (field(0, 4), field(4, 1), field(6, 2));
-        let (id, fuel) = (field(8, 8), field(16, 8));
+        let [l0, l1, l2, l3, status, _, s0, s1, rest @ ..] = head;
+        let length = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
+        let stage = u64::from(u16::from_le_bytes([s0, s1]));
+        let (words, _) = rest.as_chunks::<8>();
+        let word = |at: usize| words.get(at).map_or(0, |word| u64::from_le_bytes(*word));
+        let (id, fuel) = (word(0), word(1));
         let rest = usize::try_from(length).ok().and_then(|length| length.checked_sub(20));
         let rest = rest.ok_or_else(|| ClientError::Protocol(format!("a frame of {length} bytes")))?;
         let mut payload = vec![0; rest];
@@ -141,7 +163,7 @@ impl FrameClient {
         if status == 0 {
             return Ok(FrameAnswer { id, fuel, result: Ok(payload) });
         }
-        let code = usize::try_from(status).ok().and_then(|status| CODES.get(status)).unwrap_or(&"unknown");
+        let code = CODES.get(usize::from(status)).unwrap_or(&"unknown");
         let failure = Failure {
             code: (*code).to_string(),
             message: String::from_utf8_lossy(&payload).into_owned(),

@@ -31,5 +31,7 @@ pub use message::{Answer, ClientError, Config, Failure, Stage};
 
 /// Where a server listens when nobody says anything.
 pub const DEFAULT_SOCKET: &str = "/tmp/wasm-core.sock";
+/// The variable of the environment with the token of the tenant to be.
+pub const TOKEN_VARIABLE: &str = "REPLICODE_FN_TOKEN";
 /// The variable of the environment that says where.
 pub const SOCKET_VARIABLE: &str = "REPLICODE_FN_SOCKET";

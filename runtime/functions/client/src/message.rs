@@ -141,6 +141,22 @@ pub(crate) fn chain(functions: &[&str], input: &[u8], config: &Config) -> Value 
     request
 }
 
+/// The line that says whose a connection is to be, and whether frames follow it.
+pub(crate) fn hello(token: &str, frames: bool) -> String {
+    let mut line = json!({"op": "hello", "token": token, "frames": frames}).to_string();
+    line.push('\n');
+    line
+}
+
+/// What came for it.
+pub(crate) fn welcome(line: &str) -> Result<(), ClientError> {
+    if line.is_empty() {
+        return Err(ClientError::Lost(std::io::ErrorKind::UnexpectedEof.into()));
+    }
+    let answer = serde_json::from_str(line).map_err(|error| ClientError::Protocol(error.to_string()))?;
+    open(answer).map(drop)
+}
+
 fn lines(value: &Value) -> Vec<String> {
     let lines = value.get("logs").and_then(Value::as_array);
     lines.into_iter().flatten().filter_map(|line| Some(line.as_str()?.to_string())).collect()

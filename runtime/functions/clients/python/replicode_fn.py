@@ -63,12 +63,14 @@ def get_bytes(answer, name):
 class Client:
     """A connection in JSON. Connects again for the next request when it has ended."""
 
-    def __init__(self, path=None, timeout=None):
+    def __init__(self, path=None, timeout=None, token=None):
         self.path = path or os.environ.get("REPLICODE_FN_SOCKET") or DEFAULT_SOCKET
         self.timeout = timeout
+        self.token = token
         self.socket = self.reader = None
         self.next = 1
         self.early = {}
+        self.under_way = set()
         self.connect()
 
     def __enter__(self):
@@ -83,13 +85,22 @@ class Client:
         self.socket.settimeout(self.timeout)
         self.socket.connect(self.path)
         self.reader = self.socket.makefile("rb")
+        if self.token is not None:
+            # Whose the connection is to be; without, it is the user's.
+            self.socket.sendall(json.dumps({"op": "hello", "token": self.token}).encode() + b"\n")
+            answer = json.loads(self.reader.readline() or b'{"error":{"code":"lost"}}')
+            if "error" in answer:
+                self.close()
+                raise Failed(answer["error"])
 
     def close(self):
         for part in (self.reader, self.socket):
             if part is not None:
                 part.close()
         self.socket = self.reader = None
+        # What was asked on a connection that is gone is answered on none.
         self.early = {}
+        self.under_way = set()
 
     def send(self, request):
         """Sends a request without waiting. Returns its id."""
@@ -103,11 +114,14 @@ class Client:
         except BrokenPipeError:
             self.connect()
             self.socket.sendall(line)
+        self.under_way.add(number)
         return number
 
     def receive(self, number):
         """Waits for the answer to a request."""
         while number not in self.early:
+            if number not in self.under_way:
+                raise Lost("the connection that it was sent on has ended, or it has been answered already")
             line = self.reader.readline() if self.reader else b""
             if not line.endswith(b"\n"):
                 self.close()
@@ -115,6 +129,7 @@ class Client:
             answer = json.loads(line)
             if answer.get("id") is None:
                 raise Failed(answer.get("error", {}))
+            self.under_way.discard(answer["id"])
             self.early[answer["id"]] = answer
         answer = self.early.pop(number)
         if "error" in answer:
@@ -125,8 +140,9 @@ class Client:
         """Any request: request(op="ping")."""
         return self.receive(self.send(fields))
 
-    def load(self, module, name=None, replace=False, state=None, **limits):
-        """Loads a module, given as a path or as bytes. Returns its UUID."""
+    def load(self, module, name=None, replace=False, state=None, program=None, **limits):
+        """Loads a module, given as a path or as bytes. Returns its UUID. `program` makes it a program of WASI: a dict with
+        `env`, `args`, and `files`, a list of {"path": ..., "text": ...}."""
         if not isinstance(module, (bytes, bytearray)):
             with open(module, "rb") as file:
                 content = file.read()
@@ -138,6 +154,8 @@ class Client:
             request["name"] = name
         if state is not None:
             request["state"] = state
+        if program is not None:
+            request.update(program, kind="wasi")
         if limits:
             request["config"] = limits
         return self.request(**request)["uuid"]

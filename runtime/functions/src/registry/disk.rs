@@ -1,4 +1,5 @@
-//! Where functions are kept: `functions/UUID.json` for what a function is, `modules/DIGEST.wasm` for its module.
+//! Where functions are kept: `functions/UUID.json` for what a function is, `modules/DIGEST.wasm` for its module, `modules/DIGEST.files` for
+//! the files that a program is given.
 //!
 //! A file is written beside its place and renamed, the module before the function that is made of it, so what a name stands for is whole.
 //! A file that is damaged all the same (its digest says so) is named and left out; the rest serves.
@@ -69,12 +70,13 @@ impl Disk {
     }
 
     /// All functions, and what is wrong with those that cannot be read. Modules that no function is made of are removed.
-    pub(super) fn read(&self) -> io::Result<(Vec<Function>, Vec<String>)> {
+    pub(super) fn read(&self, each_read: fn()) -> io::Result<(Vec<Function>, Vec<String>)> {
         let (mut functions, mut damaged) = (Vec::new(), Vec::new());
         let mut paths: Vec<_> = fs::read_dir(&self.functions)?.collect::<Result<Vec<_>, _>>()?;
         paths.sort_by_key(fs::DirEntry::path);
         for entry in paths {
             let path = entry.path();
+            each_read();
             match self.function(&path) {
                 Ok(function) => functions.push(function),
                 Err(why) => damaged.push(format!("{} is left out: {why}", path.display())),
@@ -85,7 +87,11 @@ impl Disk {
             for entry in fs::read_dir(&self.modules)? {
                 let path = entry?.path();
                 let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                if !functions.iter().any(|function| hex(&function.digest) == name) {
+                let of = |function: &Function| {
+                    let given = function.recipe.program.as_ref().and_then(|given| given.files.as_deref());
+                    hex(&function.digest) == name || given == Some(&name)
+                };
+                if !functions.iter().any(of) {
                     fs::remove_file(&path)?;
                 }
             }
@@ -121,8 +127,10 @@ impl Disk {
             stats: Arc::new(stats),
             code: OnceLock::new(),
             wasm: OnceLock::new(),
+            files: OnceLock::new(),
         };
         self.module(&function).map_err(|error| error.to_string())?;
+        self.files(&function).map_err(|error| error.to_string())?;
         Ok(function)
     }
 
@@ -130,21 +138,33 @@ impl Disk {
         self.modules.join(format!("{}.wasm", hex(digest)))
     }
 
-    /// The module of a function, as it was loaded.
-    pub(super) fn module(&self, function: &Function) -> io::Result<Vec<u8>> {
-        let path = self.module_path(&function.digest);
-        let failed = |why: &dyn std::fmt::Display| io::Error::other(format!("{}: {why}", path.display()));
-        let bytes = fs::read(&path).map_err(|error| failed(&error))?;
-        if *blake3::hash(&bytes).as_bytes() != function.digest {
-            return Err(failed(&"it is damaged: its digest is another one than its name"));
-        }
-        Ok(bytes)
+    fn files_path(&self, digest: &str) -> PathBuf {
+        self.modules.join(format!("{digest}.files"))
     }
 
-    /// Keeps a function, with its module if that is new.
-    pub(super) fn keep(&self, function: &Function, wasm: Option<&[u8]>) -> io::Result<()> {
-        if let Some(wasm) = wasm {
+    /// The module of a function, as it was loaded.
+    pub(super) fn module(&self, function: &Function) -> io::Result<Vec<u8>> {
+        checked(&self.module_path(&function.digest), &hex(&function.digest))
+    }
+
+    /// The files that a program is given, encoded; empty without.
+    pub(super) fn files(&self, function: &Function) -> io::Result<Vec<u8>> {
+        match function.recipe.program.as_ref().and_then(|given| given.files.as_deref()) {
+            Some(digest) if digest.len() == 64 && digest.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+                checked(&self.files_path(digest), digest)
+            }
+            Some(_) => Err(io::Error::other("the digest of its files is none")),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Keeps a function, with its module and files if those are new.
+    pub(super) fn keep(&self, function: &Function, new: Option<(&[u8], &[u8])>) -> io::Result<()> {
+        if let Some((wasm, files)) = new {
             write(&self.module_path(&function.digest), wasm)?;
+            if let Some(digest) = function.recipe.program.as_ref().and_then(|given| given.files.as_deref()) {
+                write(&self.files_path(digest), files)?;
+            }
         }
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let kept = Kept {
@@ -170,11 +190,22 @@ impl Disk {
     pub(super) fn remove(&self, function: &Function, shared: bool) -> io::Result<()> {
         fs::remove_file(self.functions.join(format!("{}.json", function.uuid)))?;
         File::open(&self.functions)?.sync_all()?;
+        // Files stay until the next start, which removes what nobody has: others may have the same.
         if !shared {
             fs::remove_file(self.module_path(&function.digest))?;
         }
         Ok(())
     }
+}
+
+/// A file whose name is its digest.
+fn checked(path: &Path, digest: &str) -> io::Result<Vec<u8>> {
+    let failed = |why: &dyn std::fmt::Display| io::Error::other(format!("{}: {why}", path.display()));
+    let bytes = fs::read(path).map_err(|error| failed(&error))?;
+    if blake3::hash(&bytes).to_hex().as_str() != digest {
+        return Err(failed(&"it is damaged: its digest is another one than its name"));
+    }
+    Ok(bytes)
 }
 
 /// Writes a file so that its name stands for the old or the new content, whatever happens.

@@ -3,7 +3,7 @@
 use super::Load;
 use crate::env::Env;
 use crate::limits::ExecutionConfig;
-use crate::state::Namespace;
+use crate::state::{Namespace, Share};
 use crate::stats::Histogram;
 use crate::uuid::Uuid;
 use replicode_wasm::functions::FunctionCode;
@@ -19,6 +19,8 @@ pub enum Kind {
     /// It exports `process`.
     #[default]
     Plugin,
+    /// A program of WASI preview 1, with standard input and output.
+    Wasi,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plugin => "plugin",
+            Self::Wasi => "wasi",
         }
     }
 }
@@ -39,6 +42,26 @@ pub struct Recipe {
     /// The namespace of its state; its own without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// Whose it is; the server's own user's without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// What a program finds; of plugins nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Given>,
+}
+
+/// What a program finds when it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Its environment, in order.
+    pub env: Vec<(String, String)>,
+    /// Its arguments, its own name first; a name alone without any.
+    pub args: Vec<String>,
+    /// BLAKE3 of its files, in hexadecimal; none without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
+    /// Bytes of its files.
+    pub file_bytes: u64,
 }
 
 impl Recipe {
@@ -46,14 +69,47 @@ impl Recipe {
     #[must_use]
     pub fn uuid(&self, digest: &[u8; 32]) -> Uuid {
         let state = self.state.as_deref();
-        Uuid::of(&[digest, self.kind.name().as_bytes(), &[state.is_some().into()], state.unwrap_or("").as_bytes()])
+        let given = self.program.as_ref().map(|given| {
+            let mut parts = vec![given.files.as_deref().unwrap_or("").as_bytes().to_vec()];
+            parts.push((given.env.len() as u64).to_le_bytes().to_vec());
+            let env = given.env.iter().flat_map(|(name, value)| [name, value]);
+            parts.extend(env.chain(&given.args).map(|text| text.as_bytes().to_vec()));
+            parts
+        });
+        let mut parts: Vec<&[u8]> = vec![digest, self.kind.name().as_bytes()];
+        let has_state = [state.is_some().into()];
+        parts.extend([&has_state[..], state.unwrap_or("").as_bytes()]);
+        parts.extend(given.iter().flatten().map(Vec::as_slice));
+        if let Some(tenant) = &self.tenant {
+            // The same bytes of two tenants are two functions: a number tells nobody that another one has them, too.
+            parts.extend([&b"tenant"[..], tenant.as_bytes()]);
+        }
+        Uuid::of(&parts)
+    }
+
+    /// Bytes of files that a program is given.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.program.as_ref().map_or(0, |given| given.file_bytes)
     }
 
     /// Where its state is.
     #[must_use]
     pub fn namespace(&self, uuid: Uuid) -> Namespace {
-        self.state.as_deref().map_or(uuid.0, namespace)
+        let mut space = self.state.as_deref().map_or(uuid.0, namespace);
+        if let (Some(tenant), Some(head)) = (&self.tenant, space.first_chunk_mut()) {
+            *head = share_of(tenant);
+        }
+        space
     }
+}
+
+/// What all namespaces of a tenant with a name begin with.
+#[must_use]
+pub fn share_of(tenant: &str) -> Share {
+    let mut share = [0; 8];
+    share.copy_from_slice(&Uuid::of(&[b"tenant", tenant.as_bytes()]).0[..8]);
+    share
 }
 
 /// The namespace of that name.
@@ -113,6 +169,8 @@ pub struct Function {
     pub(crate) code: OnceLock<Arc<FunctionCode<Env>>>,
     /// Its module, where there is no disk.
     pub(crate) wasm: OnceLock<Vec<u8>>,
+    /// Its files, encoded, where there is no disk.
+    pub(crate) files: OnceLock<Vec<u8>>,
 }
 
 impl Function {
@@ -129,7 +187,14 @@ impl Function {
             stats: Arc::default(),
             code: OnceLock::new(),
             wasm: OnceLock::new(),
+            files: OnceLock::new(),
         }
+    }
+
+    /// Bytes of its module, and of the files that it is given.
+    #[must_use]
+    pub fn all_bytes(&self) -> u64 {
+        self.bytes + self.recipe.file_bytes()
     }
 
     /// The name that is shown.
@@ -155,6 +220,7 @@ impl Function {
             stats: Arc::clone(&self.stats),
             code,
             wasm: self.wasm.clone(),
+            files: self.files.clone(),
         }
     }
 

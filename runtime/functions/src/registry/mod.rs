@@ -6,15 +6,19 @@
 mod disk;
 mod function;
 
-pub use function::{Function, Kind, Recipe, Stats};
+pub use function::{Function, Given, Kind, Recipe, Stats, share_of};
 
 use crate::env::Env;
 use crate::error::{ErrorCode, ServiceError};
 use crate::limits::{ExecutionConfig, ServerLimits};
-use crate::uuid::Uuid;
+use crate::tenants::Quotas;
+use crate::uuid::{AsItIs, Uuid};
 use disk::Disk;
+use replicode_log::FsImage;
+use replicode_wasm::functions::wasi::World;
 use replicode_wasm::functions::{FunctionCode, FunctionEngine};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +26,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Bytes of the longest name.
 const MOST_NAME: usize = 64;
 
-/// All functions at one moment.
+/// All functions of a tenant at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    by_uuid: HashMap<Uuid, Arc<Function>>,
+    by_uuid: HashMap<Uuid, Arc<Function>, BuildHasherDefault<AsItIs>>,
     by_name: HashMap<String, Uuid>,
 }
 
@@ -71,11 +75,48 @@ impl Table {
     }
 }
 
+/// The tables of all tenants that have or had functions, by name.
+#[derive(Clone, Debug, Default)]
+struct Tables(BTreeMap<String, Arc<Table>>);
+
+impl Tables {
+    fn of(&self, tenant: &str) -> Arc<Table> {
+        self.0.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// To be changed: a copy, where somebody else has it.
+    fn change(&mut self, tenant: &str) -> &mut Table {
+        Arc::make_mut(self.0.entry(tenant.to_string()).or_default())
+    }
+
+    fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
+        self.0.values().flat_map(|table| table.by_uuid.values())
+    }
+
+    /// Whether another function is made of the same module.
+    fn is_shared(&self, function: &Function) -> bool {
+        self.functions().any(|other| other.digest == function.digest && other.uuid != function.uuid)
+    }
+}
+
+/// What a registry holds, of one tenant or of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Functions.
+    pub functions: u64,
+    /// Bytes of their modules, and of the files of programs.
+    pub modules: u64,
+    /// Bytes of machine code at hand.
+    pub code: u64,
+}
+
 /// What is to be loaded.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The module.
     pub wasm: Vec<u8>,
+    /// The files that a program is given, an encoded [`FsImage`]; empty without.
+    pub files: Vec<u8>,
     /// What it is to be called.
     pub name: String,
     /// What kind of module it is, and what else makes it that function.
@@ -84,6 +125,8 @@ pub struct Load {
     pub config: ExecutionConfig,
     /// Whether the name may be taken from another function.
     pub replace: bool,
+    /// How many functions whoever loads it may have, and bytes of modules; without, as many as the server.
+    pub quotas: Quotas,
 }
 
 /// All functions, and where they are kept.
@@ -91,7 +134,11 @@ pub struct Registry {
     engine: FunctionEngine<Env>,
     limits: ServerLimits,
     disk: Option<Disk>,
-    current: Mutex<Arc<Table>>,
+    /// Whoever loads or unloads has this, also while the disk works: one after the other, so that what is on the disk and what is in the
+    /// table stay the same. Nobody who only looks waits for it.
+    changes: Mutex<()>,
+    /// Held for as long as it takes to look, or to put another table there.
+    current: Mutex<Tables>,
     version: AtomicU64,
     /// For "least recently used".
     uses: AtomicU64,
@@ -100,7 +147,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// The registry of a directory, or one that is nowhere. Returns what is damaged and was left out, too.
+    /// The registry of a directory, or one that is nowhere. Returns what is damaged and was left out, too. `each_read` is called for each
+    /// function that is read.
     ///
     /// # Errors
     /// When the directory cannot be used.
@@ -108,22 +156,24 @@ impl Registry {
         engine: FunctionEngine<Env>,
         limits: &ServerLimits,
         directory: Option<&Path>,
+        each_read: fn(),
     ) -> Result<(Self, Vec<String>), std::io::Error> {
-        let mut table = Table::default();
+        let mut tables = Tables::default();
         let mut warnings = Vec::new();
         let mut number = 0;
         let disk = directory.map(Disk::open).transpose()?;
         if let Some(disk) = &disk {
-            let (functions, damaged) = disk.read()?;
+            let (functions, damaged) = disk.read(each_read)?;
             warnings = damaged;
             number = functions.iter().map(|function| function.number).max().unwrap_or(0);
-            table = table_of(disk, functions)?;
+            tables = tables_of(disk, functions)?;
         }
         let registry = Self {
             engine,
             limits: limits.clone(),
             disk,
-            current: Mutex::new(Arc::new(table)),
+            changes: Mutex::default(),
+            current: Mutex::new(tables),
             version: AtomicU64::new(1),
             uses: AtomicU64::new(0),
             named: AtomicU64::new(number),
@@ -137,20 +187,31 @@ impl Registry {
         self.version.load(Ordering::Acquire)
     }
 
-    /// The current table.
+    /// The current table of a tenant.
     #[must_use]
-    pub fn table(&self) -> Arc<Table> {
-        Arc::clone(&self.lock())
+    pub fn table(&self, tenant: &str) -> Arc<Table> {
+        self.lock().of(tenant)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<Table>> {
+    fn tables(&self) -> Tables {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
         // A table is put there whole.
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn publish(&self, current: &mut Arc<Table>, table: Table) {
-        *current = Arc::new(table);
-        self.version.fetch_add(1, Ordering::Release);
+    fn changes(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes tables: whoever has one keeps it as it was.
+    fn change(&self, make: impl FnOnce(&mut Tables) -> bool) {
+        let mut current = self.lock();
+        if make(&mut current) {
+            self.version.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// A number that grows with each use of any function.
@@ -173,19 +234,28 @@ impl Registry {
             );
             return Err(ServiceError::new(ErrorCode::BadModule, text));
         }
+        if load.files.len() as u64 > self.limits.module_bytes {
+            let (bytes, most) = (load.files.len(), self.limits.module_bytes);
+            let text = format!("the files have {bytes} bytes, and this server takes {most}: raise module_bytes");
+            return Err(ServiceError::new(ErrorCode::BadModule, text));
+        }
         let digest = blake3::hash(&load.wasm);
         let uuid = load.recipe.uuid(digest.as_bytes());
-        let known = self.table().get(&uuid).cloned();
-        self.check_free(&self.table(), &load, uuid)?;
+        let tenant = load.recipe.tenant.clone().unwrap_or_default();
+        let now = self.tables();
+        let known = now.of(&tenant).get(&uuid).cloned();
+        self.check_free(&now, &load, uuid)?;
+        drop(now);
         let code = match known.as_ref().and_then(|known| known.code.get()) {
             Some(code) => Arc::clone(code),
-            None => Arc::new(self.compile(&load.wasm, load.recipe.kind)?),
+            None => Arc::new(self.compile(&load.wasm, &load.files, &load.recipe)?),
         };
-        // From here on one after the other: what is on the disk and what is in the table stay the same.
-        let mut current = self.lock();
-        self.check_free(&current, &load, uuid)?;
-        let mut table = Table::clone(&current);
-        let old = table.by_uuid.get(&uuid).cloned();
+        let _changes = self.changes();
+        // Nobody else changes names or adds functions now; code may still be dropped from a table, which is then another one.
+        let all = self.tables();
+        self.check_free(&all, &load, uuid)?;
+        let now = all.of(&tenant);
+        let old = now.by_uuid.get(&uuid).cloned();
         let number = self.named.fetch_add(1, Ordering::Relaxed) + 1;
         let function = match &old {
             Some(old) => old.renamed(&load.name, load.config, number),
@@ -196,23 +266,42 @@ impl Registry {
         }
         let function = Arc::new(function);
         if let Some(disk) = &self.disk {
-            let kept = old.is_none().then_some(load.wasm.as_slice());
+            let kept = old.is_none().then_some((load.wasm.as_slice(), load.files.as_slice()));
             disk.keep(&function, kept).map_err(|error| not_kept(&function, &error))?;
         } else {
             let _ = function.wasm.set(load.wasm);
+            let _ = function.files.set(load.files);
         }
-        let before = table.by_name.insert(load.name.clone(), uuid).filter(|before| *before != uuid);
-        table.by_uuid.insert(uuid, Arc::clone(&function));
-        if let Some(other) = before.and_then(|before| table.by_uuid.get(&before)).cloned() {
-            self.take_name(&mut table, &other, &load.name)?;
-        }
-        self.drop_code(&mut table, uuid);
-        self.publish(&mut current, table);
+        let before = now.by_name.get(&load.name).filter(|before| **before != uuid);
+        let loser = before.and_then(|before| now.by_uuid.get(before)).cloned();
+        let left = match &loser {
+            Some(loser) => {
+                let shared = digest.as_bytes() == &loser.digest || all.is_shared(loser);
+                self.take_name(loser, &load.name, shared)?
+            }
+            None => None,
+        };
+        // Held any longer, they would be copied when they are changed.
+        drop((all, now));
+        self.change(|tables| {
+            let table = tables.change(&tenant);
+            table.by_name.insert(load.name.clone(), uuid);
+            table.by_uuid.insert(uuid, Arc::clone(&function));
+            match (&loser, left) {
+                (Some(_), Some(left)) => drop(table.by_uuid.insert(left.uuid, Arc::new(left))),
+                (Some(loser), None) => drop(table.by_uuid.remove(&loser.uuid)),
+                (None, _) => {}
+            }
+            self.drop_code(tables, uuid);
+            true
+        });
         Ok((function, old.is_some()))
     }
 
     /// Whether a name can be given, and whether there is room.
-    fn check_free(&self, table: &Table, load: &Load, uuid: Uuid) -> Result<(), ServiceError> {
+    fn check_free(&self, all: &Tables, load: &Load, uuid: Uuid) -> Result<(), ServiceError> {
+        let own = load.recipe.tenant.is_none();
+        let table = all.of(load.recipe.tenant.as_deref().unwrap_or_default());
         let other = table.by_name.get(&load.name).filter(|other| **other != uuid);
         if let Some(other) = other.filter(|_| !load.replace) {
             let text = format!("'{}' is another function, {other}: give another name, or --replace", load.name);
@@ -221,27 +310,53 @@ impl Registry {
         if table.by_uuid.contains_key(&uuid) {
             return Ok(());
         }
-        let full = |what: &str, now: u64, most: u64| {
-            let text = format!("the server has {now} {what} and takes {most}: unload some, or raise its limits");
-            Err(ServiceError::new(ErrorCode::Overloaded, text))
-        };
-        let functions = table.by_uuid.len() as u64;
-        if functions >= self.limits.functions {
-            return full("functions", functions, self.limits.functions);
+        let full = |text: String| Err(ServiceError::new(ErrorCode::Overloaded, text));
+        let more = (load.wasm.len() + load.files.len()) as u64;
+        let mine = held(table.by_uuid.values());
+        for (what, now, most) in [
+            ("functions", mine.functions + 1, load.quotas.functions),
+            ("bytes of modules", mine.modules + more, load.quotas.modules_bytes),
+        ] {
+            if let Some(most) = most.filter(|most| now > *most) {
+                return full(format!("you would have {now} {what} and may have {most}: unload some"));
+            }
         }
-        let bytes: u64 = table.by_uuid.values().map(|function| function.bytes).sum();
-        if bytes + load.wasm.len() as u64 > self.limits.modules_bytes {
-            return full("bytes of modules", bytes, self.limits.modules_bytes);
+        let held = held(all.functions());
+        for (what, now, most) in [
+            ("functions", held.functions + 1, self.limits.functions),
+            ("bytes of modules", held.modules + more, self.limits.modules_bytes),
+        ] {
+            if now > most && own {
+                let text =
+                    format!("the server would have {now} {what} and takes {most}: unload some, or raise its limits");
+                return full(text);
+            }
+            if now > most {
+                // How much others have is nobody's business.
+                return full(format!("the server takes no more {what}"));
+            }
         }
         Ok(())
     }
 
-    fn compile(&self, wasm: &[u8], kind: Kind) -> Result<FunctionCode<Env>, ServiceError> {
-        match kind {
+    fn compile(&self, wasm: &[u8], files: &[u8], recipe: &Recipe) -> Result<FunctionCode<Env>, ServiceError> {
+        match recipe.kind {
             Kind::Plugin => {
                 let code = self.engine.compile(wasm)?;
                 code.check_entry()?;
                 Ok(code)
+            }
+            Kind::Wasi => {
+                let given = recipe.program.clone().unwrap_or_default();
+                let files = if files.is_empty() {
+                    FsImage::default()
+                } else {
+                    let most = FsImage::MAX_ENCODED;
+                    let decoded = replicode_log::codec::decode("the program's files", files, most);
+                    decoded.map_err(|error| ServiceError::new(ErrorCode::Node, error.to_string()))?
+                };
+                let world = World { files, env: given.env, args: given.args };
+                Ok(self.engine.compile_program(wasm, &world)?)
             }
         }
     }
@@ -254,43 +369,40 @@ impl Registry {
         if let Some(code) = function.code.get() {
             return Ok(Arc::clone(code));
         }
-        let wasm = match (&self.disk, function.wasm.get()) {
-            (_, Some(wasm)) => wasm.clone(),
-            (Some(disk), None) => disk.module(function).map_err(|error| {
-                ServiceError::new(
-                    ErrorCode::Node,
-                    format!("the module of '{}' cannot be read: {error}", function.name()),
-                )
-            })?,
-            (None, None) => Vec::new(),
+        let (wasm, files) = match (&self.disk, function.wasm.get()) {
+            (_, Some(wasm)) => (wasm.clone(), function.files.get().cloned().unwrap_or_default()),
+            (Some(disk), None) => {
+                let read = disk.module(function).and_then(|wasm| Ok((wasm, disk.files(function)?)));
+                read.map_err(|error| {
+                    let text = format!("the module of '{}' cannot be read: {error}", function.name());
+                    ServiceError::new(ErrorCode::Node, text)
+                })?
+            }
+            (None, None) => (Vec::new(), Vec::new()),
         };
-        let code = Arc::new(self.compile(&wasm, function.recipe.kind)?);
+        let code = Arc::new(self.compile(&wasm, &files, &function.recipe)?);
         let code = Arc::clone(function.code.get_or_init(|| code));
-        let mut current = self.lock();
-        let mut table = Table::clone(&current);
-        if self.drop_code(&mut table, function.uuid) {
-            self.publish(&mut current, table);
-        }
+        self.change(|tables| self.drop_code(tables, function.uuid));
         Ok(code)
     }
 
     /// Drops the code of what was used least recently, until the rest fits. That of `keep` stays.
-    fn drop_code(&self, table: &mut Table, keep: Uuid) -> bool {
-        let mut held: Vec<_> = table
-            .by_uuid
-            .values()
-            .filter_map(|function| Some((function.last_tick(), function.uuid, function.code.get()?.code_bytes())))
-            .collect();
-        let mut bytes: u64 = held.iter().map(|(.., bytes)| bytes).sum();
+    fn drop_code(&self, tables: &mut Tables, keep: Uuid) -> bool {
+        let of = |function: &Arc<Function>| {
+            let tenant = function.recipe.tenant.clone().unwrap_or_default();
+            Some((function.last_tick(), function.uuid, function.code.get()?.code_bytes(), tenant))
+        };
+        let mut held: Vec<_> = tables.functions().filter_map(of).collect();
+        let mut bytes: u64 = held.iter().map(|(_, _, bytes, _)| bytes).sum();
         if bytes <= self.limits.code_bytes {
             return false;
         }
         held.sort_unstable();
-        for (_, uuid, code) in held.into_iter().filter(|(_, uuid, _)| *uuid != keep) {
+        for (_, uuid, code, tenant) in held.into_iter().filter(|(_, uuid, ..)| *uuid != keep) {
             if bytes <= self.limits.code_bytes {
                 break;
             }
-            if let Some(function) = table.by_uuid.get_mut(&uuid) {
+            if let Some(function) = tables.change(&tenant).by_uuid.get_mut(&uuid) {
                 *function = Arc::new(function.without_code());
                 bytes = bytes.saturating_sub(code);
             }
@@ -298,82 +410,95 @@ impl Registry {
         true
     }
 
-    /// Takes a name away from a function, and the function itself with its last one.
-    fn take_name(&self, table: &mut Table, function: &Arc<Function>, name: &str) -> Result<(), ServiceError> {
+    /// Takes a name away from a function: what is left of it, or nothing with its last one.
+    fn take_name(&self, function: &Arc<Function>, name: &str, shared: bool) -> Result<Option<Function>, ServiceError> {
         let mut left = function.without_code_lost();
         left.names.retain(|own| own != name);
-        if left.names.is_empty() {
-            table.by_uuid.remove(&function.uuid);
-            function.unload();
-            if let Some(disk) = &self.disk {
-                let shared = table.by_uuid.values().any(|other| other.digest == function.digest);
-                disk.remove(function, shared).map_err(|error| not_kept(function, &error))?;
-            }
-            return Ok(());
-        }
+        let gone = left.names.is_empty();
         if let Some(disk) = &self.disk {
-            disk.keep(&left, None).map_err(|error| not_kept(function, &error))?;
+            let done = if gone { disk.remove(function, shared) } else { disk.keep(&left, None) };
+            done.map_err(|error| not_kept(function, &error))?;
         }
-        table.by_uuid.insert(function.uuid, Arc::new(left));
-        Ok(())
+        if gone {
+            function.unload();
+            return Ok(None);
+        }
+        Ok(Some(left))
     }
 
     /// Unloads a function with all its names. Running executions have what they need.
     ///
     /// # Errors
-    /// When there is none, or it cannot be removed from the disk.
-    pub fn unload(&self, name: &str) -> Result<Arc<Function>, ServiceError> {
-        let mut current = self.lock();
-        let Some(function) = current.find(name).cloned() else { return Err(current.missing(name)) };
-        let mut table = Table::clone(&current);
-        for name in &function.names {
-            if table.by_name.get(name) == Some(&function.uuid) {
-                table.by_name.remove(name);
-            }
-        }
-        table.by_uuid.remove(&function.uuid);
+    /// When the tenant has none, or it cannot be removed from the disk.
+    pub fn unload(&self, tenant: &str, name: &str) -> Result<Arc<Function>, ServiceError> {
+        let _changes = self.changes();
+        let all = self.tables();
+        let now = all.of(tenant);
+        let Some(function) = now.find(name).cloned() else { return Err(now.missing(name)) };
         if let Some(disk) = &self.disk {
-            let shared = table.by_uuid.values().any(|other| other.digest == function.digest);
-            disk.remove(&function, shared).map_err(|error| not_kept(&function, &error))?;
+            disk.remove(&function, all.is_shared(&function)).map_err(|error| not_kept(&function, &error))?;
         }
         function.unload();
-        self.publish(&mut current, table);
+        drop((all, now));
+        self.change(|tables| {
+            let table = tables.change(tenant);
+            for name in &function.names {
+                if table.by_name.get(name) == Some(&function.uuid) {
+                    table.by_name.remove(name);
+                }
+            }
+            table.by_uuid.remove(&function.uuid).is_some()
+        });
         Ok(function)
     }
 
     /// Keeps the counters of all functions.
     pub fn keep_counters(&self) {
         let Some(disk) = &self.disk else { return };
-        let table = self.lock();
-        for function in table.all() {
+        let _changes = self.changes();
+        for function in self.tables().functions() {
             if let Err(error) = disk.keep(function, None) {
                 tracing::warn!("the counters of '{}' are not kept: {error}", function.name());
             }
         }
     }
 
-    /// Bytes of modules and of machine code.
+    /// What there is in all.
     #[must_use]
-    pub fn bytes(&self) -> BTreeMap<&'static str, u64> {
-        let table = self.table();
-        let modules = table.by_uuid.values().map(|function| function.bytes).sum();
-        let code = table.by_uuid.values().filter_map(|function| Some(function.code.get()?.code_bytes())).sum();
-        BTreeMap::from([("functions", table.by_uuid.len() as u64), ("modules", modules), ("code", code)])
+    pub fn held(&self) -> Held {
+        held(self.tables().functions())
+    }
+
+    /// What a tenant has.
+    #[must_use]
+    pub fn held_by(&self, tenant: &str) -> Held {
+        held(self.table(tenant).by_uuid.values())
     }
 }
 
-/// The table of what is on the disk. A name is taken from one function after it has been given to another: when the server was killed in
+fn held<'f>(functions: impl Iterator<Item = &'f Arc<Function>>) -> Held {
+    functions.fold(Held::default(), |held, function| Held {
+        functions: held.functions + 1,
+        modules: held.modules + function.all_bytes(),
+        code: held.code + function.code.get().map_or(0, |code| code.code_bytes()),
+    })
+}
+
+/// The tables of what is on the disk. A name is taken from one function after it has been given to another: when the server was killed in
 /// between both have it, and the newer one is right. The other one loses it, and goes with its last one, as it would have.
-fn table_of(disk: &Disk, mut functions: Vec<Function>) -> std::io::Result<Table> {
-    let mut table = Table::default();
+fn tables_of(disk: &Disk, mut functions: Vec<Function>) -> std::io::Result<Tables> {
+    let mut tables = Tables::default();
+    let tenant = |function: &Function| function.recipe.tenant.clone().unwrap_or_default();
     functions.sort_by_key(|function| function.number);
     for function in &functions {
+        let table = tables.change(&tenant(function));
         for name in &function.names {
             table.by_name.insert(name.clone(), function.uuid);
         }
     }
     for mut function in functions {
         let had = function.names.len();
+        let table = tables.change(&tenant(&function));
         function.names.retain(|name| table.by_name.get(name) == Some(&function.uuid));
         if function.names.is_empty() {
             // Its module goes at the next start, unless somebody else has it.
@@ -385,7 +510,7 @@ fn table_of(disk: &Disk, mut functions: Vec<Function>) -> std::io::Result<Table>
         }
         table.by_uuid.insert(function.uuid, Arc::new(function));
     }
-    Ok(table)
+    Ok(tables)
 }
 
 fn not_kept(function: &Function, error: &std::io::Error) -> ServiceError {

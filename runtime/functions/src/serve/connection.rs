@@ -4,6 +4,8 @@ use super::frames;
 use super::request::Id;
 use crate::crew::Control;
 use crate::limits::ServerLimits;
+use crate::registry::Table;
+use crate::tenants::Tenant;
 use mio::net::UnixStream;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -141,6 +143,10 @@ pub(super) struct InFlight {
 
 pub(super) struct Connection {
     pub(super) stream: UnixStream,
+    /// Whose it is, and that one's functions as of a version of the registry.
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) table: Arc<Table>,
+    pub(super) version: u64,
     pub(super) generation: u32,
     pub(super) language: Language,
     input: Input,
@@ -148,7 +154,9 @@ pub(super) struct Connection {
     written: usize,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// The other side sends no more.
+    /// The system has said that the other side sends no more: what it sent may still be unread.
+    pub(super) half_closed: bool,
+    /// The other side sends no more, and all that it sent has been read.
     pub(super) ended: bool,
     /// The other side is gone.
     pub(super) gone: bool,
@@ -166,9 +174,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, generation: u32) -> Self {
+    pub(super) fn new(stream: UnixStream, generation: u32, tenant: Arc<Tenant>) -> Self {
         Self {
             stream,
+            tenant,
+            table: Arc::default(),
+            version: 0,
             generation,
             language: Language::Unknown,
             input: Input::new(),
@@ -176,6 +187,7 @@ impl Connection {
             written: 0,
             readable: true,
             writable: true,
+            half_closed: false,
             ended: false,
             gone: false,
             closing: false,
@@ -362,7 +374,7 @@ mod tests {
     #[test]
     fn answers_come_in_order_and_those_that_wait_for_their_turn_are_counted() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let mut connection = Connection::new(ours, 0);
+        let mut connection = Connection::new(ours, 0, Tenant::own());
         connection.order(0);
         let answer = |connection: &mut Connection, number: u64| {
             connection.answer(number, |out| out.extend(std::iter::repeat_n(number as u8, 100)));
@@ -382,7 +394,7 @@ mod tests {
     #[test]
     fn a_large_answer_arrives_whole_however_it_is_taken() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut connection = Connection::new(ours, 0);
+        let mut connection = Connection::new(ours, 0, Tenant::own());
         let answer: Vec<u8> = (0..3_000_000u32).map(|at| (at % 251) as u8).collect();
         connection.answer(0, |out| out.extend_from_slice(&answer));
         let (mut taken, mut room) = (Vec::new(), vec![0; 50_000]);

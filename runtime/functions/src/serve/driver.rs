@@ -13,6 +13,7 @@ use crate::execute::{Job, Report, perform};
 use crate::registry::Table;
 use crate::service::Service;
 use crate::state::Sync;
+use crate::tenants::Tenant;
 use mio::event::Event;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -27,6 +28,8 @@ const LISTENER: Token = Token(0);
 const INBOX: Token = Token(1);
 /// Tokens of connections begin here.
 const FIRST: usize = 2;
+/// Connections that have their turn before the poll is asked again: who has many holds up nobody who has none of them.
+const ROUND: usize = 64;
 /// Requests of one connection before others have their turn.
 const TURN: u32 = 64;
 /// When to look again for a client that could not be accepted.
@@ -40,8 +43,8 @@ const ENOUGH: usize = 64 << 10;
 
 /// What others have for a driver.
 pub(super) enum Mail {
-    /// A client.
-    Client(UnixStream),
+    /// A client, and whose it is.
+    Client(UnixStream, Arc<Tenant>),
     /// An answer.
     Answer(Ticket, Vec<u8>),
 }
@@ -87,8 +90,8 @@ pub struct Ticket {
     generation: u32,
     number: u64,
     pub(super) asked: Asked,
-    /// Its number among those that run.
-    running: Option<u64>,
+    /// Its number among those that run, and whose it is.
+    running: Option<(u64, Arc<Tenant>)>,
 }
 
 impl Ticket {
@@ -118,10 +121,9 @@ pub struct Driver {
     next: usize,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
-    ready: VecDeque<usize>,
+    /// Connections with something to do: a line for each tenant that has some, the one whose turn is next first.
+    ready: VecDeque<(String, VecDeque<usize>)>,
     generation: u32,
-    table: Arc<Table>,
-    version: u64,
     run: Option<Box<Run<Env>>>,
     current: Option<Current>,
     /// Clients may wait to be accepted of whom no event will tell.
@@ -149,8 +151,6 @@ impl Driver {
             free: Vec::new(),
             ready: VecDeque::new(),
             generation: 0,
-            table: service.registry.table(),
-            version: service.registry.version(),
             run: None,
             current: None,
             owed: false,
@@ -214,15 +214,11 @@ impl Driver {
             self.accept();
         }
         self.service.look_at_clock();
-        let version = self.service.registry.version();
-        if version != self.version {
-            (self.table, self.version) = (self.service.registry.table(), version);
-        }
-        for _ in 0..self.ready.len() {
-            let Some(at) = self.ready.pop_front() else { break };
-            if let Some(connection) = self.connection(at) {
-                connection.queued = false;
-            }
+        // Each of those that are ready now once, as many as fit: then others may be.
+        let ready: usize = self.ready.iter().map(|(_, line)| line.len()).sum();
+        for _ in 0..ready.min(ROUND) {
+            let Some(at) = self.next_ready() else { break };
+            self.refresh(at);
             self = self.serve(at)?;
         }
         if let Some(beyond) = self.service.beyond.get() {
@@ -231,20 +227,70 @@ impl Driver {
         Some(self)
     }
 
+    /// The connection whose turn it is: one of each tenant, one after the other.
+    fn next_ready(&mut self) -> Option<usize> {
+        let (tenant, mut line) = self.ready.pop_front()?;
+        let at = line.pop_front();
+        if !line.is_empty() {
+            self.ready.push_back((tenant, line));
+        }
+        if let Some(connection) = at.and_then(|at| self.connection(at)) {
+            connection.queued = false;
+        }
+        at
+    }
+
+    /// Has a connection see the functions that there are now.
+    fn refresh(&mut self, at: usize) {
+        let registry = &self.service.registry;
+        let version = registry.version();
+        if let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut)
+            && connection.version != version
+        {
+            (connection.table, connection.version) = (registry.table(&connection.tenant.name), version);
+        }
+    }
+
     pub(super) fn connection(&mut self, at: usize) -> Option<&mut Connection> {
         self.connections.get_mut(at)?.as_mut()
     }
 
-    pub(super) fn table(&self) -> &Arc<Table> {
-        &self.table
+    /// The functions that a connection's tenant has.
+    pub(super) fn table(&self, at: usize) -> Arc<Table> {
+        self.connections
+            .get(at)
+            .and_then(Option::as_ref)
+            .map(|connection| Arc::clone(&connection.table))
+            .unwrap_or_default()
+    }
+
+    /// Whose a connection is.
+    pub(super) fn tenant(&self, at: usize) -> Arc<Tenant> {
+        let connection = self.connections.get(at).and_then(Option::as_ref);
+        connection.map_or_else(|| self.service.tenants.own(), |connection| Arc::clone(&connection.tenant))
+    }
+
+    /// A connection is another tenant's from now on.
+    ///
+    /// # Errors
+    /// When that one has as many as it may have.
+    pub(super) fn becomes(&mut self, at: usize, tenant: Arc<Tenant>) -> Result<(), ServiceError> {
+        let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut) else { return Ok(()) };
+        self.service.changes_hands(&connection.tenant, &tenant)?;
+        (connection.tenant, connection.version) = (tenant, 0);
+        self.refresh(at);
+        Ok(())
     }
 
     fn queue(&mut self, at: usize) {
-        if let Some(connection) = self.connection(at)
-            && !connection.queued
-        {
-            connection.queued = true;
-            self.ready.push_back(at);
+        let Some(connection) = self.connections.get_mut(at).and_then(Option::as_mut).filter(|it| !it.queued) else {
+            return;
+        };
+        connection.queued = true;
+        let name = &connection.tenant.name;
+        match self.ready.iter_mut().find(|(tenant, _)| tenant == name) {
+            Some((_, line)) => line.push_back(at),
+            None => self.ready.push_back((name.clone(), VecDeque::from([at]))),
         }
     }
 
@@ -253,17 +299,17 @@ impl Driver {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
                 Ok((stream, _)) => {
-                    let stats = &self.service.stats;
-                    if stats.connections.load(Ordering::Relaxed) >= self.service.limits.connections {
-                        refuse(stream, self.service.limits.connections);
-                        continue;
-                    }
-                    stats.connections.fetch_add(1, Ordering::Relaxed);
-                    stats.connected.fetch_add(1, Ordering::Relaxed);
+                    let tenant = match self.whose(&stream) {
+                        Ok(tenant) => tenant,
+                        Err(error) => {
+                            refuse(stream, &error);
+                            continue;
+                        }
+                    };
                     self.next = (self.next + 1) % self.all.len().max(1);
                     match self.all.get(self.next).filter(|inbox| !Arc::ptr_eq(inbox, &self.inbox)) {
-                        Some(inbox) => inbox.send(Mail::Client(stream)),
-                        None => self.take_client(stream),
+                        Some(inbox) => inbox.send(Mail::Client(stream, tenant)),
+                        None => self.take_client(stream, tenant),
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -278,17 +324,27 @@ impl Driver {
         }
     }
 
-    fn take_client(&mut self, mut stream: UnixStream) {
+    /// The tenant at the other end, by what the operating system says of it. It is counted as connected.
+    fn whose(&self, stream: &UnixStream) -> Result<Arc<Tenant>, ServiceError> {
+        let tenant = match peer(stream) {
+            Some(user) => self.service.tenants.of_user(user),
+            None => self.service.tenants.own(),
+        };
+        self.service.connected(&tenant)?;
+        Ok(tenant)
+    }
+
+    fn take_client(&mut self, mut stream: UnixStream, tenant: Arc<Tenant>) {
         let at = self.free.pop().unwrap_or(self.connections.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut stream, Token(at + FIRST), interest) {
             tracing::warn!("a client cannot be served: {error}");
             self.free.push(at);
-            self.service.stats.connections.fetch_sub(1, Ordering::Relaxed);
+            self.service.disconnected(&tenant);
             return;
         }
         self.generation = self.generation.wrapping_add(1);
-        let connection = Connection::new(stream, self.generation);
+        let connection = Connection::new(stream, self.generation, tenant);
         if at == self.connections.len() {
             self.connections.push(Some(connection));
         } else if let Some(place) = self.connections.get_mut(at) {
@@ -301,14 +357,14 @@ impl Driver {
         let mail = std::mem::take(&mut *self.inbox.mail.lock().unwrap_or_else(PoisonError::into_inner));
         for mail in mail {
             match mail {
-                Mail::Client(stream) => self.take_client(stream),
+                Mail::Client(stream, tenant) => self.take_client(stream, tenant),
                 Mail::Answer(ticket, bytes) => {
                     if self.ends.is_some() {
                         self.ends = Some(Instant::now());
                     }
-                    if let Some(running) = ticket.running {
-                        self.service.ran(running);
-                        let left = self.service.crew.away.fetch_sub(1, Ordering::Relaxed) - 1;
+                    if let Some((running, tenant)) = &ticket.running {
+                        self.service.ran(*running);
+                        let left = self.service.dismiss(tenant);
                         if left == 0 && self.service.is_shutting_down() {
                             // All drivers wait for the last one.
                             self.all.iter().for_each(|inbox| inbox.wake());
@@ -327,6 +383,7 @@ impl Driver {
     fn happened(&mut self, at: usize, event: &Event) {
         let Some(connection) = self.connection(at) else { return };
         connection.readable |= event.is_readable() || event.is_read_closed();
+        connection.half_closed |= event.is_read_closed();
         connection.writable |= event.is_writable();
         // Both directions are closed: nobody is there who could read an answer.
         connection.gone |= event.is_write_closed() || event.is_error();
@@ -382,7 +439,8 @@ impl Driver {
                     }
                     match connection.read(limits) {
                         Ok(Came::Some) => {}
-                        Ok(Came::All) => connection.readable = false,
+                        // Behind the last bytes stands the end, of which no other event will tell.
+                        Ok(Came::All) => connection.readable = connection.half_closed,
                         Ok(Came::End) => (connection.ended, connection.readable) = (true, false),
                         Err(_) => {
                             connection.gone = true;
@@ -421,9 +479,12 @@ impl Driver {
         let Some(mut connection) = self.connections.get_mut(at).and_then(Option::take) else { return };
         connection.abandon();
         let _ = self.poll.registry().deregister(&mut connection.stream);
-        self.ready.retain(|ready| *ready != at);
+        if connection.queued {
+            self.ready.iter_mut().for_each(|(_, line)| line.retain(|ready| *ready != at));
+            self.ready.retain(|(_, line)| !line.is_empty());
+        }
         self.free.push(at);
-        self.service.stats.connections.fetch_sub(1, Ordering::Relaxed);
+        self.service.disconnected(&connection.tenant);
     }
 
     /// Closes connections that have nothing under way, or all of them when something broke. Who does not take an answer is waited for only
@@ -484,8 +545,13 @@ impl Driver {
         }
         let service = Arc::clone(&self.service);
         let mut run = self.run.take().unwrap_or_else(|| service.take_run());
-        if !Arc::ptr_eq(&run.host.table, &self.table) {
-            run.host.table = Arc::clone(&self.table);
+        if let Some(connection) = self.connection(at) {
+            if !Arc::ptr_eq(&run.host.table, &connection.table) {
+                run.host.table = Arc::clone(&connection.table);
+            }
+            if !Arc::ptr_eq(&run.host.tenant, &connection.tenant) {
+                run.host.tenant = Arc::clone(&connection.tenant);
+            }
         }
         run.host.functions.clear();
         run.host.functions.extend(job.stages.all().iter().map(|function| function.uuid));
@@ -497,8 +563,9 @@ impl Driver {
             return None;
         };
         let Some(Current { at, number, asked }) = driver.current.take() else { return Some(driver) };
-        let committed = result.as_ref().is_ok_and(|report| report.commit > 0);
-        if committed && service.sync == Sync::Always {
+        // Who has read what another one has committed tells of it, too.
+        let tells = run.host.overlay.reads() > 0 || result.as_ref().is_ok_and(|report| report.commit > 0);
+        if tells && service.sync == Sync::Always && !service.state.is_synced() {
             let mut bytes = Vec::new();
             write(&mut bytes, &asked, &result, job, &run);
             driver.run = Some(run);
@@ -506,7 +573,7 @@ impl Driver {
             driver.syncer.wait_for_disk(ticket, bytes);
             return Some(driver);
         }
-        driver.unwritten |= committed;
+        driver.unwritten |= tells;
         if let Some(connection) = driver.connection(at) {
             connection.answer(number, |out| write(out, &asked, &result, job, &run));
         }
@@ -515,7 +582,14 @@ impl Driver {
     }
 
     /// What an answer needs that comes from another thread. The request is in flight from here on.
-    fn ticket(&mut self, at: usize, number: u64, asked: Asked, running: Option<u64>, control: &Arc<Control>) -> Ticket {
+    fn ticket(
+        &mut self,
+        at: usize,
+        number: u64,
+        asked: Asked,
+        running: Option<(u64, Arc<Tenant>)>,
+        control: &Arc<Control>,
+    ) -> Ticket {
         let inbox = Arc::clone(&self.inbox);
         let mut generation = 0;
         if let Some(connection) = self.connection(at) {
@@ -538,21 +612,18 @@ impl Driver {
         let Some(current) = self.current.take() else {
             return Err((self, Failure::Host("an execution belongs to no request".into())));
         };
-        let limits = self.service.limits.clone();
+        let tenant = self.tenant(current.at);
+        let most = self.service.limits.in_flight;
         let mine = self.connection(current.at).map_or(0, |connection| connection.in_flight.len() as u64);
-        if mine >= limits.in_flight {
+        if mine >= most {
             self.current = Some(current);
             let text =
                 format!("this connection has {mine} executions in flight, which is the most: wait for some answers");
             return Err((self, Failure::Busy(text)));
         }
-        let away = &self.service.crew.away;
-        let all = away.fetch_add(1, Ordering::Relaxed) as u64;
-        if all >= limits.queue {
-            away.fetch_sub(1, Ordering::Relaxed);
+        if let Err(failure) = self.service.admit(&tenant) {
             self.current = Some(current);
-            let text = format!("the server has {all} executions in flight, which is the most: try again");
-            return Err((self, Failure::Overloaded(text)));
+            return Err((self, failure));
         }
         self.service.stats.moved.fetch_add(1, Ordering::Relaxed);
         let running = self.service.runs(control, functions.to_vec());
@@ -561,7 +632,7 @@ impl Driver {
             control.shut_down();
         }
         let Current { at, number, asked } = current;
-        let ticket = self.ticket(at, number, asked, Some(running), control);
+        let ticket = self.ticket(at, number, asked, Some((running, tenant)), control);
         self.queue(at);
         let crew = Arc::clone(&self.service.crew);
         crew.go_on(self);
@@ -578,41 +649,38 @@ impl Driver {
         number: u64,
         asked: Asked,
     ) -> Result<(Ticket, Arc<Control>), ServiceError> {
-        let limits = &self.service.limits;
-        let (most, most_of_all) = (limits.in_flight, limits.queue);
+        let most = self.service.limits.in_flight;
         let mine = self.connection(at).map_or(0, |connection| connection.in_flight.len() as u64);
         if mine >= most {
             let text =
                 format!("this connection has {mine} executions in flight, which is the most: wait for some answers");
             return Err(ServiceError::new(ErrorCode::Busy, text));
         }
-        let away = &self.service.crew.away;
-        let all = away.fetch_add(1, Ordering::Relaxed) as u64;
-        if all >= most_of_all {
-            away.fetch_sub(1, Ordering::Relaxed);
-            let text = format!("the server has {all} executions in flight, which is the most: try again");
-            return Err(ServiceError::new(ErrorCode::Overloaded, text));
+        let tenant = self.tenant(at);
+        if let Err(failure) = self.service.admit(&tenant) {
+            return Err(ServiceError::new(crate::error::code_of(&failure), failure.to_string()));
         }
         let control = Arc::new(Control::default());
         let running = self.service.runs(&control, Vec::new());
-        let ticket = self.ticket(at, number, asked, Some(running), &control);
+        let ticket = self.ticket(at, number, asked, Some((running, tenant)), &control);
         Ok((ticket, control))
     }
 
-    /// Something that takes long and is no execution: it takes this thread with it.
+    /// Something that takes long and is no execution: it takes this thread with it. It is told how it can be ended.
     pub(super) fn slowly(
         mut self: Box<Self>,
         at: usize,
         number: u64,
         asked: Asked,
-        act: impl FnOnce(&Arc<Service>) -> Result<serde_json::Value, ServiceError>,
+        act: impl FnOnce(&Arc<Service>, &Control) -> Result<serde_json::Value, ServiceError>,
     ) -> Option<Box<Self>> {
         let service = Arc::clone(&self.service);
         self.asked_now(at, number, asked.clone());
-        match self.hand_over(&Arc::default(), &[]) {
+        let control = Arc::default();
+        match self.hand_over(&control, &[]) {
             Ok(ticket) => {
                 let mut bytes = Vec::new();
-                match act(&service) {
+                match act(&service, &control) {
                     Ok(value) => answer::value(&mut bytes, asked.id.as_ref(), &value),
                     Err(error) => fail(&mut bytes, &asked, &error),
                 }
@@ -641,16 +709,9 @@ fn away(service: &Arc<Service>, mut run: Box<Run<Env>>, job: &Job, result: &Resu
     if let Some(ticket) = run.host.ticket.take() {
         let mut bytes = Vec::new();
         write(&mut bytes, &ticket.asked, result, job, &run);
-        let committed = result.as_ref().is_ok_and(|report| report.commit > 0);
-        // What is committed is kept before anybody is told.
-        let kept = if !committed {
-            Ok(())
-        } else if service.sync == Sync::Always {
-            service.state.sync().map(drop)
-        } else {
-            service.state.write()
-        };
-        match kept {
+        // What is committed is kept before anybody is told, also by those who have only read it.
+        let tells = run.host.overlay.reads() > 0 || result.as_ref().is_ok_and(|report| report.commit > 0);
+        match if tells { service.settle() } else { Ok(()) } {
             Ok(()) => ticket.send(bytes),
             Err(error) => {
                 tracing::error!("{error}");
@@ -688,11 +749,23 @@ fn write(out: &mut Vec<u8>, asked: &Asked, result: &Result<Report, ServiceError>
     }
 }
 
-fn refuse(mut stream: UnixStream, most: u64) {
+/// The user at the other end of a connection, where the system tells.
+#[cfg(target_os = "linux")]
+fn peer(stream: &UnixStream) -> Option<u32> {
+    use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+    getsockopt(stream, PeerCredentials).ok().map(|peer| peer.uid())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn peer(stream: &UnixStream) -> Option<u32> {
+    use std::os::fd::AsFd as _;
+    nix::unistd::getpeereid(stream.as_fd()).ok().map(|(user, _)| user.as_raw())
+}
+
+fn refuse(mut stream: UnixStream, error: &ServiceError) {
     use std::io::Write as _;
-    let text = format!("the server has {most} connections, which is the most: close some, or try again");
     let mut bytes = Vec::new();
-    answer::error(&mut bytes, None, &ServiceError::new(ErrorCode::Overloaded, text), None);
+    answer::error(&mut bytes, None, error, None);
     // A fresh socket takes that much.
     let _ = stream.write(&bytes);
 }

@@ -26,13 +26,18 @@ const READ_ONLY: u8 = 2;
 #[derive(Debug, PartialEq)]
 pub(super) struct Frame<'a> {
     pub(super) id: u64,
-    /// One for execute, several for chain.
-    pub(super) uuids: Vec<Uuid>,
-    pub(super) chain: bool,
+    pub(super) what: What,
     pub(super) detach: bool,
     pub(super) read_only: bool,
     pub(super) config: ExecutionConfig,
     pub(super) input: &'a [u8],
+}
+
+/// What is to be run.
+#[derive(Debug, PartialEq)]
+pub(super) enum What {
+    Execute(Uuid),
+    Chain(Vec<Uuid>),
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -62,8 +67,8 @@ pub(super) fn parse(frame: &[u8]) -> Result<Frame<'_>, ServiceError> {
         fuel: set(u64::from_le_bytes(field(head, 36))),
         output_limit_mb: set(u32::from_le_bytes(field(head, 44)).into()),
     };
-    let (uuids, chain) = match op {
-        1 => (vec![Uuid(field(head, 12))], false),
+    let what = match op {
+        1 => What::Execute(Uuid(field(head, 12))),
         2 => {
             let count = payload.first().copied().map_or(0, usize::from);
             let list = payload.get(1..1 + 16 * count);
@@ -72,12 +77,12 @@ pub(super) fn parse(frame: &[u8]) -> Result<Frame<'_>, ServiceError> {
                 return wrong(ErrorCode::BadRequest, why);
             };
             payload = payload.get(1 + 16 * count..).unwrap_or_default();
-            (list.as_chunks::<16>().0.iter().map(|uuid| Uuid(*uuid)).collect(), true)
+            What::Chain(list.as_chunks::<16>().0.iter().map(|uuid| Uuid(*uuid)).collect())
         }
         other => return wrong(ErrorCode::UnknownOp, format!("frames of op {other} are unknown: 1 executes, 2 chains")),
     };
     let (detach, read_only) = (flags & DETACH != 0, flags & READ_ONLY != 0);
-    Ok(Frame { id: id_of(frame), uuids, chain, detach, read_only, config, input: payload })
+    Ok(Frame { id: id_of(frame), what, detach, read_only, config, input: payload })
 }
 
 fn answer(out: &mut Vec<u8>, status: u8, stage: u16, id: u64, fuel: u64, payload: &[u8]) {
@@ -121,7 +126,7 @@ mod tests {
     fn frames_are_read() {
         let bytes = frame(1, 1, b"in");
         let read = parse(&bytes).unwrap();
-        assert_eq!((read.id, read.input, read.detach, read.uuids), (7, &b"in"[..], true, vec![Uuid([9; 16])]));
+        assert_eq!((read.id, read.input, read.detach, read.what), (7, &b"in"[..], true, What::Execute(Uuid([9; 16]))));
         assert_eq!((read.config.timeout_ms, read.config.memory_limit_mb, read.config.fuel), (Some(100), None, Some(5)));
         let mut payload = vec![2];
         payload.extend_from_slice(&[1; 16]);
@@ -129,7 +134,7 @@ mod tests {
         payload.extend_from_slice(b"x");
         let bytes = frame(2, 0, &payload);
         let read = parse(&bytes).unwrap();
-        assert_eq!((read.uuids, read.input), (vec![Uuid([1; 16]), Uuid([2; 16])], &b"x"[..]));
+        assert_eq!((read.what, read.input), (What::Chain(vec![Uuid([1; 16]), Uuid([2; 16])]), &b"x"[..]));
     }
 
     #[test]

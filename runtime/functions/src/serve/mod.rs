@@ -5,6 +5,7 @@ mod connection;
 mod driver;
 mod frames;
 mod operations;
+mod program;
 mod relay;
 mod request;
 mod server;

@@ -1,17 +1,22 @@
 //! What the operations do.
 
+use super::connection::Language;
 use super::driver::{Asked, Driver};
-use super::frames;
+use super::frames::{self, What};
 use super::request::{self, Id, Request, Text, bytes, missing};
-use crate::error::{ErrorCode, ServiceError};
+use crate::crew::Control;
+use crate::error::{ErrorCode, ServiceError, code_of};
 use crate::execute::{Job, Stages};
 use crate::limits::MOST_STAGES;
-use crate::registry::{Function, Kind, Load, Recipe, Table};
+use crate::registry::{Function, Kind, Load, Recipe, Table, share_of};
 use crate::service::Service;
 use crate::state::{Commit, Overlay};
+use crate::tenants::Tenant;
+use replicode_wasm::functions::Failure;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The protocol's version.
 pub(super) const VERSION: u32 = 1;
@@ -57,7 +62,7 @@ impl Driver {
         }
         match op.as_str() {
             "execute" | "chain" => {
-                let read = self.job(&request).and_then(|job| {
+                let read = self.job(at, &request).and_then(|job| {
                     let input = bytes(request.input.as_ref(), request.input_b64.as_ref(), "input")?;
                     Ok((job, input))
                 });
@@ -69,8 +74,8 @@ impl Driver {
                     }
                 }
             }
-            "load" => match load_of(&request) {
-                Ok(load) => self.slowly(at, number, asked, |service| load.perform(service)),
+            "load" => match load_of(&request, &self.tenant(at)) {
+                Ok(load) => self.slowly(at, number, asked, |service, control| load.perform(service, control)),
                 Err(error) => {
                     self.reply(at, number, &asked, Err(error));
                     Some(self)
@@ -79,12 +84,13 @@ impl Driver {
             "unload" => {
                 let name = request.uuid.as_ref().map(|name| name.as_str().to_string());
                 let now = request.now;
-                self.slowly(at, number, asked, move |service| unload(service, name, now))
+                let tenant = self.tenant(at);
+                self.slowly(at, number, asked, move |service, _| unload(service, &tenant, name, now))
             }
             "state" => {
                 let owned = StateRequest::of(&request);
-                let table = Arc::clone(self.table());
-                self.slowly(at, number, asked, move |service| owned?.perform(service, &table))
+                let (table, tenant) = (self.table(at), self.tenant(at));
+                self.slowly(at, number, asked, move |service, _| owned?.perform(service, &tenant, &table))
             }
             other => {
                 let answer = self.quick(at, number, other, &request);
@@ -94,8 +100,8 @@ impl Driver {
         }
     }
 
-    fn job(&self, request: &Request<'_>) -> Result<Job, ServiceError> {
-        let table = self.table();
+    fn job(&self, at: usize, request: &Request<'_>) -> Result<Job, ServiceError> {
+        let table = &self.table(at);
         let stages = match &request.uuids {
             None => Stages::One(Arc::clone(function(table, "execute", request.uuid.as_ref())?)),
             Some(names) => {
@@ -123,6 +129,7 @@ impl Driver {
         match op {
             "ping" => Ok(json!({"pong": true})),
             "hello" => {
+                self.introduce(at, request)?;
                 if request.ordered
                     && let Some(connection) = self.connection(at)
                 {
@@ -131,21 +138,31 @@ impl Driver {
                     }
                     connection.order(number);
                 }
-                Ok(described(&self.service, hello(&self.service)))
+                if request.frames
+                    && let Some(connection) = self.connection(at)
+                {
+                    if connection.ordered || !connection.in_flight.is_empty() {
+                        return Err(bad(
+                            "'frames' can be asked for only while nothing is in flight, and not with 'ordered'",
+                        ));
+                    }
+                    connection.language = Language::Frames;
+                }
+                Ok(described(&self.service, hello(&self.service, &self.tenant(at))))
             }
-            "list" => Ok(Value::Array(self.table().all().iter().map(|function| entry(function)).collect())),
-            "info" => function(self.table(), op, request.uuid.as_ref()).map(|function| {
+            "list" => Ok(Value::Array(self.table(at).all().iter().map(|function| entry(function)).collect())),
+            "info" => function(&self.table(at), op, request.uuid.as_ref()).map(|function| {
                 let mut entry = entry(function);
                 let code = function.code.get();
                 entry["imports"] = json!(code.map(|code| code.imports().to_vec()));
                 entry["code_bytes"] = json!(code.map(|code| code.code_bytes()));
                 entry
             }),
-            "logs" => function(self.table(), op, request.uuid.as_ref()).map(|function| {
+            "logs" => function(&self.table(at), op, request.uuid.as_ref()).map(|function| {
                 let (lines, next) = function.lines(request.from);
                 json!({"lines": lines, "next": next})
             }),
-            "stats" => Ok(described(&self.service, stats(&self.service))),
+            "stats" => Ok(described(&self.service, stats(&self.service, &self.tenant(at)))),
             "cancel" => {
                 let target = request.target.as_ref().ok_or_else(|| missing(op, "target"))?;
                 match self.cancel(at, target) {
@@ -168,6 +185,28 @@ impl Driver {
         }
     }
 
+    /// Whose a connection is to be, as `hello` says.
+    fn introduce(&mut self, at: usize, request: &Request<'_>) -> Result<(), ServiceError> {
+        let tenants = &self.service.tenants;
+        let tenant = match (&request.token, &request.tenant) {
+            (None, None) => return Ok(()),
+            (Some(token), None) => tenants.of_token(token.as_str()).ok_or_else(|| bad("nobody has that token"))?,
+            (None, Some(name)) => {
+                let mine = self.tenant(at);
+                let found = if mine.is_own() { tenants.find(name.as_str()) } else { None };
+                // Who else there is, is told to the server's own user only.
+                found.or_else(|| (mine.name == name.as_str()).then_some(mine)).ok_or_else(|| {
+                    bad("that is no tenant that you can be: only the server's own user can be others without a token")
+                })?
+            }
+            (Some(_), Some(_)) => return Err(bad("'token' and 'tenant' are both there: give one of them")),
+        };
+        if self.connection(at).is_some_and(|connection| !connection.in_flight.is_empty()) {
+            return Err(bad("a connection can become another tenant's only while nothing is in flight"));
+        }
+        self.becomes(at, tenant)
+    }
+
     /// A frame.
     pub(super) fn frame(mut self: Box<Self>, at: usize, number: u64, bytes: &[u8]) -> Option<Box<Self>> {
         self.service.stats.requests.fetch_add(1, Ordering::Relaxed);
@@ -182,11 +221,11 @@ impl Driver {
             return Some(self.relay_frame(&beyond, at, number, asked, frames::parse(bytes)));
         }
         let read = frames::parse(bytes).and_then(|frame| {
-            let table = self.table();
+            let table = self.table(at);
             let find = |uuid| table.get(uuid).cloned().ok_or_else(|| table.missing(&uuid.to_string()));
-            let stages = match (frame.chain, frame.uuids.first()) {
-                (false, Some(uuid)) => Stages::One(find(uuid)?),
-                _ => Stages::Chain(frame.uuids.iter().map(find).collect::<Result<_, _>>()?),
+            let stages = match &frame.what {
+                What::Execute(uuid) => Stages::One(find(uuid)?),
+                What::Chain(uuids) => Stages::Chain(uuids.iter().map(find).collect::<Result<_, _>>()?),
             };
             asked.detach = frame.detach;
             Ok((Job { stages, config: frame.config, entry: None, read_only: frame.read_only }, frame.input))
@@ -207,11 +246,13 @@ pub(super) struct Loading {
     base64: Option<String>,
     name: Option<String>,
     pub(super) recipe: Recipe,
+    files: Vec<u8>,
     pub(super) config: crate::limits::ExecutionConfig,
     pub(super) replace: bool,
+    tenant: Arc<Tenant>,
 }
 
-pub(super) fn load_of(request: &Request<'_>) -> Result<Loading, ServiceError> {
+pub(super) fn load_of(request: &Request<'_>, tenant: &Arc<Tenant>) -> Result<Loading, ServiceError> {
     let owned = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.as_str().to_string());
     let (path, base64) = (owned(&request.path), owned(&request.wasm_b64));
     if path.is_some() == base64.is_some() {
@@ -219,17 +260,33 @@ pub(super) fn load_of(request: &Request<'_>) -> Result<Loading, ServiceError> {
     }
     let kind = match request.kind.as_ref().map(Text::as_str) {
         None | Some("plugin") => Kind::Plugin,
+        Some("wasi") => Kind::Wasi,
         Some(other) => {
             let shown: String = other.chars().take(40).collect();
-            return Err(bad(format!("there is no kind '{}': there is plugin", shown.escape_debug())));
+            return Err(bad(format!("there is no kind '{}': there are plugin and wasi", shown.escape_debug())));
         }
     };
-    let recipe = Recipe { kind, state: owned(&request.state) };
+    let (program, files) = match kind {
+        Kind::Wasi => {
+            let (given, files) = super::program::given(request)?;
+            (Some(given), files)
+        }
+        Kind::Plugin => {
+            let all =
+                [request.files.is_some(), request.preopens.is_some(), request.env.is_some(), request.args.is_some()];
+            if all.contains(&true) {
+                return Err(bad("'files', 'preopens', 'env' and 'args' are for programs: say \"kind\":\"wasi\""));
+            }
+            (None, Vec::new())
+        }
+    };
+    let recipe = Recipe { kind, state: owned(&request.state), tenant: tenant.label().map(str::to_string), program };
     if recipe.state.as_ref().is_some_and(|name| name.is_empty() || name.len() > 256) {
         return Err(bad("the name of a namespace has 1 to 256 bytes"));
     }
     let config = request.config.unwrap_or_default();
-    Ok(Loading { path, base64, name: owned(&request.name), recipe, config, replace: request.replace })
+    let (name, tenant) = (owned(&request.name), Arc::clone(tenant));
+    Ok(Loading { path, base64, name, recipe, files, config, replace: request.replace, tenant })
 }
 
 /// The module of a load.
@@ -256,7 +313,7 @@ impl Loading {
         }
     }
 
-    fn perform(self, service: &Service) -> Answer {
+    fn perform(self, service: &Service, control: &Control) -> Answer {
         if service.is_shutting_down() {
             return Err(crate::execute::shutting_down());
         }
@@ -264,8 +321,25 @@ impl Loading {
         let name = load.called(&wasm);
         let started = std::time::Instant::now();
         let called = name.clone();
-        let load = Load { wasm, name, recipe: load.recipe, config: load.config, replace: load.replace };
-        let (function, cached) = service.registry.load(load)?;
+        let tenant = load.tenant;
+        let load = Load {
+            wasm,
+            files: load.files,
+            name,
+            recipe: load.recipe,
+            config: load.config,
+            replace: load.replace,
+            quotas: tenant.quotas,
+        };
+        // Compiling is work like that of executions that take long: as many at a time as there are processors, the others in line.
+        let (function, cached) = {
+            let deadline = started + Duration::from_millis(service.limits.timeout_ms);
+            let _place = service.crew.places.hold(&tenant.name, deadline, control).map_err(|cancelled| {
+                let failure = if cancelled { control.failure() } else { Failure::Timeout(service.limits.timeout_ms) };
+                ServiceError::new(code_of(&failure), format!("the module was not loaded: {failure}"))
+            })?;
+            service.registry.load(load)?
+        };
         if !cached {
             service.stats.compiled.fetch_add(1, Ordering::Relaxed);
         }
@@ -283,9 +357,9 @@ impl Loading {
     }
 }
 
-fn unload(service: &Service, name: Option<String>, now: bool) -> Answer {
+fn unload(service: &Service, tenant: &Tenant, name: Option<String>, now: bool) -> Answer {
     let name = name.ok_or_else(|| missing("unload", "uuid"))?;
-    let function = service.registry.unload(&name)?;
+    let function = service.registry.unload(&tenant.name, &name)?;
     let cut = if now { service.cancel_all(function.uuid) } else { 0 };
     Ok(json!({"uuid": function.uuid.to_string(), "name": function.name(), "cut": cut}))
 }
@@ -323,7 +397,7 @@ impl StateRequest {
         Ok(Self { name, act })
     }
 
-    fn perform(self, service: &Arc<Service>, table: &Table) -> Answer {
+    fn perform(self, service: &Arc<Service>, tenant: &Tenant, table: &Table) -> Answer {
         let function = table.find(&self.name).ok_or_else(|| table.missing(&self.name))?;
         let failed = |error: crate::state::StateError| ServiceError::new(ErrorCode::Node, error.to_string());
         let space = function.namespace;
@@ -336,9 +410,11 @@ impl StateRequest {
             return Err(too_large("key", key.len(), limits.key_bytes));
         }
         let mut overlay = Overlay::default();
+        overlay.belongs_to(tenant.owner());
         match self.act {
             Act::Get(key) => {
                 let value = overlay.get(&service.state, &space, &key).map_err(failed)?;
+                service.settle().map_err(failed)?;
                 let mut out = b"{".to_vec();
                 match &value {
                     Some(value) => super::answer::output(&mut out, "value", value, false),
@@ -353,7 +429,12 @@ impl StateRequest {
                     keys.push(String::from_utf8_lossy(key).into_owned());
                     true
                 };
-                overlay.list(&service.state, &space, &prefix, &mut each).map_err(failed)?;
+                // Each key is sent: what no client would be given is not looked for.
+                let most = limits.line_bytes.saturating_mul(8);
+                if !overlay.list(&service.state, &space, &prefix, most, &mut each).map_err(failed)? {
+                    return Err(bad("there are too many keys for one answer: ask with a longer prefix"));
+                }
+                service.settle().map_err(failed)?;
                 Ok(json!({"keys": keys}))
             }
             Act::Set(key, value) => {
@@ -381,17 +462,16 @@ fn commit(service: &Service, overlay: &Overlay) -> Result<bool, ServiceError> {
     let failed = |error: crate::state::StateError| ServiceError::new(ErrorCode::Node, error.to_string());
     match service.state.commit(overlay).map_err(failed)? {
         Commit::Conflict => Ok(false),
+        Commit::Quota(most) => {
+            let text = format!("your state may have {most} bytes, and it would have more");
+            Err(ServiceError::new(ErrorCode::StateConflict, text))
+        }
         Commit::Full => {
             let most = service.limits.state_bytes;
             Err(ServiceError::new(ErrorCode::StateConflict, format!("the state of this server may have {most} bytes")))
         }
         Commit::Done(_) => {
-            let kept = if service.sync == crate::state::Sync::Always {
-                service.state.sync().map(drop)
-            } else {
-                service.state.write()
-            };
-            kept.map_err(failed)?;
+            service.settle().map_err(failed)?;
             Ok(true)
         }
     }
@@ -405,8 +485,9 @@ fn described(service: &Service, mut value: Value) -> Value {
     value
 }
 
-fn hello(service: &Service) -> Value {
+fn hello(service: &Service, tenant: &Tenant) -> Value {
     json!({
+        "tenant": tenant.name,
         "protocol": VERSION,
         "server": concat!("replicode-functions ", env!("CARGO_PKG_VERSION")),
         "pid": std::process::id(),
@@ -429,6 +510,7 @@ fn entry(function: &Function) -> Value {
         "bytes": function.bytes,
         "memory": code.map(|code| code.memory_bytes()),
         "state": function.recipe.state,
+        "program": function.recipe.program,
         "stateful": code.map(|code| code.is_stateful()),
         "config": function.config,
         "executions": load(&stats.executions),
@@ -440,31 +522,43 @@ fn entry(function: &Function) -> Value {
     })
 }
 
-fn stats(service: &Arc<Service>) -> Value {
-    let stats = &service.stats;
+fn stats(service: &Arc<Service>, tenant: &Tenant) -> Value {
     let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    // Whoever is not the server's own user is told of itself.
+    let (stats, held, state, in_flight) = match tenant.label() {
+        None => {
+            let away = service.crew.away.load(Ordering::Relaxed) as u64;
+            (&service.stats, service.registry.held(), service.state.bytes(), away)
+        }
+        Some(name) => {
+            (&tenant.stats, service.registry.held_by(name), service.state.bytes_of(share_of(name)), load(&tenant.away))
+        }
+    };
     let failures: serde_json::Map<String, Value> =
         stats.failures().into_iter().map(|(name, count)| (name.to_string(), json!(count))).collect();
-    let bytes = service.registry.bytes();
-    json!({
-        "uptime_ms": u64::try_from(service.age().as_millis()).unwrap_or(u64::MAX),
+    let mut all = json!({
         "executions": load(&stats.succeeded) + failures.values().filter_map(Value::as_u64).sum::<u64>(),
         "succeeded": load(&stats.succeeded),
         "failed": failures,
         "fuel": load(&stats.fuel),
         "p50_us": stats.latency.percentile(0.5),
         "p99_us": stats.latency.percentile(0.99),
-        "requests": load(&stats.requests),
         "connections": load(&stats.connections),
         "connected": load(&stats.connected),
-        "in_flight": service.crew.away.load(Ordering::Relaxed),
-        "moved": load(&stats.moved),
-        "conflicts": load(&stats.conflicts),
-        "compiled": load(&stats.compiled),
-        "functions": bytes["functions"],
-        "module_bytes": bytes["modules"],
-        "code_bytes": bytes["code"],
-        "state_bytes": service.state.bytes(),
-        "threads": service.crew.threads(),
-    })
+        "in_flight": in_flight,
+        "functions": held.functions,
+        "module_bytes": held.modules,
+        "code_bytes": held.code,
+        "state_bytes": state,
+    });
+    if tenant.is_own() {
+        all["uptime_ms"] = json!(u64::try_from(service.age().as_millis()).unwrap_or(u64::MAX));
+        all["requests"] = json!(load(&stats.requests));
+        all["moved"] = json!(load(&stats.moved));
+        all["conflicts"] = json!(load(&stats.conflicts));
+        all["compiled"] = json!(load(&stats.compiled));
+        all["threads"] = json!(service.crew.threads());
+        all["tenants"] = json!(service.tenants.count());
+    }
+    all
 }

@@ -9,6 +9,7 @@ use crate::beyond::{Answer, Beyond, Order, Reply, StateAct, What};
 use crate::error::{ErrorCode, ServiceError};
 use crate::limits::{ExecutionConfig, MOST_STAGES, ServerLimits};
 use crate::service::Service;
+use crate::tenants::Tenant;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,7 +31,7 @@ impl Driver {
         if matches!(op, "ping" | "hello" | "stats" | "cancel") {
             return Err(self);
         }
-        let what = what_of(&self.service, op, request);
+        let what = what_of(&self.service, &self.service.tenants.own(), op, request);
         let what = match what {
             Ok(Some(what)) => what,
             Ok(None) => return Err(self),
@@ -66,9 +67,13 @@ impl Driver {
             Err(error) => return self.refused(at, number, &asked, error),
         };
         asked.detach = frame.detach;
+        let (stages, chain) = match &frame.what {
+            frames::What::Execute(uuid) => (vec![uuid.to_string()], false),
+            frames::What::Chain(uuids) => (uuids.iter().map(ToString::to_string).collect(), true),
+        };
         let what = What::Execute {
-            stages: frame.uuids.iter().map(ToString::to_string).collect(),
-            chain: frame.chain,
+            stages,
+            chain,
             entry: None,
             input: frame.input.to_vec(),
             config: frame.config,
@@ -157,7 +162,12 @@ fn check(what: &What, limits: &ServerLimits) -> Result<(), ServiceError> {
 }
 
 /// What a request wants of whoever is beyond; none of what nobody knows.
-fn what_of(service: &Service, op: &str, request: &Request<'_>) -> Result<Option<What>, ServiceError> {
+fn what_of(
+    service: &Service,
+    tenant: &Arc<Tenant>,
+    op: &str,
+    request: &Request<'_>,
+) -> Result<Option<What>, ServiceError> {
     let name = || {
         let name = request.uuid.as_ref().ok_or_else(|| missing(op, "uuid"))?;
         Ok::<_, ServiceError>(name.as_str().to_string())
@@ -186,7 +196,10 @@ fn what_of(service: &Service, op: &str, request: &Request<'_>) -> Result<Option<
             }
         }
         "load" => {
-            let (load, wasm) = read_of(load_of(request)?, service)?;
+            if request.kind.as_ref().is_some_and(|kind| kind.as_str() == "wasi") {
+                return Err(bad("a server beside a node loads plugins only: the log knows no programs"));
+            }
+            let (load, wasm) = read_of(load_of(request, tenant)?, service)?;
             What::Load {
                 name: load.called(&wasm),
                 wasm,

@@ -99,8 +99,18 @@ pub(super) struct Request<'a> {
     #[serde(borrow)]
     pub(super) state: Option<Text<'a>>,
     pub(super) replace: bool,
+    #[serde(borrow)]
+    pub(super) files: Option<Vec<FileText<'a>>>,
+    pub(super) preopens: Option<Vec<String>>,
+    pub(super) env: Option<std::collections::BTreeMap<String, String>>,
+    pub(super) args: Option<Vec<String>>,
     pub(super) now: bool,
     pub(super) ordered: bool,
+    pub(super) frames: bool,
+    #[serde(borrow)]
+    pub(super) token: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) tenant: Option<Text<'a>>,
     pub(super) target: Option<Id>,
     #[serde(borrow)]
     pub(super) get: Option<Text<'a>>,
@@ -117,6 +127,26 @@ pub(super) struct Request<'a> {
     pub(super) from: u64,
     pub(super) client: Option<u64>,
     pub(super) sequence: Option<u64>,
+}
+
+/// One file, directory or link that a program is given.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileText<'a> {
+    /// Where it stands, from the root.
+    #[serde(borrow)]
+    pub(super) path: Text<'a>,
+    /// Its content as text, or in base64; a directory has neither, nor a link.
+    #[serde(borrow, default)]
+    pub(super) text: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) b64: Option<Text<'a>>,
+    /// Where it leads.
+    #[serde(borrow, default)]
+    pub(super) link: Option<Text<'a>>,
+    /// Whether the program may change it, for itself and until it ends.
+    #[serde(default)]
+    pub(super) write: bool,
 }
 
 /// Reads a line.

@@ -157,3 +157,28 @@ fn bind(path: &Path, group: Option<u32>) -> io::Result<UnixListener> {
     }
     Ok(listener)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    #[test]
+    fn who_sends_all_and_its_end_at_once_is_let_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = ServerOptions { socket: directory.path().join("s"), group: None, service: Options::default() };
+        let (server, _) = Server::start(&options).unwrap();
+        for round in 0..2000 {
+            let mut stream = UnixStream::connect(&options.socket).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            stream.write_all(if round % 2 == 0 { b"RFN1" } else { b"{\"op\":\"ping\"}\n" }).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answers = Vec::new();
+            stream.read_to_end(&mut answers).unwrap();
+            assert_eq!(answers.is_empty(), round % 2 == 0);
+        }
+        server.begin_to_stop(false);
+        server.wait().unwrap();
+    }
+}

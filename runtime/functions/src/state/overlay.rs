@@ -1,13 +1,10 @@
 //! What one execution has read and written.
 
-use super::{Namespace, State, StateError, Value};
+use super::{ENTRY, Namespace, Share, State, StateError, Value};
 use replicode_stm::{Tx, TxMap, TxResult};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-
-/// Bytes that an entry takes besides what is in it, about.
-const ENTRY: u64 = 64;
 
 /// Reads and writes of an execution, with marks to go back to.
 #[derive(Debug, Default)]
@@ -25,6 +22,8 @@ pub struct Overlay {
     since: usize,
     /// Bytes of all of it.
     bytes: u64,
+    /// Whose it is, if that is somebody with a share of the state, and how much of it that may have.
+    owner: Option<(Share, u64)>,
 }
 
 /// What stood under a key before a write.
@@ -59,6 +58,23 @@ pub(super) fn range_of(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
     (Bound::Included(prefix.to_vec()), Bound::Unbounded)
 }
 
+/// Calls `each` with every committed key that begins with `prefix`, in order, as long as it answers that it wants more. False if it did not.
+pub(super) fn each_key(
+    tx: &mut Tx<'_>,
+    map: &TxMap<Vec<u8>, Value>,
+    prefix: &[u8],
+    mut each: impl FnMut(&[u8]) -> bool,
+) -> TxResult<bool> {
+    let (mut from, to) = range_of(prefix);
+    while let Some((key, _)) = map.first_in(tx, (from, to.clone()))? {
+        if !each(&key) {
+            return Ok(false);
+        }
+        from = Bound::Excluded(key);
+    }
+    Ok(true)
+}
+
 fn full(namespace: &Namespace, key: &[u8]) -> Vec<u8> {
     let mut full = Vec::with_capacity(namespace.len() + key.len());
     full.extend_from_slice(namespace);
@@ -75,6 +91,15 @@ impl Overlay {
         self.undo.clear();
         self.saved.clear();
         (self.since, self.bytes) = (0, 0);
+    }
+
+    /// From now on it is that tenant's, who may have so many bytes; or the server's own user's.
+    pub const fn belongs_to(&mut self, owner: Option<(Share, u64)>) {
+        self.owner = owner;
+    }
+
+    pub(super) const fn owner(&self) -> Option<(Share, u64)> {
+        self.owner
     }
 
     /// Bytes of memory that all of it takes, about: what was read, listed, written, and what is kept to go back.
@@ -176,7 +201,8 @@ impl Overlay {
         self.undo.push(undo);
     }
 
-    /// Calls `each` with every key of the namespace that begins with `prefix`, in order, until it says that it wants no more.
+    /// Calls `each` with every key of the namespace that begins with `prefix`, in order, until it says that it wants no more. False when they
+    /// take more than `most` bytes of memory: then it has not been called.
     ///
     /// # Errors
     /// Those of the state.
@@ -185,10 +211,11 @@ impl Overlay {
         state: &State,
         namespace: &Namespace,
         prefix: &[u8],
+        most: u64,
         each: &mut dyn FnMut(&[u8]) -> bool,
-    ) -> Result<(), StateError> {
+    ) -> Result<bool, StateError> {
         let prefix = full(namespace, prefix);
-        let committed: Vec<Vec<u8>> = state.list(&prefix)?.into_iter().map(|(key, _)| key).collect();
+        let Some(committed) = state.list(&prefix, most)? else { return Ok(false) };
         let mut keys: BTreeMap<&[u8], bool> = committed.iter().map(|key| (key.as_slice(), true)).collect();
         for (key, value) in self.writes.range(range_of(&prefix)) {
             keys.insert(key, value.is_some());
@@ -204,7 +231,7 @@ impl Overlay {
             self.bytes = self.bytes.saturating_add(size(&prefix, None)).saturating_add(keys);
             self.lists.push((prefix, committed));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether all that was read is so in a transaction.
@@ -221,8 +248,9 @@ impl Overlay {
             }
         }
         for (prefix, seen) in &self.lists {
-            let now = map.range(tx, range_of(prefix))?;
-            if now.len() != seen.len() || now.iter().zip(seen).any(|((key, _), seen)| key != seen) {
+            let mut seen = seen.iter();
+            let same = each_key(tx, map, prefix, |key| seen.next().is_some_and(|seen| *seen == key))?;
+            if !same || seen.next().is_some() {
                 return Ok(false);
             }
         }

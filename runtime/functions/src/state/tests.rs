@@ -13,13 +13,14 @@ fn set(state: &State, key: &[u8], value: Option<&[u8]>) -> Result<Commit> {
 }
 
 fn keys(state: &State) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let all = state.list(&SPACE)?;
-    Ok(all.into_iter().map(|(key, value)| (key[16..].to_vec(), value.to_vec())).collect())
+    let all = state.list(&SPACE, u64::MAX)?.ok_or("too many")?;
+    let value = |key: &[u8]| Ok((key[16..].to_vec(), state.get(key)?.ok_or("a listed key is there")?.to_vec()));
+    all.iter().map(|key| value(key)).collect()
 }
 
 #[test]
 fn what_was_read_must_still_be_so() -> Result {
-    let (state, _) = State::open(None, 1000)?;
+    let (state, _) = State::open(None, 10_000)?;
     set(&state, b"a", Some(b"1"))?;
     let mut slow = Overlay::default();
     assert_eq!(slow.get(&state, &SPACE, b"a")?.as_deref(), Some(&b"1"[..]));
@@ -29,7 +30,7 @@ fn what_was_read_must_still_be_so() -> Result {
     assert_eq!(keys(&state)?, [(b"a".to_vec(), b"2".to_vec())]);
     // A list conflicts with a new key in it, and with nothing else.
     let mut lists = Overlay::default();
-    lists.list(&state, &SPACE, b"x", &mut |_| true)?;
+    lists.list(&state, &SPACE, b"x", u64::MAX, &mut |_| true)?;
     lists.set(&SPACE, b"sum", Some(b"0"));
     set(&state, b"y", Some(b""))?;
     assert!(state.holds(&lists)?);
@@ -40,7 +41,7 @@ fn what_was_read_must_still_be_so() -> Result {
 
 #[test]
 fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
-    let (state, _) = State::open(None, 1000)?;
+    let (state, _) = State::open(None, 10_000)?;
     set(&state, b"a1", Some(b"1"))?;
     set(&state, b"a2", Some(b"2"))?;
     let mut run = Overlay::default();
@@ -51,7 +52,7 @@ fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
     run.set(&SPACE, b"a3", Some(b"33"));
     let list = |run: &mut Overlay| -> Result<Vec<Vec<u8>>> {
         let mut found = Vec::new();
-        run.list(&state, &SPACE, b"a", &mut |key| {
+        run.list(&state, &SPACE, b"a", u64::MAX, &mut |key| {
             found.push(key.to_vec());
             true
         })?;
@@ -155,7 +156,8 @@ fn what_an_execution_holds_is_counted() -> Result {
         assert!(expected.contains(&read), "{read}");
     }
     for expected in [1_000..20_000, 0..1] {
-        let listed = growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", &mut |_| true)?))?;
+        let listed =
+            growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", u64::MAX, &mut |_| true).map(drop)?))?;
         assert!(expected.contains(&listed), "{listed}");
     }
     run.clear();
@@ -165,9 +167,9 @@ fn what_an_execution_holds_is_counted() -> Result {
 
 #[test]
 fn bytes_are_counted_and_bounded() -> Result {
-    let (state, _) = State::open(None, 100)?;
+    let (state, _) = State::open(None, 100 + ENTRY)?;
     assert_eq!(set(&state, b"k", Some(&[0; 83]))?, Commit::Done(1));
-    assert_eq!(state.bytes(), 100);
+    assert_eq!(state.bytes(), 100 + ENTRY);
     assert_eq!(set(&state, b"k", Some(&[0; 84]))?, Commit::Full);
     assert_eq!(set(&state, b"l", Some(b""))?, Commit::Full);
     assert_eq!(set(&state, b"k", None)?, Commit::Done(2));
@@ -225,5 +227,36 @@ fn a_long_log_is_made_short() -> Result {
     drop(state);
     let (state, warnings) = State::open(Some(directory.path()), 1 << 20)?;
     assert_eq!((keys(&state)?, warnings), (before, Vec::new()));
+    Ok(())
+}
+
+#[test]
+fn what_is_on_the_disk_is_known_to_those_who_only_read() -> Result {
+    let directory = tempfile::tempdir()?;
+    let (state, _) = State::open(Some(directory.path()), 1 << 20)?;
+    assert!(state.is_synced());
+    set(&state, b"a", Some(b"1"))?;
+    assert!(!state.is_synced());
+    state.write()?;
+    assert!(!state.is_synced());
+    state.sync()?;
+    assert!(state.is_synced());
+    Ok(())
+}
+
+#[test]
+fn a_list_looks_no_further_than_it_may() -> Result {
+    let (state, _) = State::open(None, 1 << 20)?;
+    for key in 0..100u8 {
+        set(&state, &[b'k', key], Some(&[key]))?;
+    }
+    // 18 bytes of key, and what each takes besides.
+    let all = 100 * (18 + ENTRY);
+    assert_eq!(state.list(&SPACE, all)?.map(|keys| keys.len()), Some(100));
+    assert_eq!(state.list(&SPACE, all - 1)?, None);
+    let mut run = Overlay::default();
+    let mut called = 0;
+    assert!(!run.list(&state, &SPACE, b"k", all - 1, &mut |_| called += 1)?);
+    assert_eq!(called, 0);
     Ok(())
 }

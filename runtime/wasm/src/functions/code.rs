@@ -4,8 +4,10 @@ use super::engine::{FunctionEngine, Half, SMALL_BYTES};
 use super::host::Host;
 use super::link::{self, REFILL};
 use super::run::Ctx;
+use super::wasi::{self, Program, World};
 use crate::engine::is_of_host;
 use replicode_transform::{CodeClass, Error, GAS, STACK, Slices, Wish, transform_sliced};
+use std::borrow::Cow;
 use std::sync::Arc;
 use wasmtime::{ExternType, InstancePre, Module, ModuleExport, ValType};
 
@@ -42,6 +44,8 @@ pub struct FunctionCode<E: Host> {
     /// Where input is put by default: behind what the module itself declares.
     pub(super) own_bytes: u64,
     pub(super) stack_bytes: i32,
+    /// What is known of it if it is a program.
+    pub(super) program: Option<Program>,
     imports: Vec<String>,
     stateful: bool,
     image_bytes: u64,
@@ -57,13 +61,21 @@ impl<E: Host> std::fmt::Debug for FunctionCode<E> {
 pub const ENTRY: &str = "process";
 
 impl<E: Host> FunctionCode<E> {
-    pub(super) fn new(engine: &FunctionEngine<E>, wasm: &[u8]) -> Result<Self, LoadError> {
-        let settings = engine.settings.transform(link::table());
+    pub(super) fn new(engine: &FunctionEngine<E>, wasm: &[u8], world: Option<&World>) -> Result<Self, LoadError> {
+        let whole = wasm;
+        let wasm = match world {
+            None => Cow::Borrowed(wasm),
+            // A call made while the instance is made would find no memory.
+            Some(_) => crate::start_section::export_start(wasm).map_or(Cow::Borrowed(wasm), Cow::Owned),
+        };
+        let wasm = wasm.as_ref();
+        let table = if world.is_some() { wasi::table() } else { link::table() };
+        let settings = engine.settings.transform(table);
         let memory_bytes = engine.settings.memory_bytes >> 16 << 16;
         let wish = Wish { class: CodeClass::Metered, memory_bytes };
         let (has_alloc, own_bytes) = facts(wasm);
         // Input has to go somewhere. A memory that grows for each execution would cost two calls of the operating system.
-        let more_pages = u64::from(!has_alloc);
+        let more_pages = u64::from(!has_alloc && world.is_none());
         let transformed = transform_sliced(wasm, &settings, &wish, Slices { refill: REFILL, more_pages });
         let transformed = transformed.map_err(refused)?;
         let first_bytes = transformed.memory_bytes.0;
@@ -97,7 +109,20 @@ impl<E: Host> FunctionCode<E> {
             _ => None,
         });
         let image = module.image_range();
+        let program = |world: &World| {
+            if memory.is_none() {
+                return Err(LoadError::Bad("the module exports no memory named 'memory': system calls need it".into()));
+            }
+            Program::new(whole, world, |name| match module.get_export(name) {
+                Some(ExternType::Func(ty)) if ty.params().len() == 0 && ty.results().len() == 0 => {
+                    module.get_export_index(name)
+                }
+                _ => None,
+            })
+        };
+        let program = world.map(program).transpose()?;
         Ok(Self {
+            program,
             process: typed(ENTRY, &[ValType::I32, ValType::I32]),
             alloc: typed("alloc", &[ValType::I32]),
             gas: counter(GAS)?,

@@ -7,6 +7,7 @@ use super::code::{FunctionCode, LoadError};
 use super::host::Host;
 use super::link;
 use super::run::Ctx;
+use super::wasi::World;
 use crate::contracts::engine::base;
 use crate::contracts::settings::ContractSettings;
 use crate::engine::EngineError;
@@ -124,7 +125,15 @@ impl<E: Host> FunctionEngine<E> {
     /// # Errors
     /// Every reason why it cannot be run here.
     pub fn compile(&self, wasm: &[u8]) -> Result<FunctionCode<E>, LoadError> {
-        FunctionCode::new(self, wasm)
+        FunctionCode::new(self, wasm, None)
+    }
+
+    /// Checks and compiles a program of WASI preview 1, for a world.
+    ///
+    /// # Errors
+    /// Every reason why it cannot be run here.
+    pub fn compile_program(&self, wasm: &[u8], world: &World) -> Result<FunctionCode<E>, LoadError> {
+        FunctionCode::new(self, wasm, Some(world))
     }
 }
 

@@ -203,6 +203,7 @@ impl Functions for LogFunctions {
             slice: limits::SLICE,
             memory_bytes: stage.memory_bytes,
             output_bytes: stage.output_bytes,
+            instances: IN_STORE,
         });
         let entry = stage.entry.unwrap_or(ENTRY);
         let (mut run, result) = WORLD.set(world, || run.execute(&code, entry, input));

@@ -20,7 +20,12 @@ const FAILED: i32 = -2;
 
 const I32: Value = Value::I32;
 
-/// Name, parameters, results, price: for the call, and for each 16 of the units that the last parameter counts.
+/// Bytes of an answer that cost one unit of fuel, and units that each key of a list costs besides: what the parameters do not tell
+/// beforehand is paid when it is known.
+const BYTES_FOR_ONE: u64 = 8;
+const KEY: u64 = 150;
+
+/// Name, parameters, results, price: for the call, and for each 8 or 16 of the units that the last parameter counts.
 const TABLE: [(&str, &[Value], &[Value], Rate); 10] = [
     ("log", &[I32, I32], &[], Rate::new(100, 1, 3)),
     ("get_state", &[I32, I32], &[I32], Rate::new(1000, 1, 3)),
@@ -34,22 +39,12 @@ const TABLE: [(&str, &[Value], &[Value], Rate); 10] = [
     ("call", &[I32, I32, I32, I32], &[I32], Rate::new(2000, 1, 3)),
 ];
 
-/// Besides: for each 8 bytes of a value that is given back, begun or whole, beyond the first [`VALUE_FREE`].
-const VALUE_SHIFT: u32 = 3;
-/// Bytes of a value that the price of the call covers.
-const VALUE_FREE: u64 = 64;
-/// Besides: for each key that is given back, and for each 8 bytes of it, begun or whole.
-const KEY_PRICE: u64 = 150;
 /// Bytes of the longest name that is looked up: more than any function is called.
 const MOST_NAME: u32 = 128;
 
 /// Everything here that changes what a function burns or is answered, besides what the transform is told.
 pub(super) fn prices() -> String {
-    format!("value 1/2^{VALUE_SHIFT} beyond {VALUE_FREE}, key {KEY_PRICE} and 1/2^{VALUE_SHIFT}, name {MOST_NAME}")
-}
-
-fn price_of_bytes(bytes: u64) -> u64 {
-    bytes.div_ceil(1 << VALUE_SHIFT)
+    format!("byte 1/{BYTES_FOR_ONE}, key {KEY}, name {MOST_NAME}")
 }
 
 /// What can be imported, for the transform.
@@ -69,7 +64,9 @@ pub(super) fn touches_state(import: &str) -> bool {
 type Answer<R> = wasmtime::Result<R>;
 
 /// Memory and execution of the caller, at the same time.
-fn parts<'c, E: Host>(caller: &'c mut Caller<'_, Ctx<E>>) -> Result<(&'c mut [u8], &'c mut Run<E>), Failure> {
+pub(super) fn parts<'c, E: Host>(
+    caller: &'c mut Caller<'_, Ctx<E>>,
+) -> Result<(&'c mut [u8], &'c mut Run<E>), Failure> {
     match caller.data().memory {
         Some(memory) => {
             let (memory, ctx) = memory.data_and_store_mut(caller);
@@ -109,7 +106,7 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         run.answer.clear();
         let found = run.host.get(slice(memory, at, len)?, &mut run.answer)?;
         let bytes = run.answer.len();
-        charge(&mut caller.as_context_mut(), price_of_bytes((bytes as u64).saturating_sub(VALUE_FREE)))?;
+        charge(&mut caller, (u64::from(len) + bytes as u64) / BYTES_FOR_ONE)?;
         Ok(if found { length(bytes) } else { -1 })
     };
     linker.func_wrap(MODULE, "get_state", get)?;
@@ -128,7 +125,9 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         "set_state",
         |mut caller: Caller<'_, Ctx<E>>, key: u32, key_len: u32, value: u32, value_len: u32| -> Answer<()> {
             let (memory, run) = parts(&mut caller)?;
-            Ok(run.host.set(slice(memory, key, key_len)?, slice(memory, value, value_len)?)?)
+            run.host.set(slice(memory, key, key_len)?, slice(memory, value, value_len)?)?;
+            // The value is in the price of the call.
+            Ok(charge(&mut caller, u64::from(key_len) / BYTES_FOR_ONE)?)
         },
     )?;
     linker.func_wrap(MODULE, "delete_state", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<i32> {
@@ -139,19 +138,18 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         let left = u64::try_from(left(&mut caller.as_context_mut())).unwrap_or(0);
         let (memory, run) = parts(&mut caller)?;
         run.answer.clear();
-        let answer = &mut run.answer;
         // It walks no further than what is left of the fuel pays for.
-        let mut price = 0_u64;
+        let (answer, mut units) = (&mut run.answer, 0_u64);
         let listed = run.host.list(slice(memory, at, len)?, &mut |key| {
-            price = price.saturating_add(KEY_PRICE + price_of_bytes(key.len() as u64));
             answer.extend_from_slice(&(key.len() as u32).to_le_bytes());
             answer.extend_from_slice(key);
-            price <= left
+            units = units.saturating_add(KEY);
+            units.saturating_add(answer.len() as u64 / BYTES_FOR_ONE) <= left
         });
-        let length = length(run.answer.len());
-        charge(&mut caller.as_context_mut(), price)?;
+        let bytes = run.answer.len();
+        charge(&mut caller, units.saturating_add(bytes as u64 / BYTES_FOR_ONE))?;
         listed?;
-        Ok(length)
+        Ok(length(bytes))
     })?;
     linker.func_wrap(MODULE, "output", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<()> {
         let (memory, run) = parts(&mut caller)?;
@@ -175,6 +173,7 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         Ok(left(&mut caller.as_context_mut()))
     })?;
     linker.func_wrap(MODULE, "call", nested)?;
+    super::wasi::link(&mut linker, engine)?;
     Ok(linker)
 }
 

@@ -28,6 +28,7 @@ pub mod host;
 pub mod in_log;
 mod link;
 pub mod run;
+pub mod wasi;
 
 pub use code::{FunctionCode, LoadError};
 pub use engine::{FunctionEngine, FunctionSettings};

@@ -13,10 +13,14 @@ use super::engine::NATIVE_STACK_BYTES;
 use super::failure::Failure;
 use super::host::Host;
 use replicode_transform::OUT_OF_STACK;
-use wasmtime::{Engine, Extern, Global, Instance, Memory, ModuleExport, ResourceLimiter, Store, StoreContextMut, Val};
+use wasmtime::{
+    Caller, Engine, Extern, Global, Instance, Memory, ModuleExport, ResourceLimiter, Store, StoreContextMut, Val,
+};
 
-/// Instances that a store gets before it is made anew, whatever they are.
-const MOST_INSTANCES: u32 = 64;
+/// Instances that a store gets before it is made anew, whatever they are and however few executions there are.
+pub const MOST_INSTANCES: u32 = 64;
+/// Stores that wait for the next execution: functions that call functions deeply leave no more behind.
+const MOST_STORES: usize = 4;
 /// Bytes of their memories that it gets at most: what is in use stays in the caches of one core.
 const MOST_BYTES: u64 = 1 << 20;
 /// Bytes of native stack that have to be left when an instance begins.
@@ -37,6 +41,9 @@ pub struct RunLimits {
     pub memory_bytes: u64,
     /// Bytes of output of each function.
     pub output_bytes: u64,
+    /// Instances that a store gets before it is made anew, at most [`MOST_INSTANCES`]: an instance that has ended keeps its place in the
+    /// engine's pool until then, so the more executions there are, the fewer each of them may leave behind.
+    pub instances: u32,
 }
 
 /// An execution, or what is left of one for the next.
@@ -58,6 +65,8 @@ pub struct Run<E: Host> {
     held_bytes: u64,
     /// The largest memory so far.
     peak_bytes: u64,
+    /// The program that runs, if it is one.
+    pub(super) live: Option<Box<super::wasi::Live>>,
     bench: Vec<Bench<E>>,
     /// Instances that a store gets before it is made anew.
     most_instances: u32,
@@ -124,11 +133,12 @@ impl<E: Host> Run<E> {
             output: Vec::new(),
             said: Vec::new(),
             answer: Vec::new(),
-            limits: RunLimits { fuel: 0, first_slice: 0, slice: 0, memory_bytes: 0, output_bytes: 0 },
+            limits: RunLimits { fuel: 0, first_slice: 0, slice: 0, memory_bytes: 0, output_bytes: 0, instances: 1 },
             purse: 0,
             slice: 0,
             held_bytes: 0,
             peak_bytes: 0,
+            live: None,
             bench: Vec::new(),
             most_instances: MOST_INSTANCES,
         }
@@ -228,7 +238,8 @@ impl<E: Host> Run<E> {
             unreachable!("an execution was lost in a host function")
         };
         run.peak_bytes = run.peak_bytes.max(run.held_bytes + bytes);
-        if bench.instances < run.most_instances && bench.bytes < MOST_BYTES {
+        let most = run.limits.instances.min(run.most_instances);
+        if bench.instances < most && bench.bytes < MOST_BYTES && run.bench.len() < MOST_STORES {
             run.bench.push(bench);
         }
         let result = match (result, asked) {
@@ -246,7 +257,11 @@ impl<E: Host> Run<E> {
 
     fn take(&mut self, engine: &Engine) -> Bench<E> {
         if let Some(at) = self.bench.iter().rposition(|bench| Engine::same(bench.store.engine(), engine)) {
-            return self.bench.swap_remove(at);
+            let bench = self.bench.swap_remove(at);
+            if bench.instances < self.limits.instances {
+                return bench;
+            }
+            // There have come more executions since.
         }
         let ctx = Ctx { run: None, memory: None, gas: None, cap: Cap { limit: 0, asked: None } };
         let mut store = Store::new(engine, ctx);
@@ -285,11 +300,16 @@ impl<E: Host> Run<E> {
         self.grant()
     }
 
-    /// What a host function has found out to cost more. With an error it is paid all the same.
-    fn pay(&mut self, price: u64) -> Result<(), Failure> {
-        self.purse = self.purse.saturating_sub(i64::try_from(price).unwrap_or(i64::MAX));
-        self.slice = self.slice.saturating_sub(price);
-        if self.purse < 0 { Err(Failure::Fuel(self.limits.fuel)) } else { Ok(()) }
+    /// A host function was dearer than what is left of the slice.
+    fn overdraw(&mut self, units: i64) -> Result<(), Failure> {
+        self.purse = self.purse.saturating_sub(units);
+        if self.purse < 0 {
+            return Err(Failure::Fuel(self.limits.fuel));
+        }
+        let slice = self.slice;
+        self.slice = slice.saturating_sub(units.unsigned_abs());
+        // The clock is looked at as if the module had burnt it.
+        if self.slice == 0 { self.next_slice() } else { Ok(()) }
     }
 
     /// A function waits for another one, with this much memory.
@@ -300,6 +320,16 @@ impl<E: Host> Run<E> {
     /// It goes on.
     pub(super) const fn release(&mut self, bytes: u64) {
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
+    }
+
+    /// Bytes of memory of those that wait.
+    pub(super) const fn held(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// Fuel in the purse.
+    pub(super) const fn purse(&self) -> i64 {
+        self.purse
     }
 }
 
@@ -312,6 +342,17 @@ pub(super) fn settle<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) {
         run.slice = run.slice.saturating_add(left.unsigned_abs());
     }
     empty(store);
+}
+
+/// Takes a price that was not known before from what the caller has, and what that lacks from the purse.
+pub(super) fn charge<E: Host>(caller: &mut Caller<'_, Ctx<E>>, units: u64) -> Result<(), Failure> {
+    let Some(gas) = caller.data().gas else { return Ok(()) };
+    let units = i64::try_from(units).unwrap_or(i64::MAX);
+    let left = gas.get(&mut *caller).i64().unwrap_or(0).max(0);
+    let done = gas.set(&mut *caller, Val::I64((left - units).max(0)));
+    debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
+    let lacking = units - left;
+    if lacking <= 0 { Ok(()) } else { run_of(caller.data_mut())?.overdraw(lacking) }
 }
 
 /// The instance has no fuel any more.
@@ -336,25 +377,6 @@ pub(super) fn left<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) -> i64 {
     let held = gas.and_then(|gas| gas.get(&mut *store).i64()).unwrap_or(0).max(0);
     let purse = store.data().run.as_ref().map_or(0, |run| run.purse);
     purse.saturating_add(held)
-}
-
-/// Takes the price of what a host function has done from the instance that has called it. What it had been given is used up first, so that
-/// whoever looks at the clock between two slices does so as often as for other work.
-pub(super) fn charge<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>, price: u64) -> Result<(), Failure> {
-    let Some(gas) = store.data().gas.filter(|_| price > 0) else { return Ok(()) };
-    let held = gas.get(&mut *store).i64().unwrap_or(0).max(0);
-    match i64::try_from(price).ok().and_then(|price| held.checked_sub(price)).filter(|rest| *rest >= 0) {
-        Some(rest) => {
-            let done = gas.set(&mut *store, Val::I64(rest));
-            debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
-            Ok(())
-        }
-        None => {
-            settle(store);
-            run_of(store.data_mut())?.pay(price)?;
-            supply(store)
-        }
-    }
 }
 
 fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str, input: &[u8]) -> Result<(), Failure> {
@@ -415,6 +437,9 @@ fn enter<E: Host>(
     instance: &Instance,
     input: &[u8],
 ) -> Result<(), Failure> {
+    if let Some(program) = code.program.as_ref().filter(|_| entry == super::code::ENTRY) {
+        return program.run(store, instance, input);
+    }
     let export = match entry {
         super::code::ENTRY => code.process,
         other => code.module.get_export_index(other),

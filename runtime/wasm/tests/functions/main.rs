@@ -1,6 +1,8 @@
 //! Functions without a service around them: fuel in slices, instances that know nothing of each other, ends of all kinds.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod programs;
+
 use replicode_wasm::functions::{
     Failure, FunctionCode, FunctionEngine, FunctionSettings, Host, LoadError, Run, RunLimits,
 };
@@ -68,8 +70,14 @@ fn code(engine: &FunctionEngine<World>, text: &str) -> Arc<FunctionCode<World>> 
     Arc::new(engine.compile(&wat::parse_str(text).unwrap()).unwrap())
 }
 
-const LIMITS: RunLimits =
-    RunLimits { fuel: 1 << 40, first_slice: 1000, slice: 1000, memory_bytes: 8 << 20, output_bytes: 1 << 20 };
+const LIMITS: RunLimits = RunLimits {
+    fuel: 1 << 40,
+    first_slice: 1000,
+    slice: 1000,
+    memory_bytes: 8 << 20,
+    output_bytes: 1 << 20,
+    instances: 64,
+};
 
 fn execute(
     run: Box<Run<World>>,
@@ -393,61 +401,65 @@ fn what_is_not_there_cannot_be_imported() {
     assert!(matches!(entry.check_entry(), Err(LoadError::Entry(words)) if words.contains("other")));
 }
 
-/// A function that asks for something of its state, so many times.
-fn asking(import: &str, key: &str, rounds: i32) -> String {
-    let length = key.len();
-    format!(
-        r#"(module
-        (import "host" "{import}" (func $ask (param i32 i32) (result i32)))
-        (memory (export "memory") 1) (data (i32.const 0) "{key}")
-        (func (export "process") (param i32 i32) (result i32) (local $i i32)
-            (loop $next
-                (drop (call $ask (i32.const 0) (i32.const {length})))
-                (local.set $i (i32.add (local.get $i) (i32.const 1)))
-                (br_if $next (i32.lt_u (local.get $i) (i32.const {rounds}))))
-            (i32.const 0)))"#
-    )
+#[test]
+fn what_a_host_function_gives_is_paid_by_the_byte_however_long_slices_are() {
+    let engine = engine();
+    let get = code(
+        &engine,
+        r#"(module (import "host" "get_state" (func $get (param i32 i32) (result i32)))
+            (import "host" "list_state" (func $list (param i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "k")
+            (func (export "process") (param i32 i32) (result i32) (local $i i32)
+                (loop $next
+                    (drop (call $get (i32.const 0) (i32.const 1)))
+                    (drop (call $list (i32.const 0) (i32.const 1)))
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $i) (i32.const 10))))
+                (i32.const 0)))"#,
+    );
+    let with = |bytes: usize, keys: usize, limits: RunLimits| {
+        let mut world = World::default();
+        world.state.insert(b"k".to_vec(), vec![1; bytes]);
+        (0..keys).for_each(|key| drop(world.state.insert(format!("k{key:03}").into_bytes(), Vec::new())));
+        let (_, outcome) = execute(Box::new(Run::new(world)), &get, limits, b"");
+        (outcome.0, outcome.2)
+    };
+    let (little, much) = (with(0, 0, LIMITS), with(80_000, 0, LIMITS));
+    assert_eq!((little.0, much.0), (Ok(()), Ok(())));
+    assert_eq!(much.1 - little.1, 10 * 80_000 / 8);
+    // Eight bytes for each of the keys, and what a key costs.
+    assert_eq!(with(0, 100, LIMITS).1 - little.1, 10 * 100 * (150 + 1));
+    for slice in [1, 50, 1000, 123_456, 1 << 40] {
+        let limits = |fuel| RunLimits { first_slice: slice, slice, fuel, ..LIMITS };
+        assert_eq!(with(80_000, 0, limits(much.1)), (Ok(()), much.1), "slices of {slice}");
+        assert_eq!(
+            with(80_000, 0, limits(much.1 - 1)),
+            (Err(Failure::Fuel(much.1 - 1)), much.1 - 1),
+            "slices of {slice}"
+        );
+    }
 }
 
+/// The keys behind a walk that runs out of fuel are not looked at.
 #[test]
-fn what_is_given_back_has_its_price_by_bytes_and_by_keys() {
+fn a_list_goes_no_further_than_the_fuel() {
     let engine = engine();
-    let mut run = Box::new(Run::new(World::default()));
-    let get = code(&engine, &asking("get_state", "key", 3));
-    let mut burnt = Vec::new();
-    for length in [0, 64, 65, 1000, 65_536] {
-        run.host.state.insert(b"key".to_vec(), vec![7; length]);
-        let whole;
-        (run, whole) = execute(run, &get, RunLimits { first_slice: 1 << 39, ..LIMITS }, b"");
-        assert_eq!(whole.0, Ok(()));
-        // Neither the slices nor where the limit is changes what it costs.
-        for slice in [1, 100, 9999] {
-            let outcome;
-            (run, outcome) = execute(run, &get, RunLimits { first_slice: slice, slice, ..LIMITS }, b"");
-            assert_eq!(outcome, whole, "{length} bytes, slices of {slice}");
-        }
-        let outcome;
-        (run, outcome) = execute(run, &get, RunLimits { fuel: whole.2, ..LIMITS }, b"");
-        assert_eq!(outcome, whole);
-        let outcome;
-        (run, outcome) = execute(run, &get, RunLimits { fuel: whole.2 - 1, ..LIMITS }, b"");
-        assert_eq!((outcome.0, outcome.2), (Err(Failure::Fuel(whole.2 - 1)), whole.2 - 1), "{length} bytes");
-        burnt.push(whole.2);
-    }
-    assert_eq!(burnt[1], burnt[0], "short values are in the price of the call");
-    assert_eq!([burnt[2] - burnt[0], burnt[3] - burnt[0], burnt[4] - burnt[0]], [3, 3 * 117, 3 * 8184]);
-
-    // Keys by number and length; a walk goes no further than the fuel.
-    run.host.state.clear();
-    let list = code(&engine, &asking("list_state", "k", 1));
-    let nothing;
-    (run, nothing) = execute(run, &list, LIMITS, b"");
+    let list = code(
+        &engine,
+        r#"(module (import "host" "list_state" (func $list (param i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "k")
+            (func (export "process") (param i32 i32) (result i32)
+                (drop (call $list (i32.const 0) (i32.const 1))) (i32.const 0)))"#,
+    );
+    let run = Box::new(Run::new(World::default()));
+    let (mut run, nothing) = execute(run, &list, LIMITS, b"");
     for number in 0..1000 {
-        run.host.state.insert(format!("key-{number:05}").into_bytes(), Vec::new());
+        run.host.state.insert(format!("key-{number:08}").into_bytes(), Vec::new());
     }
     run.host.listed = 0;
     let all;
     (run, all) = execute(run, &list, LIMITS, b"");
+    // Twelve bytes of key, behind four of length.
     assert_eq!((all.2 - nothing.2, run.host.listed), (1000 * (150 + 2), 1000));
     run.host.listed = 0;
     let fuel = nothing.2 + 10 * 152;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`history`] | what clients saw, line by line (`docs/formats/history.md`) |
 //! | [`models`] | what a value answers to its operations, one by one |
-//! | [`search`] | the order, if there is one: search with memory (Wing and Gong 1993, Lowe 2017), key by key |
+//! | [`mod@search`] | the order, if there is one: search with memory (Wing and Gong 1993, Lowe 2017), key by key |
 //! | [`append`] | lists of different elements, whose order can be seen: no search |
 //!
 //! An operation whose answer did not come may have taken effect at any time after it was asked for, or never.
