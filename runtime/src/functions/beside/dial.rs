@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn a_node_of_another_cell_is_not_spoken_with() -> Result<()> {
         let cell = OnceLock::new();
-        let mut say = |bytes: &[u8]| {
+        let say = |bytes: &[u8]| {
             let (ours, mut theirs) = UnixStream::pair()?;
             theirs.write_all(bytes)?;
             drop(theirs);

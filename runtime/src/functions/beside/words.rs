@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(digest, *blake3_of(b"module"));
         for state in [None, Some("shared".to_string())] {
             let ours = Number::of_function(&digest, state.as_deref());
-            let theirs = Recipe { kind: Kind::Plugin, state }.uuid(&digest);
+            let theirs = Recipe { kind: Kind::Plugin, state, ..Recipe::default() }.uuid(&digest);
             assert_eq!(ours.to_string(), theirs.to_string());
             assert_eq!(Number::parse(&theirs.to_string()), Some(ours));
         }

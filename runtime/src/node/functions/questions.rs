@@ -135,7 +135,7 @@ mod tests {
                 && ask(&second, 3, later, 10)
         );
         questions.give_up(&line, 3);
-        let mut next = || questions.next().map(|question| (Arc::ptr_eq(&question.line, &line), question.tag));
+        let next = || questions.next().map(|question| (Arc::ptr_eq(&question.line, &line), question.tag));
         assert_eq!(next(), Some((true, 1)));
         assert_eq!(next(), Some((false, 3)), "2 was late, 3 of the other line is another one");
         // By number, and by bytes; what is late makes room.

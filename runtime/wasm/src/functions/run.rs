@@ -326,11 +326,6 @@ impl<E: Host> Run<E> {
     pub(super) const fn held(&self) -> u64 {
         self.held_bytes
     }
-
-    /// Fuel in the purse.
-    pub(super) const fn purse(&self) -> i64 {
-        self.purse
-    }
 }
 
 /// Gives an instance's unused fuel back to the purse.
