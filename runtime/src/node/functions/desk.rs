@@ -116,11 +116,14 @@ impl Line {
 #[derive(Default)]
 pub struct Desk(Mutex<State>);
 
+/// Who waits: on which line, and with which number of its own.
+type Waits = (Arc<Line>, u64);
+
 #[derive(Default)]
 struct State {
     /// Several may wait for one number: who has asked again on another connection, and before.
-    calls: BTreeMap<(u64, u64), Vec<(Arc<Line>, u64)>>,
-    opens: BTreeMap<u64, (Arc<Line>, u64)>,
+    calls: BTreeMap<(u64, u64), Vec<Waits>>,
+    opens: BTreeMap<u64, Waits>,
     lines: Vec<Arc<Line>>,
     /// Lines with answers that are not sent.
     dirty: Vec<Arc<Line>>,
