@@ -97,6 +97,11 @@ impl ApplyLoop {
             self.state.plant = Plant::from_env();
         }
         self.carry_out()?;
+        if let Some(contracts) = &self.contracts {
+            // Who was served before this start has asked for its number was dropped with what was offered before: it has to ask again.
+            contracts.waiting.forget();
+            contracts.functions.forget();
+        }
         loop {
             let patience = self.core.deadline().map_or(UNTIL_TOLD, |deadline| deadline.since(mono::now()));
             self.inbox.take(patience, gathering::GROUP, &mut self.state.taken);
