@@ -160,6 +160,10 @@ fn a_teller_in_rust_keeps_balances_too() -> Result<()> {
         ("has u1", "100030"),
         ("has nobody", "0"),
         ("pay x", "what?"),
+        // What is wrong is said, and nothing ends.
+        ("token zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "what?"),
+        ("token +1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1", "what?"),
+        ("has u0", "99965"),
     ] {
         ensure!(ask(port, line)? == answer, "{line:?} is answered {:?}", ask(port, line)?);
     }
