@@ -32,6 +32,8 @@ pub struct Order {
     pub numbered: Option<(u64, u64)>,
     /// Milliseconds that whoever asks waits.
     pub timeout_ms: u64,
+    /// What this server allows an execution at most: nothing that is asked for is above it, and what nobody has asked for must not get more.
+    pub most: ExecutionConfig,
 }
 
 /// The operations that are not the server's own.

@@ -264,7 +264,7 @@ impl Host for Env {
         Ok(found.is_some())
     }
 
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure> {
         self.check_key(prefix)?;
         let namespace = self.namespace();
         let (held, limit) = (self.overlay.bytes(), self.memory_bytes);

@@ -121,6 +121,7 @@ impl From<LoadError> for ServiceError {
             LoadError::Bad(_) => ErrorCode::BadModule,
             LoadError::Import(_) => ErrorCode::UnsupportedImport,
             LoadError::Entry(_) => ErrorCode::NoEntry,
+            LoadError::Host(_) => ErrorCode::Node,
         };
         Self::new(code, format!("the module cannot be loaded: {error}"))
     }

@@ -7,7 +7,7 @@ use replicode_contracts::account::Address;
 use replicode_contracts::cell::Maps;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::receipt::Receipt;
-use replicode_contracts::run::{Config, Loaded, Loader, Moment, Sequential, cells};
+use replicode_contracts::run::{Config, Loaded, Loader, Moment, Sequential, Unloaded, cells};
 use replicode_contracts::template::{Kind, LibraryPin, Limits, Template};
 use replicode_wasm::contracts::ContractLoader;
 use serde_json::json;
@@ -51,7 +51,7 @@ impl Loader for FromFolder {
         self.inner.at_hand(template)
     }
 
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String> {
+    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, Unloaded> {
         let name = template.header.name.clone();
         let whole = self.with_code(template).map_err(|error| format!("{error:#}"))?;
         self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, name);

@@ -109,6 +109,11 @@ impl ApplyLoop {
             self.state.plant = Plant::from_env();
         }
         self.ask_for_boot();
+        if let Some(contracts) = &self.contracts {
+            // Who was served before this start has asked for its number was dropped with what was offered before: it has to ask again.
+            contracts.waiting.forget();
+            contracts.functions.forget();
+        }
         loop {
             self.inbox.take(self.patience(), gathering::GROUP, &mut self.state.taken);
             self.place.take();

@@ -277,7 +277,10 @@ impl Node {
             _ => None,
         };
         let functions = match &contracts {
-            Some(contracts) => Some(functions::serve(&dir.functions_socket(), contracts.clone(), replica.clone())?),
+            Some(contracts) => {
+                let socket = dir.functions_socket();
+                Some(functions::serve(&socket, config.digest(), contracts.clone(), replica.clone())?)
+            }
             None => None,
         };
         let digests = DigestFile::open(&dir.file("digests.bin"), config.digest())?;

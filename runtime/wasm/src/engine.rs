@@ -183,3 +183,37 @@ pub(crate) const fn target() -> Option<&'static str> {
         None
     }
 }
+
+/// Whether an error of the engine is the operating system's doing (no memory, no room for another mapping), so that another node need not have
+/// the same. Everything else that the engine says of a module follows from the module.
+pub(crate) fn is_of_host(error: &wasmtime::Error) -> bool {
+    let of_system = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<std::io::Error>() || cause.is::<wasmtime::OutOfMemory>() || is_errno(&cause.to_string())
+    };
+    error.is::<wasmtime::OutOfMemory>() || error.chain().any(of_system)
+}
+
+/// Whether a text is exactly what an error number is called: the engine's own type for one is not reachable from here.
+fn is_errno(text: &str) -> bool {
+    let Some((_, number)) = text.rsplit_once("os error ") else { return false };
+    let Ok(number) = number.trim_end_matches(')').parse::<i32>() else { return false };
+    text == std::io::Error::from_raw_os_error(number).to_string() || text == format!("os error {number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_does_not_give_is_told_from_what_a_module_is() {
+        let no_memory = || std::io::Error::from_raw_os_error(12);
+        let of_system = wasmtime::Error::from(no_memory()).context("mmap failed to allocate 0x1000 bytes");
+        assert!(is_of_host(&of_system));
+        // As the engine has it: a type of its own that is shown in the same words.
+        let shown = wasmtime::Error::msg(no_memory().to_string()).context("mmap failed to allocate 0x1000 bytes");
+        assert!(is_of_host(&shown));
+        for text in ["function 7 is too large", "unknown import `x` (os error 12)", "os error", "(os error twelve)"] {
+            assert!(!is_of_host(&wasmtime::Error::msg(text).context("cannot be compiled")), "{text}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use replicode_contracts::hash::Hash;
 use replicode_contracts::kv::Memory;
 use replicode_contracts::proof::{Anchor, Question};
 use replicode_contracts::receipt::{Receipt, Skipped, Status};
-use replicode_contracts::run::{Config as Rules, Loaded, Loader, Moment, Source};
+use replicode_contracts::run::{Config as Rules, Loaded, Loader, Moment, Source, Unloaded};
 use replicode_contracts::state::Storage;
 use replicode_contracts::template::Template;
 use replicode_contracts::transaction::Transaction;
@@ -23,7 +23,7 @@ struct Words;
 impl Words {
     fn of(wasm: &[u8]) -> Result<&str, Refused> {
         let word = std::str::from_utf8(wasm).unwrap_or("");
-        let known = ["echo", "count", "fail", "set", "write", "list"];
+        let known = ["echo", "count", "fail", "set", "write", "list", "again", "flood"];
         if known.contains(&word.trim_end()) || word.starts_with("call ") {
             return Ok(word);
         }
@@ -46,9 +46,19 @@ impl Words {
                 world.set(input, input)?;
                 Ok(vec![u8::from(world.delete(b"gone")?)])
             }
+            "flood" => Ok(vec![7; 1 << 20]),
+            // One key, as often as the input says.
+            "again" => {
+                let rounds: u32 = String::from_utf8_lossy(input).parse().unwrap_or(0);
+                (0..rounds).try_for_each(|round| world.set(b"key", &vec![round as u8; 60 << 10]))?;
+                Ok(Vec::new())
+            }
             "list" => {
                 let mut all = Vec::new();
-                world.list(input, &mut |key| all.extend_from_slice(&[key, b";"].concat()))?;
+                world.list(input, &mut |key| {
+                    all.extend_from_slice(&[key, b";"].concat());
+                    true
+                })?;
                 Ok(all)
             }
             _ => {
@@ -105,8 +115,8 @@ impl Loader for Words {
         None
     }
 
-    fn load(&self, _: &Hash, _: Template) -> Result<Arc<Loaded>, String> {
-        Err("contracts are not run here".into())
+    fn load(&self, _: &Hash, _: Template) -> Result<Arc<Loaded>, Unloaded> {
+        Err(Unloaded::Refused("contracts are not run here".into()))
     }
 
     fn functions(&self) -> Option<&dyn Functions> {
@@ -274,6 +284,8 @@ fn a_function_that_fails_within_another_has_changed_nothing() {
     assert_eq!(output(both.one(execute(&["caller"], b"odd"))), 1u64.to_le_bytes());
     assert_eq!(output(both.one(execute(&["caller"], b"even"))), 1u64.to_le_bytes());
     assert_eq!(output(both.one(execute(&["caller"], b"even"))), 2u64.to_le_bytes());
+    both.load(&format!("call {}", "n".repeat(limits::NAME + 1)), "long");
+    assert_eq!(output(both.one(execute(&["long"], b""))), b"none");
     both.load("call nobody", "lost");
     assert_eq!(output(both.one(execute(&["lost"], b""))), b"none");
     both.load("call self", "self");
@@ -324,6 +336,71 @@ fn keys_and_values_have_their_limits() {
 }
 
 #[test]
+fn who_overwrites_one_key_without_end_is_ended() {
+    let mut both = Both::new();
+    both.load("again", "again");
+    let rounds = |rounds: &str, memory_mb: Option<u64>| {
+        let Request::Execute { stages, chain, entry, input, read_only, lines, .. } =
+            execute(&["again"], rounds.as_bytes())
+        else {
+            panic!()
+        };
+        let config = Config { memory_mb, ..Config::default() };
+        Request::Execute { stages, chain, entry, input, config, read_only, lines }
+    };
+    // What is overwritten is held until the end, to go back to: 60 KiB in each round, and 60 KiB that were there.
+    assert_eq!(output(both.one(rounds("8", Some(1)))), b"");
+    assert_eq!(code(both.one(rounds("9", Some(1)))), Code::Memory as u32);
+    assert_eq!(code(both.one(rounds("1000000", Some(1)))), Code::Memory as u32);
+    // And all of it is in what nodes keep of their last batches.
+    assert_eq!(output(both.one(rounds("130", None))), b"");
+    assert_eq!(code(both.one(rounds("140", None))), Code::StateConflict as u32);
+    assert_eq!(code(both.one(rounds("1000000", None))), Code::StateConflict as u32);
+    let value = both.one(Request::State(Which::of("again"), StateAct::Get(b"key".to_vec())));
+    assert!(
+        matches!(value, Ok(Done::Value(Some(value))) if value == vec![129; 60 << 10]),
+        "nothing of those that failed"
+    );
+}
+
+#[test]
+fn what_the_functions_of_one_batch_do_together_is_bounded() {
+    let mut both = Both::new();
+    both.load("flood", "flood");
+    both.load("echo", "echo");
+    let mut requests = vec![execute(&["flood"], b""); 40];
+    requests.extend(vec![execute(&["echo"], b"x"); 3]);
+    let answers = both.batch(&requests);
+    let good = (limits::BATCH >> 20) as usize;
+    assert!(answers[..good].iter().all(Result::is_ok), "those before it is used up");
+    for answer in &answers[good..] {
+        let (code, failed) = answer.clone().expect_err("there is no room");
+        assert_eq!(code, Code::Overloaded as u32);
+        assert!(failed.message.contains("try again"), "{}", failed.message);
+    }
+    // The next one has its own.
+    assert_eq!(output(both.one(execute(&["echo"], b"y"))), b"y");
+}
+
+#[test]
+fn a_list_of_keys_is_no_longer_than_an_answer() {
+    let mut both = Both::new();
+    both.load("echo", "echo");
+    let of = |act| Request::State(Which::of("echo"), act);
+    let key = |number: u32| [&vec![b'k'; limits::KEY - 8][..], format!("{number:08}").as_bytes()].concat();
+    let most = limits::ANSWER as u32 / (limits::KEY as u32 + 4);
+    for from in (0..most).step_by(2000) {
+        let sets: Vec<Request> = (from..most.min(from + 2000)).map(|n| of(StateAct::Set(key(n), vec![]))).collect();
+        assert!(both.batch(&sets).iter().all(Result::is_ok));
+    }
+    let list = |both: &mut Both, prefix: &[u8]| both.one(of(StateAct::List(prefix.to_vec())));
+    assert!(matches!(list(&mut both, b""), Ok(Done::Keys(keys)) if keys.len() == most as usize));
+    assert!(both.one(of(StateAct::Set(key(most), vec![]))).is_ok());
+    assert_eq!(code(list(&mut both, b"")), Code::OutputTooLarge as u32);
+    assert!(matches!(list(&mut both, &key(3)), Ok(Done::Keys(keys)) if keys.len() == 1));
+}
+
+#[test]
 fn limits_hold_at_the_limit() {
     let mut both = Both::new();
     both.load("echo", "echo");
@@ -355,7 +432,8 @@ fn a_function_has_as_many_names_as_there_is_room_for() {
     let mut both = Both::new();
     let name = |number: usize| format!("{number:0>64}");
     let loads: Vec<Request> = (0..1000).map(|number| load("echo", &name(number))).collect();
-    let answers = both.batch(&loads);
+    // Each answer has all names: those of many would be more than a batch may answer.
+    let answers: Vec<_> = loads.chunks(100).flat_map(|some| both.batch(some)).collect();
     let good = answers.iter().take_while(|answer| answer.is_ok()).count();
     assert!((900..1000).contains(&good), "{good}");
     assert!(answers[good..].iter().all(|answer| code(answer.clone()) == Code::Overloaded as u32));

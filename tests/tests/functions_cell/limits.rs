@@ -62,6 +62,11 @@ fn every_limit_below_at_and_above() -> Result<()> {
     assert_eq!(on("value 65535", &PLAIN)?, all("ok"));
     assert_eq!(on("value 65536", &PLAIN)?, all("ok"));
     assert_eq!(on("value 65537", &PLAIN)?, all("state_conflict"));
+    // What is overwritten is kept to the end, and counts: as memory, and as what is written.
+    assert_eq!(on("again 30", &memory(4))?, all("ok"));
+    assert_eq!(on("again 100", &memory(4))?, all("memory"));
+    assert_eq!(on("again 1000000", &PLAIN)?, all("state_conflict"));
+    assert_eq!(on("list 300", &PLAIN)?, all("ok"));
     assert_eq!(on("call 15", &PLAIN)?, all("ok"));
     assert_eq!(on("call 16", &PLAIN)?, all("trap"));
     assert_eq!(on("trap", &PLAIN)?, all("trap"));
@@ -161,6 +166,66 @@ fn time_and_cancelling_end_the_request_and_not_the_execution() -> Result<()> {
         code(&client.request(json!({"op": "execute", "uuid": "counter", "config": {"timeout_ms": 0}}))),
         "bad_request"
     );
+    Ok(())
+}
+
+#[test]
+fn what_a_server_allows_holds_beside_a_node_too() -> Result<()> {
+    let text = "fuel = 10000000\nmemory_mb = 8\nkey_bytes = 10\nvalue_bytes = 20\nmodule_bytes = 200000\n";
+    let dir = tempfile::tempdir()?;
+    let limits = dir.path().join("limits.toml");
+    std::fs::write(&limits, text)?;
+    let cell = Cell::start(1, &["--limits", limits.to_str().context("a path that is no text")?])?;
+    cell.load("hostile")?;
+    let mut client = cell.client(1)?;
+    let fuel = |fuel| Config { fuel: Some(fuel), ..PLAIN };
+    assert_eq!(code(&client.execute("hostile", b"spin 10", &fuel(10_000_000))), "ok");
+    assert_eq!(code(&client.execute("hostile", b"spin 10", &fuel(10_000_001))), "bad_request");
+    // Who says nothing gets no more either.
+    assert_eq!(code(&client.execute("hostile", b"loop", &PLAIN)), "fuel");
+    let memory = Config { memory_limit_mb: Some(9), ..PLAIN };
+    assert_eq!(code(&client.execute("hostile", b"spin 10", &memory)), "bad_request");
+    assert_eq!(code(&client.execute("hostile", b"grow 9", &PLAIN)), "memory");
+    let state = |act: serde_json::Value| {
+        let mut request = json!({"op": "state", "uuid": "hostile"});
+        act.as_object().into_iter().flatten().for_each(|(key, value)| request[key] = value.clone());
+        request
+    };
+    for (act, expected) in [
+        (json!({"set": "0123456789", "value": "v"}), "ok"),
+        (json!({"set": "01234567890", "value": "v"}), "bad_request"),
+        (json!({"set": "k", "value": "012345678901234567890"}), "bad_request"),
+        (json!({"get": "01234567890"}), "bad_request"),
+        (json!({"list": "01234567890"}), "bad_request"),
+    ] {
+        assert_eq!(code(&client.request(state(act.clone()))), expected, "{act}");
+    }
+    assert_eq!(code(&client.load(&vec![0; 200_001], Some("long"))), "bad_module");
+    Ok(())
+}
+
+#[test]
+fn large_answers_of_one_batch_all_arrive_or_are_refused() -> Result<()> {
+    let cell = Cell::start(1, &[])?;
+    cell.load("hostile")?;
+    let mut client = cell.client(1)?;
+    client.set_timeout(Some(Duration::from_secs(120)));
+    // Together more than a node keeps of receipts, and more than one batch may answer.
+    let flood = json!({"op": "execute", "uuid": "hostile", "input": "flood 1048576", "config": {"timeout_ms": 60000}});
+    let all: Vec<u64> = (0..70).map(|_| client.send(flood.clone())).collect::<Result<_, _>>()?;
+    let mut arrived = 0;
+    for id in all {
+        match client.receive(id) {
+            Ok(answer) => {
+                assert_eq!(answer["output"].as_str().map(str::len), Some(1 << 20));
+                arrived += 1;
+            }
+            Err(ClientError::Failed(failure)) => assert_eq!(failure.code, "overloaded", "{failure:?}"),
+            Err(other) => return Err(other.into()),
+        }
+    }
+    assert!(arrived >= 16, "{arrived}");
+    assert_eq!(code(&client.execute("hostile", b"spin 1", &PLAIN)), "ok", "the connection is whole");
     Ok(())
 }
 

@@ -425,7 +425,10 @@ impl StateRequest {
             }
             Act::List(prefix) => {
                 let mut keys = Vec::new();
-                let mut each = |key: &[u8]| keys.push(String::from_utf8_lossy(key).into_owned());
+                let mut each = |key: &[u8]| {
+                    keys.push(String::from_utf8_lossy(key).into_owned());
+                    true
+                };
                 // Each key is sent: what no client would be given is not looked for.
                 let most = limits.line_bytes.saturating_mul(8);
                 if !overlay.list(&service.state, &space, &prefix, most, &mut each).map_err(failed)? {

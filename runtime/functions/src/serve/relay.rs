@@ -6,8 +6,8 @@ use super::frames;
 use super::operations::{bad, load_of, read_of};
 use super::request::{Id, Request, bytes, missing};
 use crate::beyond::{Answer, Beyond, Order, Reply, StateAct, What};
-use crate::error::ServiceError;
-use crate::limits::{ExecutionConfig, MOST_STAGES};
+use crate::error::{ErrorCode, ServiceError};
+use crate::limits::{ExecutionConfig, MOST_STAGES, ServerLimits};
 use crate::service::Service;
 use crate::tenants::Tenant;
 use serde_json::{Value, json};
@@ -49,7 +49,8 @@ impl Driver {
             What::Execute { config, .. } => config.timeout_ms.unwrap_or(5000),
             _ => PATIENCE_MS,
         };
-        Ok(self.relay(beyond, at, number, asked.clone(), Order { what, numbered, timeout_ms }))
+        let most = most_of(&self.service.limits);
+        Ok(self.relay(beyond, at, number, asked.clone(), Order { what, numbered, timeout_ms, most }))
     }
 
     /// A frame, for whoever is beyond.
@@ -80,7 +81,8 @@ impl Driver {
             lines: false,
         };
         let timeout_ms = frame.config.timeout_ms.unwrap_or(5000);
-        self.relay(beyond, at, number, asked, Order { what, numbered: None, timeout_ms })
+        let most = most_of(&self.service.limits);
+        self.relay(beyond, at, number, asked, Order { what, numbered: None, timeout_ms, most })
     }
 
     fn refused(mut self: Box<Self>, at: usize, number: u64, asked: &Asked, error: ServiceError) -> Box<Self> {
@@ -104,6 +106,9 @@ impl Driver {
             let text = format!("timeout_ms is {}: from 1 to {most} is possible on this server", order.timeout_ms);
             return self.refused(at, number, &asked, bad(text));
         }
+        if let Err(error) = check(&order.what, &self.service.limits) {
+            return self.refused(at, number, &asked, error);
+        }
         let chain = matches!(&order.what, What::Execute { chain: true, .. });
         let executes = matches!(&order.what, What::Execute { .. });
         let counted = executes.then(|| (Arc::clone(&self.service), Instant::now()));
@@ -112,6 +117,47 @@ impl Driver {
             Err(error) => return self.refused(at, number, &asked, error),
         }
         self
+    }
+}
+
+const fn most_of(limits: &ServerLimits) -> ExecutionConfig {
+    ExecutionConfig {
+        timeout_ms: Some(limits.timeout_ms),
+        memory_limit_mb: Some(limits.memory_mb),
+        fuel: Some(limits.fuel),
+        output_limit_mb: Some(limits.output_mb),
+    }
+}
+
+/// Whether something is within what this server offers; whoever is beyond has limits of its own.
+fn check(what: &What, limits: &ServerLimits) -> Result<(), ServiceError> {
+    let long = |what: &str, bytes: usize, most: u64| match bytes as u64 > most {
+        true => Err(bad(format!("the {what} has {bytes} bytes, at most {most} are possible on this server"))),
+        false => Ok(()),
+    };
+    match what {
+        What::Execute { config, .. } => config.effective(limits).map(drop),
+        What::Load { wasm, config, .. } => {
+            config.effective(limits)?;
+            let (bytes, most) = (wasm.len(), limits.module_bytes);
+            if bytes as u64 > most {
+                let text = format!(
+                    "the module has {bytes} bytes, and this server takes {most}: raise module_bytes in its limits"
+                );
+                return Err(ServiceError::new(ErrorCode::BadModule, text));
+            }
+            Ok(())
+        }
+        What::State(_, act) => match act {
+            StateAct::Get(key) | StateAct::Delete(key) | StateAct::List(key) => {
+                long("key", key.len(), limits.key_bytes)
+            }
+            StateAct::Set(key, value) => {
+                long("key", key.len(), limits.key_bytes)?;
+                long("value", value.len(), limits.value_bytes)
+            }
+        },
+        _ => Ok(()),
     }
 }
 
@@ -232,4 +278,61 @@ pub(super) fn alone(op: &str, request: &Request<'_>) -> Result<(), ServiceError>
         return Err(bad("clients are numbered beside a node of a cell only: 'replicode fn serve --node'"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_allows_holds_for_what_it_hands_on() {
+        let limits = ServerLimits {
+            memory_mb: 2,
+            fuel: 100,
+            output_mb: 1,
+            key_bytes: 3,
+            value_bytes: 4,
+            module_bytes: 5,
+            ..ServerLimits::default()
+        };
+        let execute = |config| What::Execute {
+            stages: vec!["f".into()],
+            chain: false,
+            entry: None,
+            input: Vec::new(),
+            config,
+            read_only: false,
+            lines: false,
+        };
+        let load = |wasm: &[u8], config| What::Load {
+            wasm: wasm.to_vec(),
+            name: "f".into(),
+            state: None,
+            config,
+            replace: false,
+        };
+        let plain = ExecutionConfig::default();
+        let state = |act| What::State("f".into(), act);
+        let set = |key: &[u8], value: &[u8]| state(StateAct::Set(key.to_vec(), value.to_vec()));
+        for (what, good) in [
+            (execute(plain), true),
+            (execute(ExecutionConfig { fuel: Some(100), ..plain }), true),
+            (execute(ExecutionConfig { fuel: Some(101), ..plain }), false),
+            (execute(ExecutionConfig { memory_limit_mb: Some(3), ..plain }), false),
+            (execute(ExecutionConfig { output_limit_mb: Some(2), ..plain }), false),
+            (load(b"12345", plain), true),
+            (load(b"123456", plain), false),
+            (load(b"1", ExecutionConfig { fuel: Some(101), ..plain }), false),
+            (set(b"abc", b"1234"), true),
+            (set(b"abcd", b"1"), false),
+            (set(b"a", b"12345"), false),
+            (state(StateAct::Get(b"abcd".to_vec())), false),
+            (state(StateAct::Delete(b"abcd".to_vec())), false),
+            (state(StateAct::List(b"abcd".to_vec())), false),
+            (What::List, true),
+        ] {
+            assert_eq!(check(&what, &limits).is_ok(), good, "{what:?}");
+        }
+        assert_eq!(most_of(&limits).fuel, Some(100));
+    }
 }

@@ -201,8 +201,8 @@ impl Overlay {
         self.undo.push(undo);
     }
 
-    /// Calls `each` with every key of the namespace that begins with `prefix`, in order. False when they take more than `most` bytes of
-    /// memory: then it has not been called.
+    /// Calls `each` with every key of the namespace that begins with `prefix`, in order, until it says that it wants no more. False when they
+    /// take more than `most` bytes of memory: then it has not been called.
     ///
     /// # Errors
     /// Those of the state.
@@ -212,7 +212,7 @@ impl Overlay {
         namespace: &Namespace,
         prefix: &[u8],
         most: u64,
-        each: &mut dyn FnMut(&[u8]),
+        each: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<bool, StateError> {
         let prefix = full(namespace, prefix);
         let Some(committed) = state.list(&prefix, most)? else { return Ok(false) };
@@ -221,8 +221,8 @@ impl Overlay {
             keys.insert(key, value.is_some());
         }
         for (key, there) in keys {
-            if there {
-                each(key.get(namespace.len()..).unwrap_or_default());
+            if there && !each(key.get(namespace.len()..).unwrap_or_default()) {
+                break;
             }
         }
         // Who looks again and again, and finds the same, has looked once.

@@ -30,7 +30,7 @@ fn what_was_read_must_still_be_so() -> Result {
     assert_eq!(keys(&state)?, [(b"a".to_vec(), b"2".to_vec())]);
     // A list conflicts with a new key in it, and with nothing else.
     let mut lists = Overlay::default();
-    lists.list(&state, &SPACE, b"x", u64::MAX, &mut |_| {})?;
+    lists.list(&state, &SPACE, b"x", u64::MAX, &mut |_| true)?;
     lists.set(&SPACE, b"sum", Some(b"0"));
     set(&state, b"y", Some(b""))?;
     assert!(state.holds(&lists)?);
@@ -52,7 +52,10 @@ fn an_execution_sees_what_it_has_written_and_can_go_back() -> Result {
     run.set(&SPACE, b"a3", Some(b"33"));
     let list = |run: &mut Overlay| -> Result<Vec<Vec<u8>>> {
         let mut found = Vec::new();
-        run.list(&state, &SPACE, b"a", u64::MAX, &mut |key| found.push(key.to_vec()))?;
+        run.list(&state, &SPACE, b"a", u64::MAX, &mut |key| {
+            found.push(key.to_vec());
+            true
+        })?;
         Ok(found)
     };
     assert_eq!(list(&mut run)?, [b"a2", b"a3", b"a4"]);
@@ -154,7 +157,7 @@ fn what_an_execution_holds_is_counted() -> Result {
     }
     for expected in [1_000..20_000, 0..1] {
         let listed =
-            growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", u64::MAX, &mut |_| {}).map(drop)?))?;
+            growth(&mut run, &mut |run| Ok(run.list(&state, &SPACE, b"k", u64::MAX, &mut |_| true).map(drop)?))?;
         assert!(expected.contains(&listed), "{listed}");
     }
     run.clear();
@@ -253,7 +256,11 @@ fn a_list_looks_no_further_than_it_may() -> Result {
     assert_eq!(state.list(&SPACE, all - 1)?, None);
     let mut run = Overlay::default();
     let mut called = 0;
-    assert!(!run.list(&state, &SPACE, b"k", all - 1, &mut |_| called += 1)?);
+    let mut each = |_: &[u8]| {
+        called += 1;
+        true
+    };
+    assert!(!run.list(&state, &SPACE, b"k", all - 1, &mut each)?);
     assert_eq!(called, 0);
     Ok(())
 }

@@ -8,8 +8,10 @@
 //! | module | it is |
 //! |---|---|
 //! | [`lanes`] | clients and numbers |
+//! | `dial` | the node, and that it is the same cell's |
 //! | [`words`] | the service's words and the log's |
 
+mod dial;
 pub mod lanes;
 pub mod words;
 
@@ -24,17 +26,23 @@ use replicode_functions::beyond::{Answer, Order, Reply, What};
 use replicode_functions::{Beyond, ErrorCode, ServiceError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Write};
+use std::io::BufReader;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often those who wait are looked after.
 const LOOK: Duration = Duration::from_millis(10);
 /// Until something that may be lost is said again.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Until somebody who wants to be a client says so again, for the first time; then twice as long each time, up to [`OPEN_MOST`].
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+/// See [`OPEN_AGAIN`].
+const OPEN_MOST: Duration = Duration::from_secs(30);
+/// Bytes that wait for a node that does not read; beyond them nothing is said until it does.
+const OUT: usize = 8 << 20;
 /// Until a node that has gone is looked for again.
 const BACK: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
@@ -65,6 +73,8 @@ struct Pending {
     timeout_ms: u64,
     /// When it is to be said again.
     again: Option<Instant>,
+    /// How often it was said.
+    said: u32,
     /// The name that a load was asked for.
     called: Option<String>,
     /// A failure that waits for the list of all functions, to say which was meant.
@@ -86,6 +96,13 @@ pub struct Beside {
     state: Mutex<State>,
     /// There is somebody to look after.
     called: Condvar,
+    /// The digest of the cell that all answers come from.
+    cell: OnceLock<[u8; 32]>,
+}
+
+/// Milliseconds until a deadline, one at least.
+fn left_ms(deadline: Instant, now: Instant) -> u64 {
+    u64::try_from(deadline.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// Replies that are given once nobody holds the state.
@@ -104,7 +121,7 @@ impl Beside {
     /// When no node answers there.
     pub fn connect(node: &Path) -> Result<Arc<Self>> {
         let socket = node.join("functions.sock");
-        let beside = Arc::new(Self { socket, state: Mutex::default(), called: Condvar::new() });
+        let beside = Arc::new(Self { socket, state: Mutex::default(), called: Condvar::new(), cell: OnceLock::new() });
         let stream = beside.dial().with_context(|| {
             format!(
                 "no node serves functions at {}: start it ('replicode up' or 'replicode start'); only nodes of a cell made with --contracts do",
@@ -132,24 +149,27 @@ impl Beside {
     }
 
     fn dial(&self) -> std::io::Result<UnixStream> {
-        let stream = crate::admin::server::connect(&self.socket)?;
-        (&stream).write_all(wire::MAGIC)?;
-        let mut magic = [0; wire::MAGIC.len()];
-        (&stream).read_exact(&mut magic)?;
-        if magic != *wire::MAGIC {
-            return Err(std::io::Error::other("the node is of another version"));
-        }
-        Ok(stream)
+        dial::dial(&self.socket, &self.cell)
     }
 
     /// The thread that hears what the node says, and looks for it when it has gone.
     fn read(&self, first: UnixStream) {
         let mut stream = Some(first);
+        let mut told = String::new();
         loop {
-            let Some(now) = stream.take().or_else(|| self.dial().ok()) else {
-                std::thread::sleep(BACK);
-                continue;
+            let now = match stream.take().map_or_else(|| self.dial(), Ok) {
+                Ok(now) => now,
+                Err(error) => {
+                    let why = error.to_string();
+                    if why != told {
+                        tracing::warn!("the node cannot be reached: {why}");
+                        told = why;
+                    }
+                    std::thread::sleep(BACK);
+                    continue;
+                }
             };
+            told.clear();
             if let Err(error) = self.converse(now) {
                 tracing::warn!("the node was cut off: {error}");
             }
@@ -203,12 +223,12 @@ impl Beside {
 
 impl Beyond for Beside {
     fn take(&self, order: Order, reply: Reply) {
-        let Order { what, numbered, timeout_ms } = order;
+        let Order { what, numbered, timeout_ms, most } = order;
         let called = match &what {
             What::Load { name, .. } => Some(name.clone()),
             _ => None,
         };
-        let request = request_of(what);
+        let request = request_of(what, most);
         let body = request.as_ref().map(Request::body).unwrap_or_default();
         if body.len() > limits::REQUEST_BYTES {
             let (length, most) = (body.len(), limits::REQUEST_BYTES);
@@ -254,20 +274,32 @@ impl State {
             other => other,
         };
         let deadline = Instant::now() + Duration::from_millis(timeout_ms);
-        self.pending
-            .insert(tag, Pending { way, body, reply, deadline, timeout_ms, again: None, called, missing: None });
+        let (again, missing) = (None, None);
+        let pending = Pending { way, body, reply, deadline, timeout_ms, again, said: 0, called, missing };
+        self.pending.insert(tag, pending);
         self.say(tag);
     }
 
     /// Says an order to the node, if it is there.
     fn say(&mut self, tag: Tag) {
-        let Some(pending) = self.pending.get(&tag).filter(|_| self.stream.is_some()) else { return };
+        let Some(pending) = self.pending.get_mut(&tag).filter(|_| self.stream.is_some()) else { return };
+        let now = Instant::now();
+        if self.out.len() > OUT {
+            // It is kept here as it is; a second time among what is to be sent it would only take room.
+            pending.again = Some(now + AGAIN);
+            return;
+        }
+        if matches!(pending.way, Way::Lane(_) | Way::Open) {
+            // A node that has just begun may drop it, and tells nobody. A second client of the log costs little.
+            pending.again = Some(now + OPEN_AGAIN.saturating_mul(1 << pending.said.min(8)).min(OPEN_MOST));
+            pending.said = pending.said.saturating_add(1);
+        }
         let (what, client, sequence) = match pending.way {
             Way::Lane(_) | Way::Open => (wire::OPEN, 0, 0),
             Way::Log(Some(assigned)) => (wire::SUBMIT, assigned.client, assigned.sequence),
             Way::Log(None) => return,
             Way::Numbered(client, sequence) => (wire::SUBMIT, client, sequence),
-            Way::Ask => (wire::ASK, 0, 0),
+            Way::Ask => (wire::ASK, left_ms(pending.deadline, now), 0),
         };
         wire::put(&mut self.out, what, tag, client, sequence, &pending.body);
     }
@@ -351,6 +383,13 @@ impl State {
                 }
                 return;
             }
+            // The number that is due is on its way itself, and so is this one, once more, behind it.
+            (wire::GAP, Way::Numbered(client, sequence)) if self.is_pending_before(client, sequence) => {
+                if let Some(pending) = self.pending.get_mut(&tag) {
+                    pending.again = Some(Instant::now() + AGAIN);
+                }
+                return;
+            }
             (wire::GAP, _) => {
                 let text = format!("number {a} of this client is due: numbers are given in order");
                 (Err(ServiceError::new(ErrorCode::BadRequest, text)), Vec::new())
@@ -365,6 +404,15 @@ impl State {
                     "it was executed in batch {a} at place {b}, and this node does not keep what came of it any more"
                 );
                 (Err(words::node(text)), Vec::new())
+            }
+            (wire::FORGOTTEN, _) => {
+                let text =
+                    "it was executed, so many numbers ago that the log does not know any more where and how it ended";
+                (Err(words::node(text)), Vec::new())
+            }
+            (wire::FULL, _) => {
+                let text = String::from_utf8_lossy(&body).into_owned();
+                (Err(ServiceError::new(ErrorCode::Overloaded, text)), Vec::new())
             }
             (wire::REFUSED, _) => (Err(words::node(String::from_utf8_lossy(&body))), Vec::new()),
             (other, _) => {
@@ -385,6 +433,12 @@ impl State {
             }
             (None, (result, lines)) => replies.push((reply, result, lines)),
         }
+    }
+
+    /// Whether an earlier number of a client is on its way here.
+    fn is_pending_before(&self, client: u64, sequence: u64) -> bool {
+        let earlier = |way: Way| matches!(way, Way::Numbered(of, its) if of == client && its < sequence);
+        self.pending.values().any(|pending| earlier(pending.way))
     }
 
     /// The log has forgotten a lane's client: so many others were opened.
@@ -438,6 +492,9 @@ impl State {
             if !matches!(way, Way::Log(Some(_))) {
                 self.lanes.give_up(tag);
                 self.pending.remove(&tag);
+            }
+            if matches!(way, Way::Ask) && connected && self.out.len() <= OUT {
+                wire::put(&mut self.out, wire::GIVE_UP, tag, 0, 0, &[]);
             }
         }
         for (lane, _) in lanes.iter().enumerate().filter(|(_, due)| **due) {

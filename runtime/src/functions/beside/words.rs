@@ -7,8 +7,8 @@ use replicode_functions::execute::{Report, StageReport};
 use replicode_functions::{ErrorCode, ExecutionConfig, ServiceError};
 use serde_json::{Value, json};
 
-/// What the log, or a node, is asked; none of an open.
-pub fn request_of(what: What) -> Option<Request> {
+/// What the log, or a node, is asked; none of an open. `most` is what the server allows an execution.
+pub fn request_of(what: What, most: ExecutionConfig) -> Option<Request> {
     Some(match what {
         What::Open => return None,
         What::Load { wasm, name, state, config, replace } => {
@@ -20,7 +20,7 @@ pub fn request_of(what: What) -> Option<Request> {
             chain,
             entry,
             input,
-            config: config_of(config),
+            config: within(config_of(config), config_of(most), read_only),
             read_only,
             lines,
         },
@@ -32,6 +32,17 @@ pub fn request_of(what: What) -> Option<Request> {
 
 const fn config_of(config: ExecutionConfig) -> Config {
     Config { memory_mb: config.memory_limit_mb, fuel: config.fuel, output_mb: config.output_limit_mb }
+}
+
+/// What nobody has said is the log's to decide, unless the server allows less than that.
+fn within(config: Config, most: Config, read_only: bool) -> Config {
+    let fuel = if read_only { limits::READ_FUEL } else { limits::FUEL };
+    let less = |said: Option<u64>, most: Option<u64>, standard: u64| said.or(most.filter(|most| *most < standard));
+    Config {
+        memory_mb: less(config.memory_mb, most.memory_mb, limits::MEMORY_MB),
+        fuel: less(config.fuel, most.fuel, fuel),
+        output_mb: less(config.output_mb, most.output_mb, limits::OUTPUT_MB),
+    }
 }
 
 fn act_of(act: beyond::StateAct) -> StateAct {
@@ -200,6 +211,19 @@ mod tests {
             assert_eq!(ours.to_string(), theirs.to_string());
             assert_eq!(Number::parse(&theirs.to_string()), Some(ours));
         }
+    }
+
+    #[test]
+    fn a_server_that_allows_less_than_the_log_says_so_for_who_says_nothing() {
+        let most = |fuel, memory| Config { fuel: Some(fuel), memory_mb: Some(memory), output_mb: Some(1024) };
+        let nothing = Config::default();
+        assert_eq!(within(nothing, most(1 << 62, 1024), false), nothing);
+        let less = Config { fuel: Some(7), memory_mb: Some(8), output_mb: None };
+        assert_eq!(within(nothing, most(7, 8), false), less);
+        assert_eq!(within(Config { fuel: Some(3), ..nothing }, most(7, 8), false).fuel, Some(3));
+        // Between the two standards only one is above it.
+        assert_eq!(within(nothing, most(limits::READ_FUEL, 64), true), nothing);
+        assert_eq!(within(nothing, most(limits::READ_FUEL, 64), false).fuel, Some(limits::READ_FUEL));
     }
 
     #[test]

@@ -98,6 +98,23 @@ impl Api {
     }
 }
 
+/// Whether bytes may be tried out here: by anybody who reaches the port, so only what is bounded.
+fn may_run_dry(transaction: &[u8]) -> std::result::Result<(), Status> {
+    // Who may ask functions something is decided by their socket, and what they burn is no gas.
+    if replicode_contracts::functions::Request::is_marked(transaction) {
+        let text = "a request of functions is no transaction: 'replicode fn serve --node' is asked for what only reads";
+        return Err(Status::invalid_argument(text));
+    }
+    let decoded = Transaction::decode(transaction, &Limits::STANDARD);
+    match decoded.map(|it| it.body.gas_limit).ok().filter(|limit| *limit > VIEW_GAS) {
+        Some(limit) => Err(Status::failed_precondition(format!(
+            "a dry run with a gas limit of {limit}: on a node it may be {VIEW_GAS} at most, for calls wait meanwhile; state a lower \
+             one (--gas)"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn bad(error: convert::BadField) -> Status {
     Status::invalid_argument(error.to_string())
 }
@@ -224,13 +241,7 @@ impl Contract for Service {
 
     async fn dry_run(&self, request: Request<proto::DryRunRequest>) -> Reply<proto::DryRunReply> {
         let transaction = request.into_inner().transaction;
-        let decoded = Transaction::decode(&transaction, &Limits::STANDARD);
-        if let Some(limit) = decoded.map(|it| it.body.gas_limit).ok().filter(|limit| *limit > VIEW_GAS) {
-            return Err(Status::failed_precondition(format!(
-                "a dry run with a gas limit of {limit}: on a node it may be {VIEW_GAS} at most, for calls wait meanwhile; state a lower \
-                 one (--gas)"
-            )));
-        }
+        may_run_dry(&transaction)?;
         let receipt = self.ask(move |backend| backend.dry_run(&transaction)).await?;
         Ok(Response::new(proto::DryRunReply { receipt: receipt.encode() }))
     }
@@ -396,5 +407,31 @@ impl Contract for Service {
             trust_names,
             batch_gas,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use replicode_contracts::functions::{Config, Request, Which};
+
+    #[test]
+    fn nobody_runs_functions_past_their_socket() {
+        let config = Config { fuel: Some(1), ..Config::default() };
+        let execute = Request::Execute {
+            stages: vec![Which::of("f")],
+            chain: false,
+            entry: None,
+            input: Vec::new(),
+            config,
+            read_only: true,
+            lines: false,
+        };
+        for request in [execute, Request::List] {
+            let refused = may_run_dry(&request.encode(0, 0)).expect_err("it is no transaction");
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        }
+        assert!(may_run_dry(&[0xf1]).is_err(), "whatever it is, it begins like one");
+        assert!(may_run_dry(b"rubbish").is_ok(), "its receipt says so");
     }
 }

@@ -17,7 +17,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of receipts that are kept in memory, and about half of what the files may have.
+/// Bytes of receipts that are kept in memory, those of the newest batch besides, and about half of what the files may have.
 const BYTES: usize = 64 << 20;
 /// Bytes before a receipt in a file.
 const HEAD: usize = 4 + 8 + 4 + 32;
@@ -118,7 +118,9 @@ impl Kept {
             self.by_hash.insert(hash, (at, skipped));
         }
         self.oldest.push_back((at, hash));
+        // Those of this batch stay until the next: whoever waits for one of them is told when all of them are here.
         while self.bytes > BYTES
+            && self.oldest.front().is_some_and(|(oldest, _)| oldest.0 < at.0)
             && let Some((at, hash)) = self.oldest.pop_front()
         {
             self.bytes -= HEAD + self.by_place.remove(&at).map_or(0, |receipt| receipt.len());
@@ -273,6 +275,25 @@ mod tests {
         for kept in [kept, Kept::open(tmp.path(), 4)?] {
             assert_eq!(kept.of(&done.transaction).as_deref(), Some(&done.encode()[..]));
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_batch_is_there_as_a_whole_until_the_next_one() -> Result<()> {
+        let tmp = tempfile::tempdir()?;
+        let mut kept = Kept::open(tmp.path(), 0)?;
+        let large = |batch: u64, position: u32| Receipt {
+            position,
+            returned: vec![7; 1 << 20],
+            ..receipt(batch, position as u8, Status::Success)
+        };
+        // More than all receipts may have together.
+        let receipts: Vec<_> = (0..70).map(|position| large(1, position)).collect();
+        kept.add(1, &receipts)?;
+        assert!((0..70).all(|position| kept.at(1, position).is_some()));
+        kept.add(2, &[large(2, 0)])?;
+        assert!(kept.at(1, 0).is_none() && kept.at(1, 69).is_some() && kept.at(2, 0).is_some());
+        assert!(kept.bytes <= BYTES);
         Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! What a node and a server of functions beside it say to each other, over `functions.sock` in the node's directory. Little endian.
 //!
 //! ```text
-//! first    "RPFNODE1", in both directions
+//! first    "RPFNODE2", in both directions; behind it, from the node, the digest of its cell's configuration, 32 bytes
 //! to node  length u32 | op u8 | tag u64 | client u64 | sequence u64 | body        length counts what follows it
 //! answer   length u32 | kind u8 | tag u64 | a u64 | b u64 | body
 //!
-//! op   1 open a client    2 submit body under its number    3 ask body of the state as it is
+//! op   1 open a client    2 submit body under its number    3 ask body of the state as it is, within client milliseconds
+//!      4 the question of this tag is not to be answered any more
 //! kind 0 receipt in body, batch a, place b    1 client a    2 number a is due    3 no such client any more
 //!      4 executed in batch a at place b, and the receipt is not kept    5 cannot be told: ask again    6 refused, words in body
+//!      7 too many questions wait, words in body    8 executed, so long ago that the log does not know where
 //! ```
 //!
 //! Body of a request: as in `replicode_contracts::functions::request`, without who it is from. Both ends are of one build.
@@ -15,7 +17,7 @@
 use std::io::{self, Read};
 
 /// What both begin with.
-pub const MAGIC: &[u8; 8] = b"RPFNODE1";
+pub const MAGIC: &[u8; 8] = b"RPFNODE2";
 /// Bytes of a frame behind its length, without its body.
 const HEAD: usize = 25;
 /// The longest frame: a receipt with its output and log, or a module.
@@ -42,6 +44,8 @@ pub const OPEN: u8 = 1;
 pub const SUBMIT: u8 = 2;
 /// Something for the state as it is.
 pub const ASK: u8 = 3;
+/// A question is given up.
+pub const GIVE_UP: u8 = 4;
 
 /// A receipt.
 pub const RECEIPT: u8 = 0;
@@ -57,6 +61,19 @@ pub const UNKEPT: u8 = 4;
 pub const LOST: u8 = 5;
 /// It is none that the log takes.
 pub const REFUSED: u8 = 6;
+/// Too many questions wait.
+pub const FULL: u8 = 7;
+/// It was executed, and the log does not know where any more.
+pub const FORGOTTEN: u8 = 8;
+
+/// What is said in place of an answer that does not fit.
+pub const TOO_LONG: &str = "the answer is too long for one frame: ask for less";
+
+/// Whether a body fits into a frame: a longer one would end the connection of whoever takes it.
+#[must_use]
+pub const fn fits(body: &[u8]) -> bool {
+    HEAD + body.len() <= MOST
+}
 
 /// Writes a frame.
 pub fn put(out: &mut Vec<u8>, what: u8, tag: u64, a: u64, b: u64, body: &[u8]) {

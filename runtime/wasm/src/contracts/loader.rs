@@ -3,12 +3,13 @@
 use super::code::{Compiled, WasmCode};
 use super::engine::ContractEngine;
 use super::library::{self, Library};
+use crate::engine::is_of_host;
 use crate::functions::in_log::LogFunctions;
 use replicode_contracts::abi::host::LIBRARY;
 use replicode_contracts::functions::Functions;
 use replicode_contracts::hash::Hash;
 use replicode_contracts::receipt::Trap;
-use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader};
+use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader, Unloaded};
 use replicode_contracts::template::{Class, FixedPrice, Kind, Template};
 use replicode_transform::{CodeClass, HostFunction, Rate, Settings, Transformed, Value, Wish};
 use std::collections::BTreeMap;
@@ -109,11 +110,11 @@ impl ContractLoader {
         (settings, Wish { class, memory_bytes: template.memory.into() })
     }
 
-    fn make(&self, hash: &Hash, template: Template) -> Result<Kept, String> {
+    fn make(&self, hash: &Hash, template: Template) -> Result<Kept, Unloaded> {
         let layout = template.layout.to_storage().map_err(|wrong| lines(&wrong))?;
         let is_library = template.header.kind == Kind::Library;
         if is_library && template.class != Class::Metered {
-            return Err("a library is of class metered: who calls it may be of another price".into());
+            return Err("a library is of class metered: who calls it may be of another price".to_string().into());
         }
         let transformed = self.transformed(&template)?;
         let mut linker = self.engine.linker.clone();
@@ -121,8 +122,10 @@ impl ContractLoader {
             library::link(&mut linker, &module, &library).map_err(|error| format!("{error:#}"))?;
         }
         let stack = self.engine.settings.bounds.stack_bytes;
-        let (compiled, module) = Compiled::new(&self.engine.engine, &linker, &transformed, stack)
-            .map_err(|error| format!("the module cannot be compiled: {error:#}"))?;
+        let (compiled, module) = Compiled::new(&self.engine.engine, &linker, &transformed, stack).map_err(|error| {
+            let why = format!("the module cannot be compiled: {error:#}");
+            if is_of_host(&error) { Unloaded::Host(why) } else { Unloaded::Refused(why) }
+        })?;
         if is_library {
             let library = Library { compiled: Arc::new(compiled), functions: functions(&module) };
             let loaded = Arc::new(Loaded { hash: *hash, template, layout, code: Arc::new(NoEntry) });
@@ -142,7 +145,7 @@ impl ContractLoader {
             }
         }
         if !wrong.is_empty() {
-            return Err(wrong.join("\n"));
+            return Err(wrong.join("\n").into());
         }
         let code = WasmCode { engine: self.engine.engine.clone(), compiled, entries };
         let loaded = Arc::new(Loaded { hash: *hash, template, layout, code: Arc::new(code) });
@@ -156,7 +159,7 @@ impl Loader for ContractLoader {
         kept.get(template).map(|kept| Arc::clone(&kept.loaded))
     }
 
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String> {
+    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, Unloaded> {
         if let Some(loaded) = self.at_hand(hash) {
             return Ok(loaded);
         }

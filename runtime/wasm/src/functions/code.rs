@@ -5,6 +5,7 @@ use super::host::Host;
 use super::link::{self, REFILL};
 use super::run::Ctx;
 use super::wasi::{self, Program, World};
+use crate::engine::is_of_host;
 use replicode_transform::{CodeClass, Error, GAS, STACK, Slices, Wish, transform_sliced};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,6 +23,9 @@ pub enum LoadError {
     /// It has no entry point.
     #[error("{0}")]
     Entry(String),
+    /// The host could not do what it has to: nothing is said about the module.
+    #[error("{0}")]
+    Host(String),
 }
 
 /// A compiled module. Shared by all threads that run it.
@@ -76,7 +80,10 @@ impl<E: Host> FunctionCode<E> {
         let transformed = transformed.map_err(refused)?;
         let first_bytes = transformed.memory_bytes.0;
         let half = if first_bytes <= SMALL_BYTES { &engine.small } else { &engine.large };
-        let bad = |error: wasmtime::Error| LoadError::Bad(format!("the module cannot be compiled: {error:#}"));
+        let bad = |error: wasmtime::Error| {
+            let why = format!("the module cannot be compiled: {error:#}");
+            if is_of_host(&error) { LoadError::Host(why) } else { LoadError::Bad(why) }
+        };
         let module = Module::new(&half.engine, &transformed.wasm).map_err(bad)?;
         let pre = half.linker.instantiate_pre(&module).map_err(bad)?;
         let counter = |name| {

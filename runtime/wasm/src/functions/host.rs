@@ -33,11 +33,11 @@ pub trait Host: Sized + Send + 'static {
     /// As [`Host::set`].
     fn delete(&mut self, key: &[u8]) -> Result<bool, Failure>;
 
-    /// Calls `each` with every key that begins with a prefix, in order.
+    /// Calls `each` with every key that begins with a prefix, in order, until it says that it wants no more.
     ///
     /// # Errors
     /// When the prefix is too long for a key.
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure>;
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure>;
 
     /// A line of log.
     ///

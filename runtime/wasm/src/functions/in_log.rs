@@ -14,6 +14,7 @@ use replicode_contracts::functions::{Code, Denied, Facts, Functions, Refused, St
 use scoped_tls_hkt::scoped_thread_local;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 scoped_thread_local!(static mut WORLD: for<'a> &'a mut dyn World);
@@ -27,6 +28,9 @@ const INSTANCES: u32 = (limits::DEPTH + SPARE as u32 + 2) * IN_STORE;
 const SPARE: usize = 2;
 /// Modules whose code is at hand, at most: more than a cell may have, for those that were unloaded.
 const CODES: usize = 2 * limits::FUNCTIONS as usize;
+/// Bytes of machine code that are at hand, at most; what was used least recently beyond it is made again when it is needed. All modules that a
+/// cell may have fit, at what is usual for their code: a cell whose functions go in and out by turns would mostly compile.
+const CODE_BYTES: u64 = 1 << 30;
 
 type CodeOf = Arc<FunctionCode<Lent>>;
 
@@ -44,7 +48,13 @@ pub fn settings(threads: u32) -> FunctionSettings {
 /// The code of functions as nodes compare it: everything that changes what a function does, or what it burns, in one hash.
 #[must_use]
 pub fn fingerprint() -> [u8; 32] {
-    settings(1).transform(super::link::table()).digest()
+    *replicode_log::Digest::of(fingerprint_text(&limits::rules(), &super::link::prices()).as_bytes()).bytes()
+}
+
+fn fingerprint_text(rules: &str, prices: &str) -> String {
+    let transform = settings(1).transform(super::link::table()).digest();
+    let transform: String = transform.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("transform {transform}\nprices {prices}\n{rules}")
 }
 
 /// Runs the functions of a cell. Shared by all threads that execute.
@@ -56,7 +66,58 @@ pub struct LogFunctions {
 /// Made when it is first needed: most cells have no functions, and the pools take room in the address space.
 struct Shared {
     engine: FunctionEngine<Lent>,
-    kept: RwLock<BTreeMap<[u8; 32], CodeOf>>,
+    kept: RwLock<Kept<CodeOf>>,
+    /// Goes on with each code that is made: who was used since which one.
+    made: AtomicU64,
+}
+
+/// Code at hand, with its bytes.
+struct Kept<C> {
+    by_digest: BTreeMap<[u8; 32], At<C>>,
+    bytes: u64,
+}
+
+struct At<C> {
+    code: C,
+    bytes: u64,
+    used: AtomicU64,
+}
+
+impl<C> Default for Kept<C> {
+    fn default() -> Self {
+        Self { by_digest: BTreeMap::new(), bytes: 0 }
+    }
+}
+
+impl<C: Clone> Kept<C> {
+    fn get(&self, digest: &[u8; 32], now: u64) -> Option<C> {
+        let at = self.by_digest.get(digest)?;
+        at.used.store(now, Ordering::Relaxed);
+        Some(at.code.clone())
+    }
+
+    /// Keeps it; of two with one digest the first. Those that were used least recently go, until no more than so many, and so many bytes, stay.
+    fn put(&mut self, digest: [u8; 32], code: C, bytes: u64, now: u64, most: (usize, u64)) -> C {
+        if let Some(there) = self.get(&digest, now) {
+            return there;
+        }
+        let fits = |len: usize, held: u64| len < most.0 && held.saturating_add(bytes) <= most.1;
+        if !fits(self.by_digest.len(), self.bytes) {
+            let mut all: Vec<(u64, [u8; 32])> =
+                self.by_digest.iter().map(|(digest, at)| (at.used.load(Ordering::Relaxed), *digest)).collect();
+            all.sort_unstable();
+            for (_, oldest) in all {
+                if fits(self.by_digest.len(), self.bytes) {
+                    break;
+                }
+                let gone = self.by_digest.remove(&oldest);
+                self.bytes = self.bytes.saturating_sub(gone.map_or(0, |gone| gone.bytes));
+            }
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.by_digest.insert(digest, At { code: code.clone(), bytes, used: AtomicU64::new(now) });
+        code
+    }
 }
 
 impl std::fmt::Debug for LogFunctions {
@@ -75,7 +136,7 @@ impl LogFunctions {
     fn shared(&self) -> Result<&Arc<Shared>, String> {
         let made = self.shared.get_or_init(|| {
             let engine = FunctionEngine::new(&settings(self.threads))?;
-            Ok(Arc::new(Shared { engine, kept: RwLock::default() }))
+            Ok(Arc::new(Shared { engine, kept: RwLock::default(), made: AtomicU64::new(0) }))
         });
         made.as_ref().map_err(ToString::to_string)
     }
@@ -84,7 +145,8 @@ impl LogFunctions {
 impl Shared {
     fn at_hand(&self, digest: &[u8; 32]) -> Option<CodeOf> {
         // Poison would mean a panic of the map itself; what is in it is whole.
-        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+        let now = self.made.load(Ordering::Relaxed);
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(digest, now)
     }
 
     fn make(&self, digest: &[u8; 32], wasm: &[u8]) -> Result<CodeOf, LoadError> {
@@ -93,13 +155,10 @@ impl Shared {
         }
         let code = self.engine.compile(wasm)?;
         code.check_entry()?;
+        let bytes = code.code_bytes();
+        let now = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= CODES {
-            // Mostly code of what was unloaded; the rest is made again when it is needed.
-            kept.clear();
-        }
-        // Two threads may have made the same: the first one stays.
-        Ok(Arc::clone(kept.entry(*digest).or_insert_with(|| Arc::new(code))))
+        Ok(kept.put(*digest, Arc::new(code), bytes, now, (CODES, CODE_BYTES)))
     }
 
     /// The code of a stored module.
@@ -115,20 +174,20 @@ impl Shared {
 
 impl Functions for LogFunctions {
     fn check(&self, digest: &[u8; 32], wasm: &[u8]) -> Result<Result<Facts, Refused>, String> {
-        let refused = |error: LoadError| {
-            let code = match error {
-                LoadError::Bad(_) => Code::BadModule,
-                LoadError::Import(_) => Code::UnsupportedImport,
-                LoadError::Entry(_) => Code::NoEntry,
-            };
-            Refused { code, message: format!("the module cannot be loaded: {error}"), returned: None }
+        let error = match self.shared()?.make(digest, wasm) {
+            Ok(code) => {
+                let (memory, stateful) = (code.memory_bytes(), code.is_stateful());
+                return Ok(Ok(Facts { imports: code.imports().to_vec(), memory, stateful }));
+            }
+            Err(error) => error,
         };
-        let facts = |code: CodeOf| Facts {
-            imports: code.imports().to_vec(),
-            memory: code.memory_bytes(),
-            stateful: code.is_stateful(),
+        let code = match &error {
+            LoadError::Bad(_) => Code::BadModule,
+            LoadError::Import(_) => Code::UnsupportedImport,
+            LoadError::Entry(_) => Code::NoEntry,
+            LoadError::Host(why) => return Err(why.clone()),
         };
-        Ok(self.shared()?.make(digest, wasm).map(facts).map_err(refused))
+        Ok(Err(Refused { code, message: format!("the module cannot be loaded: {error}"), returned: None }))
     }
 
     fn run(&self, stage: &Stage<'_>, input: &[u8], world: &mut dyn World) -> Result<StageEnd, String> {
@@ -138,11 +197,10 @@ impl Functions for LogFunctions {
             Err(failure) => return Err(failure.to_string()),
         };
         let mut run = take(shared);
-        let (first_slice, slice) = limits::SLICES;
         run.begin(RunLimits {
             fuel: stage.fuel,
-            first_slice,
-            slice,
+            first_slice: limits::FIRST_SLICE,
+            slice: limits::SLICE,
             memory_bytes: stage.memory_bytes,
             output_bytes: stage.output_bytes,
             instances: IN_STORE,
@@ -233,7 +291,7 @@ impl Host for Lent {
         WORLD.with(|world| world.delete(key)).map_err(denied)
     }
 
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure> {
         WORLD.with(|world| world.list(prefix, each)).map_err(denied)
     }
 
@@ -250,5 +308,41 @@ impl Host for Lent {
 
     fn leave(&mut self, well: bool) {
         WORLD.with(|world| world.leave(well));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_and_price_is_in_the_fingerprint() {
+        let ours = fingerprint_text(&limits::rules(), &super::super::link::prices());
+        assert!(limits::ALL.iter().all(|(name, value)| ours.contains(&format!("{name} {value}\n"))), "{ours}");
+        assert!(ours.contains("key ") && ours.contains("transform "), "{ours}");
+        let other = fingerprint_text(&limits::rules().replacen('1', "2", 1), &super::super::link::prices());
+        assert_ne!(ours, other);
+        assert_eq!(fingerprint(), *replicode_log::Digest::of(ours.as_bytes()).bytes());
+    }
+
+    #[test]
+    fn what_was_used_least_recently_goes_first_and_bytes_are_bounded() {
+        let mut kept = Kept::default();
+        for number in 0..4 {
+            assert_eq!(kept.put([number; 32], number, 10, number.into(), (10, 40)), number);
+        }
+        assert_eq!(kept.get(&[0; 32], 4), Some(0));
+        // One of 15 bytes: the two that were used longest ago have to go.
+        kept.put([9; 32], 9, 15, 5, (10, 40));
+        let there: Vec<u8> = kept.by_digest.values().map(|at| at.code).collect();
+        assert_eq!((there, kept.bytes), (vec![0, 3, 9], 35));
+        // The same once more is not counted twice, and the first one stays.
+        assert_eq!(kept.put([9; 32], 7, 15, 6, (10, 40)), 9);
+        assert_eq!(kept.bytes, 35);
+        // By number as well; and one alone is kept however large it is.
+        kept.put([8; 32], 8, 1, 7, (3, 40));
+        assert_eq!(kept.by_digest.len(), 3);
+        kept.put([7; 32], 7, 100, 8, (3, 40));
+        assert_eq!((kept.by_digest.len(), kept.bytes), (1, 100));
     }
 }

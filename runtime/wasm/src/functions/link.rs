@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::host::Host;
-use super::run::{Ctx, Run, charge, empty, run_of, settle, supply};
+use super::run::{Ctx, Run, charge, empty, left, run_of, settle, supply};
 use replicode_transform::{HostFunction, HostTable, Rate, Value};
 use wasmtime::{AsContextMut, Caller, Engine, Linker};
 
@@ -23,21 +23,29 @@ const I32: Value = Value::I32;
 /// Bytes of an answer that cost one unit of fuel, and units that each key of a list costs besides: what the parameters do not tell
 /// beforehand is paid when it is known.
 const BYTES_FOR_ONE: u64 = 8;
-const KEY: u64 = 50;
+const KEY: u64 = 150;
 
 /// Name, parameters, results, price: for the call, and for each 8 or 16 of the units that the last parameter counts.
 const TABLE: [(&str, &[Value], &[Value], Rate); 10] = [
     ("log", &[I32, I32], &[], Rate::new(100, 1, 3)),
-    ("get_state", &[I32, I32], &[I32], Rate::new(200, 1, 3)),
+    ("get_state", &[I32, I32], &[I32], Rate::new(1000, 1, 3)),
     ("read", &[I32, I32], &[I32], Rate::new(50, 1, 4)),
-    ("set_state", &[I32, I32, I32, I32], &[], Rate::new(200, 1, 3)),
-    ("delete_state", &[I32, I32], &[I32], Rate::new(200, 1, 3)),
-    ("list_state", &[I32, I32], &[I32], Rate::new(400, 1, 3)),
+    ("set_state", &[I32, I32, I32, I32], &[], Rate::new(2000, 1, 3)),
+    ("delete_state", &[I32, I32], &[I32], Rate::new(2000, 1, 3)),
+    ("list_state", &[I32, I32], &[I32], Rate::new(2000, 1, 3)),
     ("output", &[I32, I32], &[], Rate::new(50, 1, 4)),
     ("error", &[I32, I32], &[], Rate::new(50, 1, 4)),
     ("fuel_left", &[], &[Value::I64], Rate::new(20, 0, 0)),
     ("call", &[I32, I32, I32, I32], &[I32], Rate::new(2000, 1, 3)),
 ];
+
+/// Bytes of the longest name that is looked up: more than any function is called.
+const MOST_NAME: u32 = 128;
+
+/// Everything here that changes what a function burns or is answered, besides what the transform is told.
+pub(super) fn prices() -> String {
+    format!("byte 1/{BYTES_FOR_ONE}, key {KEY}, name {MOST_NAME}")
+}
 
 /// What can be imported, for the transform.
 pub(super) fn table() -> HostTable {
@@ -127,16 +135,20 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         Ok(run.host.delete(slice(memory, at, len)?)?.into())
     })?;
     linker.func_wrap(MODULE, "list_state", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<i32> {
+        let left = u64::try_from(left(&mut caller.as_context_mut())).unwrap_or(0);
         let (memory, run) = parts(&mut caller)?;
         run.answer.clear();
-        let (answer, mut keys) = (&mut run.answer, 0);
-        run.host.list(slice(memory, at, len)?, &mut |key| {
+        // It walks no further than what is left of the fuel pays for.
+        let (answer, mut units) = (&mut run.answer, 0_u64);
+        let listed = run.host.list(slice(memory, at, len)?, &mut |key| {
             answer.extend_from_slice(&(key.len() as u32).to_le_bytes());
             answer.extend_from_slice(key);
-            keys += 1;
-        })?;
+            units = units.saturating_add(KEY);
+            units.saturating_add(answer.len() as u64 / BYTES_FOR_ONE) <= left
+        });
         let bytes = run.answer.len();
-        charge(&mut caller, keys * KEY + bytes as u64 / BYTES_FOR_ONE)?;
+        charge(&mut caller, units.saturating_add(bytes as u64 / BYTES_FOR_ONE))?;
+        listed?;
         Ok(length(bytes))
     })?;
     linker.func_wrap(MODULE, "output", |mut caller: Caller<'_, Ctx<E>>, at: u32, len: u32| -> Answer<()> {
@@ -158,9 +170,7 @@ pub(super) fn build<E: Host>(engine: &Engine) -> wasmtime::Result<Linker<Ctx<E>>
         Ok(())
     })?;
     linker.func_wrap(MODULE, "fuel_left", |mut caller: Caller<'_, Ctx<E>>| -> Answer<i64> {
-        let gas = caller.data().gas;
-        let left = gas.and_then(|gas| gas.get(&mut caller).i64()).unwrap_or(0).max(0);
-        Ok(run_of(caller.data_mut())?.purse().saturating_add(left))
+        Ok(left(&mut caller.as_context_mut()))
     })?;
     linker.func_wrap(MODULE, "call", nested)?;
     super::wasi::link(&mut linker, engine)?;
@@ -179,7 +189,11 @@ fn nested<E: Host>(
     run.answer.clear();
     // What can be wrong with the caller is found before the callee is entered: who has been entered has to be left.
     let name = slice(memory, name, name_len)?;
-    let input = slice(memory, input, input_len)?.to_vec();
+    let input = slice(memory, input, input_len)?;
+    if name_len > MOST_NAME {
+        return Ok(NOT_FOUND);
+    }
+    let input = input.to_vec();
     let held = memory.len() as u64;
     let Some(code) = run.host.enter(name)? else { return Ok(NOT_FOUND) };
     settle(&mut caller.as_context_mut());

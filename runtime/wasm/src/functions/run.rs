@@ -326,11 +326,6 @@ impl<E: Host> Run<E> {
     pub(super) const fn held(&self) -> u64 {
         self.held_bytes
     }
-
-    /// Fuel in the purse.
-    pub(super) const fn purse(&self) -> i64 {
-        self.purse
-    }
 }
 
 /// Gives an instance's unused fuel back to the purse.
@@ -369,6 +364,14 @@ pub(super) fn supply<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) -> Result
     let done = gas.set(&mut *store, Val::I64(granted));
     debug_assert!(done.is_ok(), "a counter is a mutable number of its type");
     Ok(())
+}
+
+/// Fuel that is left to the execution whose instance this is.
+pub(super) fn left<E: Host>(store: &mut StoreContextMut<'_, Ctx<E>>) -> i64 {
+    let gas = store.data().gas;
+    let held = gas.and_then(|gas| gas.get(&mut *store).i64()).unwrap_or(0).max(0);
+    let purse = store.data().run.as_ref().map_or(0, |run| run.purse);
+    purse.saturating_add(held)
 }
 
 fn call<E: Host>(store: &mut Store<Ctx<E>>, code: &FunctionCode<E>, entry: &str, input: &[u8]) -> Result<(), Failure> {

@@ -144,7 +144,7 @@ fn templates_are_compiled_once_and_found_again_after_a_start() {
             &self,
             hash: &Hash,
             template: Template,
-        ) -> Result<std::sync::Arc<replicode_contracts::run::Loaded>, String> {
+        ) -> Result<std::sync::Arc<replicode_contracts::run::Loaded>, replicode_contracts::run::Unloaded> {
             self.0.load(hash, template)
         }
     }

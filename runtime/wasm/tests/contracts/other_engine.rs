@@ -4,7 +4,7 @@
 use replicode_contracts::abi::host::{self, Answer, Charge, Context, FrameState, LIBRARY};
 use replicode_contracts::hash::Hash;
 use replicode_contracts::receipt::{GasKind, Trap};
-use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader};
+use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader, Unloaded};
 use replicode_contracts::template::{Kind, Template};
 use replicode_transform::{CodeClass, Ending, GAS, STACK};
 use replicode_wasm::contracts::ContractLoader;
@@ -76,7 +76,7 @@ impl Loader for OtherLoader {
         self.kept.borrow().get(template).map(|(loaded, _)| Arc::clone(loaded))
     }
 
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String> {
+    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, Unloaded> {
         // What is refused is refused by the same rules; they are tested by themselves.
         self.transform.load(hash, template.clone())?;
         let transformed = self.transform.transformed(&template)?;

@@ -17,6 +17,8 @@ struct World {
     state: BTreeMap<Vec<u8>, Vec<u8>>,
     functions: BTreeMap<Vec<u8>, Arc<FunctionCode<World>>>,
     lines: Vec<Vec<u8>>,
+    /// Keys after which a list went on.
+    listed: u64,
     /// Functions that were entered and have not been left.
     entered: u32,
 }
@@ -38,8 +40,9 @@ impl Host for World {
     fn delete(&mut self, key: &[u8]) -> Result<bool, Failure> {
         Ok(self.state.remove(key).is_some())
     }
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Result<(), Failure> {
-        self.state.keys().filter(|key| key.starts_with(prefix)).for_each(|key| each(key));
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Result<(), Failure> {
+        let mut keys = self.state.keys().filter(|key| key.starts_with(prefix));
+        self.listed += keys.by_ref().take_while(|key| each(key)).count() as u64;
         Ok(())
     }
     fn log(&mut self, line: &[u8]) -> Result<(), Failure> {
@@ -425,7 +428,7 @@ fn what_a_host_function_gives_is_paid_by_the_byte_however_long_slices_are() {
     assert_eq!((little.0, much.0), (Ok(()), Ok(())));
     assert_eq!(much.1 - little.1, 10 * 80_000 / 8);
     // Eight bytes for each of the keys, and what a key costs.
-    assert_eq!(with(0, 100, LIMITS).1 - little.1, 10 * 100 * (50 + 1));
+    assert_eq!(with(0, 100, LIMITS).1 - little.1, 10 * 100 * (150 + 1));
     for slice in [1, 50, 1000, 123_456, 1 << 40] {
         let limits = |fuel| RunLimits { first_slice: slice, slice, fuel, ..LIMITS };
         assert_eq!(with(80_000, 0, limits(much.1)), (Ok(()), much.1), "slices of {slice}");
@@ -434,5 +437,54 @@ fn what_a_host_function_gives_is_paid_by_the_byte_however_long_slices_are() {
             (Err(Failure::Fuel(much.1 - 1)), much.1 - 1),
             "slices of {slice}"
         );
+    }
+}
+
+/// The keys behind a walk that runs out of fuel are not looked at.
+#[test]
+fn a_list_goes_no_further_than_the_fuel() {
+    let engine = engine();
+    let list = code(
+        &engine,
+        r#"(module (import "host" "list_state" (func $list (param i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "k")
+            (func (export "process") (param i32 i32) (result i32)
+                (drop (call $list (i32.const 0) (i32.const 1))) (i32.const 0)))"#,
+    );
+    let run = Box::new(Run::new(World::default()));
+    let (mut run, nothing) = execute(run, &list, LIMITS, b"");
+    for number in 0..1000 {
+        run.host.state.insert(format!("key-{number:08}").into_bytes(), Vec::new());
+    }
+    run.host.listed = 0;
+    let all;
+    (run, all) = execute(run, &list, LIMITS, b"");
+    // Twelve bytes of key, behind four of length.
+    assert_eq!((all.2 - nothing.2, run.host.listed), (1000 * (150 + 2), 1000));
+    run.host.listed = 0;
+    let fuel = nothing.2 + 10 * 152;
+    let (run, few) = execute(run, &list, RunLimits { fuel, ..LIMITS }, b"");
+    assert_eq!((few.0, few.2), (Err(Failure::Fuel(fuel)), fuel));
+    assert!(run.host.listed <= 11, "{} of 1000 keys", run.host.listed);
+}
+
+#[test]
+fn what_is_too_long_for_a_name_is_nobody_and_is_asked_of_nobody() {
+    let engine = engine();
+    let call = |length: i32| {
+        format!(
+            r#"(module
+            (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 4)
+            (func (export "process") (param i32 i32) (result i32)
+                (i32.add (i32.const 1) (call $call (i32.const 0) (i32.const {length}) (i32.const 0) (i32.const 0)))))"#
+        )
+    };
+    let mut run = Box::new(Run::new(World::default()));
+    run.host.functions.insert(vec![0; 129], code(&engine, &call(1)));
+    for length in [129, 200_000] {
+        let outcome;
+        (run, outcome) = execute(run, &code(&engine, &call(length)), LIMITS, b"");
+        assert_eq!((outcome.0, run.host.entered), (Ok(()), 0), "there is none of that name");
     }
 }

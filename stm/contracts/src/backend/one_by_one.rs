@@ -18,7 +18,7 @@ impl<K: KeyValue + Send + 'static> Executor<K> for OneByOne {
     fn execute(
         &mut self,
         ground: &Ground<'_, K>,
-        mut progress: Progress,
+        progress: &mut Progress,
         transactions: &[Vec<u8>],
     ) -> Result<Vec<Receipt>> {
         let written = std::mem::take(&mut self.written);
@@ -28,8 +28,9 @@ impl<K: KeyValue + Send + 'static> Executor<K> for OneByOne {
             for bytes in transactions {
                 let arrived = Arrived::of(ground.source, bytes, &ground.config.limits);
                 session.begin_transaction(*arrived.name.as_bytes());
-                let receipt = execute(&mut session, ground.around(), progress.position, &arrived, progress.gas_left);
-                receipts.push(progress.after(receipt.map_err(fault)?));
+                let done = execute(&mut session, ground.around(), progress.position, &arrived, progress.left());
+                let (receipt, work) = done.map_err(fault)?;
+                receipts.push(progress.after(receipt, work));
             }
             Ok((session.finish(), receipts))
         })??;

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::account::Address;
 use crate::event::{Filter, Found, Index, Place};
+use crate::functions::limits;
 use crate::hash::Hash;
 use crate::kv::KeyValue;
 use crate::proof::{self, Contents, Proof, Question};
 use crate::receipt::{Receipt, Skipped, Status};
-use crate::run::{Around, Config, Loader, Moment, Sequential, Source, Viewed, cells};
+use crate::run::{Around, Config, Left, Loader, Moment, Sequential, Source, Viewed, cells};
 use crate::state::{self, Changes, Contract, Received, Session, Shared, Storage};
 use crate::tree::{self, Name};
 use std::collections::VecDeque;
@@ -44,25 +45,36 @@ pub struct Progress {
     pub position: u32,
     /// Gas that its further transactions may burn.
     pub gas_left: u64,
+    /// What its further functions may do together, see [`limits::BATCH`].
+    pub room: u64,
 }
 
 impl Progress {
-    /// A transaction has been executed.
-    pub fn after(&mut self, receipt: Receipt) -> Receipt {
+    /// A transaction has been executed, which has taken so much of the room for functions.
+    pub fn after(&mut self, receipt: Receipt, work: u64) -> Receipt {
         self.position += 1;
         self.gas_left = self.gas_left.saturating_sub(receipt.gas.burnt);
+        self.room = self.room.saturating_sub(work);
         receipt
+    }
+
+    pub(super) const fn left(&self) -> Left {
+        Left { gas: self.gas_left, room: self.room }
     }
 }
 
 /// Executes transactions. All of them give the same receipts and the same changes.
 pub trait Executor<K>: Send {
-    /// Executes further transactions of a batch.
+    /// Executes further transactions of a batch, and says how far it is then.
     ///
     /// # Errors
     /// When this node cannot go on.
-    fn execute(&mut self, ground: &Ground<'_, K>, progress: Progress, transactions: &[Vec<u8>])
-    -> Result<Vec<Receipt>>;
+    fn execute(
+        &mut self,
+        ground: &Ground<'_, K>,
+        progress: &mut Progress,
+        transactions: &[Vec<u8>],
+    ) -> Result<Vec<Receipt>>;
 
     /// Hands over what was written since the last time, and takes it for stored when `f` has succeeded.
     ///
@@ -297,21 +309,20 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Backend for Runtime<K, E> {
             let why = format!("batch {} cannot come after batch {newest}", moment.batch);
             return Err(Error::Order { verb: "begin a batch", why });
         }
-        let progress = Progress { position: 0, gas_left: self.config.batch_gas.min(1 << 62) };
+        let progress = Progress { position: 0, gas_left: self.config.batch_gas.min(1 << 62), room: limits::BATCH };
         self.open = Some(Open { moment, receipts: Vec::new(), progress, carried: self.carried.len() });
         Ok(())
     }
 
     fn execute_from(&mut self, source: Source, transactions: &[Vec<u8>]) -> Result<Vec<Receipt>> {
-        let Open { moment, progress, .. } = *self.begun("execute")?;
+        let Open { moment, mut progress, .. } = *self.begun("execute")?;
         let Self { shared, executor, config, loader, .. } = self;
         let ground = Ground { shared, config, loader: &**loader, moment, source };
-        let done = executor.execute(&ground, progress, transactions);
+        let done = executor.execute(&ground, &mut progress, transactions);
         let receipts = self.or_stop(done)?;
         if let Some(open) = &mut self.open {
-            for receipt in &receipts {
-                open.receipts.push(open.progress.after(receipt.clone()));
-            }
+            open.progress = progress;
+            open.receipts.extend_from_slice(&receipts);
         }
         Ok(receipts)
     }

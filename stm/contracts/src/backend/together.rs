@@ -1,11 +1,11 @@
 //! Transactions at the same time, on the transactional memory: the outcome is that of one by one.
 //!
 //! ```text
-//! jobs ─ execute over InTransaction, speculatively ─ commit turn, in order: gas of the batch ─┬─ it fits: receipt
-//!                                                                                            └─ it does not: one by one
+//! jobs ─ execute over InTransaction, speculatively ─ commit turn, in order: gas and room of the batch ─┬─ it fits: receipt
+//!                                                                                                     └─ it does not: one by one
 //! ```
 //!
-//! A run does not know how much gas those before it leave to the batch: it behaves as if there were enough, and whether there is is
+//! A run does not know how much gas, or room for functions, those before it leave to the batch: it behaves as if there were enough, and whether there is is
 //! decided at its turn, where everything before it is final. Where there is not, the block ends, and the rest of the batch
 //! goes **one by one**: the specification itself over the engine's cells. So does a single transaction that has more accesses
 //! than the engine takes in a run. Neither is a question of speed: such a rest is mostly skipped, and such a transaction runs for long.
@@ -16,7 +16,7 @@ use super::{Error, Result};
 use crate::cell::CellKey;
 use crate::kv::KeyValue;
 use crate::receipt::{Receipt, Skipped, Status};
-use crate::run::{self, Arrived, Source, execute};
+use crate::run::{self, Arrived, Left, Source, execute};
 use crate::state::{self, BytesChange, Changes, InTransaction, Session, Shared, Stored, SumChange, Written};
 use replicode_stm::{Contexts, Outcome, Stm, Stop, Tx, TxCounters, TxMemory, TxResult, Verdict};
 use std::sync::{Arc, OnceLock};
@@ -68,6 +68,8 @@ impl Job<'_> {
 
 /// Set in the weight of a transaction that was not skipped. Gas stays below: [`run::Config::batch_gas`].
 const EXECUTED: u64 = 1 << 63;
+/// Set, without the other, in that of a request of functions: below is what it takes of their room, which is less than that.
+const FUNCTION: u64 = 1 << 62;
 
 impl Together {
     pub(super) fn new<K: KeyValue + Send + 'static>(settings: Settings, shared: &Arc<Shared<K>>) -> Result<Self> {
@@ -84,7 +86,7 @@ impl Together {
         self.stm.stats()
     }
 
-    /// Executes jobs until the gas of the batch does not suffice for one, or one is too long for the engine.
+    /// Executes jobs until gas or room of the batch do not suffice for one, or one is too long for the engine.
     fn block<K: KeyValue>(
         &mut self,
         ground: &Ground<'_, K>,
@@ -93,49 +95,55 @@ impl Together {
     ) -> Result<Vec<Receipt>> {
         let (cells, sums, limits) = (self.cells, self.sums, &ground.config.limits);
         let Ground { config, loader, moment, .. } = *ground;
-        let mut left = progress.gas_left;
+        let mut left = progress.left();
         let at_its_turn = |turn: replicode_stm::Turn| {
             if turn.reverted {
                 return Verdict::EndBefore;
             }
-            if turn.weight & EXECUTED == 0 {
-                return Verdict::Proceed;
+            match (turn.weight & EXECUTED > 0, turn.weight & FUNCTION > 0) {
+                (true, _) => {
+                    let limit = jobs.get(turn.index).and_then(Job::gas_limit).unwrap_or(0);
+                    if limit > left.gas {
+                        return Verdict::EndBefore;
+                    }
+                    left.gas -= turn.weight & !EXECUTED;
+                }
+                (false, true) if left.room == 0 => return Verdict::EndBefore,
+                (false, true) => left.room = left.room.saturating_sub(turn.weight & !FUNCTION),
+                (false, false) => {}
             }
-            let limit = jobs.get(turn.index).and_then(Job::gas_limit).unwrap_or(0);
-            if limit > left {
-                return Verdict::EndBefore;
-            }
-            left -= turn.weight & !EXECUTED;
             Verdict::Proceed
         };
-        let one = |tx: &mut Tx<'_>, (): &mut (), job: &Job<'_>| -> TxResult<Receipt> {
+        let one = |tx: &mut Tx<'_>, (): &mut (), job: &Job<'_>| -> TxResult<(Receipt, u64)> {
             let arrived = job.arrived(limits);
             let mut access = InTransaction::new(tx, cells, sums, *arrived.name.as_bytes());
             let around = run::Around { config, loader, moment };
-            let result = execute(&mut access, around, job.position, arrived, u64::MAX);
+            let result = execute(&mut access, around, job.position, arrived, Left::ENOUGH);
             access.finish()?;
-            let receipt = result.map_err(|fault| match fault {
+            let (receipt, work) = result.map_err(|fault| match fault {
                 run::Fault::Access(stop) => stop,
                 other => Stop::fault(other.to_string()),
             })?;
-            if !matches!(receipt.status, Status::Skipped { .. }) {
+            if arrived.request.is_some() {
+                tx.weigh(FUNCTION | work.min(FUNCTION - 1));
+            } else if !matches!(receipt.status, Status::Skipped { .. }) {
                 tx.weigh(EXECUTED | receipt.gas.burnt);
             }
-            Ok(receipt)
+            Ok((receipt, work))
         };
         let outcomes = self.stm.execute_until(jobs, &self.contexts, at_its_turn, one);
         let outcomes = outcomes.map_err(|stopped| Error::Fault(stopped.fatal.to_string()))?;
         let mut receipts = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             match outcome {
-                Outcome::Committed(receipt) => receipts.push(progress.after(receipt)),
+                Outcome::Committed((receipt, work)) => receipts.push(progress.after(receipt, work)),
                 Outcome::Reverted(why) => return Err(Error::Fault(format!("a transaction was dropped: {why}"))),
             }
         }
         Ok(receipts)
     }
 
-    /// Executes the first of the jobs and, once the gas of the batch does not suffice for one, all others, as the specification
+    /// Executes the first of the jobs and, once gas or room of the batch do not suffice for one, all others, as the specification
     /// does.
     fn one_by_one<K: KeyValue>(
         &mut self,
@@ -152,10 +160,11 @@ impl Together {
             }
             let arrived = job.arrived(&ground.config.limits);
             session.begin_transaction(*arrived.name.as_bytes());
-            let receipt = execute(&mut session, ground.around(), job.position, arrived, progress.gas_left);
-            let receipt = receipt.map_err(fault)?;
+            all |= arrived.request.is_some() && progress.room == 0;
+            let done = execute(&mut session, ground.around(), job.position, arrived, progress.left());
+            let (receipt, work) = done.map_err(fault)?;
             all |= matches!(receipt.status, Status::Skipped { why: Skipped::BatchGasLimit { .. } });
-            receipts.push(progress.after(receipt));
+            receipts.push(progress.after(receipt, work));
         }
         let written = session.finish();
         self.write_back(&written)?;
@@ -222,7 +231,7 @@ impl<K: KeyValue + Send + 'static> Executor<K> for Together {
     fn execute(
         &mut self,
         ground: &Ground<'_, K>,
-        mut progress: Progress,
+        progress: &mut Progress,
         transactions: &[Vec<u8>],
     ) -> Result<Vec<Receipt>> {
         let jobs: Vec<Job<'_>> = (progress.position..)
@@ -231,9 +240,9 @@ impl<K: KeyValue + Send + 'static> Executor<K> for Together {
             .collect();
         let mut receipts = Vec::with_capacity(jobs.len());
         while receipts.len() < jobs.len() {
-            receipts.extend(self.block(ground, &mut progress, &jobs[receipts.len()..])?);
+            receipts.extend(self.block(ground, progress, &jobs[receipts.len()..])?);
             if receipts.len() < jobs.len() {
-                receipts.extend(self.one_by_one(ground, &mut progress, &jobs[receipts.len()..])?);
+                receipts.extend(self.one_by_one(ground, progress, &jobs[receipts.len()..])?);
             }
         }
         Ok(receipts)

@@ -101,11 +101,11 @@ pub trait World {
     /// As [`World::set`].
     fn delete(&mut self, key: &[u8]) -> Answer<bool>;
 
-    /// Calls `each` with every key that begins with a prefix, in order.
+    /// Calls `each` with every key that begins with a prefix, in order, until it says that it wants no more.
     ///
     /// # Errors
     /// When the prefix is too long.
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Answer<()>;
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Answer<()>;
 
     /// A line of log.
     ///

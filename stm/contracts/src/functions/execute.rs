@@ -10,7 +10,7 @@ use super::world::{On, namespace_of};
 use crate::cell::Access;
 use crate::hash::Hash;
 use crate::receipt::{Receipt, Status};
-use crate::run::{Around, Fault, blank};
+use crate::run::{Around, Fault, Left, blank};
 use crate::transaction::encode;
 
 /// Why a request failed, and how.
@@ -29,32 +29,48 @@ impl From<Refused> for Ended {
 
 type Outcome<A> = Result<std::result::Result<Done, Ended>, A>;
 
-/// Does what a request asks for, all of it or nothing.
+/// Does what a request asks for, all of it or nothing. With the receipt, what it takes of the room of its batch: [`limits::BATCH`].
 pub(crate) fn execute<A: Access>(
     cells: &mut A,
     around: Around<'_>,
     position: u32,
     name: Hash,
     request: &Request,
-) -> Result<Receipt, A> {
+    left: Left,
+) -> Result<(Receipt, u64), A> {
     let mut receipt = blank(name, around.moment.batch, position, Status::Success);
+    if left.room == 0 {
+        let message = "the functions of this batch have done all that those of one batch may do: try again".to_string();
+        let failed = Failed { message, stage: None, fuel: None, returned: None, lines: Vec::new() };
+        receipt.status = Status::Reverted { code: Code::Overloaded as u32, data: encode(&failed) };
+        return Ok((receipt, 0));
+    }
     let Some(engine) = around.loader.functions() else {
         let why = "nothing runs functions here".into();
         return Err(Fault::Engine { template: name, why });
     };
     let begin = cells.mark();
-    match done(cells, engine, request)? {
-        Ok(done) => receipt.returned = encode(&done),
+    let mut written = 0;
+    let (fuel, bytes) = match done(cells, engine, request, &mut written)? {
+        Ok(done) => {
+            receipt.returned = encode(&done);
+            let fuel = if let Done::Executed { fuel, .. } = done { fuel } else { 0 };
+            (fuel, receipt.returned.len())
+        }
         Err(Ended { why, stage, fuel, lines }) => {
             cells.roll_back(begin);
             let failed = Failed { message: why.message, stage, fuel, returned: why.returned, lines };
-            receipt.status = Status::Reverted { code: why.code as u32, data: encode(&failed) };
+            let data = encode(&failed);
+            let bytes = data.len();
+            receipt.status = Status::Reverted { code: why.code as u32, data };
+            (fuel.unwrap_or(0), bytes)
         }
-    }
-    Ok(receipt)
+    };
+    let work = written.saturating_add(bytes as u64).saturating_add(fuel / limits::FUEL_OF_BYTE);
+    Ok((receipt, work.max(1)))
 }
 
-fn done<A: Access>(cells: &mut A, engine: &dyn Functions, request: &Request) -> Outcome<A> {
+fn done<A: Access>(cells: &mut A, engine: &dyn Functions, request: &Request, written: &mut u64) -> Outcome<A> {
     let plain = |answer: std::result::Result<Done, Refused>| Ok(answer.map_err(Ended::from));
     match request {
         Request::Load { wasm, name, namespace, config, replace } => {
@@ -62,18 +78,20 @@ fn done<A: Access>(cells: &mut A, engine: &dyn Functions, request: &Request) -> 
                 return Ok(Err(refused.into()));
             }
             let load = Load { wasm, name, namespace: namespace.as_deref(), config: *config, replace: *replace };
+            // A module that is there is not written again; that is not worth a question.
+            *written = wasm.len() as u64;
             let loaded = registry::load(cells, &load, |digest| engine.check(digest, wasm))?;
             plain(loaded.map(|(entry, cached)| Done::Loaded { entry, cached }))
         }
         Request::Unload(which) => {
             plain(registry::unload(cells, which)?.map(|(number, name)| Done::Unloaded { number, name }))
         }
-        Request::List => plain(Ok(Done::List(registry::all(cells)?))),
+        Request::List => plain(Ok(Done::List(shortened(registry::all(cells)?)))),
         Request::Info(which) => plain(registry::found(cells, which)?.map(Done::Info)),
-        Request::State(which, act) => plain(state(cells, which, act)?),
+        Request::State(which, act) => plain(state(cells, which, act, written)?),
         Request::Execute { stages, chain, entry, input, config, read_only, lines } => {
             let job = Job { chain: *chain, entry: entry.as_deref(), config: *config, read_only: *read_only };
-            let mut ended = run(cells, engine, stages, &job, input)?;
+            let mut ended = run(cells, engine, stages, &job, input, written)?;
             if !lines {
                 match &mut ended {
                     Ok(Done::Executed { lines, .. }) | Err(Ended { lines, .. }) => lines.clear(),
@@ -83,6 +101,16 @@ fn done<A: Access>(cells: &mut A, engine: &dyn Functions, request: &Request) -> 
             Ok(ended)
         }
     }
+}
+
+/// All functions in one answer: where some have very many names, the first ones of each.
+fn shortened(mut all: Vec<Entry>) -> Vec<Entry> {
+    const NAMES: usize = 8;
+    let bytes: usize = all.iter().flat_map(|entry| &entry.names).map(|name| name.len() + 4).sum();
+    if bytes as u64 > limits::ANSWER / 2 {
+        all.iter_mut().for_each(|entry| entry.names.truncate(NAMES));
+    }
+    all
 }
 
 /// An execution with everything decided.
@@ -117,7 +145,14 @@ struct Job<'a> {
 }
 
 /// Runs functions, one behind the other. All of it is one transaction.
-fn run<A: Access>(cells: &mut A, engine: &dyn Functions, stages: &[Which], job: &Job<'_>, input: &[u8]) -> Outcome<A> {
+fn run<A: Access>(
+    cells: &mut A,
+    engine: &dyn Functions,
+    stages: &[Which],
+    job: &Job<'_>,
+    input: &[u8],
+    written: &mut u64,
+) -> Outcome<A> {
     let most = limits::STAGES;
     if stages.is_empty() || stages.len() > most || (stages.len() > 1 && !job.chain) {
         let text = format!("a chain of {} stages: 1 to {most} are possible", stages.len());
@@ -163,6 +198,7 @@ fn run<A: Access>(cells: &mut A, engine: &dyn Functions, stages: &[Which], job: 
             output_bytes: own.output_bytes,
         };
         let end = engine.run(&stage, output.as_deref().unwrap_or(input), &mut world);
+        *written = world.written;
         if let Some(fault) = world.fault.take() {
             return Err(fault);
         }
@@ -189,7 +225,7 @@ fn run<A: Access>(cells: &mut A, engine: &dyn Functions, stages: &[Which], job: 
 }
 
 /// Reads or changes state from outside.
-fn state<A: Access>(cells: &mut A, which: &Which, act: &StateAct) -> Answer<Done, A> {
+fn state<A: Access>(cells: &mut A, which: &Which, act: &StateAct, written: &mut u64) -> Answer<Done, A> {
     let entry = match registry::found(cells, which)? {
         Ok(entry) => entry,
         Err(refused) => return Ok(Err(refused)),
@@ -204,10 +240,21 @@ fn state<A: Access>(cells: &mut A, which: &Which, act: &StateAct) -> Answer<Done
         StateAct::Set(key, value) => world.set(key, value).map(|()| Done::Set(value.len() as u64)),
         StateAct::Delete(key) => world.delete(key).map(Done::Deleted),
         StateAct::List(prefix) => {
-            let mut keys = Vec::new();
-            world.list(prefix, &mut |key| keys.push(key.to_vec())).map(|()| Done::Keys(keys))
+            let (mut keys, mut bytes) = (Vec::new(), 0);
+            let listed = world.list(prefix, &mut |key| {
+                bytes += key.len() as u64 + 4;
+                keys.push(key.to_vec());
+                bytes <= limits::ANSWER
+            });
+            if bytes > limits::ANSWER && world.fault.is_none() {
+                let most = limits::ANSWER;
+                let text = format!("the keys have more bytes than the {most} of an answer: ask for a longer prefix");
+                return refused(Code::OutputTooLarge, text);
+            }
+            listed.map(|()| Done::Keys(keys))
         }
     };
+    *written = world.written;
     if let Some(fault) = world.fault.take() {
         return Err(fault);
     }

@@ -12,7 +12,8 @@
 //! same time.
 //!
 //! A request is a call like a transaction is, and is told from one by its first byte. It has no principal and no fee: who may send it is
-//! decided where it comes from. Its fuel is counted by its own measure, and is no gas of the batch.
+//! decided where it comes from. Its fuel is counted by its own measure, and is no gas of the batch; what the requests of one batch do
+//! together has a bound of its own, [`limits::BATCH`].
 //!
 //! | module | it is |
 //! |---|---|

@@ -14,6 +14,8 @@ type Answer<T> = Result<T, Denied>;
 
 /// Bytes that a key takes besides what is in it, about.
 const KEY: u64 = 64;
+/// Cells that a key takes in the order of keys when it comes or goes, about: each as large as a key.
+const ORDER: u64 = 16;
 /// Keys that are asked for at once.
 const KEYS: usize = 256;
 
@@ -28,10 +30,13 @@ pub(super) struct On<'a, A: Access> {
     read_only: bool,
     /// Functions that have begun and not ended: whose state, and where it stood when they began.
     frames: Vec<(Number, Mark)>,
-    /// The most memory that each key that was read or written has taken, and all of them together: it is held until the run ends.
+    /// The most memory that each key that was read has taken.
     touched: BTreeMap<Vec<u8>, u64>,
+    /// Memory of all that was read, and of every write: what it has overwritten is held until the run ends, to go back to.
     bytes: u64,
     memory_bytes: u64,
+    /// Bytes that it has written or overwritten, those included that were taken back.
+    pub(super) written: u64,
 }
 
 impl<'a, A: Access> On<'a, A> {
@@ -46,6 +51,7 @@ impl<'a, A: Access> On<'a, A> {
             touched: BTreeMap::new(),
             bytes: 0,
             memory_bytes,
+            written: 0,
         }
     }
 
@@ -81,10 +87,31 @@ impl<'a, A: Access> On<'a, A> {
     fn touch(&mut self, key: Vec<u8>, value: usize) -> Answer<()> {
         let size = KEY + key.len() as u64 + value as u64;
         let most = self.touched.entry(key).or_default();
-        self.bytes += size.saturating_sub(*most);
+        let more = size.saturating_sub(*most);
         *most = size.max(*most);
+        self.take(more)
+    }
+
+    fn take(&mut self, bytes: u64) -> Answer<()> {
+        self.bytes = self.bytes.saturating_add(bytes);
         let (asked, limit) = (self.bytes, self.memory_bytes);
         if asked > limit { Err(Denied::Memory { asked, limit }) } else { Ok(()) }
+    }
+
+    /// A key is to have so many bytes instead of so many; none: it is not there. Before it is written, for whoever writes without end is ended
+    /// by this alone.
+    fn write(&mut self, key: &[u8], old: Option<usize>, new: Option<usize>) -> Answer<()> {
+        let size = KEY + key.len() as u64;
+        let order = if old.is_some() == new.is_some() { 0 } else { ORDER * size };
+        let bytes = size + order + old.unwrap_or(0) as u64 + new.unwrap_or(0) as u64;
+        self.written = self.written.saturating_add(bytes);
+        let most = limits::WRITTEN;
+        if self.written > most {
+            return Err(Denied::State(format!(
+                "an execution may write {most} bytes of state, what it overwrites included, and it would write more"
+            )));
+        }
+        self.take(bytes)
     }
 
     fn fetch(&mut self, key: &[u8]) -> Answer<Option<Vec<u8>>> {
@@ -112,6 +139,7 @@ impl<A: Access> World for On<'_, A> {
         }
         self.may_change()?;
         let old = self.fetch(&key)?.map(|old| old.len());
+        self.write(&key, old, Some(length))?;
         let done = place::set_state(self.cells, &key, value, old);
         if !self.of(done)? {
             let most = limits::STATE;
@@ -119,22 +147,25 @@ impl<A: Access> World for On<'_, A> {
                 "the state of a cell's functions may have {most} bytes, and it would have more"
             )));
         }
-        self.touch(key, length)
+        Ok(())
     }
 
     fn delete(&mut self, key: &[u8]) -> Answer<bool> {
         let key = self.key(key)?;
         self.may_change()?;
         let old = self.fetch(&key)?.map(|old| old.len());
-        if let Some(old) = old {
-            let done = place::delete_state(self.cells, &key, old);
-            self.of(done)?;
+        match old {
+            Some(old) => {
+                self.write(&key, Some(old), None)?;
+                let done = place::delete_state(self.cells, &key, old);
+                self.of(done)?;
+            }
+            None => self.touch(key, 0)?,
         }
-        self.touch(key, 0)?;
         Ok(old.is_some())
     }
 
-    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8])) -> Answer<()> {
+    fn list(&mut self, prefix: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> Answer<()> {
         let prefix = self.key(prefix)?;
         let mut seen: Option<Vec<u8>> = None;
         loop {
@@ -142,8 +173,11 @@ impl<A: Access> World for On<'_, A> {
             let found = self.of(found)?;
             let all = found.len() < KEYS;
             for key in &found {
-                each(key.get(16..).unwrap_or_default());
+                let more = each(key.get(16..).unwrap_or_default());
                 self.touch(key.clone(), 0)?;
+                if !more {
+                    return Ok(());
+                }
             }
             seen = found.into_iter().last();
             if all {
@@ -171,9 +205,15 @@ impl<A: Access> World for On<'_, A> {
         if self.frames.len() as u32 >= limits::DEPTH {
             return Err(Denied::Depth(limits::DEPTH));
         }
+        // Neither a name nor a number is as long; what is says so before anything is done with its bytes.
+        if name.len() > limits::NAME {
+            return Ok(None);
+        }
         let Ok(name) = std::str::from_utf8(name) else { return Ok(None) };
         let found = registry::find(self.cells, &Which::of(name));
         let Some(entry) = self.of(found)? else { return Ok(None) };
+        // What is noted at a mark is held until the run ends, like what is overwritten.
+        self.take(KEY)?;
         let mark = self.cells.mark();
         self.frames.push((namespace_of(&entry), mark));
         Ok(Some(entry.digest))

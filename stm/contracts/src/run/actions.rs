@@ -2,7 +2,7 @@
 
 use super::cells;
 use super::frames::{Fault, Frames, Invocation, Outcome, Purpose, Run};
-use super::host::SpawnRequest;
+use super::host::{SpawnRequest, Unloaded};
 use crate::abi::compare::{Side, clashes};
 use crate::abi::{Abi, FunctionKind};
 use crate::account::Address;
@@ -83,8 +83,10 @@ impl<A: Access> Frames<'_, A> {
             if let Err(why) = self.linked(&template)? {
                 return refused(why);
             }
-            if let Err(why) = self.loader.load(&hash, template) {
-                return refused(why);
+            match self.loader.load(&hash, template) {
+                Ok(_) => {}
+                Err(Unloaded::Refused(why)) => return refused(why),
+                Err(Unloaded::Host(why)) => return Err(Fault::Engine { template: hash, why }),
             }
             cells::store_template(self.cells, &hash, bytes)?;
         }

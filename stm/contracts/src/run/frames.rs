@@ -1,6 +1,6 @@
 //! Frames: one call in another. Who may call what, what a failure undoes and what it burns.
 
-use super::host::{Entry, Halt, Loaded, Loader, Message};
+use super::host::{Entry, Halt, Loaded, Loader, Message, Unloaded};
 use super::meter::Meter;
 use super::{Config, Moment, cells};
 use crate::abi::{Function, FunctionKind, Mutability};
@@ -211,7 +211,10 @@ impl<'a, A: Access> Frames<'a, A> {
                 return Err(fault(format!("its library {} is not stored", library.name)));
             }
         }
-        self.loader.load(template, decoded).map(Some).map_err(fault)
+        self.loader.load(template, decoded).map(Some).map_err(|error| match error {
+            Unloaded::Refused(why) => fault(why),
+            Unloaded::Host(why) => Fault::Engine { template: *template, why },
+        })
     }
 
     /// All libraries that a template needs, with those that they need; or why it cannot have them.

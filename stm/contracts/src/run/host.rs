@@ -48,6 +48,23 @@ pub struct Loaded {
     pub code: Arc<dyn Code>,
 }
 
+/// Why there is no code of a template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unloaded {
+    /// Everything for which it may not run here, a line each: equal on all nodes.
+    #[error("{0}")]
+    Refused(String),
+    /// What this node could not do. No other need have the same, so it is no answer, and the node does not go on.
+    #[error("{0}")]
+    Host(String),
+}
+
+impl From<String> for Unloaded {
+    fn from(why: String) -> Self {
+        Self::Refused(why)
+    }
+}
+
 /// Makes code of templates. The answer is a function of the template; what is kept to answer sooner is the node's own.
 pub trait Loader {
     /// The template of this hash, if it was loaded before and is still at hand.
@@ -56,8 +73,8 @@ pub trait Loader {
     /// Makes code of a template and keeps it at hand.
     ///
     /// # Errors
-    /// Everything for which its code may not run here, a line each: equal on all nodes.
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String>;
+    /// Everything for which its code may not run here, or what this node cannot do.
+    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, Unloaded>;
 
     /// What runs [functions](crate::functions); none where nothing does.
     fn functions(&self) -> Option<&dyn crate::functions::Functions> {

@@ -25,9 +25,9 @@ pub mod native;
 pub mod sequential;
 
 pub use frames::{Fault, MAX_LINKED, Outcome};
-pub use host::{CallRequest, Code, Entry, Halt, Host, Loaded, Loader, Message, SpawnRequest};
+pub use host::{CallRequest, Code, Entry, Halt, Host, Loaded, Loader, Message, SpawnRequest, Unloaded};
 pub use native::{Native, Natives};
-pub(crate) use sequential::{Around, Arrived, blank, execute};
+pub(crate) use sequential::{Around, Arrived, Left, blank, execute};
 pub use sequential::{Sequential, Source, Viewed};
 
 use crate::account::Address;

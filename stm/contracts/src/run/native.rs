@@ -22,7 +22,7 @@
 //! # Ok::<(), replicode_contracts::template::builder::BuildError>(())
 //! ```
 
-use super::host::{Code, Entry, Halt, Host, Loaded, Loader};
+use super::host::{Code, Entry, Halt, Host, Loaded, Loader, Unloaded};
 use crate::cell;
 use crate::hash::Hash;
 use crate::slice::Slices;
@@ -62,9 +62,9 @@ impl Loader for Natives {
         self.at_hand.read().unwrap_or_else(PoisonError::into_inner).get(template).cloned()
     }
 
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String> {
+    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, Unloaded> {
         let Some(native) = self.codes.get(template.header.name.as_str()) else {
-            return Err(format!("there is no code for {}", template.header.name));
+            return Err(format!("there is no code for {}", template.header.name).into());
         };
         let layout = template
             .layout

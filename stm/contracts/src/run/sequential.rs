@@ -10,7 +10,7 @@ use super::host::Loader;
 use super::{Config, Moment, cells};
 use crate::account::Address;
 use crate::cell::Access;
-use crate::functions::{self, Request};
+use crate::functions::{self, Request, limits};
 use crate::hash::Hash;
 use crate::receipt::{FrameGas, Gas, Receipt, Skipped, Status, VERSION};
 use crate::transaction::{BadProof, Proof, Transaction, validate};
@@ -31,6 +31,20 @@ pub enum Source {
     /// A program of the cell. It has transactions only: a request has no principal and pays no gas, and who may make one is decided
     /// where clients are let in.
     Program,
+}
+
+/// What a batch has left for those of it that are still to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    /// Gas.
+    pub(crate) gas: u64,
+    /// Room for functions, see [`limits::BATCH`].
+    pub(crate) room: u64,
+}
+
+impl Left {
+    /// For one that does not know it yet, and behaves as if there were enough.
+    pub(crate) const ENOUGH: Self = Self { gas: u64::MAX, room: u64::MAX };
 }
 
 /// A transaction as it has arrived: read, if it can be, and named.
@@ -57,6 +71,7 @@ pub struct Sequential<'a, A> {
     around: Around<'a>,
     position: u32,
     gas_left: u64,
+    room: u64,
 }
 
 /// What a query has found.
@@ -71,7 +86,13 @@ pub struct Viewed {
 impl<'a, A: Access> Sequential<'a, A> {
     /// Begins a batch.
     pub fn new(cells: &'a mut A, config: &'a Config, loader: &'a dyn Loader, moment: Moment) -> Self {
-        Self { cells, around: Around { config, loader, moment }, position: 0, gas_left: config.batch_gas }
+        Self {
+            cells,
+            around: Around { config, loader, moment },
+            position: 0,
+            gas_left: config.batch_gas,
+            room: limits::BATCH,
+        }
     }
 
     /// The cells, between two transactions.
@@ -86,9 +107,11 @@ impl<'a, A: Access> Sequential<'a, A> {
     /// When this node cannot go on. The cells are then of no use.
     pub fn execute(&mut self, bytes: &[u8]) -> Run<Receipt, A> {
         let arrived = Arrived::of(Source::Client, bytes, &self.around.config.limits);
-        let receipt = execute(self.cells, self.around, self.position, &arrived, self.gas_left)?;
+        let left = Left { gas: self.gas_left, room: self.room };
+        let (receipt, work) = execute(self.cells, self.around, self.position, &arrived, left)?;
         self.position += 1;
         self.gas_left -= receipt.gas.burnt;
+        self.room = self.room.saturating_sub(work);
         Ok(receipt)
     }
 
@@ -141,8 +164,21 @@ impl<'a, A: Access> Sequential<'a, A> {
     }
 }
 
-/// What a transaction does, wherever the cells are.
+/// What a transaction does, wherever the cells are. With its receipt, what it takes of the batch's room for functions.
 pub(crate) fn execute<A: Access>(
+    cells: &mut A,
+    around: Around<'_>,
+    position: u32,
+    arrived: &Arrived,
+    left: Left,
+) -> Run<(Receipt, u64), A> {
+    if let Some(request) = &arrived.request {
+        return functions::execute(cells, around, position, arrived.name, request, left);
+    }
+    Ok((execute_transaction(cells, around, position, arrived, left.gas)?, 0))
+}
+
+fn execute_transaction<A: Access>(
     cells: &mut A,
     around: Around<'_>,
     position: u32,
@@ -150,9 +186,6 @@ pub(crate) fn execute<A: Access>(
     gas_left: u64,
 ) -> Run<Receipt, A> {
     let Around { config, loader, moment } = around;
-    if let Some(request) = &arrived.request {
-        return functions::execute(cells, around, position, arrived.name, request);
-    }
     let Some(transaction) = &arrived.transaction else {
         return Ok(blank(arrived.name, moment.batch, position, Status::Skipped { why: Skipped::Malformed }));
     };

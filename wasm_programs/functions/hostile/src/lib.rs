@@ -52,6 +52,13 @@ pub fn hostile(input: &[u8]) -> Result<Vec<u8>> {
         }
         "key" => state::set(&vec![b'k'; much], b"v"),
         "value" => state::set(b"value", &vec![b'v'; much]),
+        // One key, written again and again, 32 KiB each time.
+        "again" => (0..much).for_each(|round| state::set(b"again", &vec![round as u8; 32 << 10])),
+        "get-value" => return Ok(state::get(b"value").unwrap_or_default().len().to_string().into_bytes()),
+        "list" => {
+            (0..much).for_each(|number| state::set(format!("key {number:05}").as_bytes(), b""));
+            return Ok(state::list(b"key ").len().to_string().into_bytes());
+        }
         "set" => state::set(b"set", &much.to_le_bytes()),
         "set-and-fail" => {
             state::set(b"set", b"never seen");

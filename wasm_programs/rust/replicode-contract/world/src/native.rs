@@ -5,7 +5,7 @@ use crate::module::InModule;
 use replicode_contract::{Contract, sys};
 use replicode_contracts::hash::{self, Domain, Hash};
 use replicode_contracts::receipt::Trap;
-use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader};
+use replicode_contracts::run::{Code, Entry, Halt, Host, Loaded, Loader, Unloaded};
 use replicode_contracts::template::Template;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -49,9 +49,10 @@ impl Loader for Natives {
         self.at_hand.borrow().get(template).cloned()
     }
 
-    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, String> {
+    fn load(&self, hash: &Hash, template: Template) -> Result<Arc<Loaded>, Unloaded> {
         let Some(code) = self.codes.get(hash) else {
-            return Err(format!("this world has no code for {}: deploy the contract itself", template.header.name));
+            let why = format!("this world has no code for {}: deploy the contract itself", template.header.name);
+            return Err(why.into());
         };
         let layout = template.layout.to_storage().map_err(|wrong| format!("{wrong:?}"))?;
         let loaded = Arc::new(Loaded { hash: *hash, template, layout, code: Arc::clone(code) });
