@@ -1,6 +1,7 @@
 //! What closing an open file does, with its last descriptor or when a process ends.
 
 use crate::abi::types::epoll::{ALWAYS, READABLE, WRITABLE};
+use crate::contracts::Contracts;
 use crate::epoll::{ANYTHING, Epolls};
 use crate::eventfd::Events;
 use crate::fs::Fs;
@@ -22,6 +23,7 @@ pub(crate) struct Tables<'a> {
     pub(crate) pipes: &'a mut Pipes,
     pub(crate) pairs: &'a mut Pairs,
     pub(crate) events: &'a mut Events,
+    pub(crate) contracts: &'a mut Contracts,
     pub(crate) timers: &'a mut Timers,
     pub(crate) epolls: &'a mut Epolls,
     pub(crate) schedule: &'a mut Schedule,
@@ -30,7 +32,7 @@ pub(crate) struct Tables<'a> {
 
 /// Closes an open file. It is out of the table already.
 pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
-    let Tables { fs, sockets, pipes, pairs, events, timers, epolls, schedule, outbox } = tables;
+    let Tables { fs, sockets, pipes, pairs, events, contracts, timers, epolls, schedule, outbox } = tables;
     if let Some(list) = file.watched {
         epolls.forget(list);
     }
@@ -55,6 +57,7 @@ pub(crate) fn close(mut file: OpenFile, ports: &mut Ports, tables: Tables<'_>) {
         }
         Object::Event(id) => {
             events.remove(id.0);
+            contracts.event_closed(id);
         }
         Object::Timer(id) => {
             if let Some(entry) = timers.remove(id.0).and_then(|timer| timer.entry) {

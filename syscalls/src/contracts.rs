@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// Tickets that a process may have open.
 pub const TICKETS: usize = 1024;
 
-/// Bytes that the kernel keeps for a process: of transactions that are not executed yet, and of receipts that were not fetched.
+/// Bytes that the kernel keeps for a process: of transactions that are not executed yet, and of receipts that were not fetched. A receipt
+/// that does not fit any more is brought in short ([`crate::Kernel::contract_room`]); what that takes is bounded by [`TICKETS`].
 pub const TICKET_BYTES: usize = 16 << 20;
 
 /// The number under which a process waits for an answer at once: no ticket has it.
@@ -84,6 +85,21 @@ pub(crate) struct Contracts {
 }
 
 impl Contracts {
+    /// Bytes that an answer may have so that no more than [`TICKET_BYTES`] are kept for the process.
+    pub(crate) fn room(&self, asker: Asker) -> usize {
+        let pid = asker.pid;
+        let all = self.open.range(Asker { pid, ticket: 0 }..Asker { pid, ticket: AT_ONCE });
+        let others: usize = all.filter(|(at, _)| **at != asker).map(|(_, open)| open.bytes as usize).sum();
+        TICKET_BYTES.saturating_sub(others)
+    }
+
+    /// An eventfd is closed: nobody is told through it any more, nor through the next one that has its place.
+    pub(crate) fn event_closed(&mut self, event: EventId) {
+        for open in self.open.values_mut().filter(|open| open.event == Some(event)) {
+            open.event = None;
+        }
+    }
+
     /// A ticket for a transaction: the lowest free number.
     ///
     /// # Errors
@@ -203,6 +219,33 @@ mod tests {
         let (first, _) = all.poll().unwrap();
         all.deliver(first, vec![0; 100]);
         assert_eq!(all.submit(Pid(1), vec![0; 1000], None), Ok(2), "it was executed, and its receipt is shorter");
+    }
+
+    #[test]
+    fn an_answer_has_the_room_that_the_others_leave() {
+        let mut all = Contracts::default();
+        assert!(all.submit(Pid(1), vec![0; 100], None).is_ok());
+        assert!(all.submit(Pid(1), vec![0; 7], None).is_ok());
+        assert!(all.submit(Pid(2), vec![0; 1000], None).is_ok());
+        let asked: Vec<Asker> = std::iter::from_fn(|| all.poll()).map(|(asker, _)| asker).collect();
+        assert_eq!((all.room(asked[0]), all.room(asked[1])), (TICKET_BYTES - 7, TICKET_BYTES - 100));
+        all.deliver(asked[0], vec![0; TICKET_BYTES - 7]);
+        assert_eq!(all.room(asked[1]), 7);
+        all.deliver(asked[1], vec![0; 8]);
+        assert_eq!(all.room(asked[0]), TICKET_BYTES - 8);
+        assert_eq!(all.room(asked[2]), TICKET_BYTES, "another has room of its own");
+    }
+
+    #[test]
+    fn a_closed_counter_is_told_nothing() {
+        let mut all = Contracts::default();
+        for event in [None, Some(EventId(3)), Some(EventId(4))] {
+            assert!(all.submit(Pid(1), vec![], event).is_ok());
+        }
+        all.event_closed(EventId(3));
+        let asked: Vec<Asker> = std::iter::from_fn(|| all.poll()).map(|(asker, _)| asker).collect();
+        let told: Vec<_> = asked.into_iter().map(|asker| all.deliver(asker, vec![]).flatten()).collect();
+        assert_eq!(told, [None, None, Some(EventId(4))]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::abi::Call;
 use crate::chunks::Chunks;
+use crate::contracts::{TICKET_BYTES, TICKETS};
 use crate::descriptor::Descriptors;
 use crate::moved::Moved;
 use crate::ports::Ports;
@@ -63,7 +64,16 @@ pub(crate) struct Turn {
     pub(crate) calls: u32,
     /// Bytes written to the console.
     pub(crate) console: u64,
+    /// Transactions submitted to contracts.
+    pub(crate) submitted: u32,
+    /// Their bytes.
+    pub(crate) submitted_bytes: u64,
 }
+
+/// Transactions that a process submits to contracts in one turn; and their bytes. All that is submitted in a batch is executed in it, and
+/// until its end their receipts are kept.
+const SUBMITTED: u32 = 4 * TICKETS as u32;
+const SUBMITTED_BYTES: u64 = 2 * TICKET_BYTES as u64;
 
 /// Looks at the clock in a row after which the turn is over: whoever makes no other call waits for a time, or works until
 /// then, and time passes between batches. So few that even a slow loop of them does not hold the batch for long.
@@ -84,6 +94,8 @@ impl Turn {
             || self.looks_in_a_row >= LOOKS_IN_A_ROW
             || self.calls >= limits.turn_calls
             || self.console >= limits.turn_console_bytes as u64
+            || self.submitted >= SUBMITTED
+            || self.submitted_bytes >= SUBMITTED_BYTES
     }
 }
 

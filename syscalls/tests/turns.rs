@@ -196,3 +196,30 @@ fn a_loop_of_waits_for_nothing() {
     guest.put(SUBS, &[1, 0, 0, 0, 2, 0, 0, 0]);
     gives_up_after(3, guest, Call::Poll { fds: SUBS, count: 1, timeout: u64::MAX });
 }
+
+/// All that is submitted in a batch is executed in it: a loop of it must not hold the batch.
+#[test]
+fn a_loop_that_submits_to_contracts() {
+    const EACH: u32 = 32 << 10;
+    for (len, most) in [(0, 4_096), (EACH, 1_024)] {
+        let mut guest = Guest::new();
+        guest.kernel.serve_contracts();
+        let submit = Call::ContractSubmit { transaction: BUF, transaction_len: len, event: u32::MAX };
+        let mut count = 0;
+        while guest.call(submit) == Step::Done(0) {
+            count += 1;
+            let (asker, _) = guest.kernel.poll_contracts().unwrap();
+            guest.kernel.deliver_contracts(asker, vec![1]);
+            let wait = Call::ContractWait { ticket: 0, buf: OUT, buf_len: 1, flags: 0 };
+            if guest.call(wait) == Step::Wait {
+                break;
+            }
+        }
+        assert_eq!(count, most, "of {len} bytes each");
+        assert_eq!(guest.kernel.processes().next().map(|it| it.state), Some(ProcessState::Yielded));
+        guest.at(2_000_000);
+        guest.resumed();
+        guest.ok(Call::ContractWait { ticket: 0, buf: OUT, buf_len: 1, flags: 0 });
+        assert_eq!(guest.call(submit), Step::Done(0));
+    }
+}

@@ -23,12 +23,16 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// Asks one question of the server, on this node.
 fn ask(port: u16, line: &str) -> Result<String> {
+    ask_bytes(port, line.as_bytes())
+}
+
+fn ask_bytes(port: u16, line: &[u8]) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(ANSWER))?;
-    stream.write_all(format!("{line}\n").as_bytes())?;
+    stream.write_all(&[line, b"\n"].concat())?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
-    ensure!(answer.ends_with('\n'), "no whole answer to {line:?}: {answer:?}");
+    ensure!(answer.ends_with('\n'), "no whole answer to {:?}: {answer:?}", String::from_utf8_lossy(line));
     Ok(answer.trim_end().to_string())
 }
 
@@ -131,6 +135,11 @@ fn a_bank_loses_no_payment_and_makes_none_twice_while_leaders_die() -> Result<()
     // Whoever has less than it pays is refused by the contract, and nothing happens.
     let much = format!("pay {} u0 u1 {}", counts[0] + 1, EACH * 10);
     ensure!(ask_any(&ports, 0, &much)? == "refused");
+    // Nor does a name that is no text end the server: it has the numbers still.
+    for line in [&b"has \xff"[..], b"pay 1 u0 \xff 1"] {
+        ensure!(ask_bytes(ports[0], line)? == "too many users, or no name");
+    }
+    ensure!(ask_any(&ports, 0, "pay 1 u0 u1 1")? == "again");
 
     cluster.stop()?;
     for node in 1..=3 {
@@ -160,6 +169,10 @@ fn a_teller_in_rust_keeps_balances_too() -> Result<()> {
         ("has u1", "100030"),
         ("has nobody", "0"),
         ("pay x", "what?"),
+        // What is wrong is said, and nothing ends.
+        ("token zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "what?"),
+        ("token +1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1", "what?"),
+        ("has u0", "99965"),
     ] {
         ensure!(ask(port, line)? == answer, "{line:?} is answered {:?}", ask(port, line)?);
     }

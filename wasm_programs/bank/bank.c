@@ -9,8 +9,9 @@
  *   has USER                          what somebody has                              a number
  *   root                              the cell's contracts after the last batch      64 hexadecimal digits
  *
- * Every user numbers what it pays, from 1 on. A client whose connection breaks asks again with the old number, on any node: a
- * payment that was made is answered `again`, and made once.
+ * What is none of these is answered `what?`. Every user numbers what it pays, from 1 on. A client whose connection breaks asks again with
+ * the old number, on any node: a payment that was made is answered `again`, and made once. The numbers live as long as the process: one that
+ * is started again after it has ended begins with 1 for everybody. Who needs more keeps the number in the contract.
  *
  * The bank holds no money and no lock: a payment is a transaction of its user, executed in the batch in which it came, and its receipt is
  * there before the answer is sent. */
@@ -25,7 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS = 64, LINE = 512, USERS = 256, NAME = 32, RECEIPT = 64 << 10, GAS = 10000000 };
+enum { CLIENTS = 64, LINE = 512, USERS = 256, NAME = 32, VIEWED = 64 << 10, GAS = 10000000 };
 
 struct client {
     int fd;
@@ -43,7 +44,7 @@ static struct client clients[CLIENTS];
 static struct user users[USERS];
 static int count, known;
 static uint8_t token[REPLICODE_ADDRESS];
-static uint8_t receipt[RECEIPT];
+static uint8_t viewed[VIEWED];
 
 static void die(const char *what) {
     fprintf(stderr, "bank: %s: %s\n", what, strerror(errno));
@@ -59,15 +60,20 @@ static int32_t must(int32_t result, const char *what) {
     return result;
 }
 
+/* None where there is no room for another one, or the name is no text. */
 static struct user *user_of(const char *name) {
     for (int i = 0; i < known; i++)
         if (!strcmp(users[i].name, name))
             return &users[i];
     if (known == USERS || strlen(name) >= NAME)
         return NULL;
-    struct user *user = &users[known++];
+    struct user *user = &users[known];
+    int32_t result = replicode_contract_address(name, (uint32_t)strlen(name), user->address);
+    if (result == -EILSEQ)
+        return NULL;
+    must(result, "address");
     strcpy(user->name, name);
-    must(replicode_contract_address(name, (uint32_t)strlen(name), user->address), "address");
+    known++;
     return user;
 }
 
@@ -81,11 +87,23 @@ static int set_token(const char *hex) {
     return 1;
 }
 
+/* Waits for a receipt, however long it is: whether it says that all went well. */
+static int succeeded(uint32_t ticket) {
+    uint32_t size = (uint32_t)must(replicode_contract_wait(ticket, NULL, 0, 0), "wait");
+    uint8_t *receipt = malloc(size);
+    if (!receipt)
+        die("malloc");
+    must(replicode_contract_wait(ticket, receipt, size, 0), "wait");
+    int success = replicode_contract_success(receipt);
+    free(receipt);
+    return success;
+}
+
 static const char *pay(uint64_t number, const char *from, const char *to, uint64_t amount) {
     struct user *payer = user_of(from), *payee = user_of(to);
     uint8_t account[REPLICODE_ACCOUNT], arguments[REPLICODE_ADDRESS + 16], transaction[512];
     if (!payer || !payee)
-        return "too many users";
+        return "too many users, or no name";
     if (number <= payer->paid)
         return "again";
     if (number != payer->paid + 1)
@@ -98,8 +116,7 @@ static const char *pay(uint64_t number, const char *from, const char *to, uint64
     replicode_contract_put(arguments + REPLICODE_ADDRESS, amount, 16);
     uint32_t len = replicode_contract_call(transaction, from, payer->address, nonce, GAS, token, "transfer", arguments, sizeof arguments);
     int32_t ticket = must(replicode_contract_submit(transaction, len, -1), "submit");
-    must(replicode_contract_wait((uint32_t)ticket, receipt, sizeof receipt, 0), "wait");
-    if (!replicode_contract_success(receipt))
+    if (!succeeded((uint32_t)ticket))
         return "refused";
     payer->paid = number;
     return "ok";
@@ -107,16 +124,18 @@ static const char *pay(uint64_t number, const char *from, const char *to, uint64
 
 static void has(const char *name, char *text, size_t size) {
     struct user *user = user_of(name);
-    uint8_t answer[64];
     if (!user) {
-        snprintf(text, size, "too many users");
+        snprintf(text, size, "too many users, or no name");
         return;
     }
-    int32_t len = must(replicode_contract_view(token, "balance_of", 10, user->address, REPLICODE_ADDRESS, GAS, answer, sizeof answer), "view");
+    int32_t len = replicode_contract_view(token, "balance_of", 10, user->address, REPLICODE_ADDRESS, GAS, viewed, sizeof viewed);
+    /* Anybody says which contract it is: one that answers more than there is room for is no token. */
+    if (len != -ERANGE)
+        must(len, "view");
     uint64_t amount = 0;
     for (int i = 8; i > 0; i--)
-        amount = amount << 8 | answer[i];
-    if (len == 17 && answer[0] == 1)
+        amount = amount << 8 | viewed[i];
+    if (len == 17 && viewed[0] == 1)
         snprintf(text, size, "%llu", (unsigned long long)amount);
     else
         snprintf(text, size, "no such token");

@@ -19,7 +19,7 @@ use replicode_contracts::backend::{self, AccountNow, Backend, Sealed, View};
 use replicode_contracts::clients::{Clients, Executed, Turn};
 use replicode_contracts::proof;
 use replicode_contracts::receipt::{Receipt, Status};
-use replicode_contracts::run::{Moment, Viewed};
+use replicode_contracts::run::{Moment, Source, Viewed};
 use replicode_log::{BatchIndex, Call, Called, ContractsConfig, Output, codec};
 use replicode_syscalls::Kernel;
 use replicode_syscalls::contracts::{Question, SealedBatch};
@@ -49,12 +49,12 @@ pub trait Execute: Send {
     /// When this node cannot go on.
     fn begin(&mut self, moment: Moment) -> Result<(), String>;
 
-    /// Executes further transactions of the block, in their order or as if. Their receipts, without states; none where the node has the
-    /// state after this block already.
+    /// Executes further transactions of the block, in their order or as if, all of one source. Their receipts, without states; none
+    /// where the node has the state after this block already.
     ///
     /// # Errors
     /// When this node cannot go on.
-    fn execute(&mut self, transactions: &[Vec<u8>]) -> Result<Option<Vec<Receipt>>, String>;
+    fn execute(&mut self, source: Source, transactions: &[Vec<u8>]) -> Result<Option<Vec<Receipt>>, String>;
 
     /// Ends the block.
     ///
@@ -87,8 +87,8 @@ impl Execute for InPlace {
         told(self.0.begin(moment))
     }
 
-    fn execute(&mut self, transactions: &[Vec<u8>]) -> Result<Option<Vec<Receipt>>, String> {
-        told(self.0.execute(transactions)).map(Some)
+    fn execute(&mut self, source: Source, transactions: &[Vec<u8>]) -> Result<Option<Vec<Receipt>>, String> {
+        told(self.0.execute_from(source, transactions)).map(Some)
     }
 
     fn commit(&mut self) -> Result<Block, String> {
@@ -171,7 +171,7 @@ impl<L: GuestLoader> Machine<L> {
     pub(crate) fn execute_calls(&mut self, work: &mut Work) -> Result<(), Fault> {
         let calls = std::mem::take(&mut work.calls);
         if !calls.is_empty() {
-            self.execute(&calls, work)?;
+            self.execute(Source::Client, &calls, work)?;
         }
         Ok(())
     }
@@ -184,14 +184,19 @@ impl<L: GuestLoader> Machine<L> {
     }
 
     /// Executes further transactions of the batch's block.
-    fn execute(&mut self, transactions: &[Vec<u8>], work: &Work) -> Result<Option<Vec<Receipt>>, Fault> {
-        let moment = Moment { batch: work.header.index.0, time: work.header.time.nanos(), seed: work.header.seed };
+    fn execute(
+        &mut self,
+        source: Source,
+        transactions: &[Vec<u8>],
+        work: &Work,
+    ) -> Result<Option<Vec<Receipt>>, Fault> {
+        let moment = moment(work);
         let (executor, open) = self.executor()?;
         if !*open {
             executor.begin(moment).map_err(Fault::Contracts)?;
             *open = true;
         }
-        executor.execute(transactions).map_err(Fault::Contracts)
+        executor.execute(source, transactions).map_err(Fault::Contracts)
     }
 
     /// Takes what programs have asked of contracts: questions are answered at once, transactions wait until no program can run on.
@@ -203,7 +208,7 @@ impl<L: GuestLoader> Machine<L> {
                     continue;
                 }
                 Question::View { account, function, arguments, gas } => {
-                    self.view(account, &function, &arguments, gas.min(VIEW_GAS))?
+                    self.view(account, &function, &arguments, gas.min(VIEW_GAS), work)?
                 }
                 Question::Account(account) => {
                     let (executor, _) = self.executor()?;
@@ -220,12 +225,21 @@ impl<L: GuestLoader> Machine<L> {
         Ok(())
     }
 
-    fn view(&mut self, account: [u8; 20], function: &[u8], arguments: &[u8], gas: u64) -> Result<Vec<u8>, Fault> {
+    /// Runs a view for a program. It sees the program's batch, whether or not a block has begun in it.
+    fn view(
+        &mut self,
+        account: [u8; 20],
+        function: &[u8],
+        arguments: &[u8],
+        gas: u64,
+        work: &Work,
+    ) -> Result<Vec<u8>, Fault> {
         let account = Address::from_bytes(account);
         // What is no text is the name of no function.
         let function = std::str::from_utf8(function).unwrap_or("");
         let (executor, _) = self.executor()?;
-        let view = View { sender: Address::from_bytes([0; 20]), account, function, arguments, gas };
+        let (sender, moment) = (Address::from_bytes([0; 20]), Some(moment(work)));
+        let view = View { sender, account, function, arguments, gas, moment };
         let outcome = executor.view(&view).map_err(Fault::Contracts)?.outcome;
         Ok(match outcome.status {
             Status::Success => [&[1], outcome.returned.as_slice()].concat(),
@@ -239,13 +253,17 @@ impl<L: GuestLoader> Machine<L> {
         if transactions.is_empty() {
             return Ok(false);
         }
-        let receipts = self.execute(&transactions, work)?.ok_or_else(|| {
+        let receipts = self.execute(Source::Program, &transactions, work)?.ok_or_else(|| {
             Fault::Contracts(
                 "what programs have submitted was not executed here, and so its receipts are not known".into(),
             )
         })?;
         for (asker, receipt) in askers.into_iter().zip(receipts) {
-            kernel.deliver_contracts(asker, receipt.encode());
+            let mut bytes = receipt.encode();
+            if bytes.len() > kernel.contract_room(asker) {
+                bytes = receipt.short().encode();
+            }
+            kernel.deliver_contracts(asker, bytes);
         }
         Ok(true)
     }
@@ -266,6 +284,11 @@ impl<L: GuestLoader> Machine<L> {
         });
         Ok(Some(block))
     }
+}
+
+/// When a batch is, for contracts.
+fn moment(work: &Work) -> Moment {
+    Moment { batch: work.header.index.0, time: work.header.time.nanos(), seed: work.header.seed }
 }
 
 /// An account for a program: nonce u64, balance u128, accounts spawned u64, whether it has code u8, its template 32 bytes, its state 32

@@ -105,7 +105,8 @@ impl Simulation {
 
     fn grain(&self) -> Result<i128, Box<dyn Error>> {
         let sender = Address::of_name("observer");
-        let view = View { sender, account: self.market, function: "look", arguments: &[], gas: 1_000_000 };
+        let view =
+            View { sender, account: self.market, function: "look", arguments: &[], gas: 1_000_000, moment: None };
         Ok(i128::from_le_bytes(self.backend.view(&view)?.outcome.returned.as_slice().try_into()?))
     }
 

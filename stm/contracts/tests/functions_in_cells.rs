@@ -10,10 +10,11 @@ use replicode_contracts::functions::{
 use replicode_contracts::hash::Hash;
 use replicode_contracts::kv::Memory;
 use replicode_contracts::proof::{Anchor, Question};
-use replicode_contracts::receipt::{Receipt, Status};
-use replicode_contracts::run::{Config as Rules, Loaded, Loader, Moment, Unloaded};
+use replicode_contracts::receipt::{Receipt, Skipped, Status};
+use replicode_contracts::run::{Config as Rules, Loaded, Loader, Moment, Source, Unloaded};
 use replicode_contracts::state::Storage;
 use replicode_contracts::template::Template;
+use replicode_contracts::transaction::Transaction;
 use std::sync::Arc;
 
 /// Modules are words here, and what they do is written below. Anything else is no module.
@@ -454,6 +455,24 @@ fn state_is_under_the_root() {
     assert!(found.ends_with(&1u64.to_le_bytes()), "{found:?}");
     assert_ne!(both.parallel.account(&account()).expect("an answer").state, Hash::ZERO);
     assert_ne!(account(), Address::of_name("functions"));
+}
+
+/// A request has no principal and pays no gas: a program of the cell that submits one is told that it is no transaction.
+#[test]
+fn programs_have_transactions_only() {
+    let mut both = Both::new();
+    let bytes = load("echo", "mine").encode(1, 1);
+    let malformed = Status::Skipped { why: Skipped::Malformed };
+    for backend in [&mut both.ledger as &mut dyn Backend, &mut both.parallel] {
+        backend.begin(Moment { batch: 1, time: 1, seed: 1 }).expect("begun");
+        let of_program = backend.execute_from(Source::Program, std::slice::from_ref(&bytes)).expect("executed");
+        assert_eq!((of_program.len(), &of_program[0].status), (1, &malformed));
+        assert_eq!((of_program[0].transaction, of_program[0].position), (Transaction::hash_of(&bytes), 0));
+        let of_client = backend.execute_from(Source::Client, std::slice::from_ref(&bytes)).expect("executed");
+        assert!(done(&of_client[0]).is_ok() && of_client[0].position == 1);
+        backend.commit().expect("committed");
+    }
+    assert_eq!(both.ledger.tip(), both.parallel.tip());
 }
 
 #[test]

@@ -40,7 +40,10 @@ impl Ctx<'_> {
             },
         };
         let bytes = self.given_bytes(transaction)?;
+        let len = bytes.len() as u64;
         let ticket = self.contracts.submit(self.process.pid, bytes, event)?;
+        self.process.turn.submitted += 1;
+        self.process.turn.submitted_bytes += len;
         self.fruitful();
         Ok(ticket.cast_signed())
     }

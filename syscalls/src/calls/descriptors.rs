@@ -16,6 +16,7 @@ impl Ctx<'_> {
             pipes: self.pipes,
             pairs: self.pairs,
             events: self.events,
+            contracts: self.contracts,
             timers: self.timers,
             epolls: self.epolls,
             schedule: self.schedule,

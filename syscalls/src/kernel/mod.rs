@@ -214,6 +214,13 @@ impl Kernel {
         self.contracts.poll()
     }
 
+    /// How long the answer to something asked may be so that the process has no more kept than it may. A longer one is brought all the
+    /// same; whoever drives the kernel has a shorter one for that.
+    #[must_use]
+    pub fn contract_room(&self, asker: Asker) -> usize {
+        self.contracts.room(asker)
+    }
+
     /// Takes the next process that can run: in the order in which they were woken.
     pub fn next_ready(&mut self) -> Option<Pid> {
         while let Some(pid) = self.schedule.next_ready() {
@@ -240,6 +247,7 @@ impl Kernel {
                 pipes: &mut self.pipes,
                 pairs: &mut self.pairs,
                 events: &mut self.events,
+                contracts: &mut self.contracts,
                 timers: &mut self.timers,
                 epolls: &mut self.epolls,
                 schedule: &mut self.schedule,

@@ -1,5 +1,5 @@
-/* The cell's contracts, for programs: the imports of module `replicode_contract_v1`, and what a transaction is made with. README.md beside
- * this folder describes them. All functions answer a result >= 0, or the negative of an error number of <errno.h>: ENOTSUP where the
+/* The cell's contracts, for programs: the imports of module `replicode_contract_v1`, and what a transaction is made with. docs/contracts.md
+ * describes them. All functions answer a result >= 0, or the negative of an error number of <errno.h>: ENOTSUP where the
  * cell has no contracts. */
 #ifndef REPLICODE_CONTRACT_V1_H
 #define REPLICODE_CONTRACT_V1_H

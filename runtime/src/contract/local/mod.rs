@@ -339,7 +339,7 @@ impl Contracts for Local {
 
     fn view(&mut self, view: &ViewOf) -> Result<Viewed> {
         let ViewOf { sender, account, function, arguments, gas, at } = view;
-        let asked = View { sender: *sender, account: *account, function, arguments, gas: *gas };
+        let asked = View { sender: *sender, account: *account, function, arguments, gas: *gas, moment: None };
         Ok(self.at(*at)?.view(&asked)?)
     }
 

@@ -136,12 +136,12 @@ impl Service {
     /// Does something on the one thread for questions.
     async fn on_thread<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&Contracts) -> backend::Result<T> + Send + 'static,
+        f: impl FnOnce(&Contracts) -> std::result::Result<T, Status> + Send + 'static,
     ) -> std::result::Result<T, Status> {
         let contracts = self.contracts.clone();
         let asked = tokio::task::spawn_blocking(move || {
             contracts.current().map_err(Status::unavailable)?;
-            f(&contracts).map_err(of_backend)
+            f(&contracts)
         });
         asked.await.map_err(|_| Status::internal("the question was not answered"))?
     }
@@ -151,7 +151,7 @@ impl Service {
         &self,
         f: impl FnOnce(&dyn Backend) -> backend::Result<T> + Send + 'static,
     ) -> std::result::Result<T, Status> {
-        self.on_thread(|contracts| contracts.with(|backend| f(backend))).await
+        self.on_thread(|contracts| step_of(contracts, f)).await
     }
 
     /// Asks the state in steps until one says that it was the last. The machine goes before each of them.
@@ -161,11 +161,22 @@ impl Service {
         step: impl Fn(&mut T, &dyn Backend) -> backend::Result<bool> + Send + 'static,
     ) -> std::result::Result<T, Status> {
         let walk = move |contracts: &Contracts| {
-            while !contracts.with(|backend| step(&mut question, backend))? {}
+            while !step_of(contracts, |backend| step(&mut question, backend))? {}
             Ok(question)
         };
         self.on_thread(walk).await
     }
+}
+
+/// One step of a question. Whether the node is up to date is asked in it once more: it may have waited for long.
+fn step_of<T>(
+    contracts: &Contracts,
+    f: impl FnOnce(&dyn Backend) -> backend::Result<T>,
+) -> std::result::Result<T, Status> {
+    contracts.with(|backend| {
+        contracts.current().map_err(Status::unavailable)?;
+        f(backend).map_err(of_backend)
+    })
 }
 
 #[tonic::async_trait]
@@ -214,7 +225,7 @@ impl Contract for Service {
             (convert::address("sender", &sender).map_err(bad)?, convert::address("account", &it.account).map_err(bad)?);
         let gas = if it.gas == 0 { VIEW_GAS } else { it.gas.min(VIEW_GAS) };
         let asked = move |backend: &dyn Backend| {
-            let view = View { sender, account, function: &it.function, arguments: &it.arguments, gas };
+            let view = View { sender, account, function: &it.function, arguments: &it.arguments, gas, moment: None };
             Ok((backend.view(&view)?, backend.tip()))
         };
         let (viewed, tip) = self.ask(asked).await?;
@@ -272,7 +283,7 @@ impl Contract for Service {
     }
 
     async fn libraries(&self, _: Request<proto::LibrariesRequest>) -> Reply<proto::LibrariesReply> {
-        let all = self.on_thread(Contracts::libraries).await?;
+        let all = self.on_thread(|contracts| contracts.libraries().map_err(of_backend)).await?;
         let row = |(publisher, name, version, template): (Address, String, String, Hash)| proto::LibraryRow {
             publisher: publisher.as_bytes().to_vec(),
             name,

@@ -196,9 +196,12 @@ fn refuse(line: &Line, tag: u64, why: &str) {
 fn answer(contracts: &Contracts, question: &Question) {
     let Question { line, tag, request, .. } = question;
     let found = contracts.with(|backend| {
+        // A node that is behind would answer from the past.
+        contracts.current()?;
         let batch = backend.tip().map_or(0, |tip| tip.index);
         // Client 0 is nobody's: its bytes are in no log.
-        backend.dry_run(&request.encode(0, 0)).map(|receipt| (batch, receipt))
+        let answered = backend.dry_run(&request.encode(0, 0)).map_err(|error| error.to_string());
+        answered.map(|receipt| (batch, receipt))
     });
     match found {
         Ok((batch, receipt)) => {
@@ -209,6 +212,6 @@ fn answer(contracts: &Contracts, question: &Question) {
             line.put(wire::RECEIPT, *tag, batch, 0, &receipt);
             line.flush();
         }
-        Err(error) => refuse(line, *tag, &error.to_string()),
+        Err(why) => refuse(line, *tag, &why),
     }
 }

@@ -34,7 +34,7 @@ use crate::event::{Filter, Found, Place};
 use crate::hash::Hash;
 use crate::proof::{self, Contents, NotProven, Proof, Question};
 use crate::receipt::{Receipt, Skipped};
-use crate::run::{Config, Moment, Viewed};
+use crate::run::{Config, Moment, Source, Viewed};
 use crate::state::{self, Contract, Received};
 use crate::transaction::{Invalid, Transaction};
 use crate::tree;
@@ -87,6 +87,9 @@ pub struct View<'a> {
     pub arguments: &'a [u8],
     /// The most gas that it may burn.
     pub gas: u64,
+    /// The time and batch that it sees; none: those of the batch that has begun, else of the last one. Whoever asks in a batch that
+    /// has no transactions (yet) says in which.
+    pub moment: Option<Moment>,
 }
 
 /// An account as it is now.
@@ -156,7 +159,15 @@ pub trait Backend: Send {
     ///
     /// # Errors
     /// When no batch has begun, or this node cannot go on.
-    fn execute(&mut self, transactions: &[Vec<u8>]) -> Result<Vec<Receipt>>;
+    fn execute(&mut self, transactions: &[Vec<u8>]) -> Result<Vec<Receipt>> {
+        self.execute_from(Source::Client, transactions)
+    }
+
+    /// The same, of whoever has submitted them: what is no transaction of a client may be a request of functions.
+    ///
+    /// # Errors
+    /// As [`Backend::execute`].
+    fn execute_from(&mut self, source: Source, transactions: &[Vec<u8>]) -> Result<Vec<Receipt>>;
 
     /// The root of the state so far, in the batch if one has begun. Whoever wants a state after each call asks after each call.
     ///
@@ -181,6 +192,10 @@ pub trait Backend: Send {
     /// # Errors
     /// When that state is not kept, or this node cannot go on.
     fn rewind(&mut self, batch: u64) -> Result<()>;
+
+    /// It does not go on: from now on verbs answer [`Error::Stopped`]. For whoever leaves a batch in its middle and cannot take it back,
+    /// so that nobody is answered from half of it.
+    fn stop(&mut self, why: &str);
 
     /// The last batch that was sealed, if any.
     fn tip(&self) -> Option<proof::Batch>;

@@ -26,7 +26,7 @@ impl<K: KeyValue + Send + 'static> Executor<K> for OneByOne {
             let mut session = Session::resume(storage, written);
             let mut receipts = Vec::with_capacity(transactions.len());
             for bytes in transactions {
-                let arrived = Arrived::of(bytes, &ground.config.limits);
+                let arrived = Arrived::of(ground.source, bytes, &ground.config.limits);
                 session.begin_transaction(*arrived.name.as_bytes());
                 let done = execute(&mut session, ground.around(), progress.position, &arrived, progress.left());
                 let (receipt, work) = done.map_err(fault)?;

@@ -12,7 +12,7 @@ use crate::hash::Hash;
 use crate::kv::KeyValue;
 use crate::proof::{self, Contents, Proof, Question};
 use crate::receipt::{Receipt, Skipped, Status};
-use crate::run::{Around, Config, Left, Loader, Moment, Sequential, Viewed, cells};
+use crate::run::{Around, Config, Left, Loader, Moment, Sequential, Source, Viewed, cells};
 use crate::state::{self, Changes, Contract, Received, Session, Shared, Storage};
 use crate::tree::{self, Name};
 use std::collections::VecDeque;
@@ -28,6 +28,8 @@ pub struct Ground<'a, K> {
     pub loader: &'a (dyn Loader + Send + Sync),
     /// The batch.
     pub moment: Moment,
+    /// Whose transactions these are.
+    pub source: Source,
 }
 
 impl<K> Ground<'_, K> {
@@ -204,7 +206,7 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Runtime<K, E> {
 
     fn reset(&mut self) -> Result<()> {
         let Self { shared, executor, config, loader, moment, .. } = self;
-        executor.reset(&Ground { shared, config, loader: &**loader, moment: *moment })
+        executor.reset(&Ground { shared, config, loader: &**loader, moment: *moment, source: Source::Client })
     }
 
     fn go_back(&mut self, batch: u64) -> Result<()> {
@@ -231,8 +233,16 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Runtime<K, E> {
 
     /// Runs something on the state as it is, and takes it back.
     fn ask<T>(&self, f: impl FnOnce(&mut Sequential<'_, Session<'_, Storage<K>>>) -> Result<T>) -> Result<T> {
+        self.ask_at(self.open.as_ref().map_or(self.moment, |open| open.moment), f)
+    }
+
+    /// The same at some time.
+    fn ask_at<T>(
+        &self,
+        moment: Moment,
+        f: impl FnOnce(&mut Sequential<'_, Session<'_, Storage<K>>>) -> Result<T>,
+    ) -> Result<T> {
         self.going()?;
-        let moment = self.open.as_ref().map_or(self.moment, |open| open.moment);
         self.shared.with(|storage| {
             let mut session = storage.session();
             f(&mut Sequential::new(&mut session, &self.config, &*self.loader, moment))
@@ -304,10 +314,10 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Backend for Runtime<K, E> {
         Ok(())
     }
 
-    fn execute(&mut self, transactions: &[Vec<u8>]) -> Result<Vec<Receipt>> {
+    fn execute_from(&mut self, source: Source, transactions: &[Vec<u8>]) -> Result<Vec<Receipt>> {
         let Open { moment, mut progress, .. } = *self.begun("execute")?;
         let Self { shared, executor, config, loader, .. } = self;
-        let ground = Ground { shared, config, loader: &**loader, moment };
+        let ground = Ground { shared, config, loader: &**loader, moment, source };
         let done = executor.execute(&ground, &mut progress, transactions);
         let receipts = self.or_stop(done)?;
         if let Some(open) = &mut self.open {
@@ -367,6 +377,10 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Backend for Runtime<K, E> {
         self.tell_rewound()
     }
 
+    fn stop(&mut self, why: &str) {
+        self.stopped.get_or_insert_with(|| why.to_string());
+    }
+
     fn tip(&self) -> Option<proof::Batch> {
         self.heads.back().copied()
     }
@@ -384,8 +398,14 @@ impl<K: KeyValue + Send + 'static, E: Executor<K>> Backend for Runtime<K, E> {
     }
 
     fn view(&self, view: &View<'_>) -> Result<Viewed> {
-        let View { sender, account, function, arguments, gas } = *view;
-        self.ask(|run| run.view(sender, account, function, arguments, gas, true).map_err(fault))
+        let View { sender, account, function, arguments, gas, moment } = *view;
+        let look = |run: &mut Sequential<'_, Session<'_, Storage<K>>>| {
+            run.view(sender, account, function, arguments, gas, true).map_err(fault)
+        };
+        match moment {
+            Some(moment) => self.ask_at(moment, look),
+            None => self.ask(look),
+        }
     }
 
     fn account(&self, account: &Address) -> Result<AccountNow> {

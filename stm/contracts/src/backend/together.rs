@@ -16,7 +16,7 @@ use super::{Error, Result};
 use crate::cell::CellKey;
 use crate::kv::KeyValue;
 use crate::receipt::{Receipt, Skipped, Status};
-use crate::run::{self, Arrived, Left, execute};
+use crate::run::{self, Arrived, Left, Source, execute};
 use crate::state::{self, BytesChange, Changes, InTransaction, Session, Shared, Stored, SumChange, Written};
 use replicode_stm::{Contexts, Outcome, Stm, Stop, Tx, TxCounters, TxMemory, TxResult, Verdict};
 use std::sync::{Arc, OnceLock};
@@ -49,6 +49,7 @@ pub struct Together {
 
 /// A transaction on its way. It is read by whoever first runs it.
 struct Job<'a> {
+    source: Source,
     bytes: &'a [u8],
     position: u32,
     arrived: OnceLock<Arrived>,
@@ -56,7 +57,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn arrived(&self, limits: &crate::transaction::Limits) -> &Arrived {
-        self.arrived.get_or_init(|| Arrived::of(self.bytes, limits))
+        self.arrived.get_or_init(|| Arrived::of(self.source, self.bytes, limits))
     }
 
     /// The most that it may burn; none of bytes that are no transaction.
@@ -235,7 +236,7 @@ impl<K: KeyValue + Send + 'static> Executor<K> for Together {
     ) -> Result<Vec<Receipt>> {
         let jobs: Vec<Job<'_>> = (progress.position..)
             .zip(transactions)
-            .map(|(position, bytes)| Job { bytes, position, arrived: OnceLock::new() })
+            .map(|(position, bytes)| Job { source: ground.source, bytes, position, arrived: OnceLock::new() })
             .collect();
         let mut receipts = Vec::with_capacity(jobs.len());
         while receipts.len() < jobs.len() {

@@ -132,6 +132,27 @@ impl Receipt {
         self.status == Status::Success
     }
 
+    /// What was decided, and what it has cost, of a bounded length: without what it has returned, made, emitted and touched, without
+    /// frames, and without the fields of the error of a contract. It is not the receipt that the tree has.
+    #[must_use]
+    pub fn short(&self) -> Self {
+        let status = match &self.status {
+            Status::Reverted { code, .. } => Status::Reverted { code: *code, data: Vec::new() },
+            other => other.clone(),
+        };
+        Self {
+            status,
+            gas: Gas { frames: Vec::new(), ..self.gas.clone() },
+            returned: Vec::new(),
+            spawned: Vec::new(),
+            deployed: Vec::new(),
+            events: Vec::new(),
+            touched: Vec::new(),
+            states: Vec::new(),
+            ..*self
+        }
+    }
+
     /// What the principal has paid for gas.
     #[must_use]
     pub fn fee(&self) -> u128 {

@@ -28,7 +28,7 @@ pub use frames::{Fault, MAX_LINKED, Outcome};
 pub use host::{CallRequest, Code, Entry, Halt, Host, Loaded, Loader, Message, SpawnRequest, Unloaded};
 pub use native::{Native, Natives};
 pub(crate) use sequential::{Around, Arrived, Left, blank, execute};
-pub use sequential::{Sequential, Viewed};
+pub use sequential::{Sequential, Source, Viewed};
 
 use crate::account::Address;
 use crate::hash::Hash;

@@ -23,6 +23,16 @@ pub(crate) struct Around<'a> {
     pub(crate) moment: Moment,
 }
 
+/// Who submits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A client, through the log: transactions, and what it asks of functions.
+    Client,
+    /// A program of the cell. It has transactions only: a request has no principal and pays no gas, and who may make one is decided
+    /// where clients are let in.
+    Program,
+}
+
 /// What a batch has left for those of it that are still to come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Left {
@@ -46,9 +56,9 @@ pub(crate) struct Arrived {
 }
 
 impl Arrived {
-    pub(crate) fn of(bytes: &[u8], limits: &validate::Limits) -> Self {
+    pub(crate) fn of(source: Source, bytes: &[u8], limits: &validate::Limits) -> Self {
         let name = Transaction::hash_of(bytes);
-        if Request::is_marked(bytes) {
+        if source == Source::Client && Request::is_marked(bytes) {
             return Self { name, transaction: None, request: Request::decode(bytes) };
         }
         Self { name, transaction: Transaction::decode(bytes, limits).ok(), request: None }
@@ -96,7 +106,7 @@ impl<'a, A: Access> Sequential<'a, A> {
     /// # Errors
     /// When this node cannot go on. The cells are then of no use.
     pub fn execute(&mut self, bytes: &[u8]) -> Run<Receipt, A> {
-        let arrived = Arrived::of(bytes, &self.around.config.limits);
+        let arrived = Arrived::of(Source::Client, bytes, &self.around.config.limits);
         let left = Left { gas: self.gas_left, room: self.room };
         let (receipt, work) = execute(self.cells, self.around, self.position, &arrived, left)?;
         self.position += 1;
@@ -111,7 +121,7 @@ impl<'a, A: Access> Sequential<'a, A> {
     /// When this node cannot go on.
     pub fn verify(&mut self, bytes: &[u8]) -> Run<Option<Skipped>, A> {
         let Around { config, loader, moment } = self.around;
-        let Some(transaction) = Arrived::of(bytes, &config.limits).transaction else {
+        let Some(transaction) = Arrived::of(Source::Client, bytes, &config.limits).transaction else {
             return Ok(Some(Skipped::Malformed));
         };
         let begin = self.cells.mark();

@@ -3,7 +3,7 @@
 use super::chain::{self, Op, batches, contract_at, execute, ledger, moment, parallel, write_down};
 use proptest::prelude::*;
 use replicode_contracts::account::Address;
-use replicode_contracts::backend::{Against, Backend, Listener, Sealed, View};
+use replicode_contracts::backend::{Against, Backend, Error, Listener, Sealed, View};
 use replicode_contracts::event::{Filter, Place};
 use replicode_contracts::hash::Hash;
 use replicode_contracts::proof::{self, Anchor, Question};
@@ -140,6 +140,7 @@ fn a_view_reads_and_changes_nothing() {
             function: "look",
             arguments,
             gas: 1_000_000,
+            moment: None,
         };
         backend.view(&view).unwrap().outcome.status
     };
@@ -148,6 +149,34 @@ fn a_view_reads_and_changes_nothing() {
     assert!(matches!(view(&ops(&[Op::Write(0, 1)])), Status::Trapped { .. }));
     assert_eq!(backend.tip(), before);
     let _ = chain::NAMES;
+}
+
+/// Whoever leaves a batch in its middle stops the backend: its state is half of something.
+#[test]
+fn a_backend_that_was_stopped_answers_nobody() {
+    let mut one = ledger(8, 1 << 40);
+    let mut other = parallel(8, 1 << 40, Stm::builder().threads(2), 500);
+    for backend in [&mut one as &mut dyn Backend, &mut other] {
+        let (transactions, sealed) = write_down(&mut *backend, &[]);
+        let tip = backend.tip();
+        backend.begin(moment(sealed.len() as u64 + 1)).unwrap();
+        backend.execute(&transactions[0]).unwrap();
+        backend.root().unwrap();
+        assert!(backend.account(&contract_at(0)).is_ok());
+        backend.stop("the machine is gone");
+        let why = backend.account(&contract_at(0)).map(drop).unwrap_err();
+        assert!(matches!(&why, Error::Stopped(why) if why == "the machine is gone"), "{why}");
+        let name = Transaction::hash_of(&transactions[0][0]);
+        let all = [
+            backend.dry_run(&transactions[0][0]).map(drop),
+            backend.receipt(&name).map(drop),
+            backend.execute(&transactions[0]).map(drop),
+            backend.rollback(),
+            backend.commit().map(drop),
+        ];
+        assert!(all.iter().all(|answer| matches!(answer, Err(Error::Stopped(_)))), "{all:?}");
+        assert_eq!(backend.tip(), tip);
+    }
 }
 
 /// Early, in its turn, and late, in one batch: what is kept and what is proven is the receipt with the effect. Without any, the last.

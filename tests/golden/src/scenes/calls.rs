@@ -6,9 +6,11 @@ use crate::script::{Script, Want, at};
 use anyhow::Result;
 use replicode_contracts::account::Address;
 use replicode_contracts::clients::WINDOW;
+use replicode_contracts::functions::Request;
 use replicode_contracts::transaction::{Action, Body, Proof, Transaction, VERSION};
 use replicode_log::{Call, ContractsConfig, Digest, FsImage, Input, Limits};
 use replicode_syscalls::abi::Errno;
+use replicode_syscalls::contracts::{TICKET_BYTES, TICKETS};
 
 fn open(token: u64) -> Input {
     Input::Call(Call::Open { token })
@@ -106,4 +108,39 @@ pub fn programs() -> Result<Scene> {
     book.batch(1_000_000);
     book.batch(1_000_000);
     Ok(Scene { name: "programs-call", book, scripts: vec![(1, calls)] })
+}
+
+/// What programs submit too much of, and what is not theirs to submit. And clients whose transactions come twice in a batch.
+pub fn submitted() -> Result<Scene> {
+    const NO_EVENT: u64 = u32::MAX as u64;
+    const PAGE: u64 = 1 << 16;
+    let request = Request::List.encode(1, 1);
+    let mut tickets = Script::new();
+    tickets.put(at::SUBS, &request).gives("submit", &[at::SUBS, request.len() as u64, NO_EVENT], 0);
+    tickets.ok("wait", &[0, at::EVENTS, 4096, 0]);
+    tickets.repeat(TICKETS, |it| {
+        it.ok("submit", &[at::SUBS, 1, NO_EVENT]);
+    });
+    tickets.fails("submit", &[at::SUBS, 1, NO_EVENT], Errno::MFile);
+    tickets.ok("wait", &[7, at::EVENTS, 4096, 0]).gives("submit", &[at::SUBS, 1, NO_EVENT], 7);
+    let mut bytes = Script::new();
+    bytes.repeat(TICKET_BYTES / PAGE as usize, |it| {
+        it.ok("submit", &[0, PAGE, NO_EVENT]);
+    });
+    bytes.fails("submit", &[0, 1, NO_EVENT], Errno::NoBufs);
+    bytes.ok("wait", &[0, at::EVENTS, 4096, 0]).gives("submit", &[0, 1, NO_EVENT], 0);
+    let programs = vec![Program::new("tickets", tickets.wasm()?), Program::new("bytes", bytes.wasm()?)];
+    let mut book = Logbook::new("programs-submit", Limits::default(), FsImage::default(), programs);
+    let funds = vec![(*Address::of_name("ann").as_bytes(), 1_000_000)];
+    let standard = ContractsConfig::standard(Digest::ZERO);
+    book.configure(|config| {
+        config.contracts = Some(ContractsConfig { trust_names: true, clients: 2, funds, ..standard });
+    });
+    book.boot(1).batch(1_000);
+    // Early, and in its turn; and one that never is.
+    let all = [gift(1, 6), gift(9, 7), gift(0, 5), gift(1, 6), gift(9, 7)];
+    let all = (1..).zip(all).map(|(sequence, transaction)| submit(1, sequence, transaction));
+    book.inputs(1, [vec![open(1)], all.collect()].concat()).batch(1_000_000);
+    book.batch(1_000_000);
+    Ok(Scene { name: "programs-submit", book, scripts: vec![(1, tickets), (2, bytes)] })
 }

@@ -57,6 +57,7 @@ pub fn all() -> Result<Vec<Scene>> {
         calls::scene()?,
         calls::without()?,
         calls::programs()?,
+        calls::submitted()?,
         hostile::contracts()?,
     ];
     scenes.extend(hostile::scenes()?);
