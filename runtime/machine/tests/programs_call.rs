@@ -2,6 +2,7 @@
 //! the receipts in the same batch.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::disallowed_types, reason = "a test sees what the executor notes that the machine has")]
 
 mod common;
 
