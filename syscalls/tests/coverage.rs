@@ -6,6 +6,7 @@ mod common;
 use common::{ADDR, ADDR_LEN, BUF, EPOCH, EVENTS, Guest, IOV, MEMORY, OUT, PATH, PATH2, SUBS, spec};
 use replicode_log::{FsImage, Ingress, Limits, LogicalTime, SockId};
 use replicode_syscalls::abi::{Arg, IMPORTS, Import};
+use replicode_syscalls::contracts::SealedBatch;
 use replicode_syscalls::{Call, Kernel, ProcessSpec, Recording, Step};
 
 /// What the second world has otherwise.
@@ -37,6 +38,7 @@ fn world(change: Change) -> Guest {
         ..spec("main")
     };
     let mut kernel = Kernel::new(limits, EPOCH, &FsImage::default()).unwrap();
+    kernel.serve_contracts();
     let pid = kernel.spawn(process).unwrap();
     kernel.advance(LogicalTime::from_nanos(change.pick(Told, 1_000, 2_000)));
     assert_eq!(kernel.next_ready(), Some(pid));
@@ -88,6 +90,13 @@ fn connected(guest: &mut Guest, port: u16, arrived: &[u8]) -> u32 {
     let fd = guest.accept(listener);
     guest.data(sock, arrived);
     fd
+}
+
+/// What contracts were asked is answered.
+fn answer_contracts(guest: &mut Guest, answer: &[u8]) {
+    while let Some((asker, _)) = guest.kernel.poll_contracts() {
+        guest.kernel.deliver_contracts(asker, answer.to_vec());
+    }
 }
 
 /// A world with the change, and the call in it; `None` if the import has nothing there that could differ.
@@ -385,6 +394,49 @@ fn scene(import: &Import, change: Change) -> Option<(Guest, Call)> {
             g.ok(Call::Lock { fd, cmd: 37, flock: BUF });
             g.put(BUF + 16, &[change.pick(First, 3, 4)]);
             (Call::Lock { fd: other, cmd: 36, flock: BUF }, &[First, Told])
+        }
+        Call::ContractSubmit { .. } => {
+            g.put(BUF, &bytes(First));
+            (Call::ContractSubmit { transaction: BUF, transaction_len: 4, event: u32::MAX }, &[First])
+        }
+        Call::ContractWait { .. } => {
+            let ticket = g.ok(Call::ContractSubmit { transaction: BUF, transaction_len: 4, event: u32::MAX });
+            answer_contracts(g, &bytes(Told));
+            (Call::ContractWait { ticket, buf: OUT, buf_len: 8, flags: 0 }, &[Told])
+        }
+        Call::ContractView { .. } | Call::ContractAccount { .. } | Call::ContractAddress { .. } => {
+            let account = [change.pick(First, 1, 2); 20];
+            let path_len = path_of(g, "function", "noitcnuf");
+            g.put(BUF, &bytes(Second));
+            let call = match shape {
+                Call::ContractView { .. } => {
+                    g.put(PATH2, &[1; 20]);
+                    Call::ContractView {
+                        account: PATH2,
+                        function: PATH,
+                        function_len: path_len,
+                        arguments: BUF,
+                        arguments_len: 4,
+                        gas: 5,
+                        buf: OUT,
+                        buf_len: 8,
+                    }
+                }
+                Call::ContractAccount { .. } => {
+                    g.put(PATH2, &account);
+                    Call::ContractAccount { account: PATH2, buf: OUT, buf_len: 8 }
+                }
+                _ => Call::ContractAddress { name: PATH, name_len: path_len, address: OUT },
+            };
+            g.kernel.set_recording(Recording::Steps);
+            g.waits(call);
+            answer_contracts(g, &bytes(Told));
+            let second = matches!(shape, Call::ContractView { .. });
+            (call, if second { &[First, Second, Told] } else { &[First, Told] })
+        }
+        Call::ContractStateRoot { .. } => {
+            g.kernel.contracts_sealed(SealedBatch { batch: 1, root: [change.pick(Told, 2, 3); 32], digest: [4; 32] });
+            (Call::ContractStateRoot { root: OUT }, &[Told])
         }
         _ => return None,
     };

@@ -20,6 +20,7 @@ fn busy() -> Guest {
 
 fn busy_with(limits: Limits) -> Guest {
     let mut guest = Guest::with(limits);
+    guest.kernel.serve_contracts();
     let file = guest.open("f", 1, u64::MAX, 0).unwrap();
     guest.write(file, b"content");
     guest.ok(Call::FdSeek { fd: file, offset: 0, whence: 0, position: OUT });
