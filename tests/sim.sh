@@ -26,7 +26,7 @@ case "${1:-}" in
         build
         sim corpus tests/sim/corpus
         sim --seed 1000 --seeds "${REPLICODE_SIM_SEEDS:-300}" --budget 90 --jobs "$jobs" --keep target/sim-out
-        target/release/replicode-sim-sequenced --seed 1000 --seeds 600 --budget 30 --jobs "$jobs"
+        target/release/replicode-sim-sequenced --seed 1000 --seeds 200 --budget 30 --jobs "$jobs"
         # Others on another day.
         planted --known --seeds 100 "turn:$((10#$(date +%j)))"
         ;;

@@ -9,6 +9,7 @@ use crate::world::executor::Nanos;
 use replicode_log::Input;
 use replicode_nat::client::Readiness;
 use replicode_pacing::Parcel;
+use replicode_pacing::stall::Wait;
 use replicode_store::sim_disk::Dice;
 use std::time::Duration;
 
@@ -372,6 +373,10 @@ impl World<'_> {
             let it = &world.nodes[node];
             it.up.is_none() || it.cut.is_some() || it.paused > now
         };
+        for node in (0..self.nodes.len()).filter(|node| !away(self, *node)).collect::<Vec<_>>() {
+            let run = self.nodes[node].starts;
+            self.with(node, run, Self::look_for_stalls);
+        }
         let Some(teller) = (0..self.nodes.len()).find(|node| !away(self, *node)) else { return };
         for node in (0..self.nodes.len()).filter(|node| silent(self, *node)).collect::<Vec<_>>() {
             let (id, run) = (self.nodes[node].id, self.nodes[teller].starts);
@@ -384,6 +389,23 @@ impl World<'_> {
                 up.outgoing.offer(&mut vec![Input::NodeDown { node: id, boot }]);
                 world.look_after(teller, up);
             });
+        }
+    }
+
+    /// What was sent and is not applied for long is sent again, as the driver of a real node does it.
+    fn look_for_stalls(&mut self, node: usize, up: &mut Up) {
+        let since = match (up.awaits, up.outgoing.awaited()) {
+            (Some((before, since)), Some(oldest)) if before == oldest => since,
+            (_, oldest) => {
+                up.awaits = oldest.map(|oldest| (oldest, self.now));
+                return;
+            }
+        };
+        let patience = up.awaits.map_or(Duration::ZERO, |(oldest, _)| Wait::Inputs(oldest).patience());
+        if Duration::from_nanos(self.now - since) >= patience {
+            up.awaits = None;
+            up.outgoing.rewind();
+            self.look_after(node, up);
         }
     }
 

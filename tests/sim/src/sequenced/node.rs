@@ -10,7 +10,7 @@ use replicode_machine::Machine;
 use replicode_nat::client::{Clients, Patience, Readiness, Settings, Slot};
 use replicode_node::core;
 use replicode_node::{Core, console};
-use replicode_pacing::Outgoing;
+use replicode_pacing::{Awaited, Outgoing};
 use replicode_store::record::{Body, Entry, EntryId, Item};
 use replicode_store::segment::Owner;
 use replicode_store::sim_disk::SimDisk;
@@ -64,6 +64,8 @@ pub struct Up {
     pub syncing: Option<u64>,
     /// How many batches are agreed on, as far as it knows.
     pub agreed: u64,
+    /// The oldest input that it has sent and that is not applied, and since when it is that one.
+    pub awaits: Option<(Awaited, Nanos)>,
     /// Its machine is busy until then.
     pub busy: Nanos,
     /// Connections by place.
@@ -176,6 +178,7 @@ impl Up {
             log,
             syncing: None,
             agreed: 0,
+            awaits: None,
             busy: 0,
             sockets: Vec::new(),
             waiting: vec![VecDeque::new(); shared.services.len()],
