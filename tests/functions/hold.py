@@ -21,28 +21,11 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
-sys.path.insert(0, os.path.join(ROOT, "runtime/functions/clients/python"))
-from replicode_fn import Client  # noqa: E402
-
-PROGRAM = os.environ.get("REPLICODE", os.path.join(ROOT, "target/release/replicode"))
-BUILD = os.path.join(ROOT, "wasm_programs/build")
+import served  # noqa: E402
+from served import BUILD, PROGRAM  # noqa: E402
 
 
-class Server:
-    def __init__(self, where, *arguments):
-        self.path = os.path.join(where, "s")
-        command = [PROGRAM, "fn", "serve", "--socket", self.path, "--data", os.path.join(where, "data"), *arguments]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        while True:
-            try:
-                self.client = Client(self.path, timeout=120)
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    sys.exit("the server has ended")
-                time.sleep(0.01)
-
+class Server(served.Server):
     def held(self):
         """Resident KiB, descriptors, mappings."""
         place = f"/proc/{self.process.pid}"

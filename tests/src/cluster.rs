@@ -102,6 +102,15 @@ pub fn ping(port: u16) -> Result<()> {
     check(pong == Value::Simple("PONG".into()), || format!("PING answered {pong:?}"))
 }
 
+/// Asks a kv guest for a write.
+///
+/// # Errors
+/// When it does not answer within `patience` that it is done.
+pub fn write(port: u16, key: &str, patience: Duration) -> Result<()> {
+    let done = Resp::connect(port, patience)?.command(&["SET", key, "1"])?;
+    check(done == Value::Simple("OK".into()), || format!("SET answered {done:?}"))
+}
+
 /// A cluster started by `replicode up`, or of nodes started one by one, with wires between them that can be cut.
 pub struct Cluster {
     /// The `up` process, if there is one.

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod contracts;
+pub mod crash;
 pub mod draw;
 pub mod etcd;
 pub mod history;

@@ -6,6 +6,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use replicode_tests::cluster::{START, Server, ping, replicode};
+use replicode_tests::crash::moments;
 use replicode_tests::process::{Process, run, signal_pid};
 use replicode_tests::resp::{Resp, Value};
 use replicode_tests::{check, eventually, free_ports, guest};
@@ -69,9 +70,8 @@ fn traced(data: &Path, port: u16, kill: Option<usize>) -> Result<(Json, usize)> 
     }
     tracer.wait(LIMIT)?;
     let said = tracer.output();
-    // A node that is killed while it speaks ends no line.
-    let seen = said.rfind("{\"changes\"").map_or("", |at| &said[at..]);
-    Ok((serde_json::from_str(seen).with_context(|| format!("the tracer said {said}"))?, acknowledged))
+    let last = said.lines().last().unwrap_or_default();
+    Ok((serde_json::from_str(last).with_context(|| format!("the tracer said {said}"))?, acknowledged))
 }
 
 /// Starts the node as usual: all that was acknowledged is there, and at most the one value more that was on its way.
@@ -123,11 +123,8 @@ fn a_node_killed_at_any_change_to_a_file_has_what_it_acknowledged() -> Result<()
     holds(&data, port, VALUES)?;
 
     let changes = whole["changes"].as_array().context("no list of changes")?.len();
-    let all = std::env::var("REPLICODE_CRASH_POINTS").is_ok_and(|which| which == "all");
-    let step = if all { 1 } else { (changes / SAMPLE).max(1) };
-    let first = 1 + std::process::id() as usize % step;
     let mut killed = 0;
-    for at in (first..=changes).step_by(step) {
+    for at in moments(changes, SAMPLE) {
         let data = copy(at.to_string())?;
         let (seen, acknowledged) = traced(&data, port, Some(at))?;
         let moment = seen["changes"].as_array().and_then(|changes| changes.last()).cloned();

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use replicode_tests::cluster::{Cluster, Server, ping, replicode};
+use replicode_tests::cluster::{Cluster, Server, ping, replicode, write};
 use replicode_tests::history::{Clients, verify};
 use replicode_tests::process::run;
 use replicode_tests::resp::{Resp, Value};
@@ -43,11 +43,8 @@ fn fifty_rounds_of_kill_minus_nine_lose_and_double_nothing() -> Result<()> {
         if victims == [leader] {
             let killed = Instant::now();
             let survivor = 1 + leader % 3;
-            eventually("service after the leader's death", TIMEOUT, || {
-                let mut resp = Resp::connect(cluster.port(survivor), Duration::from_secs(5))?;
-                check(resp.command(&["SET", "probe", "1"])? == Value::Simple("OK".into()), || "refused".into())
-            })
-            .with_context(|| format!("round {round}"))?;
+            let ask = || write(cluster.port(survivor), "probe", Duration::from_secs(5));
+            eventually("service after the leader's death", TIMEOUT, ask).with_context(|| format!("round {round}"))?;
             outages.push(killed.elapsed());
         }
         for victim in &victims {

@@ -6,10 +6,9 @@
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use replicode_tests::cluster::{Cluster, ping};
+use replicode_tests::cluster::{Cluster, ping, write};
 use replicode_tests::draw::Draw;
 use replicode_tests::history::{Clients, verify};
-use replicode_tests::resp::{Resp, Value};
 use replicode_tests::{check, eventually, guest};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -152,10 +151,8 @@ fn answered(cluster: &Cluster, nodes: &[u16], limit: Duration) -> Result<Duratio
         let probe = |node: u16| {
             let port = cluster.port(node);
             scope.spawn(move || {
-                eventually(&format!("an answer from node {node}"), limit, || {
-                    let mut resp = Resp::connect(port, Duration::from_millis(400))?;
-                    check(resp.command(&["SET", "probe", "1"])? == Value::Simple("OK".into()), || "refused".into())
-                })?;
+                let ask = || write(port, "probe", Duration::from_millis(400));
+                eventually(&format!("an answer from node {node}"), limit, ask)?;
                 if since.elapsed() > SLOW {
                     println!("  node {node} answers after {:.2?}", since.elapsed());
                 }

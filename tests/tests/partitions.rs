@@ -4,12 +4,12 @@
 //! The last test draws its rounds: `REPLICODE_PARTITION_ROUNDS` asks for more, `REPLICODE_FAULT_SEED` for other ones.
 
 use anyhow::{Context, Result};
-use replicode_tests::cluster::{Cluster, ping, replicode};
+use replicode_tests::cluster::{Cluster, ping, replicode, write};
 use replicode_tests::draw::Draw;
 use replicode_tests::history::{Clients, verify};
 use replicode_tests::links::Weather;
 use replicode_tests::process::run;
-use replicode_tests::resp::{Resp, Value};
+use replicode_tests::resp::Resp;
 use replicode_tests::{check, eventually, guest};
 use std::time::Duration;
 
@@ -89,11 +89,9 @@ impl Stage {
 
 /// Waits until a new client of a node has a write answered.
 fn wrote(cluster: &Cluster, node: u16, key: &str, limit: Duration) -> Result<()> {
-    eventually(&format!("an answer from node {node}"), limit, || {
-        let mut resp = Resp::connect(cluster.port(node), Duration::from_secs(1))?;
-        check(resp.command(&["SET", key, "1"])? == Value::Simple("OK".into()), || "refused".into())
-    })
-    .with_context(|| cluster.briefly())
+    let port = cluster.port(node);
+    eventually(&format!("an answer from node {node}"), limit, || write(port, key, Duration::from_secs(1)))
+        .with_context(|| cluster.briefly())
 }
 
 /// A new client of a node has no write answered within two seconds.

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use replicode_tests::cluster::{json, replicode};
+use replicode_tests::crash::moments;
 use replicode_tests::process::{Process, run, signal_pid};
 use replicode_tests::{binary, check, eventually, free_ports, guest};
 use serde_json::Value as Json;
@@ -72,12 +73,8 @@ fn try_moments(start: &Start<'_>) -> Result<()> {
         .collect();
     ensure!(not_durable.is_empty(), "{}: names whose directory was not synced: {not_durable:?}", start.name);
 
-    let all = std::env::var("REPLICODE_CRASH_POINTS").is_ok_and(|which| which == "all");
-    let step = if all { 1 } else { (changes.len() / start.sample).max(1) };
-    // Of the first moments, of the last ones, and others each time.
-    let first = 1 + std::process::id() as usize % step;
     let mut tried = 0;
-    for at in (first..=changes.len()).step_by(step) {
+    for at in moments(changes.len(), start.sample) {
         let killed = traced(start, &dir(at), Some(at))?;
         let moment = killed["changes"].as_array().and_then(|changes| changes.last()).cloned();
         (start.again)(&dir(at)).with_context(|| {

@@ -1,5 +1,6 @@
 //! The command line. Exit code: 0 all promises kept, 1 one was not, 3 stuck, 4 a node died without leave, 2 wrong use.
 
+use crate::campaign::{Seeds, now};
 use crate::faults::Kinds;
 use crate::mutants;
 use crate::outcome::{Outcome, Verdict};
@@ -12,7 +13,6 @@ use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Runs clusters under virtual time, with faults that a seed decides.
@@ -24,33 +24,11 @@ struct Arguments {
     /// What of a node is real.
     #[arg(long, value_enum, default_value_t)]
     profile: Profile,
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// How many.
-    #[arg(long, default_value_t = 1)]
-    seeds: u64,
-    /// How many at the same time.
-    #[arg(long, default_value_t = 1)]
-    jobs: usize,
-    /// Begins no further seed after so many seconds.
-    #[arg(long)]
-    budget: Option<u64>,
-    /// Without faults.
-    #[arg(long)]
-    calm: bool,
+    #[command(flatten)]
+    seeds: Seeds,
     /// Plants a mistake that must be found.
     #[arg(long)]
     plant: Option<String>,
-    /// Prints the plan.
-    #[arg(long)]
-    plan: bool,
-    /// Prints a line for each seed: seed, hash, verdict.
-    #[arg(long)]
-    each: bool,
-    /// Goes on after a seed that failed.
-    #[arg(long)]
-    keep_going: bool,
     /// Keeps runs that fail, each in a file of this directory.
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -165,48 +143,26 @@ pub fn main() -> ExitCode {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "how long all of it takes is no part of a run")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 fn seeds(arguments: &Arguments) -> anyhow::Result<u8> {
-    let kinds = if arguments.calm { Kinds::NONE } else { Kinds::ALL };
+    let kinds = if arguments.seeds.calm { Kinds::NONE } else { Kinds::ALL };
     drop(plant::plant(arguments.plant.as_deref())?);
-    let began = now();
-    let (next, over, sums) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Mutex::new(Sums::default()));
-    let work = || -> anyhow::Result<()> {
-        while !over.load(Ordering::Relaxed)
-            && arguments.budget.is_none_or(|budget| began.elapsed() < Duration::from_secs(budget))
-        {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= arguments.seed + arguments.seeds {
-                break;
+    let (began, sums) = (now(), Mutex::new(Sums::default()));
+    arguments.seeds.run_each(began, |seed| {
+        let plan = Plan { plant: arguments.plant.clone(), ..arguments.profile.plan(seed, kinds) };
+        if arguments.seeds.plan {
+            for step in &plan.steps {
+                println!("{step}");
             }
-            let plan = Plan { plant: arguments.plant.clone(), ..arguments.profile.plan(seed, kinds) };
-            if arguments.plan {
-                for step in &plan.steps {
-                    println!("{step}");
-                }
-                println!("{:?}", Plan { steps: Vec::new(), ..plan.clone() });
-            }
-            let outcome = arguments.profile.run(seed, &plan, false)?;
-            let Ok(mut sums) = sums.lock() else { break };
-            if arguments.each {
-                println!("{seed} {:016x} {}", outcome.trace, outcome.verdict.code());
-            }
-            tell(arguments, seed, &plan, &outcome)?;
-            sums.add(&outcome);
-            if outcome.verdict != Verdict::Kept {
-                over.store(!arguments.keep_going, Ordering::Relaxed);
-            }
+            println!("{:?}", Plan { steps: Vec::new(), ..plan.clone() });
         }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let jobs: Vec<_> = (0..arguments.jobs.max(1)).map(|_| scope.spawn(work)).collect();
-        jobs.into_iter()
-            .try_for_each(|job| job.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the simulator panicked"))))
+        let outcome = arguments.profile.run(seed, &plan, false)?;
+        let mut sums = sums.lock().map_err(|_| anyhow::anyhow!("the simulator panicked"))?;
+        if arguments.seeds.each {
+            println!("{seed} {:016x} {}", outcome.trace, outcome.verdict.code());
+        }
+        tell(arguments, seed, &plan, &outcome)?;
+        sums.add(&outcome);
+        Ok(outcome.verdict.code())
     })?;
     let sums = sums.into_inner().map_err(|_| anyhow::anyhow!("the simulator panicked"))?;
     anyhow::ensure!(sums.seeds > 0, "not one seed was run within the time that --budget gives");
@@ -226,9 +182,8 @@ fn tell(arguments: &Arguments, seed: u64, plan: &Plan, outcome: &Outcome) -> any
         println!("  again: replicode-sim repro {0}   what happened: replicode-sim why {0}", path.display());
         return Ok(());
     }
-    let plant = arguments.plant.as_ref().map(|name| format!(" --plant {name}")).unwrap_or_default();
-    let calm = if arguments.calm { " --calm" } else { "" };
-    println!("  again: replicode-sim --seed {seed}{plant}{calm} --plan");
+    let again = arguments.seeds.again(arguments.plant.as_ref());
+    println!("  again: replicode-sim --seed {seed}{again} --plan");
     Ok(())
 }
 

@@ -12,11 +12,12 @@
 //! | [`outcome`] | what came of a run |
 //! | [`report`] | runs that are kept, made smaller, told |
 //! | [`plant`], [`mutants`] | mistakes that are planted, and that they are found |
-//! | [`cli`] | the command line |
+//! | [`cli`], [`campaign`] | the command line; seeds, one after the other |
 //! | [`linear`] | whether one order explains what clients saw |
 //!
 //! The same seed gives the same run, to the last decision: [`outcome::Outcome::trace`] is a hash of all of them.
 
+pub mod campaign;
 pub mod checkers;
 pub mod cli;
 pub mod consensus;

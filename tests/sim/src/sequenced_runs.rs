@@ -1,46 +1,23 @@
 //! Runs seeds of the profile `sequenced`.
 
 use clap::Parser;
+use replicode_sim::campaign::{Seeds, now};
 use replicode_sim::outcome::Verdict;
 use replicode_sim::plan::SECOND;
 use replicode_sim::sequenced::plan::{Mistake, Plan};
 use replicode_sim::sequenced::{self, Outcome};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Runs clients, nodes and logs as they are, under a stand-in that orders batches, with faults that a seed decides. Exit code: 0 all promises
 /// kept, 1 one was not, 3 stuck, 4 a node died without leave, 2 wrong use.
 #[derive(Parser)]
 struct Arguments {
-    /// The first seed.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// How many.
-    #[arg(long, default_value_t = 1)]
-    seeds: u64,
-    /// How many at the same time.
-    #[arg(long, default_value_t = 1)]
-    jobs: usize,
-    /// Begins no further seed after so many seconds.
-    #[arg(long)]
-    budget: Option<u64>,
-    /// Without faults.
-    #[arg(long)]
-    calm: bool,
+    #[command(flatten)]
+    seeds: Seeds,
     /// Plants a mistake that must be found: false-end, mixed, flip.
     #[arg(long)]
     plant: Option<String>,
-    /// Prints the plan.
-    #[arg(long)]
-    plan: bool,
-    /// Prints a line for each seed: seed, hash, verdict.
-    #[arg(long)]
-    each: bool,
-    /// Goes on after a seed that failed.
-    #[arg(long)]
-    keep_going: bool,
 }
 
 #[derive(Default)]
@@ -87,8 +64,8 @@ fn tell(seed: u64, outcome: &Outcome, again: &str) {
 
 /// Runs one seed.
 fn run_seed(arguments: &Arguments, seed: u64, mistake: Option<Mistake>) -> anyhow::Result<Outcome> {
-    let plan = Plan { mistake, ..Plan::of(seed, arguments.calm) };
-    if arguments.plan {
+    let plan = Plan { mistake, ..Plan::of(seed, arguments.seeds.calm) };
+    if arguments.seeds.plan {
         for step in &plan.steps {
             println!("{step}");
         }
@@ -99,46 +76,34 @@ fn run_seed(arguments: &Arguments, seed: u64, mistake: Option<Mistake>) -> anyho
 
 /// Runs all seeds that the arguments name.
 fn run_all(arguments: &Arguments, mistake: Option<Mistake>) -> ExitCode {
-    let again = arguments.plant.as_ref().map(|name| format!(" --plant {name}")).unwrap_or_default()
-        + if arguments.calm { " --calm" } else { "" };
-    #[allow(clippy::disallowed_methods, reason = "how long all of it takes is no part of a run")]
-    let began = std::time::Instant::now();
-    let (next, over, sums) = (AtomicU64::new(arguments.seed), AtomicBool::new(false), Mutex::new(Sums::default()));
-    let work = || {
-        while !over.load(Ordering::Relaxed)
-            && arguments.budget.is_none_or(|budget| began.elapsed() < Duration::from_secs(budget))
-        {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= arguments.seed + arguments.seeds {
-                return;
-            }
-            let outcome = run_seed(arguments, seed, mistake);
-            let Ok(mut sums) = sums.lock() else { return };
-            let code = match &outcome {
-                Ok(outcome) => {
-                    if arguments.each {
-                        println!("{seed} {:016x} {}", outcome.trace, outcome.verdict.code());
-                    }
-                    tell(seed, outcome, &again);
-                    sums.add(outcome);
-                    outcome.verdict.code()
+    let again = arguments.seeds.again(arguments.plant.as_ref());
+    let (began, sums) = (now(), Mutex::new(Sums::default()));
+    let ran = arguments.seeds.run_each(began, |seed| {
+        let outcome = run_seed(arguments, seed, mistake);
+        let mut sums = sums.lock().map_err(|_| anyhow::anyhow!("the simulator panicked"))?;
+        let code = match &outcome {
+            Ok(outcome) => {
+                if arguments.seeds.each {
+                    println!("{seed} {:016x} {}", outcome.trace, outcome.verdict.code());
                 }
-                Err(error) => {
-                    eprintln!("seed {seed}: the world cannot be made: {error}");
-                    2
-                }
-            };
-            if code != 0 {
-                sums.code = code;
-                over.store(!arguments.keep_going, Ordering::Relaxed);
+                tell(seed, outcome, &again);
+                sums.add(outcome);
+                outcome.verdict.code()
             }
+            Err(error) => {
+                eprintln!("seed {seed}: the world cannot be made: {error}");
+                2
+            }
+        };
+        if code != 0 {
+            sums.code = code;
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs.max(1) {
-            scope.spawn(work);
-        }
+        Ok(code)
     });
+    if let Err(error) = ran {
+        eprintln!("{error:#}");
+        return ExitCode::from(4);
+    }
     let Ok(mut sums) = sums.into_inner() else { return ExitCode::from(4) };
     if sums.seeds == 0 && sums.code == 0 {
         eprintln!("not one seed was run within the time that --budget gives");

@@ -4,6 +4,7 @@
 use proptest::test_runner::{Config, TestRunner};
 use replicode_sim::linear::history::History;
 use replicode_sim::linear::{Judge, Verdict, judge};
+use replicode_sim::world::seeds::Stream;
 use serde_json::{Value, json};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -83,31 +84,16 @@ impl SequentialSpec for Thing {
     }
 }
 
-/// Numbers for one history.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % bound
-    }
-}
-
 /// Clients that ask at the same time, of whom some are answered, some of them wrongly; and what the tester says of it.
 fn history(start: &Thing, seed: u64) -> (String, bool) {
-    let mut draw = Draw(seed | 1);
-    (0..8).for_each(|_| {
-        draw.below(2);
-    });
+    let mut draw = Stream::new(seed, &[]);
     let mut tester = LinearizabilityTester::new(start.clone());
     let (mut thing, mut text, mut next) = (start.clone(), String::new(), 0);
     // What each of the clients waits for: an operation, and its answer if it has been carried out.
     let mut waiting: BTreeMap<u64, (Asked, Option<Value>)> = BTreeMap::new();
     let mut gone = BTreeSet::new();
-    for _ in 0..6 + draw.below(16) {
-        let client = draw.below(3);
+    for _ in 0..6 + draw.range(0, 16) {
+        let client = draw.range(0, 3);
         if gone.contains(&client) {
             continue;
         }
@@ -120,9 +106,9 @@ fn history(start: &Thing, seed: u64) -> (String, bool) {
                 Thing::Set(_) => &["add", "remove", "contains", "members"],
                 Thing::List(_) => &["append", "read"],
             };
-            let op = op[draw.below(op.len() as u64) as usize];
-            let value = if op == "append" { next } else { draw.below(3) as i64 };
-            let asked = (op, value, draw.below(4) as i64 - 1);
+            let op = op[draw.range(0, op.len() as u64) as usize];
+            let value = if op == "append" { next } else { draw.range(0, 3) as i64 };
+            let asked = (op, value, draw.range(0, 4) as i64 - 1);
             let mut line = json!({"client": client, "type": "invoke", "op": op});
             if !["get", "read", "pop", "members", "delete"].contains(&op) {
                 line["value"] = json!(value);
@@ -132,22 +118,22 @@ fn history(start: &Thing, seed: u64) -> (String, bool) {
             }
             text.push_str(&format!("{line}\n"));
             tester.on_invoke(client, asked).expect("one at a time");
-            let carried_out = (draw.below(2) == 0).then(|| thing.invoke(&asked));
+            let carried_out = (draw.range(0, 2) == 0).then(|| thing.invoke(&asked));
             waiting.insert(client, (asked, carried_out));
             continue;
         };
-        if draw.below(12) == 0 {
+        if draw.range(0, 12) == 0 {
             // Never answered. It may have been carried out or not.
             gone.insert(client);
             text.push_str(&format!("{}\n", json!({"client": client, "type": "unknown"})));
             continue;
         }
         let mut answer = answer.unwrap_or_else(|| thing.invoke(&asked));
-        if draw.below(8) == 0 {
+        if draw.range(0, 8) == 0 {
             answer = match answer {
                 Value::Bool(was) => json!(!was),
                 Value::Array(mut list) => {
-                    if list.is_empty() || draw.below(2) == 0 {
+                    if list.is_empty() || draw.range(0, 2) == 0 {
                         list.push(json!(next))
                     } else {
                         drop(list.pop())
@@ -155,12 +141,12 @@ fn history(start: &Thing, seed: u64) -> (String, bool) {
                     list.dedup();
                     Value::Array(list)
                 }
-                Value::Number(_) => json!(draw.below(4)),
-                _ if ["get", "pop"].contains(&asked.0) => json!(draw.below(3)),
+                Value::Number(_) => json!(draw.range(0, 4)),
+                _ if ["get", "pop"].contains(&asked.0) => json!(draw.range(0, 3)),
                 other => other,
             };
         }
-        if ["delete", "add", "append", "remove"].contains(&asked.0) && draw.below(4) == 0 {
+        if ["delete", "add", "append", "remove"].contains(&asked.0) && draw.range(0, 4) == 0 {
             answer = Value::Null;
         }
         text.push_str(&format!("{}\n", json!({"client": client, "type": "ok", "result": answer})));
@@ -211,11 +197,11 @@ fn keys_have_nothing_to_do_with_each_other() {
     for seed in 0..2_000_u64 {
         let parts =
             [history(&Thing::Kv(Value::Null), 2 * seed + 1), history(&Thing::Kv(Value::Null), 1_000_003 * (seed + 7))];
-        let mut draw = Draw(seed + 1);
+        let mut draw = Stream::new(seed, &[1]);
         let mut lines = parts.each_ref().map(|(text, _)| text.lines().collect::<VecDeque<_>>());
         let mut text = String::new();
         while lines.iter().any(|lines| !lines.is_empty()) {
-            let which = draw.below(2) as usize;
+            let which = draw.range(0, 2) as usize;
             let Some(line) = lines[which].pop_front() else { continue };
             let mut line: Value = serde_json::from_str(line).expect("a line");
             line["client"] = json!([which, line["client"]]);

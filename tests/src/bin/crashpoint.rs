@@ -56,8 +56,9 @@ fn main() -> Result<ExitCode> {
         spoke: Arc::default(),
     };
     let code = watch.follow()?;
+    // A program that was killed while it spoke has ended no line.
     println!(
-        "{}",
+        "\n{}",
         serde_json::json!({
             "changes": watch.changes, "killed": watch.killed, "code": code, "not_durable": watch.undurable,
         })
